@@ -1,0 +1,155 @@
+//! What the executor needs of an HTTP implementation: send one attempt, say truthfully how it failed.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode, Version};
+use url::Url;
+
+use crate::error::{BoxError, ErrorKind};
+use crate::record::Evidence;
+use crate::time::Tick;
+
+/// Sends attempts. One implementation stands on reqwest; tests and simulations have scripted ones.
+///
+/// An implementation keeps no timer of its own but `connect_timeout`, follows no redirect and repeats nothing.
+/// Dropping the future or the body ends the exchange at once.
+pub trait Transport: Send + Sync + 'static {
+    /// The body of a response.
+    type Body: Incoming;
+
+    /// Sends one attempt and waits for its response head.
+    fn send(&self, outgoing: Outgoing) -> impl Future<Output = Result<Received<Self::Body>, Failure>> + Send;
+}
+
+/// A response body as it arrives.
+pub trait Incoming: Send + 'static {
+    /// The next piece; `None` at the end. A failure is of kind `body`.
+    fn frame(&mut self) -> impl Future<Output = Result<Option<Bytes>, Failure>> + Send;
+}
+
+/// One attempt, ready to be sent.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// The method.
+    pub method: Method,
+    /// An http or https URL without userinfo and fragment.
+    pub url: Url,
+    /// All header fields of the caller and the executor; the transport adds only what HTTP demands.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: OutgoingBody,
+    /// The limit of name resolution, TCP, proxy and TLS together; `None` for no limit.
+    pub connect_timeout: Option<Duration>,
+    /// Where the transport notes how far it is, for the executor's timers and the evidence.
+    pub progress: Arc<Progress>,
+}
+
+/// The body of one attempt.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum OutgoingBody {
+    /// These bytes, perhaps none.
+    Bytes(Bytes),
+}
+
+/// A response head with its body to come.
+#[derive(Debug)]
+pub struct Received<B> {
+    /// The status.
+    pub status: StatusCode,
+    /// The protocol version.
+    pub version: Version,
+    /// The header fields. Those that describe a coding which was undone (content-encoding, content-length) are removed.
+    pub headers: HeaderMap,
+    /// The body, decoded.
+    pub body: B,
+    /// What `content-length` said about the body as it will be handed out; `None` if it did not, or a coding was undone,
+    /// or the response has no body by rule (HEAD, 204, 304).
+    pub length: Option<u64>,
+}
+
+/// Why an attempt failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// What went wrong.
+    pub kind: ErrorKind,
+    /// Whether the server may have acted on it.
+    pub evidence: Evidence,
+    /// One line for people, without secrets.
+    pub message: String,
+    /// The original error.
+    pub source: Option<BoxError>,
+}
+
+/// How far one attempt is. Written by the transport, read by the executor's timers; all from one clock.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Nanoseconds spent connecting so far, in connects that ended.
+    connected: AtomicU64,
+    /// When the connect at work began, plus one; 0 for none.
+    connecting_since: AtomicU64,
+    touched: AtomicBool,
+    /// When the upload last moved, plus one; 0 for not yet.
+    moved: AtomicU64,
+    /// When the last byte of the request was handed over, plus one; 0 for not yet.
+    uploaded: AtomicU64,
+}
+
+impl Progress {
+    /// The connector starts.
+    pub fn connect_began(&self, now: Tick) {
+        self.connecting_since.store(now.nanos() + 1, Ordering::Release);
+    }
+
+    /// The connector is done, well or not.
+    pub fn connect_ended(&self, now: Tick) {
+        let since = self.connecting_since.swap(0, Ordering::AcqRel);
+        if since > 0 {
+            self.connected.fetch_add(now.nanos().saturating_sub(since - 1), Ordering::AcqRel);
+        }
+    }
+
+    /// The connection asked for the request's body: from here on something may have been sent.
+    pub fn touch(&self, now: Tick) {
+        self.moved.store(now.nanos() + 1, Ordering::Release);
+        self.touched.store(true, Ordering::Release);
+    }
+
+    /// The last byte of the body was handed over.
+    pub fn uploaded(&self, now: Tick) {
+        self.uploaded.store(now.nanos() + 1, Ordering::Release);
+    }
+
+    /// Whether something of the request may have been sent.
+    pub fn is_touched(&self) -> bool {
+        self.touched.load(Ordering::Acquire)
+    }
+
+    /// Whether the connector is at work.
+    pub fn is_connecting(&self) -> bool {
+        self.connecting_since.load(Ordering::Acquire) > 0
+    }
+
+    /// The time that connecting took so far.
+    pub fn connecting_time(&self, now: Tick) -> Duration {
+        let since = self.connecting_since.load(Ordering::Acquire);
+        let running = if since > 0 { now.nanos().saturating_sub(since - 1) } else { 0 };
+        Duration::from_nanos(self.connected.load(Ordering::Acquire).saturating_add(running))
+    }
+
+    /// When the upload last moved, while it is going on: it was begun and its last byte was not handed over.
+    pub fn uploading(&self) -> Option<Tick> {
+        let moved = self.moved.load(Ordering::Acquire);
+        (moved > 0 && self.uploaded.load(Ordering::Acquire) == 0).then(|| Tick(moved - 1))
+    }
+
+    /// When the last byte of the body was handed over, if it was.
+    pub fn uploaded_at(&self) -> Option<Tick> {
+        let uploaded = self.uploaded.load(Ordering::Acquire);
+        (uploaded > 0).then(|| Tick(uploaded - 1))
+    }
+}

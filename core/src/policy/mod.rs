@@ -1,0 +1,165 @@
+//! The policy: what one call is allowed to do. Immutable, validated, shared.
+
+mod defaults;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::retry::{Backoff, BudgetSpec, Conditions, HeaderMatcher, Methods, RetryAfter, StatusSet};
+
+/// A validated, immutable policy.
+///
+/// Cheap to clone (one reference count) and to share between threads. Two policies are equal when they decide alike.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy(Arc<Settings>);
+
+/// The settings, one field per key of a policy document.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Settings {
+    pub(crate) max_retries: u32,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) per_try_timeout: Option<Duration>,
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) retry_on: Conditions,
+    pub(crate) statuses: StatusSet,
+    pub(crate) response_headers: Vec<HeaderMatcher>,
+    pub(crate) methods: Methods,
+    pub(crate) backoff: Backoff,
+    pub(crate) retry_after: Option<RetryAfter>,
+    pub(crate) budget: Option<BudgetSpec>,
+    pub(crate) idempotency_key: IdempotencyKey,
+    pub(crate) max_body_buffer: u64,
+    pub(crate) attempt_header: Option<String>,
+    pub(crate) compat: Option<Compat>,
+    pub(crate) seed: Option<u64>,
+}
+
+/// What an `Idempotency-Key` header means for retries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum IdempotencyKey {
+    /// A request that carries one counts as idempotent.
+    #[default]
+    Honour,
+    /// Likewise, and one is minted per call (UUIDv4) for methods that need it, kept over all its attempts.
+    Auto,
+    /// It means nothing.
+    None,
+}
+
+/// Whose differences from the rules above apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Compat {
+    /// Envoy 1.40: `x-envoy-ratelimited` vetoes all conditions but its own, 425 is retried at once, hints are read by
+    /// Envoy's rules, `x-envoy-attempt-count` and `x-envoy-expected-rq-timeout-ms` are sent.
+    Envoy,
+}
+
+impl Policy {
+    /// The default policy: 2 retries of idempotent requests, exponential back-off, a budget per origin.
+    #[allow(clippy::should_implement_trait)] // also implemented; this one reads better at call sites
+    pub fn default() -> Self {
+        Policy(Arc::new(Settings::default()))
+    }
+
+    /// No retries; the default timeouts.
+    pub fn none() -> Self {
+        Policy(Arc::new(Settings { max_retries: 0, ..Settings::default() }))
+    }
+
+    /// The settings, for the reader and the writer.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.0
+    }
+
+    /// Retries per call, over all redirect hops. 0..=1000, default 2.
+    pub fn max_retries(&self) -> u32 {
+        self.0.max_retries
+    }
+
+    /// The hard limit of the whole call. Default 60 s, `None` for no limit.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.0.timeout
+    }
+
+    /// The limit of name resolution, TCP, proxy and TLS of one attempt. Default 5 s, `None` for no limit.
+    pub fn connect_timeout(&self) -> Option<Duration> {
+        self.0.connect_timeout
+    }
+
+    /// The limit of one attempt up to its response head, without connecting and uploading. Default 20 s, `None` for no limit.
+    pub fn per_try_timeout(&self) -> Option<Duration> {
+        self.0.per_try_timeout
+    }
+
+    /// The longest silence while a body is written or read. Default 20 s, `None` for no limit.
+    pub fn idle_timeout(&self) -> Option<Duration> {
+        self.0.idle_timeout
+    }
+
+    /// Which outcomes are retried.
+    pub fn conditions(&self) -> Conditions {
+        self.0.retry_on
+    }
+
+    /// Which statuses are retried, and which never are.
+    pub fn statuses(&self) -> &StatusSet {
+        &self.0.statuses
+    }
+
+    /// Responses that match one of these are retried.
+    pub fn response_headers(&self) -> &[HeaderMatcher] {
+        &self.0.response_headers
+    }
+
+    /// Which methods may be repeated although the server may have executed them.
+    pub fn methods(&self) -> &Methods {
+        &self.0.methods
+    }
+
+    /// The waits.
+    pub fn backoff(&self) -> &Backoff {
+        &self.0.backoff
+    }
+
+    /// How server hints are obeyed; `None` if they are not.
+    pub fn retry_after(&self) -> Option<&RetryAfter> {
+        self.0.retry_after.as_ref()
+    }
+
+    /// The budget; `None` for no budget.
+    pub fn budget(&self) -> Option<&BudgetSpec> {
+        self.0.budget.as_ref()
+    }
+
+    /// What an `Idempotency-Key` means.
+    pub fn idempotency_key(&self) -> IdempotencyKey {
+        self.0.idempotency_key
+    }
+
+    /// The largest one-shot request body that is kept for replay, in bytes. Default 1 MiB.
+    pub fn max_body_buffer(&self) -> u64 {
+        self.0.max_body_buffer
+    }
+
+    /// The header that carries the attempt number from the second attempt on, in lower case.
+    pub fn attempt_header(&self) -> Option<&str> {
+        self.0.attempt_header.as_deref()
+    }
+
+    /// Whose differences apply.
+    pub fn compat(&self) -> Option<Compat> {
+        self.0.compat
+    }
+
+    /// The seed of reproducible waits, if one was set on the builder.
+    pub fn seed(&self) -> Option<u64> {
+        self.0.seed
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Policy::default()
+    }
+}

@@ -1,0 +1,200 @@
+//! What happened: one record per attempt, the stop reason, and both as a short text.
+
+use std::fmt;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::error::ErrorKind;
+use crate::time::DurationText;
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $variant:ident = $number:literal, $code:literal, $advice:literal;)*) => {
+        /// Why nothing further was sent.
+        ///
+        /// The numbers are stable: a retired one is never used again.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        #[repr(u8)]
+        pub enum StopReason { $($(#[$doc])* $variant = $number,)* }
+
+        impl StopReason {
+            /// Every reason, in the order of its numbers.
+            pub const ALL: &'static [StopReason] = &[$(StopReason::$variant,)*];
+
+            /// The stable name, for example `"retries_exhausted"`.
+            pub const fn code(self) -> &'static str {
+                match self { $(StopReason::$variant => $code,)* }
+            }
+
+            /// What to change if this is not what one wanted; empty where nothing went wrong.
+            pub const fn advice(self) -> &'static str {
+                match self { $(StopReason::$variant => $advice,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// A response below 400 that the policy does not retry.
+    Completed = 1, "completed", "";
+    /// The policy does not retry this outcome.
+    NotRetryable = 2, "not_retryable", "name the outcome in retry_on or statuses to have it retried";
+    /// `retry_if` said stop.
+    PredicateStop = 3, "predicate_stop", "retry_if answered stop";
+    /// The request may have been executed and its method is not idempotent.
+    NotIdempotent = 4, "not_idempotent", "send an Idempotency-Key (idempotency_key: auto mints one), or say methods: any if repeating is safe";
+    /// The body cannot be produced a second time.
+    BodyNotReplayable = 5, "body_not_replayable", "pass bytes, a file or a factory instead of a stream, or raise max_body_buffer";
+    /// `max_retries` retries were made.
+    RetriesExhausted = 6, "retries_exhausted", "the server did not recover within max_retries; raise it, or lengthen backoff";
+    /// The server asked for a longer wait than `retry_after.max`.
+    RetryAfterTooLong = 7, "retry_after_too_long", "raise retry_after.max, or set retry_after.when_over to cap";
+    /// The call's `timeout` is over, or the next wait would not end before it.
+    Deadline = 8, "deadline", "raise timeout, or shorten backoff and per_try_timeout";
+    /// The retry budget had nothing left.
+    BudgetExhausted = 9, "budget_exhausted", "too many calls are failing at once; the budget keeps retries from adding to it (budget.ratio, budget.min_per_second)";
+    /// The caller cancelled.
+    Cancelled = 10, "cancelled", "";
+    /// A callback failed.
+    Callback = 11, "callback", "a callback raised, or answered with something that is no answer";
+    /// The client was closed.
+    Closed = 12, "closed", "the client was closed while the call was running";
+}
+
+impl StopReason {
+    /// The stable number (1..=12).
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The reason with this code, or `None`.
+    pub fn from_code(code: &str) -> Option<StopReason> {
+        Self::ALL.iter().copied().find(|reason| reason.code() == code)
+    }
+}
+
+impl fmt::Display for StopReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+/// What is known about whether the server acted on an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Evidence {
+    /// Nothing of the request left for the server: any method may be sent again.
+    NotSent,
+    /// The server said that it did not process the request: any method may be sent again.
+    Refused,
+    /// It may have been executed: only idempotent requests may be sent again.
+    Unknown,
+}
+
+impl Evidence {
+    /// Every value, weakest risk first.
+    pub const ALL: &'static [Evidence] = &[Evidence::NotSent, Evidence::Refused, Evidence::Unknown];
+
+    /// The stable name: `"not_sent"`, `"refused"` or `"unknown"`.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Evidence::NotSent => "not_sent",
+            Evidence::Refused => "refused",
+            Evidence::Unknown => "unknown",
+        }
+    }
+}
+
+/// One send and how it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AttemptRecord {
+    /// From 1, over all redirect hops.
+    pub number: u32,
+    /// Redirects followed before this attempt, from 0.
+    pub hop: u32,
+    /// From the start of the call to the start of this attempt.
+    pub start: Duration,
+    /// From the start of this attempt to its outcome.
+    pub duration: Duration,
+    /// The response status, if a response head arrived.
+    pub status: Option<u16>,
+    /// The kind of failure, if it failed. A body failure has both a status and a kind.
+    pub error: Option<ErrorKind>,
+    /// What is known about whether the server acted on it.
+    pub evidence: Evidence,
+    /// The wait the server asked for, unshortened, if one was read.
+    pub hint: Option<Duration>,
+    /// The wait before the next attempt; `None` if this was the last one or a redirect was followed at once.
+    pub wait: Option<Duration>,
+}
+
+impl AttemptRecord {
+    /// A record of an attempt that began at `start` and has not ended yet.
+    #[cfg(feature = "client")]
+    pub(crate) fn begun(number: u32, hop: u32, start: Duration) -> Self {
+        AttemptRecord {
+            number,
+            hop,
+            start,
+            duration: Duration::ZERO,
+            status: None,
+            error: None,
+            evidence: Evidence::Unknown,
+            hint: None,
+            wait: None,
+        }
+    }
+}
+
+/// The attempts as a timeline, one line each, then the stop reason with its advice.
+pub fn explain(attempts: &[AttemptRecord], stop_reason: Option<StopReason>) -> String {
+    let mut out = String::new();
+    for a in attempts {
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{:>8} #{}", format!("+{}", Rough(a.start)), a.number);
+        if a.hop > 0 {
+            let _ = write!(out, " hop {}", a.hop);
+        }
+        let _ = match (a.status, a.error) {
+            (Some(status), Some(kind)) => write!(out, " {status}, {kind}"),
+            (Some(status), None) => write!(out, " {status}"),
+            (None, Some(kind)) => write!(out, " {kind}"),
+            (None, None) => write!(out, " -"),
+        };
+        let _ = write!(out, " after {}", Rough(a.duration));
+        if a.evidence != Evidence::Unknown {
+            let _ = write!(out, " ({})", a.evidence.code().replace('_', " "));
+        }
+        if let Some(hint) = a.hint {
+            let _ = write!(out, ", server asks for {}", Rough(hint));
+        }
+        if let Some(wait) = a.wait {
+            let _ = write!(out, ", waits {}", Rough(wait));
+        }
+        out.push('\n');
+    }
+    if let Some(reason) = stop_reason {
+        let _ = write!(out, "{:>8} {reason}", "=");
+        if !reason.advice().is_empty() {
+            let _ = write!(out, ": {}", reason.advice());
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// A duration for people: three or four digits, never more than the eye needs.
+struct Rough(Duration);
+
+impl fmt::Display for Rough {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nanos = u64::try_from(self.0.as_nanos()).unwrap_or(u64::MAX);
+        let unit = match nanos {
+            0..1_000_000 => 1_000,                   // microseconds
+            1_000_000..10_000_000 => 100_000,        // tenths of a millisecond
+            10_000_000..10_000_000_000 => 1_000_000, // milliseconds
+            _ => 100_000_000,                        // tenths of a second
+        };
+        DurationText(Duration::from_nanos(nanos / unit * unit)).fmt(f)
+    }
+}

@@ -1,0 +1,305 @@
+//! Retry budgets: a shared purse that bounds the extra load of retries.
+//!
+//! The state is plain data in a fixed layout, stepped by one pure function; `Budget` puts a lock around it.
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::time::Tick;
+
+/// Parameters of a budget and who shares it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct BudgetSpec {
+    /// The rule.
+    pub kind: BudgetKind,
+    /// Who shares it.
+    pub scope: Scope,
+}
+
+/// Who shares a budget.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// Calls of one client to one origin (scheme, host, effective port).
+    #[default]
+    Origin,
+    /// All calls of one client.
+    Client,
+    /// All calls of all clients of the process that use this name.
+    Name(String),
+}
+
+/// The rule of a budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BudgetKind {
+    /// A windowed ratio of retries to calls, plus a reserve (linkerd, Finagle).
+    Ratio {
+        /// Retries per call, in millionths: 200,000 is 0.2. 0..=1,000,000,000.
+        ratio_millionths: u64,
+        /// Retries per second of `ttl` that need no calls; available at once. Any whole number.
+        min_per_second: u32,
+        /// How long a deposit or a withdrawal counts, to within a tenth. 1s..=60s.
+        ttl: Duration,
+        /// What earns.
+        deposit_on: DepositOn,
+    },
+    /// A share of the sends in flight (Envoy).
+    Concurrency {
+        /// Retries at a time per send in flight, in millionths of a percent: 20,000,000 is 20 %. 0..=100,000,000.
+        percent_millionths: u64,
+        /// Retries at a time that need no sends in flight. Any whole number.
+        min: u32,
+    },
+}
+
+/// What earns a deposit in a ratio budget.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum DepositOn {
+    /// Each call, when it begins (Finagle).
+    #[default]
+    Call,
+    /// Each call that ends with a response which the policy does not retry (tower, linkerd2).
+    Success,
+}
+
+/// One retry, in the unit of the purse.
+const RETRY: i64 = 1_000_000;
+const SLOTS: usize = 10;
+
+/// What a budget has and what it did, at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BudgetReading {
+    /// Retries that would be granted now. Truncated toward zero; a ratio budget may be below zero when deposits ran out
+    /// before the withdrawals they paid for.
+    pub balance: i64,
+    /// Deposits made (ratio), or sends begun (concurrency).
+    pub deposits: u64,
+    /// Retries granted, without those given back.
+    pub withdrawals: u64,
+    /// Retries refused.
+    pub refusals: u64,
+}
+
+/// A budget: parameters, and a state behind a lock. Shared by reference; all methods may be called from any thread.
+///
+/// Each method is atomic, so racing threads never overdraw. `now` comes from the caller's clock; one clock per budget.
+pub struct Budget {
+    kind: BudgetKind,
+    state: Mutex<State>,
+}
+
+/// The whole state: plain data, fixed layout, no pointers, so that it can live in memory shared by processes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+struct State {
+    /// Ratio: the newest slot seen, as the number of slot widths since the epoch of the clock.
+    head: u64,
+    /// Ratio: what each of the ten slots up to `head` earned less what it spent, in millionths of a retry.
+    slots: [i64; SLOTS],
+    /// Ratio: the sum of the slots.
+    sum: i64,
+    /// Concurrency: sends in flight.
+    active: u64,
+    /// Concurrency: retries held.
+    held: u64,
+    last_used: u64,
+    deposits: u64,
+    withdrawals: u64,
+    refusals: u64,
+}
+
+#[derive(Clone, Copy)]
+enum Step {
+    Read,
+    Deposit,
+    Withdraw,
+    Refund(Grant),
+    Enter,
+    Leave,
+    Release,
+}
+
+/// A granted retry: what it takes to give it back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Grant {
+    slot: u64,
+}
+
+impl State {
+    /// The one transition function. `None` only for a refused withdrawal.
+    fn step(&mut self, kind: &BudgetKind, step: Step, now: Tick) -> Option<Grant> {
+        self.last_used = self.last_used.max(now.nanos());
+        match kind {
+            BudgetKind::Ratio { ratio_millionths, ttl, .. } => {
+                self.advance(now.nanos() / slot_width(*ttl));
+                match step {
+                    Step::Deposit => {
+                        self.deposits += 1;
+                        self.add(self.head, i64::try_from(*ratio_millionths).unwrap_or(i64::MAX));
+                    }
+                    Step::Withdraw => {
+                        if self.purse(kind) < RETRY {
+                            self.refusals += 1;
+                            return None;
+                        }
+                        self.withdrawals += 1;
+                        self.add(self.head, -RETRY);
+                    }
+                    Step::Refund(grant) => {
+                        self.withdrawals -= 1;
+                        // Into the slot it came from; if that one is over, the withdrawal no longer counts anyway.
+                        if self.head - grant.slot < SLOTS as u64 {
+                            self.add(grant.slot, RETRY);
+                        }
+                    }
+                    Step::Read | Step::Enter | Step::Leave | Step::Release => {}
+                }
+            }
+            BudgetKind::Concurrency { .. } => match step {
+                Step::Enter => {
+                    self.deposits += 1;
+                    self.active += 1;
+                }
+                Step::Leave => self.active -= 1,
+                Step::Withdraw => {
+                    if self.held >= self.limit(kind) {
+                        self.refusals += 1;
+                        return None;
+                    }
+                    self.withdrawals += 1;
+                    self.held += 1;
+                }
+                Step::Refund(_) => {
+                    self.withdrawals -= 1;
+                    self.held -= 1;
+                }
+                Step::Release => self.held -= 1,
+                Step::Read | Step::Deposit => {}
+            },
+        }
+        Some(Grant { slot: self.head })
+    }
+
+    /// Moves the window on to `slot`. An older one counts as the newest.
+    fn advance(&mut self, slot: u64) {
+        for passed in (self.head + 1..=slot).take(SLOTS) {
+            let expired = std::mem::take(&mut self.slots[(passed % SLOTS as u64) as usize]);
+            self.sum = self.sum.saturating_sub(expired);
+        }
+        self.head = self.head.max(slot);
+    }
+
+    fn add(&mut self, slot: u64, amount: i64) {
+        let slot = &mut self.slots[(slot % SLOTS as u64) as usize];
+        *slot = slot.saturating_add(amount);
+        self.sum = self.sum.saturating_add(amount);
+    }
+
+    /// Ratio: the reserve plus what the window holds, in millionths of a retry.
+    fn purse(&self, kind: &BudgetKind) -> i64 {
+        let BudgetKind::Ratio { min_per_second, ttl, .. } = kind else { return 0 };
+        let reserve = u128::from(*min_per_second) * ttl.as_micros();
+        i64::try_from(reserve).unwrap_or(i64::MAX).saturating_add(self.sum)
+    }
+
+    /// Concurrency: how many retries may be held.
+    fn limit(&self, kind: &BudgetKind) -> u64 {
+        let BudgetKind::Concurrency { percent_millionths, min } = kind else { return 0 };
+        let share = u128::from(*percent_millionths) * u128::from(self.active) / 100_000_000;
+        u64::try_from(share).unwrap_or(u64::MAX).max(u64::from(*min))
+    }
+
+    fn reading(&self, kind: &BudgetKind) -> BudgetReading {
+        let balance = match kind {
+            BudgetKind::Ratio { .. } => self.purse(kind) / RETRY,
+            BudgetKind::Concurrency { .. } => {
+                i64::try_from(self.limit(kind)).unwrap_or(i64::MAX).saturating_sub(i64::try_from(self.held).unwrap_or(i64::MAX))
+            }
+        };
+        BudgetReading { balance, deposits: self.deposits, withdrawals: self.withdrawals, refusals: self.refusals }
+    }
+}
+
+fn slot_width(ttl: Duration) -> u64 {
+    u64::try_from(ttl.as_nanos() / SLOTS as u128).unwrap_or(u64::MAX).max(1)
+}
+
+impl Budget {
+    /// A full budget.
+    pub fn new(kind: BudgetKind) -> Self {
+        Budget { kind, state: Mutex::new(State::default()) }
+    }
+
+    /// The rule.
+    pub fn kind(&self) -> BudgetKind {
+        self.kind
+    }
+
+    /// Counts a call (ratio budgets earn by it).
+    pub fn deposit(&self, now: Tick) {
+        self.step(Step::Deposit, now);
+    }
+
+    /// Takes one retry if there is one. Check and debit are one step.
+    #[must_use]
+    pub fn try_withdraw(&self, now: Tick) -> bool {
+        self.withdraw(now).is_some()
+    }
+
+    /// The balance and the counters.
+    pub fn reading(&self, now: Tick) -> BudgetReading {
+        let mut state = self.lock();
+        state.step(&self.kind, Step::Read, now);
+        state.reading(&self.kind)
+    }
+
+    pub(super) fn withdraw(&self, now: Tick) -> Option<Grant> {
+        self.step(Step::Withdraw, now)
+    }
+
+    /// Gives back a retry that was granted and not sent.
+    pub(super) fn refund(&self, grant: Grant, now: Tick) {
+        self.step(Step::Refund(grant), now);
+    }
+
+    /// A send begins.
+    pub(super) fn enter(&self, now: Tick) {
+        self.step(Step::Enter, now);
+    }
+
+    /// A send is over and decided.
+    pub(super) fn leave(&self, now: Tick) {
+        self.step(Step::Leave, now);
+    }
+
+    /// A retry that was sent is decided: its place is free again (ratio budgets do not get it back).
+    pub(super) fn release(&self, now: Tick) {
+        self.step(Step::Release, now);
+    }
+
+    /// Whether dropping this budget loses nothing: untouched for its ttl, and nobody is using it.
+    pub(super) fn idle(&self, now: Tick) -> bool {
+        let state = self.lock();
+        let keep = match self.kind {
+            BudgetKind::Ratio { ttl, .. } => ttl + Duration::from_nanos(slot_width(ttl)),
+            BudgetKind::Concurrency { .. } => Duration::ZERO,
+        };
+        state.active == 0 && state.held == 0 && now.since(Tick(state.last_used)) >= keep
+    }
+
+    fn step(&self, step: Step, now: Tick) -> Option<Grant> {
+        self.lock().step(&self.kind, step, now)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        // No step panics half-way, so a poisoned lock still guards a whole state.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = *self.lock();
+        f.debug_struct("Budget").field("kind", &self.kind).field("reading", &state.reading(&self.kind)).finish()
+    }
+}

@@ -1,0 +1,154 @@
+//! The budgets of one client, found by scope and parameters.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use super::budget::{Budget, BudgetKind, BudgetReading, BudgetSpec, Scope};
+use crate::error::Error;
+use crate::time::Tick;
+
+/// The most origins one client keeps budgets for. Origins beyond it share one budget, so that a flood of names creates no
+/// retries out of fresh reserves.
+const MOST_ORIGINS: usize = 4096;
+
+/// The budgets of one client: one per origin, one for the whole client, and the named ones it holds; each per parameters.
+///
+/// Calls find theirs by scope and parameters, so that per-call policies with the same parameters share it. May be used
+/// from any thread. Budgets that nobody used for their ttl are dropped, which loses nothing but their counters.
+#[derive(Debug, Default)]
+pub struct Budgets {
+    own: Mutex<Own>,
+    names: Arc<BudgetNames>,
+}
+
+#[derive(Debug, Default)]
+struct Own {
+    groups: HashMap<BudgetKind, Group>,
+    named: HashMap<String, Arc<Budget>>,
+    origins: usize,
+    /// When to look for idle origins next: at this number of them, and not before this moment. Keeps its cost small per call.
+    sweep_at: (usize, Tick),
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    client: Option<Arc<Budget>>,
+    origins: HashMap<Box<str>, Arc<Budget>>,
+    beyond: Option<Arc<Budget>>,
+}
+
+/// Budgets that several clients share by name. A name lives as long as one of its holders.
+#[derive(Debug, Default)]
+pub struct BudgetNames(Mutex<HashMap<String, Weak<Budget>>>);
+
+impl BudgetNames {
+    /// The budget of this name, made if nobody holds it.
+    ///
+    /// # Errors
+    /// `config` when a holder lives that made it with other parameters.
+    fn hold(&self, name: &str, kind: BudgetKind) -> Result<Arc<Budget>, Error> {
+        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(budget) = names.get(name).and_then(Weak::upgrade) {
+            return same_parameters(name, kind, &budget);
+        }
+        names.retain(|_, budget| budget.strong_count() > 0);
+        let budget = Arc::new(Budget::new(kind));
+        names.insert(name.to_owned(), Arc::downgrade(&budget));
+        Ok(budget)
+    }
+}
+
+fn same_parameters(name: &str, kind: BudgetKind, budget: &Arc<Budget>) -> Result<Arc<Budget>, Error> {
+    if budget.kind() == kind {
+        return Ok(Arc::clone(budget));
+    }
+    Err(Error::config(format!(
+        "budget.scope: the budget named \"{name}\" is in use with other parameters; give it the same ones or another name"
+    )))
+}
+
+impl Budgets {
+    /// No budgets yet, and names of its own.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// No budgets yet; names are looked up in `names`.
+    pub fn sharing(names: Arc<BudgetNames>) -> Self {
+        Budgets { own: Mutex::default(), names }
+    }
+
+    /// The budget of `spec` for calls to `origin` (`scheme://host:port`), made if this is its first use. Allocates only then.
+    ///
+    /// # Errors
+    /// `config` when the name is in use with other parameters.
+    pub fn find(&self, spec: &BudgetSpec, origin: &str, now: Tick) -> Result<Arc<Budget>, Error> {
+        let mut own = self.lock();
+        match &spec.scope {
+            Scope::Name(name) => {
+                if let Some(budget) = own.named.get(name) {
+                    return same_parameters(name, spec.kind, budget);
+                }
+                let budget = self.names.hold(name, spec.kind)?;
+                own.named.insert(name.clone(), Arc::clone(&budget));
+                Ok(budget)
+            }
+            Scope::Client => {
+                let group = own.groups.entry(spec.kind).or_default();
+                Ok(Arc::clone(group.client.get_or_insert_with(|| Arc::new(Budget::new(spec.kind)))))
+            }
+            Scope::Origin => {
+                if let Some(budget) = own.groups.get(&spec.kind).and_then(|group| group.origins.get(origin)) {
+                    return Ok(Arc::clone(budget));
+                }
+                Ok(own.new_origin(spec.kind, origin, now))
+            }
+        }
+    }
+
+    /// What the budget of `spec` for `origin` has; `None` if no call used it yet. Makes nothing.
+    pub fn reading(&self, spec: &BudgetSpec, origin: &str, now: Tick) -> Option<BudgetReading> {
+        let own = self.lock();
+        let group = own.groups.get(&spec.kind);
+        let budget = match &spec.scope {
+            Scope::Name(name) => own.named.get(name).filter(|budget| budget.kind() == spec.kind),
+            Scope::Client => group.and_then(|group| group.client.as_ref()),
+            Scope::Origin => group.and_then(|group| group.origins.get(origin).or(group.beyond.as_ref())),
+        };
+        budget.map(|budget| budget.reading(now))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Own> {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Own {
+    fn new_origin(&mut self, kind: BudgetKind, origin: &str, now: Tick) -> Arc<Budget> {
+        if self.origins >= self.sweep_at.0.max(64) && now >= self.sweep_at.1 {
+            self.drop_idle(now);
+            self.sweep_at = ((self.origins * 2).min(MOST_ORIGINS), now.after(Duration::from_millis(100)));
+        }
+        let full = self.origins >= MOST_ORIGINS;
+        let group = self.groups.entry(kind).or_default();
+        if full {
+            return Arc::clone(group.beyond.get_or_insert_with(|| Arc::new(Budget::new(kind))));
+        }
+        self.origins += 1;
+        let budget = Arc::new(Budget::new(kind));
+        group.origins.insert(origin.into(), Arc::clone(&budget));
+        budget
+    }
+
+    fn drop_idle(&mut self, now: Tick) {
+        let used = |budget: &Arc<Budget>| Arc::strong_count(budget) > 1 || !budget.idle(now);
+        for group in self.groups.values_mut() {
+            group.origins.retain(|_, budget| used(budget));
+            group.client = group.client.take().filter(used);
+            group.beyond = group.beyond.take().filter(used);
+        }
+        self.groups.retain(|_, group| !group.origins.is_empty() || group.client.is_some() || group.beyond.is_some());
+        self.origins = self.groups.values().map(|group| group.origins.len()).sum();
+    }
+}

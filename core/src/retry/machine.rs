@@ -1,0 +1,440 @@
+//! One call, decided step by step.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::budget::{Budget, DepositOn, Grant};
+use super::condition::ResponseFacts;
+use super::hint::{Combine, WhenOver};
+use super::{BudgetKind, draw, mix};
+use crate::error::ErrorKind;
+use crate::policy::{Compat, IdempotencyKey, Policy};
+use crate::record::{Evidence, StopReason};
+use crate::time::{Tick, UnixTime};
+
+/// The header fields of a response, as the machine needs to see them.
+pub trait Headers {
+    /// The value of the `index`th field line (from 0) with this name (in lower case), or `None`.
+    fn line(&self, name: &str, index: usize) -> Option<&[u8]>;
+}
+
+/// Pairs of name (any case) and value.
+impl Headers for [(&str, &str)] {
+    fn line(&self, name: &str, index: usize) -> Option<&[u8]> {
+        self.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name)).nth(index).map(|(_, value)| value.as_bytes())
+    }
+}
+
+#[cfg(feature = "client")]
+impl Headers for http::HeaderMap {
+    fn line(&self, name: &str, index: usize) -> Option<&[u8]> {
+        match index {
+            0 => self.get(name),
+            _ => self.get_all(name).iter().nth(index),
+        }
+        .map(http::HeaderValue::as_bytes)
+    }
+}
+
+/// A borrowed [`Headers`] with the questions the rules ask.
+#[derive(Clone, Copy)]
+pub(super) struct HeaderView<'a>(pub(super) &'a dyn Headers);
+
+impl<'a> HeaderView<'a> {
+    pub(super) fn first(self, name: &str) -> Option<&'a [u8]> {
+        self.0.line(name, 0)
+    }
+
+    pub(super) fn has(self, name: &str) -> bool {
+        self.first(name).is_some()
+    }
+
+    pub(super) fn each(self, name: &str, visit: &mut dyn FnMut(&'a [u8])) {
+        (0..).map_while(|index| self.0.line(name, index)).for_each(visit);
+    }
+}
+
+/// What is known of a call before it is sent, or of its next redirect hop.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// The request method, case-sensitive.
+    pub method: &'a str,
+    /// Whether the request carries an `Idempotency-Key`.
+    pub has_idempotency_key: bool,
+    /// Whether somebody will be asked about every outcome (`retry_if`): hints are then read on every response.
+    pub asked: bool,
+}
+
+/// How one attempt ended.
+#[derive(Clone, Copy)]
+pub enum Outcome<'a> {
+    /// A response head arrived.
+    Response {
+        /// Its status.
+        status: u16,
+        /// Its header fields.
+        headers: &'a dyn Headers,
+    },
+    /// It failed, before its head or (kind `body`) after it.
+    Failure {
+        /// What went wrong.
+        kind: ErrorKind,
+        /// Whether the server may have acted on it.
+        evidence: Evidence,
+    },
+}
+
+/// What the policy thinks of an outcome.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[must_use]
+pub struct Verdict {
+    /// The policy would retry it (if method, body, limits, deadline and budget agree).
+    pub retry: bool,
+    /// Whether the server may have acted on it.
+    pub evidence: Evidence,
+    /// The wait the server asks for, unshortened. Read on responses that would be retried, or on all if the call is `asked`.
+    pub hint: Option<Duration>,
+    /// The policy's own back-off before the next retry.
+    pub backoff: Duration,
+    /// A response below 400.
+    completed: bool,
+    /// Retried without any wait (Envoy's 425).
+    at_once: bool,
+}
+
+/// What callbacks said about an outcome. The default is that nobody was asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Answer {
+    /// `retry_if`: retry or stop; `None` leaves it to the policy.
+    pub retry: Option<bool>,
+    /// `retry_if` with a time: wait exactly this long. Hints do not apply.
+    pub wait: Option<Duration>,
+    /// `delay`: in place of the policy's own back-off. Hints apply.
+    pub backoff: Option<Duration>,
+}
+
+/// An attempt that may be sent now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// From 1.
+    pub number: u32,
+    /// Retries left after this attempt.
+    pub retries_left: u32,
+    /// The end of the call's `timeout`, if it has one.
+    pub deadline: Option<Tick>,
+}
+
+/// What happens next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Decision {
+    /// Wait this long, then call [`Retry::attempt`] and send again.
+    Retry {
+        /// From now.
+        wait: Duration,
+    },
+    /// Send nothing further; hand the outcome to the caller as it is.
+    Stop(StopReason),
+}
+
+/// One call on its way: per attempt [`attempt`](Retry::attempt), [`classify`](Retry::classify), [`decide`](Retry::decide);
+/// at the end [`finish`](Retry::finish), or drop it to abandon the call.
+///
+/// `now` is read from the driver's clock immediately before each method. Allocates nothing. Dropping it gives back what it
+/// holds of its budget.
+#[derive(Debug)]
+pub struct Retry {
+    policy: Policy,
+    budget: Option<Arc<Budget>>,
+    /// The granted retry that is waiting to be sent (ratio) or is not decided yet (concurrency).
+    grant: Option<Grant>,
+    /// A send is counted in the budget.
+    entered: bool,
+    /// The retry that `grant` paid for was sent.
+    spent: bool,
+    succeeded: bool,
+    idempotent: bool,
+    asked: bool,
+    seed: u64,
+    deadline: Option<Tick>,
+    now: Tick,
+    sent: u32,
+    retries: u32,
+    hops: u32,
+    /// Back-offs taken, which is the retries less those whose wait a hint replaced.
+    backoffs: u32,
+    previous: Duration,
+}
+
+impl Retry {
+    /// Begins a call at `now`: fixes its deadline and counts it in its budget.
+    ///
+    /// `budget` is what [`Budgets::find`](super::Budgets::find) gave for the policy's budget and the request's origin; `None` if the policy has none.
+    /// `entropy` and `serial` seed the waits: any number that differs between processes, and the number of the call.
+    /// A policy with a seed uses that in place of `entropy`.
+    pub fn begin(policy: &Policy, call: Call<'_>, budget: Option<Arc<Budget>>, entropy: u64, serial: u64, now: Tick) -> Self {
+        let mut retry = Retry {
+            policy: policy.clone(),
+            budget: None,
+            grant: None,
+            entered: false,
+            spent: false,
+            succeeded: false,
+            idempotent: false,
+            asked: call.asked,
+            seed: mix(policy.seed().unwrap_or(entropy), serial),
+            deadline: policy.timeout().map(|timeout| now.after(timeout)),
+            now,
+            sent: 0,
+            retries: 0,
+            hops: 0,
+            backoffs: 0,
+            previous: Duration::ZERO,
+        };
+        retry.target(call, budget);
+        retry
+    }
+
+    /// A redirect is followed: the next attempt goes to another place, counts in that place's budget, and is no retry.
+    pub fn redirect(&mut self, call: Call<'_>, budget: Option<Arc<Budget>>, now: Tick) {
+        self.now = now;
+        self.release();
+        self.leave();
+        self.hops += 1;
+        self.target(call, budget);
+    }
+
+    fn target(&mut self, call: Call<'_>, budget: Option<Arc<Budget>>) {
+        let honoured = self.policy.idempotency_key() != IdempotencyKey::None;
+        self.idempotent = self.policy.methods().contains(call.method) || (call.has_idempotency_key && honoured);
+        // With retries off a call leaves the budgets alone.
+        self.budget = budget.filter(|_| self.policy.max_retries() > 0);
+        self.deposit(DepositOn::Call);
+    }
+
+    /// The next attempt is about to be sent.
+    pub fn attempt(&mut self, now: Tick) -> Attempt {
+        self.now = now;
+        self.leave();
+        self.spent = self.grant.is_some();
+        self.sent += 1;
+        if let Some(budget) = &self.budget {
+            budget.enter(now);
+            self.entered = true;
+        }
+        Attempt { number: self.sent, retries_left: self.retries_left(), deadline: self.deadline }
+    }
+
+    /// The policy's verdict on an outcome. `wall` is needed for hints that are dates.
+    pub fn classify(&mut self, outcome: Outcome<'_>, wall: UnixTime) -> Verdict {
+        let backoff = self.policy.backoff().wait(self.backoffs + 1, self.previous, self.draw(0));
+        let mut verdict = Verdict { retry: false, evidence: Evidence::Unknown, hint: None, backoff, completed: false, at_once: false };
+        self.succeeded = false;
+        match outcome {
+            Outcome::Failure { kind, evidence } => {
+                verdict.retry = self.policy.conditions().failure(kind);
+                verdict.evidence = evidence;
+            }
+            Outcome::Response { status, headers } => {
+                let headers = HeaderView(headers);
+                verdict.retry = self.retryable(status, headers);
+                verdict.completed = status < 400;
+                self.succeeded = !verdict.retry;
+                if matches!(status, 421 | 425 | 429) {
+                    verdict.evidence = Evidence::Refused;
+                }
+                let envoy = self.policy.compat() == Some(Compat::Envoy);
+                verdict.at_once = envoy && status == 425 && self.policy.statuses().contains(425);
+                if (verdict.retry || self.asked) && !verdict.at_once {
+                    let read = |hints: &super::RetryAfter| match envoy {
+                        true => hints.read_as_envoy(headers, wall),
+                        false => hints.read(headers, wall),
+                    };
+                    verdict.hint = self.policy.retry_after().and_then(read);
+                }
+            }
+        }
+        verdict
+    }
+
+    fn retryable(&self, status: u16, headers: HeaderView<'_>) -> bool {
+        let conditions = self.policy.conditions();
+        let statuses = self.policy.statuses();
+        if statuses.excludes(status) {
+            return false;
+        }
+        let limited = self.policy.compat() == Some(Compat::Envoy) && headers.has("x-envoy-ratelimited");
+        if limited {
+            return conditions.includes(super::Condition::EnvoyRatelimited);
+        }
+        let matched = self.policy.response_headers().iter().any(|matcher| matcher.matches(status, headers));
+        conditions.response(&ResponseFacts { status, headers, listed: statuses.contains(status), matched })
+    }
+
+    /// Whether `retry_if` is asked about the outcome at hand: retries are left, the body can be replayed, there is time.
+    pub fn worth_asking(&self, replayable: bool, now: Tick) -> bool {
+        replayable && self.retries_left() > 0 && self.deadline.is_none_or(|deadline| now < deadline)
+    }
+
+    /// What happens after an outcome. The first rule that says no gives the reason; the budget is asked last.
+    ///
+    /// `replayable`: the request's body can be produced again.
+    pub fn decide(&mut self, verdict: Verdict, answer: Answer, replayable: bool, now: Tick) -> Decision {
+        match self.permit(verdict, answer, replayable, now) {
+            Err(reason) => Decision::Stop(reason),
+            Ok(()) => self.schedule(verdict, answer, now),
+        }
+    }
+
+    /// The first half of [`decide`](Retry::decide): everything that does not depend on the wait. After `Ok` comes
+    /// [`schedule`](Retry::schedule), perhaps with a back-off that was asked for in between.
+    pub fn permit(&mut self, verdict: Verdict, answer: Answer, replayable: bool, now: Tick) -> Result<(), StopReason> {
+        self.now = now;
+        self.release();
+        match answer.retry {
+            Some(false) => return Err(StopReason::PredicateStop),
+            None if !verdict.retry && answer.wait.is_none() => {
+                return Err(if verdict.completed { StopReason::Completed } else { StopReason::NotRetryable });
+            }
+            _ => {}
+        }
+        if verdict.evidence == Evidence::Unknown && !self.idempotent {
+            return Err(StopReason::NotIdempotent);
+        }
+        if !replayable {
+            return Err(StopReason::BodyNotReplayable);
+        }
+        if self.retries_left() == 0 {
+            return Err(StopReason::RetriesExhausted);
+        }
+        Ok(())
+    }
+
+    /// The second half of [`decide`](Retry::decide): the wait, the deadline, the budget.
+    pub fn schedule(&mut self, verdict: Verdict, answer: Answer, now: Tick) -> Decision {
+        self.now = now;
+        let own = answer.backoff.unwrap_or(verdict.backoff);
+        let Some((wait, advances)) = self.planned(verdict, own, answer.wait) else {
+            return Decision::Stop(StopReason::RetryAfterTooLong);
+        };
+        if self.deadline.is_some_and(|deadline| now.after(wait) >= deadline) {
+            return Decision::Stop(StopReason::Deadline);
+        }
+        if let Some(budget) = &self.budget {
+            self.grant = budget.withdraw(now);
+            if self.grant.is_none() {
+                return Decision::Stop(StopReason::BudgetExhausted);
+            }
+        }
+        self.leave();
+        self.spent = false;
+        self.retries += 1;
+        if advances {
+            self.backoffs += 1;
+            self.previous = own;
+        }
+        Decision::Retry { wait }
+    }
+
+    /// The wait that a retry of this outcome would have by the policy alone; `None` if the server asks for too long a one.
+    pub fn planned_wait(&self, verdict: Verdict) -> Option<Duration> {
+        self.planned(verdict, verdict.backoff, None).map(|(wait, _)| wait)
+    }
+
+    /// The wait and whether it counts as a back-off; `None` for `retry_after_too_long`.
+    fn planned(&self, verdict: Verdict, own: Duration, asked: Option<Duration>) -> Option<(Duration, bool)> {
+        if let Some(wait) = asked {
+            return Some((wait, true));
+        }
+        if verdict.at_once {
+            return Some((Duration::ZERO, false));
+        }
+        let (Some(hints), Some(hint)) = (self.policy.retry_after(), verdict.hint) else {
+            return Some((own, true));
+        };
+        let wait = match (hints.max, hints.when_over) {
+            (Some(max), WhenOver::Stop) if hint > max => return None,
+            (Some(max), WhenOver::Ignore) if hint > max => return Some((own, true)),
+            // Exactly max: a spread would be longer than allowed.
+            (Some(max), WhenOver::Cap) if hint > max => max,
+            _ => hint.saturating_add(crate::time::saturating_secs(hint.as_secs_f64() * hints.spread * self.draw(1))),
+        };
+        match hints.combine {
+            Combine::Max => Some((own.max(wait), true)),
+            // To Envoy a hint of 0 is no hint.
+            Combine::Replace if hint.is_zero() && self.policy.compat() == Some(Compat::Envoy) => Some((own, true)),
+            Combine::Replace => Some((wait, false)),
+        }
+    }
+
+    /// The call is over and its outcome goes to the caller.
+    pub fn finish(mut self, now: Tick) {
+        self.now = now;
+        if self.succeeded {
+            self.deposit(DepositOn::Success);
+        }
+    }
+
+    /// Retries that may still be made.
+    pub fn retries_left(&self) -> u32 {
+        self.policy.max_retries().saturating_sub(self.retries)
+    }
+
+    /// Attempts sent so far.
+    pub fn attempts(&self) -> u32 {
+        self.sent
+    }
+
+    /// Redirects followed so far.
+    pub fn hops(&self) -> u32 {
+        self.hops
+    }
+
+    /// The end of the call's `timeout`, if it has one.
+    pub fn deadline(&self) -> Option<Tick> {
+        self.deadline
+    }
+
+    /// Whether the request may be repeated although the server may have executed it.
+    pub fn is_idempotent(&self) -> bool {
+        self.idempotent
+    }
+
+    fn draw(&self, lane: u64) -> f64 {
+        draw(self.seed, u64::from(self.retries) * 2 + lane)
+    }
+
+    fn deposit(&self, on: DepositOn) {
+        if let Some(budget) = &self.budget
+            && matches!(budget.kind(), BudgetKind::Ratio { deposit_on, .. } if deposit_on == on)
+        {
+            budget.deposit(self.now);
+        }
+    }
+
+    /// The send that was counted is over.
+    fn leave(&mut self) {
+        if let Some(budget) = &self.budget
+            && std::mem::take(&mut self.entered)
+        {
+            budget.leave(self.now);
+        }
+    }
+
+    /// The granted retry is decided (its place is free) or will not be sent (the budget gets it back).
+    fn release(&mut self) {
+        if let (Some(budget), Some(grant)) = (&self.budget, self.grant.take()) {
+            match self.spent {
+                true => budget.release(self.now),
+                false => budget.refund(grant, self.now),
+            }
+        }
+    }
+}
+
+impl Drop for Retry {
+    fn drop(&mut self) {
+        self.release();
+        self.leave();
+    }
+}

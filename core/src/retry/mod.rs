@@ -1,0 +1,19 @@
+//! The decision machine: values in, values out. No I/O, no clock, no randomness, no allocation.
+
+mod backoff;
+mod budget;
+mod budgets;
+mod condition;
+mod draw;
+mod hint;
+mod machine;
+mod matcher;
+
+pub use backoff::{Backoff, DecorrelatedForm, Jitter};
+pub use budget::{Budget, BudgetKind, BudgetReading, BudgetSpec, DepositOn, Scope};
+pub use budgets::{BudgetNames, Budgets};
+pub use condition::{Condition, Conditions, Methods, StatusSet};
+pub use draw::{draw, mix};
+pub use hint::{Combine, Format, HintHeader, RetryAfter, WhenOver};
+pub use machine::{Answer, Attempt, Call, Decision, Headers, Outcome, Retry, Verdict};
+pub use matcher::{HeaderMatcher, IgnoreCase, Pattern, Test};
