@@ -85,6 +85,13 @@ pub struct Failure {
     pub source: Option<BoxError>,
 }
 
+impl Failure {
+    /// A failure of which nothing further is known: evidence unknown, no source.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Failure { kind, evidence: Evidence::Unknown, message: message.into(), source: None }
+    }
+}
+
 /// How far one attempt is. Written by the transport, read by the executor's timers; all from one clock.
 #[derive(Debug, Default)]
 pub struct Progress {

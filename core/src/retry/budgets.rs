@@ -107,6 +107,17 @@ impl Budgets {
         }
     }
 
+    /// Holds the name of `spec`, if it has one, so that a clash shows before the first call.
+    ///
+    /// # Errors
+    /// `config` when the name is in use with other parameters.
+    pub fn hold(&self, spec: &BudgetSpec) -> Result<(), Error> {
+        match spec.scope {
+            Scope::Name(_) => self.find(spec, "", Tick::default()).map(|_| ()),
+            Scope::Origin | Scope::Client => Ok(()),
+        }
+    }
+
     /// What the budget of `spec` for `origin` has; `None` if no call used it yet. Makes nothing.
     pub fn reading(&self, spec: &BudgetSpec, origin: &str, now: Tick) -> Option<BudgetReading> {
         let own = self.lock();

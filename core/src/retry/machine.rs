@@ -100,6 +100,8 @@ pub struct Verdict {
     completed: bool,
     /// Retried without any wait (Envoy's 425).
     at_once: bool,
+    /// The call itself is over (its deadline, a cancel): nothing else is asked.
+    over: Option<StopReason>,
 }
 
 /// What callbacks said about an outcome. The default is that nobody was asked.
@@ -228,12 +230,20 @@ impl Retry {
     /// The policy's verdict on an outcome. `wall` is needed for hints that are dates.
     pub fn classify(&mut self, outcome: Outcome<'_>, wall: UnixTime) -> Verdict {
         let backoff = self.policy.backoff().wait(self.backoffs + 1, self.previous, self.draw(0));
-        let mut verdict = Verdict { retry: false, evidence: Evidence::Unknown, hint: None, backoff, completed: false, at_once: false };
+        let mut verdict =
+            Verdict { retry: false, evidence: Evidence::Unknown, hint: None, backoff, completed: false, at_once: false, over: None };
         self.succeeded = false;
         match outcome {
             Outcome::Failure { kind, evidence } => {
                 verdict.retry = self.policy.conditions().failure(kind);
                 verdict.evidence = evidence;
+                verdict.over = match kind {
+                    ErrorKind::Deadline => Some(StopReason::Deadline),
+                    ErrorKind::Cancelled => Some(StopReason::Cancelled),
+                    ErrorKind::Callback => Some(StopReason::Callback),
+                    ErrorKind::Closed => Some(StopReason::Closed),
+                    _ => None,
+                };
             }
             Outcome::Response { status, headers } => {
                 let headers = HeaderView(headers);
@@ -291,6 +301,9 @@ impl Retry {
     pub fn permit(&mut self, verdict: Verdict, answer: Answer, replayable: bool, now: Tick) -> Result<(), StopReason> {
         self.now = now;
         self.release();
+        if let Some(reason) = verdict.over {
+            return Err(reason);
+        }
         match answer.retry {
             Some(false) => return Err(StopReason::PredicateStop),
             None if !verdict.retry && answer.wait.is_none() => {

@@ -1,0 +1,91 @@
+//! The limits of one attempt: which one is next, and which one has fired.
+
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+
+use super::clock::Clock;
+use super::transport::Progress;
+use crate::policy::Policy;
+use crate::time::Tick;
+
+/// The limit that ended an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Limit {
+    PerTry,
+    Idle,
+    Deadline,
+}
+
+/// The limits of one attempt up to its response head. `connect_timeout` is not among them: the connector keeps it.
+pub(super) struct HeadTimer<'a> {
+    pub(super) progress: &'a Progress,
+    pub(super) began: Tick,
+    pub(super) per_try: Option<Duration>,
+    pub(super) idle: Option<Duration>,
+    pub(super) deadline: Option<Tick>,
+}
+
+impl<'a> HeadTimer<'a> {
+    pub(super) fn new(policy: &Policy, progress: &'a Progress, began: Tick, deadline: Option<Tick>) -> Self {
+        HeadTimer { progress, began, per_try: policy.per_try_timeout(), idle: policy.idle_timeout(), deadline }
+    }
+
+    /// The limit that has fired by `now`, or the moment before which none can fire.
+    ///
+    /// Clocks that stand still (per_try_timeout while connecting or uploading) make that moment a lower bound: who waits
+    /// for it looks again.
+    fn check(&self, now: Tick) -> Result<Tick, Limit> {
+        if self.deadline.is_some_and(|deadline| now >= deadline) {
+            return Err(Limit::Deadline);
+        }
+        let (limit, spent, name) = match self.progress.uploading() {
+            Some(moved) => (self.idle, now.since(moved), Limit::Idle),
+            None => (self.per_try, self.waited(now), Limit::PerTry),
+        };
+        let next = match limit {
+            Some(limit) if spent >= limit => return Err(name),
+            Some(limit) => now.after(limit - spent),
+            // The upload may end and the other clock start: look again when that one could fire at the earliest.
+            None => self.per_try.map_or(Tick::MAX, |limit| now.after(limit)),
+        };
+        Ok(next.min(self.deadline.unwrap_or(Tick::MAX)))
+    }
+
+    /// How much of per_try_timeout is used up.
+    fn waited(&self, now: Tick) -> Duration {
+        match self.progress.uploaded_at() {
+            Some(uploaded) => now.since(uploaded),
+            None => now.since(self.began).saturating_sub(self.progress.connecting_time(now)),
+        }
+    }
+
+    /// Runs `exchange` until it ends or a limit fires.
+    pub(super) async fn run<F: Future>(&self, clock: &impl Clock, exchange: F) -> Result<F::Output, Limit> {
+        let mut exchange = pin!(exchange);
+        loop {
+            let next = self.check(clock.now())?;
+            tokio::select! {
+                biased;
+                output = &mut exchange => return Ok(output),
+                () = clock.sleep_until(next) => {}
+            }
+        }
+    }
+}
+
+/// Runs `step` (reading one piece of a body) for at most `idle`, and not past `deadline`.
+pub(super) async fn within<F: Future>(
+    clock: &impl Clock,
+    idle: Option<Duration>,
+    deadline: Option<Tick>,
+    step: F,
+) -> Result<F::Output, Limit> {
+    let silent = idle.map_or(Tick::MAX, |idle| clock.now().after(idle));
+    let end = deadline.unwrap_or(Tick::MAX);
+    tokio::select! {
+        biased;
+        output = step => Ok(output),
+        () = clock.sleep_until(silent.min(end)) => Err(if end <= silent { Limit::Deadline } else { Limit::Idle }),
+    }
+}
