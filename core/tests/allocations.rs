@@ -1,0 +1,83 @@
+//! The machine allocates nothing, on no path.
+
+mod support;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::time::Duration;
+
+use reknock::retry::{Answer, Budgets, Call, Decision, Outcome, Retry};
+use reknock::{ErrorKind, Evidence, Policy, Tick, UnixTime};
+
+thread_local! {
+    static COUNT: Cell<usize> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: forwards to the system allocator unchanged.
+#[allow(unsafe_code)]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let _ = COUNT.try_with(|count| count.set(count.get() + 1));
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations(run: impl FnOnce()) -> usize {
+    let before = COUNT.with(Cell::get);
+    run();
+    COUNT.with(Cell::get) - before
+}
+
+const GET: Call<'_> = Call { method: "GET", has_idempotency_key: false, asked: true };
+
+fn call(policy: &Policy, budgets: &Budgets, outcomes: &[Outcome<'_>], serial: u64) {
+    let mut now = Tick(serial * 1_000_000_000);
+    let budget = policy.budget().map(|spec| budgets.find(spec, "http://a", now).expect("a budget"));
+    let mut retry = Retry::begin(policy, GET, budget, 7, serial, now);
+    for outcome in outcomes {
+        retry.attempt(now);
+        let verdict = retry.classify(*outcome, UnixTime(0));
+        match retry.decide(verdict, Answer::default(), true, now) {
+            Decision::Retry { wait } => now = now.after(wait),
+            Decision::Stop(_) => break,
+        }
+    }
+    retry.finish(now.after(Duration::from_millis(1)));
+}
+
+#[test]
+fn the_machine_allocates_nothing() {
+    let busy: &[(&str, &str)] =
+        &[("date", "Sun, 22 Nov 2026 12:00:20 GMT"), ("retry-after", "Sun, 22 Nov 2026 12:00:21 GMT"), ("x-busy", "yes")];
+    let ok = Outcome::Response { status: 200, headers: busy };
+    let failing = Outcome::Response { status: 503, headers: busy };
+    let reset = Outcome::Failure { kind: ErrorKind::Reset, evidence: Evidence::Unknown };
+    let documents = [
+        serde_json::json!({}),
+        serde_json::json!({"max_retries": 5, "response_headers": [{"name": "x-busy", "regex": "y.*"}, {"name": "x-other", "range": "1-2"}], "retry_on": "5xx, unavailable"}),
+        serde_json::json!({"max_retries": 5, "backoff": {"kind": "decorrelated", "min": "10ms"}, "budget": {"kind": "concurrency"}}),
+    ];
+    for document in documents {
+        let policy = support::policy(&document);
+        let budgets = Budgets::new();
+        // Warm up: the first call to an origin makes its budget, the first match builds the cache of a regex.
+        call(&policy, &budgets, &[failing, reset, ok], 0);
+        let count = allocations(|| {
+            for serial in 1..100 {
+                call(&policy, &budgets, &[ok], serial);
+                call(&policy, &budgets, &[failing, reset, ok], serial);
+                call(&policy, &budgets, &[reset, reset, reset, reset, reset, reset, reset], serial);
+            }
+        });
+        assert_eq!(count, 0, "{document}");
+    }
+    assert!(allocations(|| drop(std::hint::black_box(Box::new(1)))) > 0, "the counter counts");
+}
