@@ -163,7 +163,7 @@ impl<'a, T: Transport, C: Clock> Running<'a, T, C> {
         if let Ended::Head(received) = ended {
             drain(clock, received.body, self.retry.deadline()).await;
         }
-        clock.sleep_until(until).await;
+        clock.pause_until(until).await;
     }
 
     /// Reads a whole body. The failure carries the response's status.

@@ -14,8 +14,13 @@ pub trait Clock: Clone + Send + Sync + 'static {
     fn now(&self) -> Tick;
     /// The present wall-clock time.
     fn wall(&self) -> UnixTime;
-    /// Completes at `when`, or at once if that is past.
+    /// Completes at `when`, or at once if that is past. Timers run on it.
     fn sleep_until(&self, when: Tick) -> impl Future<Output = ()> + Send;
+
+    /// The wait between two attempts. Tests that want no waits on real connections leap here and keep their timers.
+    fn pause_until(&self, when: Tick) -> impl Future<Output = ()> + Send {
+        self.sleep_until(when)
+    }
 }
 
 /// Tokio's clock: real time, or virtual time in a runtime whose time is paused.

@@ -74,6 +74,11 @@ impl Condition {
         Self::ALL.iter().copied().find(|condition| condition.token() == token)
     }
 
+    /// Whether the token is reknock's own, unknown to Envoy.
+    pub const fn is_ours(self) -> bool {
+        matches!(self, Condition::PerTryTimeout | Condition::ConnectTimeout | Condition::TruncatedBody | Condition::Tls)
+    }
+
     const fn bit(self) -> u32 {
         1 << self as u32
     }

@@ -1,0 +1,182 @@
+//! The decisions recorded from a real Envoy 1.40, replayed: its route through our reader, its script on real sockets,
+//! its number of sends and its outcome expected of the real executor.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use reknock::client::transport::{Failure, Outgoing, Received, Transport};
+use reknock::client::{Client, Clock, Http2, ReqwestTransport, Response, TokioClock, TransportOptions};
+use reknock::policy::{Value, envoy_route};
+use reknock::{Error, ErrorKind, Policy, Tick, UnixTime};
+use reknock_test_server::{Script, Server};
+use serde_json::{Value as Json, json};
+use support::{counted, vector};
+
+/// What an HTTP client cannot show as a proxy does, with the reason. A case named here is run, but not compared.
+const EXCEPTIONS: &[(&str, &str)] = &[
+    (
+        "mx.connect-failure.accept-close",
+        "a FIN right after accept: hyper may see it before it hands the request over, which is then provably unsent (kind connect); Envoy had already written",
+    ),
+    ("mx.reset-before-request.accept-close", "likewise"),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn recorded_decisions() {
+    let file = vector("envoy/decisions.json");
+    let cases = file["cases"].as_array().unwrap().clone();
+    let total = cases.len();
+    let server = Arc::new(Server::start().await.unwrap());
+    let gate = Arc::new(tokio::sync::Semaphore::new(48));
+    let mut running = tokio::task::JoinSet::new();
+    for case in cases {
+        let (server, gate) = (Arc::clone(&server), Arc::clone(&gate));
+        running.spawn(async move {
+            let _permit = gate.acquire_owned().await.unwrap();
+            let id = case["id"].as_str().unwrap().to_owned();
+            let problem = replay(&server, &case).await.err();
+            (id, problem)
+        });
+    }
+    let mut wrong = Vec::new();
+    let mut ran = 0;
+    while let Some(done) = running.join_next().await {
+        let (id, problem) = done.unwrap();
+        ran += 1;
+        let excepted = EXCEPTIONS.iter().any(|(name, _)| *name == id);
+        wrong.extend(problem.filter(|_| !excepted).map(|problem| format!("{id}: {problem}")));
+    }
+    wrong.sort();
+    assert!(wrong.is_empty(), "{} of {total} differ:\n{}", wrong.len(), wrong.join("\n"));
+    counted(ran, 1138);
+}
+
+async fn replay(server: &Server, case: &Json) -> Result<(), String> {
+    let http2 = case["id"].as_str().unwrap().contains("h2-");
+    let script = Arc::new(server.script(json!({"script": case["script"], "http2": http2})).await.map_err(|error| error.to_string())?);
+    let options = TransportOptions { http2: if http2 { Http2::Only } else { Http2::None }, ..TransportOptions::default() };
+    let transport = Watched {
+        inner: ReqwestTransport::new(options).map_err(|error| error.to_string())?,
+        script: Arc::clone(&script),
+        outcomes: case["script"].as_array().unwrap().iter().map(|outcome| outcome["do"].as_str().unwrap().to_owned()).collect(),
+        sends: Arc::default(),
+    };
+    let sends = Arc::clone(&transport.sends);
+    let client = Client::on(transport).clock(Leaping::default()).policy(policy(case)).build().unwrap();
+    let result = client.request(case["request"]["method"].as_str().unwrap(), script.url()).send().await;
+    let sends = sends.load(Ordering::SeqCst);
+    if Some(sends as u64) != case["attempts"].as_u64() {
+        return Err(format!("{sends} sends instead of {}; {}", case["attempts"], told(&result)));
+    }
+    same_outcome(case, &result)?;
+    same_gap(case, &result)
+}
+
+/// The route as our reader has it, with the connect limit of the recording and the request's own headers merged in.
+fn policy(case: &Json) -> Policy {
+    let mut route = case["route"].clone();
+    for header in case["request"]["headers"].as_array().unwrap() {
+        // The option that reads these from requests is to come; the recording shows how they combine.
+        let (name, tokens) = (header[0].as_str().unwrap(), header[1].as_str().unwrap());
+        let grpc = ["cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"];
+        let mine = |token: &&str| grpc.contains(&token.trim()) == (name == "x-envoy-retry-grpc-on");
+        let tokens: Vec<&str> = tokens.split(',').filter(mine).collect();
+        route["retry_policy"]["retry_on"] = tokens.join(",").into();
+        route["retry_policy"]["retry_back_off"] = json!({"base_interval": "0.001s", "max_interval": "0.010s"});
+    }
+    let policy = envoy_route(&Value::from_json(&route.to_string()).unwrap()).unwrap();
+    policy.merge(&Value::from([("connect_timeout", "300ms")])).unwrap()
+}
+
+fn same_outcome(case: &Json, result: &Result<Response, Error>) -> Result<(), String> {
+    let flags = case["flags"].as_str().unwrap();
+    let kinds: &[ErrorKind] = match flags.rsplit(',').next().unwrap() {
+        "UF" => &[ErrorKind::Connect, ErrorKind::ConnectTimeout],
+        "UC" => &[ErrorKind::Reset, ErrorKind::Connect],
+        "UR" => &[ErrorKind::RefusedStream, ErrorKind::Reset],
+        "UT" if case["outcome"] == "complete" => &[ErrorKind::PerTryTimeout, ErrorKind::Deadline],
+        "UT" => &[ErrorKind::Deadline],
+        "UPE" if case["outcome"] == "complete" => &[ErrorKind::Protocol, ErrorKind::Reset],
+        "UPE" => &[ErrorKind::Body],
+        _ => &[],
+    };
+    let same = match result {
+        Ok(response) => kinds.is_empty() && Some(u64::from(response.status())) == case["status"].as_u64(),
+        Err(error) => kinds.contains(&error.kind()),
+    };
+    if same { Ok(()) } else { Err(format!("{} {} {flags} became {}", case["outcome"], case["status"], told(result))) }
+}
+
+/// Envoy's waits: a hint of n seconds waits in [n, 1.5 n), anything else in the back-off's band.
+fn same_gap(case: &Json, result: &Result<Response, Error>) -> Result<(), String> {
+    let Some(least_seen) = case["first_gap_ms"][0].as_u64() else { return Ok(()) };
+    let first = match result {
+        Ok(response) => &response.attempts()[0],
+        Err(error) => &error.attempts()[0],
+    };
+    let wait = first.wait.ok_or("no wait")?;
+    let hinted = least_seen > 500;
+    let fits = match first.hint.filter(|hint| !hint.is_zero()) {
+        Some(hint) if hinted => wait >= hint && wait <= hint + hint / 2,
+        // base_interval of the recording is 1 ms, once 20 ms.
+        _ => !hinted && wait.as_millis() <= 20,
+    };
+    if fits { Ok(()) } else { Err(format!("waits {wait:?} (hint {:?}) where Envoy waited at least {least_seen} ms", first.hint)) }
+}
+
+fn told(result: &Result<Response, Error>) -> String {
+    match result {
+        Ok(response) => format!("{} {}", response.status(), response.stop_reason()),
+        Err(error) => format!("{} ({error}) {:?}", error.kind(), error.stop_reason()),
+    }
+}
+
+/// The real transport; tells the server of attempts that it cannot see.
+struct Watched {
+    inner: ReqwestTransport,
+    script: Arc<Script>,
+    outcomes: Vec<String>,
+    sends: Arc<AtomicUsize>,
+}
+
+impl Transport for Watched {
+    type Body = <ReqwestTransport as Transport>::Body;
+
+    fn send(&self, outgoing: Outgoing) -> impl Future<Output = Result<Received<Self::Body>, Failure>> + Send {
+        let index = self.sends.fetch_add(1, Ordering::SeqCst).min(self.outcomes.len() - 1);
+        async move {
+            let result = self.inner.send(outgoing).await;
+            if matches!(self.outcomes[index].as_str(), "refused" | "connect-timeout") && index + 1 < self.outcomes.len() {
+                self.script.advance().await;
+            }
+            result
+        }
+    }
+}
+
+/// Real time for timers; the waits between attempts are leapt over.
+#[derive(Clone, Default)]
+struct Leaping(Arc<AtomicU64>);
+
+impl Clock for Leaping {
+    fn now(&self) -> Tick {
+        Tick(TokioClock.now().nanos() + self.0.load(Ordering::SeqCst))
+    }
+
+    fn wall(&self) -> UnixTime {
+        TokioClock.wall()
+    }
+
+    fn sleep_until(&self, when: Tick) -> impl Future<Output = ()> + Send {
+        TokioClock.sleep_until(Tick(when.nanos() - self.0.load(Ordering::SeqCst).min(when.nanos())))
+    }
+
+    async fn pause_until(&self, when: Tick) {
+        let wait = when.since(self.now());
+        self.0.fetch_add(wait.as_nanos() as u64, Ordering::SeqCst);
+    }
+}
