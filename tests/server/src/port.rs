@@ -16,9 +16,12 @@ const FULL_BACKLOG: i32 = 1;
 /// A connect on loopback takes microseconds: silence for this long means that the queue is full.
 const SILENCE: Duration = Duration::from_millis(60);
 
+/// Linux asks both sockets at each bind, so that the anchor can keep everybody else out in between.
+const GUARDED: bool = cfg!(target_os = "linux");
+
 pub(crate) struct Port {
     /// Bound but never listening: nobody else gets the port while there is no listener.
-    _anchor: Socket,
+    anchor: Socket,
     address: SocketAddr,
     mode: Mode,
     listener: Option<TcpListener>,
@@ -31,13 +34,13 @@ pub(crate) struct Port {
 impl Port {
     /// Reserves a free port, not listening yet.
     pub(crate) fn reserve() -> io::Result<Self> {
-        let anchor = bound(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+        let anchor = bound(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), !GUARDED)?;
         let address = anchor
             .local_addr()?
             .as_socket()
             .ok_or_else(|| io::Error::other("no IP address"))?;
         Ok(Self {
-            _anchor: anchor,
+            anchor,
             address,
             mode: Mode::Refuse,
             listener: None,
@@ -78,8 +81,10 @@ impl Port {
             return Ok(());
         }
         if self.listener.is_none() {
-            let socket = bound(self.address)?;
+            self.anchor.set_reuse_address(true)?;
+            let socket = bound(self.address, true)?;
             socket.listen(BACKLOG)?;
+            self.anchor.set_reuse_address(!GUARDED)?;
             socket.set_nonblocking(true)?;
             self.listener = Some(TcpListener::from_std(socket.into())?);
         }
@@ -132,12 +137,12 @@ impl Port {
     }
 }
 
-fn bound(address: SocketAddr) -> io::Result<Socket> {
+/// `share` lets a second socket that shares be bound to the same port, as long as only one listens.
+fn bound(address: SocketAddr, share: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    // Lets several sockets of ours be bound to one port as long as only one listens.
-    socket.set_reuse_address(true)?;
+    socket.set_reuse_address(share)?;
     #[cfg(all(unix, not(target_os = "linux")))]
-    socket.set_reuse_port(true)?;
+    socket.set_reuse_port(share)?;
     socket.bind(&address.into())?;
     Ok(socket)
 }
