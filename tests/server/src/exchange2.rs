@@ -232,8 +232,7 @@ impl Exchange {
                 self.flushed().await;
             }
         }
-        let failed = |_| Gone;
-        let mut source = BodySource::new(reply).map_err(failed)?;
+        let mut source = BodySource::new(reply).map_err(|_| Gone)?;
         let bodiless = reply::is_bodiless(&self.arrival.method, reply.status);
         let headers = reply::headers(reply, source.len(), &self.state);
         let Some(head) = response(reply.status, headers) else {
@@ -249,6 +248,10 @@ impl Exchange {
         if empty {
             return Ok(());
         }
+        if reply.cut.is_some() {
+            self.written(before + 1).await;
+        }
+        let before = self.shared.written();
         let mut left = if bodiless {
             0
         } else {
@@ -278,8 +281,9 @@ impl Exchange {
         let Some(cut) = reply.cut else {
             return stream.send_data(Bytes::new(), true).map_err(|_| Gone);
         };
-        // A reset would overtake what is still queued.
-        self.written(before + sent).await;
+        // A reset would overtake what is still queued: the data, and the head of at least one frame.
+        let queued = if sent > 0 { sent + 9 } else { 0 };
+        self.written(before + queued).await;
         if let Some(reason) = reset {
             stream.send_reset(reason);
             return Ok(());

@@ -245,9 +245,9 @@ impl Exchange<'_> {
             && head.version == "1.1";
         let to_the_end = !bodiless && !chunked && !has("content-length");
         let lie = !bodiless
-            && reply
-                .content_length
-                .is_some_and(|claimed| len != Some(claimed));
+            && headers.iter().any(|(name, value)| {
+                name.eq_ignore_ascii_case("content-length") && value.parse().ok() != len
+            });
         let keep_alive =
             self.keep_alive && !reply.close && !to_the_end && !lie && reply.cut.is_none();
 

@@ -71,6 +71,11 @@ pub(super) fn reply(fields: &mut Fields<'_>) -> Result<Reply> {
             return Err(DocumentError::new(&fields.path("no_length"), rule));
         }
     };
+    let content_length = fields.integer("content_length", 0, u64::MAX)?;
+    if content_length.is_some() && framing != Framing::Auto {
+        let rule = "chunked and no_length exclude it";
+        return Err(DocumentError::new(&fields.path("content_length"), rule));
+    }
     Ok(Reply {
         status,
         reason,
@@ -79,7 +84,7 @@ pub(super) fn reply(fields: &mut Fields<'_>) -> Result<Reply> {
         encoding,
         corrupt,
         framing,
-        content_length: fields.integer("content_length", 0, u64::MAX)?,
+        content_length,
         cut,
         drip: drip(fields)?,
         interim: interim(fields)?,
