@@ -1,0 +1,30 @@
+# Everything a fresh machine needs: Rust and make. `make help` lists the targets.
+CARGO_TARGET_DIR ?= $(CURDIR)/target
+export CARGO_TARGET_DIR
+CARGO = cargo --locked
+
+.PHONY: help demo test check gen fuzz machine-bench clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+demo: ## show retries against the embedded flaky server, with the timeline of attempts
+	$(CARGO) run --quiet -p reknock --example demo
+
+test: ## run every test
+	$(CARGO) test --workspace --quiet
+	$(CARGO) test -p reknock --no-default-features --lib --quiet
+
+check: ## format, lints as errors, documentation, generated files unchanged
+	cargo fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
+	$(CARGO) clippy -p reknock --no-default-features --quiet -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
+	$(CARGO) run --quiet -p xtask -- gen --check
+
+gen: ## write the generated files (docs/options.md)
+	$(CARGO) run --quiet -p xtask -- gen
+
+clean: ## remove what was built
+	cargo clean
