@@ -9,6 +9,10 @@ use crate::retry::{
 
 /// The default cap of growing waits; a larger first wait is its own cap.
 pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(20);
+/// The first wait of an exponential back-off that does not say.
+pub(crate) const BACKOFF_BASE: Duration = Duration::from_millis(200);
+/// Its growth.
+pub(crate) const BACKOFF_FACTOR: f64 = 2.0;
 
 impl Default for Settings {
     fn default() -> Self {
@@ -27,14 +31,14 @@ impl Default for Settings {
             response_headers: Vec::new(),
             methods: Methods::Idempotent,
             backoff: Backoff::Exponential {
-                base: Duration::from_millis(200),
-                factor: 2.0,
+                base: BACKOFF_BASE,
+                factor: BACKOFF_FACTOR,
                 max: BACKOFF_MAX,
                 first_uncapped: false,
                 jitter: Jitter::Full,
             },
             retry_after: Some(RetryAfter::default()),
-            budget: Some(BudgetSpec { kind: BudgetKind::default(), scope: Scope::Origin }),
+            budget: Some(BudgetSpec::default()),
             idempotency_key: IdempotencyKey::Honour,
             max_body_buffer: 1 << 20,
             attempt_header: None,
@@ -59,5 +63,11 @@ impl Default for RetryAfter {
 impl Default for BudgetKind {
     fn default() -> Self {
         BudgetKind::Ratio { ratio_millionths: 200_000, min_per_second: 1, ttl: Duration::from_secs(10), deposit_on: DepositOn::Call }
+    }
+}
+
+impl Default for BudgetSpec {
+    fn default() -> Self {
+        BudgetSpec { kind: BudgetKind::default(), scope: Scope::Origin }
     }
 }

@@ -1,11 +1,41 @@
 //! The policy: what one call is allowed to do. Immutable, validated, shared.
 
+mod builder;
 mod defaults;
+mod emit;
+mod names;
+mod node;
+mod options;
+mod problem;
+mod read;
+mod read_blocks;
+mod read_match;
+#[cfg(feature = "documents")]
+mod text;
+mod validate;
+mod value;
+mod write;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::retry::{Backoff, BudgetSpec, Conditions, HeaderMatcher, Methods, RetryAfter, StatusSet};
+
+pub use builder::PolicyBuilder;
+pub use options::{OptionBlock, OptionRow, option_blocks};
+pub use read::Keys;
+pub use value::Value;
+
+/// Retries per call.
+const MOST_RETRIES: u32 = 1000;
+/// Matchers, methods and hint headers per list: each costs time on every response.
+const MOST_ITEMS: usize = 100;
+/// Bytes of a header's, a method's or a budget's name.
+const MOST_NAME: usize = 200;
+/// Retries per call that a budget may grant, in millionths.
+const MOST_RATIO: u64 = 1_000_000_000;
+/// Percent of the sends in flight, in millionths.
+const MOST_PERCENT: u64 = 100_000_000;
 
 /// A validated, immutable policy.
 ///

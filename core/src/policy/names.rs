@@ -1,0 +1,27 @@
+//! The words of a document and what they stand for, for the reader and the writer alike.
+
+use super::{Compat, IdempotencyKey};
+use crate::retry::{Combine, DecorrelatedForm, DepositOn, Format, WhenOver};
+
+pub(super) type Names<T> = &'static [(&'static str, T)];
+
+pub(super) const IDEMPOTENCY_KEY: Names<IdempotencyKey> =
+    &[("honour", IdempotencyKey::Honour), ("auto", IdempotencyKey::Auto), ("none", IdempotencyKey::None)];
+
+pub(super) const COMPAT: Names<Compat> = &[("envoy", Compat::Envoy)];
+
+pub(super) const FORM: Names<DecorrelatedForm> = &[("aws", DecorrelatedForm::Aws), ("increasing", DecorrelatedForm::Increasing)];
+
+pub(super) const WHEN_OVER: Names<WhenOver> = &[("stop", WhenOver::Stop), ("cap", WhenOver::Cap), ("ignore", WhenOver::Ignore)];
+
+pub(super) const COMBINE: Names<Combine> = &[("max", Combine::Max), ("replace", Combine::Replace)];
+
+pub(super) const FORMAT: Names<Format> =
+    &[("seconds", Format::Seconds), ("unix", Format::Unix), ("http-date", Format::HttpDate), ("auto", Format::Auto)];
+
+pub(super) const DEPOSIT_ON: Names<DepositOn> = &[("call", DepositOn::Call), ("success", DepositOn::Success)];
+
+/// The word for a value; every value has one.
+pub(super) fn name_of<T: PartialEq>(names: Names<T>, value: &T) -> &'static str {
+    names.iter().find(|(_, named)| named == value).map_or("none", |(name, _)| name)
+}

@@ -1,0 +1,152 @@
+//! Configuration errors: `path: rule, got value; fix`. One place builds the text, so every message has one shape.
+
+use std::fmt::Display;
+
+use super::value::{Value, shortened};
+use crate::error::Error;
+
+/// What is wrong with one value of a policy.
+#[derive(Debug)]
+pub(super) struct Problem {
+    path: String,
+    text: String,
+}
+
+impl Problem {
+    /// `path: text`, for rules without a value received.
+    pub(super) fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
+        Problem { path: path.into(), text: text.into() }
+    }
+
+    /// `path: must RULE, got VALUE`.
+    pub(super) fn must(path: impl Into<String>, rule: impl Display, got: &Value) -> Self {
+        Problem { path: path.into(), text: format!("must {rule}, got {}", got.shown()) }
+    }
+
+    /// Adds `; fix`.
+    pub(super) fn fix(mut self, fix: impl Display) -> Self {
+        self.text = format!("{}; {fix}", self.text);
+        self
+    }
+
+    /// Adds a fix if there is one.
+    pub(super) fn maybe_fix(self, fix: Option<impl Display>) -> Self {
+        match fix {
+            Some(fix) => self.fix(fix),
+            None => self,
+        }
+    }
+
+    /// The same problem with the path's keys as `document` spells them.
+    pub(super) fn spelled(mut self, document: &Value) -> Self {
+        let mut place = Some(document);
+        let mut path = String::new();
+        for key in self.path.split('.') {
+            let (name, index) = key.split_at(key.find('[').unwrap_or(key.len()));
+            let written = match place {
+                Some(Value::Map(entries)) => entries.iter().find(|(written, _)| written == name || *written == camel(name)),
+                _ => None,
+            };
+            if !path.is_empty() {
+                path.push('.');
+            }
+            path.push_str(written.map_or(name, |(written, _)| written));
+            path.push_str(index);
+            place = match (written, index.trim_matches(['[', ']']).parse::<usize>()) {
+                (Some((_, Value::List(items))), Ok(index)) => items.get(index),
+                (Some((_, value)), _) => Some(value),
+                _ => None,
+            };
+        }
+        self.path = path;
+        self
+    }
+}
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        Error::config(format!("{}: {}", problem.path, problem.text))
+    }
+}
+
+/// `max_retries` as `maxRetries`.
+pub(super) fn camel(key: &str) -> String {
+    let mut out = String::with_capacity(key.len());
+    let mut upper = false;
+    for letter in key.chars() {
+        if letter == '_' {
+            upper = true;
+        } else {
+            out.push(if upper { letter.to_ascii_uppercase() } else { letter });
+            upper = false;
+        }
+    }
+    out
+}
+
+/// A name as part of a path: shortened, and on one line.
+pub(super) fn path_name(name: &str) -> String {
+    shortened(name).chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+/// The name among `names` that `text` was probably meant to be.
+pub(super) fn nearest<'n>(text: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    let text = text.to_ascii_lowercase().replace('-', "_");
+    if text.is_empty() || text.len() > 40 {
+        return None;
+    }
+    let most = (text.len() / 3).max(1);
+    let mut best: Option<(usize, &'n str)> = None;
+    for name in names {
+        let plain = name.to_ascii_lowercase().replace('-', "_");
+        let mut far = distance(text.as_bytes(), plain.as_bytes());
+        if far > most && text.len() >= 4 && plain.contains(&text) {
+            far = most; // `retries` is meant to be `max_retries`
+        }
+        if far <= most && best.is_none_or(|(least, _)| far < least) {
+            best = Some((far, name));
+        }
+    }
+    best.map(|(_, name)| name)
+}
+
+/// Insertions, deletions, substitutions and swaps of neighbours between two texts.
+fn distance(a: &[u8], b: &[u8]) -> usize {
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, y) in b.iter().enumerate() {
+            let mut least = (last[j] + usize::from(x != y)).min(last[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && *x == b[j - 1] && a[i - 1] == *y {
+                least = least.min(before[j - 1] + 1);
+            }
+            row.push(least);
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{camel, nearest};
+
+    #[test]
+    fn finds_what_was_meant() {
+        let names = ["max_retries", "timeout", "retry_on", "retry_after"];
+        assert_eq!(nearest("max_retrys", names), Some("max_retries"));
+        assert_eq!(nearest("retries", names), Some("max_retries"));
+        assert_eq!(nearest("tiemout", names), Some("timeout"));
+        assert_eq!(nearest("Retry-On", names), Some("retry_on"));
+        assert_eq!(nearest("colour", names), None);
+        assert_eq!(nearest("", names), None);
+    }
+
+    #[test]
+    fn camel_case_is_mechanical() {
+        assert_eq!(camel("max_retries"), "maxRetries");
+        assert_eq!(camel("ttl"), "ttl");
+        assert_eq!(camel("per_try_timeout"), "perTryTimeout");
+    }
+}
