@@ -57,8 +57,8 @@ fn call(policy: &Policy, budgets: &Budgets, outcomes: &[Outcome<'_>], serial: u6
 fn the_machine_allocates_nothing() {
     let busy: &[(&str, &str)] =
         &[("date", "Sun, 22 Nov 2026 12:00:20 GMT"), ("retry-after", "Sun, 22 Nov 2026 12:00:21 GMT"), ("x-busy", "yes")];
-    let ok = Outcome::Response { status: 200, headers: busy };
-    let failing = Outcome::Response { status: 503, headers: busy };
+    let ok = Outcome::Response { status: 200, headers: &busy };
+    let failing = Outcome::Response { status: 503, headers: &busy };
     let reset = Outcome::Failure { kind: ErrorKind::Reset, evidence: Evidence::Unknown };
     let documents = [
         serde_json::json!({}),

@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use support::{counted, vector};
 
 #[test]
-fn decide() {
+fn decisions() {
     let file = vector("decide.json");
     let cases = file["cases"].as_array().expect("cases");
     for case in cases {
@@ -84,7 +84,7 @@ fn decide(call: &mut Running, step: &Json, now: Tick) -> Decision {
         .map(|lines| lines.iter().map(|line| (line[0].as_str().expect("a name"), line[1].as_str().expect("a value"))).collect())
         .unwrap_or_default();
     let outcome = match outcome["status"].as_u64() {
-        Some(status) => Outcome::Response { status: status as u16, headers: headers.as_slice() },
+        Some(status) => Outcome::Response { status: status as u16, headers: &headers.as_slice() },
         None => Outcome::Failure {
             kind: ErrorKind::from_code(outcome["failure"].as_str().expect("a kind")).expect("a known kind"),
             evidence: Evidence::ALL.iter().copied().find(|e| outcome["evidence"] == e.code()).expect("evidence"),

@@ -20,7 +20,6 @@ fn process_names() -> Arc<BudgetNames> {
 }
 
 /// Collects the options of a [`Client`]; [`build`](ClientBuilder::build) checks them.
-#[derive(Debug)]
 #[must_use]
 pub struct ClientBuilder<T, C = TokioClock> {
     transport: T,
@@ -102,7 +101,6 @@ impl<T: Transport, C: Clock> ClientBuilder<T, C> {
 }
 
 /// A request on its way to being sent. The first mistake is kept and returned by [`send`](RequestBuilder::send).
-#[derive(Debug)]
 #[must_use]
 pub struct RequestBuilder<'a, T, C> {
     client: &'a Client<T, C>,

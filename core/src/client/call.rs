@@ -133,8 +133,8 @@ impl<'a, T: Transport, C: Clock> Running<'a, T, C> {
             }
         };
         let verdict = self.retry.classify(outcome, clock.wall());
+        self.end_record();
         if let Some(record) = self.records.last_mut() {
-            record.duration = clock.now().since(self.began).saturating_sub(record.start);
             record.status = status;
             record.error = error;
             record.evidence = verdict.evidence;
@@ -238,8 +238,17 @@ impl<'a, T: Transport, C: Clock> Running<'a, T, C> {
         }
     }
 
-    fn succeed(self, head: Received<()>, body: Bytes, stop_reason: StopReason) -> Response {
+    /// An attempt lasts until the last byte of its body, when that is read.
+    fn end_record(&mut self) -> Tick {
         let now = self.shared.clock.now();
+        if let Some(record) = self.records.last_mut() {
+            record.duration = now.since(self.began).saturating_sub(record.start);
+        }
+        now
+    }
+
+    fn succeed(mut self, head: Received<()>, body: Bytes, stop_reason: StopReason) -> Response {
+        let now = self.end_record();
         self.retry.finish(now);
         Response {
             status: head.status,
@@ -254,9 +263,8 @@ impl<'a, T: Transport, C: Clock> Running<'a, T, C> {
     }
 
     fn fail(mut self, failure: Failure, status: Option<u16>, stop_reason: StopReason) -> Error {
-        let now = self.shared.clock.now();
+        let now = self.end_record();
         if let Some(record) = self.records.last_mut() {
-            record.duration = now.since(self.began).saturating_sub(record.start);
             record.error = Some(failure.kind);
         }
         self.retry.finish(now);

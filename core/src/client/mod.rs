@@ -11,6 +11,7 @@ mod response;
 mod timers;
 pub mod transport;
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -32,11 +33,9 @@ use transport::{Incoming, Transport};
 ///
 /// Cheap to clone; clones share connections and budgets. May be used from any thread and any number of tasks at once, but
 /// from one tokio runtime: pooled connections live where they were opened.
-#[derive(Debug)]
 pub struct Client<T, C = TokioClock>(Arc<Shared<T, C>>);
 
 /// What the calls of one client share.
-#[derive(Debug)]
 struct Shared<T, C> {
     transport: T,
     clock: C,
@@ -51,6 +50,13 @@ struct Shared<T, C> {
 impl<T, C> Clone for Client<T, C> {
     fn clone(&self) -> Self {
         Client(Arc::clone(&self.0))
+    }
+}
+
+/// The policy alone: header fields and the transport may hold secrets.
+impl<T, C> fmt::Debug for Client<T, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("policy", &self.0.policy).finish_non_exhaustive()
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod builder;
 mod defaults;
+mod dialect;
 mod emit;
 mod names;
 mod node;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use crate::retry::{Backoff, BudgetSpec, Conditions, HeaderMatcher, Methods, RetryAfter, StatusSet};
 
+pub use dialect::envoy_route;
 pub use builder::PolicyBuilder;
 pub use options::{OptionBlock, OptionRow, option_blocks};
 pub use read::Keys;

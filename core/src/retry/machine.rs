@@ -19,7 +19,7 @@ pub trait Headers {
 }
 
 /// Pairs of name (any case) and value.
-impl Headers for [(&str, &str)] {
+impl Headers for &[(&str, &str)] {
     fn line(&self, name: &str, index: usize) -> Option<&[u8]> {
         self.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name)).nth(index).map(|(_, value)| value.as_bytes())
     }

@@ -1,5 +1,5 @@
 //! What the tests share: vectors, policies from JSON, a transport that follows a script in virtual time.
-#![allow(dead_code)] // each test binary uses its part
+#![allow(dead_code, unreachable_pub)] // each test binary uses its part
 #![allow(clippy::unwrap_used)] // a test may
 
 use std::collections::VecDeque;
@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 use reknock::client::transport::{Failure, Incoming, Outgoing, OutgoingBody, Received, Transport};
 use reknock::client::{Clock, TokioClock};
+use reknock::policy::Value;
 use reknock::{ErrorKind, Evidence, Policy, Tick};
 use serde_json::Value as Json;
 
@@ -27,9 +28,21 @@ pub fn counted(ran: usize, expected: usize) {
     println!("{ran} cases");
 }
 
+/// JSON as the neutral value that bindings fill.
+pub fn value(json: &Json) -> Value {
+    match json {
+        Json::Null => Value::Null,
+        Json::Bool(flag) => Value::Bool(*flag),
+        Json::Number(number) => number.as_i64().map_or_else(|| Value::Float(number.as_f64().unwrap()), Value::Int),
+        Json::String(text) => Value::Str(text.clone()),
+        Json::Array(items) => Value::List(items.iter().map(value).collect()),
+        Json::Object(entries) => Value::map(entries.iter().map(|(key, item)| (key.as_str(), value(item)))),
+    }
+}
+
 /// The policy of a JSON document.
 pub fn policy(document: &Json) -> Policy {
-    Policy::from_json(&document.to_string()).unwrap_or_else(|error| panic!("{document}: {error}"))
+    Policy::from_value(&value(document)).unwrap_or_else(|error| panic!("{document}: {error}"))
 }
 
 /// A policy whose only rule of interest is a concurrency budget.
