@@ -79,10 +79,19 @@ pub struct Failure {
     pub kind: ErrorKind,
     /// Whether the server may have acted on it.
     pub evidence: Evidence,
+    /// Repeating it cannot help and no policy may try: a proxy that demands authentication.
+    pub permanent: bool,
     /// One line for people, without secrets.
     pub message: String,
     /// The original error.
     pub source: Option<BoxError>,
+}
+
+impl Failure {
+    /// A failure that policies may judge, without an original error.
+    pub fn new(kind: ErrorKind, evidence: Evidence, message: impl Into<String>) -> Self {
+        Failure { kind, evidence, permanent: false, message: message.into(), source: None }
+    }
 }
 
 /// How far one attempt is. Written by the transport, read by the executor's timers; all from one clock.
@@ -124,7 +133,8 @@ impl Progress {
         self.uploaded.store(now.nanos() + 1, Ordering::Release);
     }
 
-    /// Whether something of the request may have been sent.
+    /// Whether something of the request may have been sent. To be exact about an attempt that is given up, drop the future of
+    /// `send` first and ask then: until it is dropped another thread may begin to send.
     pub fn is_touched(&self) -> bool {
         self.touched.load(Ordering::Acquire)
     }
