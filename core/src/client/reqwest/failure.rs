@@ -1,5 +1,5 @@
 //! From an error of reqwest to a kind and evidence. By types alone, never by message text; every row is a test in
-//! `tests/failures.rs` on real sockets, because hyper promises nothing about the types of its sources.
+//! `tests/failures/` on real sockets, because hyper promises nothing about the types of its sources.
 
 use std::error::Error as StdError;
 use std::io;

@@ -66,14 +66,14 @@ fn what(error: &reqwest::Error) -> String {
 }
 
 fn io_or_root(error: &reqwest::Error) -> String {
-    let Some(io) = find::<io::Error>(error) else { return one_line(error) };
+    let Some(io) = find::<io::Error>(error) else { return format!("the exchange failed: {}", one_line(error)) };
     match io.kind() {
         io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
         io::ErrorKind::ConnectionReset => "connection reset by the peer".to_owned(),
         io::ErrorKind::BrokenPipe => "connection closed by the peer while sending".to_owned(),
         io::ErrorKind::UnexpectedEof => "connection closed by the peer too early".to_owned(),
         io::ErrorKind::TimedOut => "the peer does not answer on the level of TCP".to_owned(),
-        _ => one_line(error),
+        _ => format!("the connection failed: {}", one_line(error)),
     }
 }
 
