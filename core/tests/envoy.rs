@@ -58,9 +58,10 @@ async fn recorded_decisions() {
 async fn replay(server: &Server, case: &Json) -> Result<(), String> {
     let http2 = case["id"].as_str().unwrap().contains("h2-");
     let script = Arc::new(server.script(json!({"script": case["script"], "http2": http2})).await.map_err(|error| error.to_string())?);
-    let options = TransportOptions { http2: if http2 { Http2::Only } else { Http2::None }, ..TransportOptions::default() };
+    let mut options = TransportOptions::default();
+    options.http2 = if http2 { Http2::Only } else { Http2::None };
     let transport = Watched {
-        inner: ReqwestTransport::new(options).map_err(|error| error.to_string())?,
+        inner: ReqwestTransport::new(&options).map_err(|error| error.to_string())?,
         script: Arc::clone(&script),
         outcomes: case["script"].as_array().unwrap().iter().map(|outcome| outcome["do"].as_str().unwrap().to_owned()).collect(),
         sends: Arc::default(),
@@ -88,7 +89,7 @@ fn policy(case: &Json) -> Policy {
         route["retry_policy"]["retry_on"] = tokens.join(",").into();
         route["retry_policy"]["retry_back_off"] = json!({"base_interval": "0.001s", "max_interval": "0.010s"});
     }
-    let policy = envoy_route(&Value::from_json(&route.to_string()).unwrap()).unwrap();
+    let policy = envoy_route(&support::value(&route)).unwrap();
     policy.merge(&Value::from([("connect_timeout", "300ms")])).unwrap()
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::clock::{Clock, TokioClock};
 use super::transport::Transport;
-use super::{Body, Client, Request, Response, Shared, entropy};
+use super::{Body, Client, Request, ReqwestTransport, Response, Shared, TransportOptions, entropy};
 use crate::error::Error;
 use crate::policy::Policy;
 use crate::retry::{BudgetNames, Budgets};
@@ -21,8 +21,8 @@ fn process_names() -> Arc<BudgetNames> {
 
 /// Collects the options of a [`Client`]; [`build`](ClientBuilder::build) checks them.
 #[must_use]
-pub struct ClientBuilder<T, C = TokioClock> {
-    transport: T,
+pub struct ClientBuilder<S = TransportOptions, C = TokioClock> {
+    transport: S,
     clock: C,
     policy: Policy,
     headers: HeaderMap,
@@ -30,9 +30,44 @@ pub struct ClientBuilder<T, C = TokioClock> {
     max_response_size: Option<u64>,
 }
 
-impl<T: Transport> Client<T> {
-    /// Options for a client on another transport.
-    pub fn on(transport: T) -> ClientBuilder<T> {
+/// What a client can be built on: options for the transport on reqwest, or a transport.
+pub trait IntoTransport {
+    /// The transport it becomes.
+    type Transport: Transport;
+
+    /// Makes the transport; `policy` is the client's.
+    ///
+    /// # Errors
+    /// `config` if the options cannot be.
+    fn into_transport(self, policy: &Policy) -> Result<Self::Transport, Error>;
+}
+
+impl IntoTransport for TransportOptions {
+    type Transport = ReqwestTransport;
+
+    fn into_transport(mut self, policy: &Policy) -> Result<ReqwestTransport, Error> {
+        // The limit of a blocked write is the limit of silence.
+        self.write_stall = policy.idle_timeout();
+        ReqwestTransport::new(&self)
+    }
+}
+
+impl<T: Transport> IntoTransport for T {
+    type Transport = T;
+
+    fn into_transport(self, _: &Policy) -> Result<T, Error> {
+        Ok(self)
+    }
+}
+
+impl Client {
+    /// Options for a client, all at their defaults.
+    pub fn builder() -> ClientBuilder {
+        Self::on(TransportOptions::default())
+    }
+
+    /// Options for a client with these transport options, or on another transport.
+    pub fn on<S: IntoTransport>(transport: S) -> ClientBuilder<S> {
         ClientBuilder {
             transport,
             clock: TokioClock,
@@ -44,7 +79,7 @@ impl<T: Transport> Client<T> {
     }
 }
 
-impl<T: Transport, C: Clock> ClientBuilder<T, C> {
+impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
     /// The policy of all calls that bring none of their own. Default [`Policy::default`].
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
@@ -52,7 +87,7 @@ impl<T: Transport, C: Clock> ClientBuilder<T, C> {
     }
 
     /// Another clock, for tests and simulations.
-    pub fn clock<D: Clock>(self, clock: D) -> ClientBuilder<T, D> {
+    pub fn clock<D: Clock>(self, clock: D) -> ClientBuilder<S, D> {
         let ClientBuilder { transport, policy, headers, invalid_header, max_response_size, .. } = self;
         ClientBuilder { transport, clock, policy, headers, invalid_header, max_response_size }
     }
@@ -77,8 +112,8 @@ impl<T: Transport, C: Clock> ClientBuilder<T, C> {
     /// The client.
     ///
     /// # Errors
-    /// `config` for a header that is none, or a named budget that is in use with other parameters.
-    pub fn build(mut self) -> Result<Client<T, C>, Error> {
+    /// `config` for transport options that cannot be, a header that is none, or a named budget that is in use with other parameters.
+    pub fn build(mut self) -> Result<Client<S::Transport, C>, Error> {
         if let Some(name) = self.invalid_header {
             return Err(Error::config(format!("headers: {name:?} is no valid header name, or its value has control characters")));
         }
@@ -88,7 +123,7 @@ impl<T: Transport, C: Clock> ClientBuilder<T, C> {
             budgets.hold(spec)?;
         }
         Ok(Client(Arc::new(Shared {
-            transport: self.transport,
+            transport: self.transport.into_transport(&self.policy)?,
             clock: self.clock,
             policy: self.policy,
             budgets,

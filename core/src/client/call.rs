@@ -68,7 +68,7 @@ impl<'a, T: Transport, C: Clock> Running<'a, T, C> {
             let mut ended = self.attempt(&attempt).await;
             loop {
                 let verdict = self.classify(&ended);
-                let (decided, reason) = self.decide(verdict);
+                let (decided, reason) = self.decide(&ended, verdict);
                 let Some(reason) = reason else {
                     self.pause(ended, decided).await;
                     break;
@@ -144,8 +144,11 @@ impl<'a, T: Transport, C: Clock> Running<'a, T, C> {
     }
 
     /// When to send again, or why not.
-    fn decide(&mut self, verdict: Verdict) -> (Tick, Option<StopReason>) {
+    fn decide(&mut self, ended: &Ended<T::Body>, verdict: Verdict) -> (Tick, Option<StopReason>) {
         let now = self.shared.clock.now();
+        if matches!(ended, Ended::Failed(failure, _) if failure.permanent) {
+            return (now, Some(StopReason::NotRetryable));
+        }
         match self.retry.decide(verdict, Answer::default(), self.request.body.is_replayable(), now) {
             Decision::Retry { wait } => {
                 if let Some(record) = self.records.last_mut() {
@@ -191,7 +194,7 @@ impl<'a, T: Transport, C: Clock> Running<'a, T, C> {
             size += piece.len() as u64;
             if limit.is_some_and(|limit| size > limit) {
                 let message = format!("the response body is larger than max_response_size ({} bytes)", limit.unwrap_or_default());
-                return Err(Failure::new(ErrorKind::ResponseTooLarge, message));
+                return Err(Failure::new(ErrorKind::ResponseTooLarge, Evidence::Unknown, message));
             }
             // Small bodies come in one piece, which is handed on as it is.
             if more.is_empty() && first.is_empty() {
@@ -206,6 +209,7 @@ impl<'a, T: Transport, C: Clock> Running<'a, T, C> {
         match received.length {
             Some(length) if length != size => Err(Failure::new(
                 ErrorKind::Body,
+                Evidence::Unknown,
                 format!("the body ended after {size} of the {length} bytes that content-length announced"),
             )),
             _ if more.is_empty() => Ok(first),
@@ -218,7 +222,7 @@ impl<'a, T: Transport, C: Clock> Running<'a, T, C> {
         let failure = match limit {
             Limit::PerTry => {
                 let limit = DurationText(self.policy.per_try_timeout().unwrap_or_default());
-                Failure::new(ErrorKind::PerTryTimeout, format!("no response head within per_try_timeout ({limit})"))
+                Failure::new(ErrorKind::PerTryTimeout, Evidence::Unknown, format!("no response head within per_try_timeout ({limit})"))
             }
             limit => self.body_limit(limit),
         };
@@ -229,11 +233,15 @@ impl<'a, T: Transport, C: Clock> Running<'a, T, C> {
         match limit {
             Limit::Deadline => {
                 let limit = DurationText(self.policy.timeout().unwrap_or_default());
-                Failure::new(ErrorKind::Deadline, format!("the call did not end within timeout ({limit}); raise timeout to allow more"))
+                Failure::new(
+                    ErrorKind::Deadline,
+                    Evidence::Unknown,
+                    format!("the call did not end within timeout ({limit}); raise timeout to allow more"),
+                )
             }
             _ => {
                 let limit = DurationText(self.policy.idle_timeout().unwrap_or_default());
-                Failure::new(ErrorKind::Body, format!("no byte of the body moved within idle_timeout ({limit})"))
+                Failure::new(ErrorKind::Body, Evidence::Unknown, format!("no byte of the body moved within idle_timeout ({limit})"))
             }
         }
     }

@@ -7,6 +7,7 @@ mod clock;
 mod entropy;
 mod redact;
 mod request;
+mod reqwest;
 mod response;
 mod timers;
 pub mod transport;
@@ -18,7 +19,8 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
-pub use builder::{ClientBuilder, RequestBuilder};
+pub use self::reqwest::{ClientCert, Http2, Proxy, ReqwestBody, ReqwestTransport, TlsOptions, TransportOptions};
+pub use builder::{ClientBuilder, IntoTransport, RequestBuilder};
 pub use clock::{Clock, TokioClock};
 pub use request::{Body, Request};
 pub use response::Response;
@@ -33,7 +35,7 @@ use transport::{Incoming, Transport};
 ///
 /// Cheap to clone; clones share connections and budgets. May be used from any thread and any number of tasks at once, but
 /// from one tokio runtime: pooled connections live where they were opened.
-pub struct Client<T, C = TokioClock>(Arc<Shared<T, C>>);
+pub struct Client<T = ReqwestTransport, C = TokioClock>(Arc<Shared<T, C>>);
 
 /// What the calls of one client share.
 struct Shared<T, C> {

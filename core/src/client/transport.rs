@@ -79,6 +79,8 @@ pub struct Failure {
     pub kind: ErrorKind,
     /// Whether the server may have acted on it.
     pub evidence: Evidence,
+    /// Repeating it cannot help and no policy may try: a proxy that demands authentication.
+    pub permanent: bool,
     /// One line for people, without secrets.
     pub message: String,
     /// The original error.
@@ -86,9 +88,9 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure of which nothing further is known: evidence unknown, no source.
-    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Failure { kind, evidence: Evidence::Unknown, message: message.into(), source: None }
+    /// A failure that policies may judge, without an original error.
+    pub fn new(kind: ErrorKind, evidence: Evidence, message: impl Into<String>) -> Self {
+        Failure { kind, evidence, permanent: false, message: message.into(), source: None }
     }
 }
 
@@ -131,7 +133,8 @@ impl Progress {
         self.uploaded.store(now.nanos() + 1, Ordering::Release);
     }
 
-    /// Whether something of the request may have been sent.
+    /// Whether something of the request may have been sent. To be exact about an attempt that is given up, drop the future of
+    /// `send` first and ask then: until it is dropped another thread may begin to send.
     pub fn is_touched(&self) -> bool {
         self.touched.load(Ordering::Acquire)
     }

@@ -22,8 +22,8 @@ use std::time::Duration;
 
 use crate::retry::{Backoff, BudgetSpec, Conditions, HeaderMatcher, Methods, RetryAfter, StatusSet};
 
-pub use dialect::envoy_route;
 pub use builder::PolicyBuilder;
+pub use dialect::envoy_route;
 pub use options::{OptionBlock, OptionRow, option_blocks};
 pub use read::Keys;
 pub use value::Value;

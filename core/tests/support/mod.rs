@@ -1,5 +1,5 @@
 //! What the tests share: vectors, policies from JSON, a transport that follows a script in virtual time.
-#![allow(dead_code, unreachable_pub)] // each test binary uses its part
+#![allow(dead_code)] // each test binary uses its part
 #![allow(clippy::unwrap_used)] // a test may
 
 use std::collections::VecDeque;
@@ -151,10 +151,10 @@ impl Transport for Scripted {
             tokio::time::sleep(step.connect.min(limit)).await;
             progress.connect_ended(clock.now());
             if step.connect > limit {
-                return Err(Failure { evidence: Evidence::NotSent, ..Failure::new(ErrorKind::ConnectTimeout, "scripted connect timeout") });
+                return Err(Failure::new(ErrorKind::ConnectTimeout, Evidence::NotSent, "scripted connect timeout"));
             }
             if let Some(kind) = step.refuse {
-                return Err(Failure { evidence: Evidence::NotSent, ..Failure::new(kind, "scripted refusal") });
+                return Err(Failure::new(kind, Evidence::NotSent, "scripted refusal"));
             }
         }
         self.sent.lock().unwrap().push(Sent { at: began, method: method.to_string(), url: url.to_string(), headers, body: body.clone() });
@@ -169,7 +169,7 @@ impl Transport for Scripted {
         tokio::time::sleep(step.head).await;
         if let Some(kind) = step.fail {
             let evidence = if kind == ErrorKind::RefusedStream { Evidence::Refused } else { Evidence::Unknown };
-            return Err(Failure { evidence, ..Failure::new(kind, format!("scripted {kind}")) });
+            return Err(Failure::new(kind, evidence, format!("scripted {kind}")));
         }
         let mut headers = HeaderMap::new();
         for (name, value) in &step.headers {
@@ -189,7 +189,7 @@ impl Incoming for ScriptedBody {
         self.pieces.pop_front();
         match piece {
             Some(size) => Ok(Some(Bytes::from(vec![b'x'; size]))),
-            None => Err(Failure::new(ErrorKind::Body, "scripted cut")),
+            None => Err(Failure::new(ErrorKind::Body, Evidence::Unknown, "scripted cut")),
         }
     }
 }

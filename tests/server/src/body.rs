@@ -55,10 +55,7 @@ impl BodySource {
     pub(crate) fn cut_at(&self, cut: Option<Cut>) -> u64 {
         match cut {
             None => u64::MAX,
-            Some(cut) => cut
-                .after
-                .or(self.len.map(|len| len / 2))
-                .unwrap_or(CUT_UNKNOWN),
+            Some(cut) => cut.after.or(self.len.map(|len| len / 2)).unwrap_or(CUT_UNKNOWN),
         }
     }
 
@@ -72,10 +69,7 @@ impl BodySource {
             let out = match piece {
                 Some(piece) => encoder.write(&piece)?,
                 None => {
-                    let mut last = self
-                        .encoder
-                        .take()
-                        .map_or(Ok(Vec::new()), Encoder::finish)?;
+                    let mut last = self.encoder.take().map_or(Ok(Vec::new()), Encoder::finish)?;
                     damage(&mut last, self.corrupt);
                     return Ok((!last.is_empty()).then(|| last.into()));
                 }
@@ -87,11 +81,7 @@ impl BodySource {
     }
 
     fn raw(&mut self) -> Option<Bytes> {
-        let left = self
-            .content
-            .len()
-            .checked_sub(self.sent)
-            .filter(|left| *left > 0)?;
+        let left = self.content.len().checked_sub(self.sent).filter(|left| *left > 0)?;
         let count = left.min(BLOCK as u64) as usize;
         let piece = match &self.content {
             Content::Bytes(bytes) => {
@@ -125,11 +115,7 @@ fn damage(last: &mut Vec<u8>, corrupt: Corrupt) {
     let trailer = last.len().saturating_sub(8);
     match corrupt {
         Corrupt::No => {}
-        Corrupt::Checksum => last
-            .iter_mut()
-            .skip(trailer)
-            .take(1)
-            .for_each(|byte| *byte ^= 0xff),
+        Corrupt::Checksum => last.iter_mut().skip(trailer).take(1).for_each(|byte| *byte ^= 0xff),
         Corrupt::Short => last.truncate(trailer),
     }
 }
@@ -147,12 +133,7 @@ impl Encoder {
         Ok(match encoding {
             Encoding::Gzip => Self::Gzip(flate2::write::GzEncoder::new(Vec::new(), level)),
             Encoding::Deflate => Self::Deflate(flate2::write::ZlibEncoder::new(Vec::new(), level)),
-            Encoding::Brotli => Self::Brotli(Box::new(brotli::CompressorWriter::new(
-                Vec::new(),
-                4096,
-                1,
-                20,
-            ))),
+            Encoding::Brotli => Self::Brotli(Box::new(brotli::CompressorWriter::new(Vec::new(), 4096, 1, 20))),
             Encoding::Zstd => Self::Zstd(zstd::stream::write::Encoder::new(Vec::new(), 1)?),
         })
     }
@@ -197,11 +178,7 @@ pub(crate) struct Digest {
 
 impl Digest {
     pub(crate) fn new(keep: bool) -> Self {
-        Self {
-            context: Context::new(&SHA256),
-            size: 0,
-            kept: keep.then(Vec::new),
-        }
+        Self { context: Context::new(&SHA256), size: 0, kept: keep.then(Vec::new) }
     }
 
     pub(crate) fn add(&mut self, piece: &[u8]) {
@@ -219,17 +196,11 @@ impl Digest {
 
     pub(crate) fn sha256(&self) -> String {
         let digest = self.context.clone().finish();
-        digest
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The body as text, if it was kept and is UTF-8.
     pub(crate) fn text(&self) -> Option<&str> {
-        self.kept
-            .as_deref()
-            .and_then(|kept| std::str::from_utf8(kept).ok())
+        self.kept.as_deref().and_then(|kept| std::str::from_utf8(kept).ok())
     }
 }

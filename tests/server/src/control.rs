@@ -80,16 +80,8 @@ async fn read_body(wire: &mut Wire, head: &Head) -> std::io::Result<Option<Bytes
     Ok(Some(body))
 }
 
-async fn send(
-    wire: &mut Wire,
-    (status, body): (u16, Value),
-    keep_alive: bool,
-) -> std::io::Result<()> {
-    let body = if status == 204 {
-        String::new()
-    } else {
-        body.to_string()
-    };
+async fn send(wire: &mut Wire, (status, body): (u16, Value), keep_alive: bool) -> std::io::Result<()> {
+    let body = if status == 204 { String::new() } else { body.to_string() };
     let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
     if status != 204 {
         headers.push(("content-length".to_owned(), body.len().to_string()));
@@ -131,10 +123,7 @@ async fn handle(inner: &Arc<Inner>, head: &Head, body: &[u8]) -> (u16, Value) {
 }
 
 fn not_found(head: &Head) -> (u16, Value) {
-    (
-        404,
-        json!({ "error": format!("no {} {}", head.method, head.target) }),
-    )
+    (404, json!({ "error": format!("no {} {}", head.method, head.target) }))
 }
 
 async fn register(inner: &Arc<Inner>, body: &[u8]) -> (u16, Value) {

@@ -18,13 +18,7 @@ use crate::script::{Claim, State};
 use crate::shared::Shared;
 
 /// Headers that HTTP/2 does not have.
-const CONNECTION_HEADERS: [&str; 5] = [
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "transfer-encoding",
-    "upgrade",
-];
+const CONNECTION_HEADERS: [&str; 5] = ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
 /// `http::HeaderMap` holds no more than this.
 const MAX_LINES: u64 = 24_000;
 const ENDLESS: usize = 1_000_000;
@@ -79,20 +73,10 @@ impl Exchange {
             }
             Action::H2BodyRst { code, after } => {
                 let reply = Reply {
-                    cut: Some(Cut {
-                        end: End::Reset,
-                        after: Some(*after),
-                    }),
-                    ..Reply::new(
-                        200,
-                        Content::Generated {
-                            size: after * 2,
-                            zeros: false,
-                        },
-                    )
+                    cut: Some(Cut { end: End::Reset, after: Some(*after) }),
+                    ..Reply::new(200, Content::Generated { size: after * 2, zeros: false })
                 };
-                self.answer(respond, &reply, Some(Reason::from(*code)))
-                    .await
+                self.answer(respond, &reply, Some(Reason::from(*code))).await
             }
             Action::H2Rst(code) => {
                 respond.send_reset(Reason::from(*code));
@@ -106,31 +90,16 @@ impl Exchange {
             | Action::TlsReset
             | Action::Refused
             | Action::ConnectTimeout => self.end(Last::quiet(End::Reset)).await,
-            Action::Close { .. }
-            | Action::H2Close
-            | Action::AcceptClose
-            | Action::TlsClose
-            | Action::TlsAlert
-            | Action::TlsStall => self.end(Last::quiet(End::Fin)).await,
+            Action::Close { .. } | Action::H2Close | Action::AcceptClose | Action::TlsClose | Action::TlsAlert | Action::TlsStall => {
+                self.end(Last::quiet(End::Fin)).await
+            }
             Action::PartialHead(end) => {
                 // HEADERS with `:status: 200` and without END_HEADERS.
                 let bytes = frame(1, 0, stream, &[0x88]);
                 self.end(Last { bytes, end: *end }).await
             }
-            Action::Garbage(text) => {
-                self.end(Last {
-                    bytes: text.clone(),
-                    end: End::Fin,
-                })
-                .await
-            }
-            Action::Banner { text, end } => {
-                self.end(Last {
-                    bytes: text.clone(),
-                    end: *end,
-                })
-                .await
-            }
+            Action::Garbage(text) => self.end(Last { bytes: text.clone(), end: End::Fin }).await,
+            Action::Banner { text, end } => self.end(Last { bytes: text.clone(), end: *end }).await,
             Action::BadHead(BadHead::TwoLengths) => {
                 let length = |value: &str| ("content-length".to_owned(), value.to_owned());
                 let headers = vec![length("3"), length("5")];
@@ -140,11 +109,7 @@ impl Exchange {
             Action::BadHead(_) => {
                 // HEADERS without `:status`, END_STREAM and END_HEADERS set.
                 let bytes = frame(1, 0x5, stream, &[]);
-                self.end(Last {
-                    bytes,
-                    end: End::Fin,
-                })
-                .await
+                self.end(Last { bytes, end: End::Fin }).await
             }
             Action::BigHead(BigHead::Size(size)) => {
                 let value = "a".repeat(usize::try_from(*size).unwrap_or(usize::MAX));
@@ -161,12 +126,7 @@ impl Exchange {
     }
 
     /// Reads the request body, at least `limit` bytes of it; `stop` leaves the flow control window used up.
-    async fn read_body(
-        &mut self,
-        body: &mut RecvStream,
-        limit: u64,
-        stop: bool,
-    ) -> Result<(), Gone> {
+    async fn read_body(&mut self, body: &mut RecvStream, limit: u64, stop: bool) -> Result<(), Gone> {
         while self.digest.size() < limit || !stop {
             match body.data().await {
                 None => {
@@ -181,9 +141,7 @@ impl Exchange {
                     let _ = body.flow_control().release_capacity(piece.len());
                     self.digest.add(&piece);
                     let size = self.digest.size();
-                    self.state
-                        .log
-                        .update(self.entry, |arrival| arrival.body_size = size);
+                    self.state.log.update(self.entry, |arrival| arrival.body_size = size);
                 }
             }
         }
@@ -213,18 +171,9 @@ impl Exchange {
         }
     }
 
-    async fn answer(
-        &self,
-        respond: &mut Respond,
-        reply: &Reply,
-        reset: Option<Reason>,
-    ) -> Result<(), Gone> {
+    async fn answer(&self, respond: &mut Respond, reply: &Reply, reset: Option<Reason>) -> Result<(), Gone> {
         let endless = if reply.interim_endless { ENDLESS } else { 0 };
-        let interim = reply
-            .interim
-            .iter()
-            .copied()
-            .chain(std::iter::repeat_n(103, endless));
+        let interim = reply.interim.iter().copied().chain(std::iter::repeat_n(103, endless));
         for (index, status) in interim.enumerate() {
             let head = response(status, Vec::new()).ok_or(Gone)?;
             respond.send_informational(head).map_err(|_| Gone)?;
@@ -252,11 +201,7 @@ impl Exchange {
             self.written(before + 1).await;
         }
         let before = self.shared.written();
-        let mut left = if bodiless {
-            0
-        } else {
-            source.cut_at(reply.cut)
-        };
+        let mut left = if bodiless { 0 } else { source.cut_at(reply.cut) };
         let drip = reply.drip;
         let step = drip.map_or(usize::MAX, |drip| drip.bytes);
         let mut sent = 0;
@@ -336,10 +281,7 @@ fn response(status: u16, headers: Vec<(String, String)>) -> Option<Response<()>>
     *response.status_mut() = StatusCode::from_u16(status).ok()?;
     let map: &mut HeaderMap = response.headers_mut();
     for (name, value) in headers {
-        if CONNECTION_HEADERS
-            .iter()
-            .any(|header| name.eq_ignore_ascii_case(header))
-        {
+        if CONNECTION_HEADERS.iter().any(|header| name.eq_ignore_ascii_case(header)) {
             continue;
         }
         let name = HeaderName::from_bytes(name.as_bytes()).ok()?;

@@ -42,22 +42,12 @@ pub(crate) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     pub(crate) fn new(path: &str, value: &'a Value) -> Result<Self> {
-        let map = value
-            .as_object()
-            .ok_or_else(|| DocumentError::got(path, "must be an object", value))?;
-        Ok(Self {
-            path: path.to_owned(),
-            map,
-            known: Vec::new(),
-        })
+        let map = value.as_object().ok_or_else(|| DocumentError::got(path, "must be an object", value))?;
+        Ok(Self { path: path.to_owned(), map, known: Vec::new() })
     }
 
     pub(crate) fn path(&self, key: &str) -> String {
-        if self.path.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{}.{key}", self.path)
-        }
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
     /// The value of a key; `null` counts as absent.
@@ -66,18 +56,11 @@ impl<'a> Fields<'a> {
         self.map.get(key).filter(|value| !value.is_null())
     }
 
-    fn parse<T>(
-        &mut self,
-        key: &'static str,
-        rule: &str,
-        read: impl FnOnce(&'a Value) -> Option<T>,
-    ) -> Result<Option<T>> {
+    fn parse<T>(&mut self, key: &'static str, rule: &str, read: impl FnOnce(&'a Value) -> Option<T>) -> Result<Option<T>> {
         let Some(value) = self.get(key) else {
             return Ok(None);
         };
-        read(value)
-            .map(Some)
-            .ok_or_else(|| DocumentError::got(&self.path(key), rule, value))
+        read(value).map(Some).ok_or_else(|| DocumentError::got(&self.path(key), rule, value))
     }
 
     pub(crate) fn string(&mut self, key: &'static str) -> Result<Option<&'a str>> {
@@ -91,9 +74,7 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn integer(&mut self, key: &'static str, min: u64, max: u64) -> Result<Option<u64>> {
         let rule = format!("must be an integer from {min} to {max}");
-        self.parse(key, &rule, |value| {
-            value.as_u64().filter(|number| (min..=max).contains(number))
-        })
+        self.parse(key, &rule, |value| value.as_u64().filter(|number| (min..=max).contains(number)))
     }
 
     pub(crate) fn duration(&mut self, key: &'static str) -> Result<Option<Duration>> {
@@ -102,19 +83,12 @@ impl<'a> Fields<'a> {
     }
 
     /// The choice that a string names.
-    pub(crate) fn choice<T: Copy>(
-        &mut self,
-        key: &'static str,
-        choices: &[(&str, T)],
-    ) -> Result<Option<T>> {
+    pub(crate) fn choice<T: Copy>(&mut self, key: &'static str, choices: &[(&str, T)]) -> Result<Option<T>> {
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
         let rule = format!("must be one of {}", names.join(", "));
         self.parse(key, &rule, |value| {
             let text = value.as_str()?;
-            choices
-                .iter()
-                .find(|(name, _)| *name == text)
-                .map(|(_, choice)| *choice)
+            choices.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice)
         })
     }
 
@@ -123,17 +97,11 @@ impl<'a> Fields<'a> {
     }
 
     pub(crate) fn finish(self) -> Result<()> {
-        match self
-            .map
-            .iter()
-            .find(|(key, _)| !self.known.contains(&key.as_str()))
-        {
+        match self.map.iter().find(|(key, _)| !self.known.contains(&key.as_str())) {
             None => Ok(()),
-            Some((key, value)) => Err(DocumentError::got(
-                &self.path(key),
-                format_args!("unknown key (known here: {})", self.known.join(", ")),
-                value,
-            )),
+            Some((key, value)) => {
+                Err(DocumentError::got(&self.path(key), format_args!("unknown key (known here: {})", self.known.join(", ")), value))
+            }
         }
     }
 }
@@ -144,14 +112,9 @@ fn duration(text: &str) -> Option<Duration> {
         Some(digits) => (digits, 0.001),
         None => (text.strip_suffix('s')?, 1.0),
     };
-    if !digits
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || byte == b'.')
-    {
+    if !digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
         return None;
     }
     let seconds = digits.parse::<f64>().ok()? * unit;
-    (seconds <= 3600.0)
-        .then(|| Duration::try_from_secs_f64(seconds).ok())
-        .flatten()
+    (seconds <= 3600.0).then(|| Duration::try_from_secs_f64(seconds).ok()).flatten()
 }

@@ -28,12 +28,7 @@ enum After {
     Stall,
 }
 
-pub(crate) async fn serve(
-    state: Arc<State>,
-    stream: Stream,
-    serial: u64,
-    mut renewals: watch::Receiver<()>,
-) {
+pub(crate) async fn serve(state: Arc<State>, stream: Stream, serial: u64, mut renewals: watch::Receiver<()>) {
     let mut wire = Wire::new(stream);
     loop {
         let head = match wire.head(&mut renewals).await {
@@ -70,8 +65,7 @@ pub(crate) async fn serve(
         if claim.realign {
             state.realign().await;
         }
-        let keep_alive =
-            state.keep_alive && head.keep_alive && !renewals.has_changed().unwrap_or(true);
+        let keep_alive = state.keep_alive && head.keep_alive && !renewals.has_changed().unwrap_or(true);
         let outcome = &state.outcomes[n];
         let mut exchange = Exchange {
             state: &state,
@@ -97,10 +91,7 @@ pub(crate) async fn serve(
 }
 
 async fn answer_plainly(wire: &mut Wire, status: u16, message: &str) -> io::Result<()> {
-    let headers = [
-        ("connection".to_owned(), "close".to_owned()),
-        ("content-length".to_owned(), message.len().to_string()),
-    ];
+    let headers = [("connection".to_owned(), "close".to_owned()), ("content-length".to_owned(), message.len().to_string())];
     wire.write(&reply::head(status, None, &headers)).await?;
     wire.write(message.as_bytes()).await?;
     wire.flush().await
@@ -139,17 +130,14 @@ impl Exchange<'_> {
                 self.answer(head, &reply).await
             }
             Action::Reset | Action::ResetMidUpload(_) => Ok(After::Reset),
-            Action::Close { close_notify } => Ok(After::Close {
-                close_notify: *close_notify,
-            }),
+            Action::Close { close_notify } => Ok(After::Close { close_notify: *close_notify }),
             Action::Hang => Ok(After::Stall),
             Action::StopReading(_) => {
                 self.wire.stream.until_gone_unread().await;
                 Err(io::ErrorKind::UnexpectedEof.into())
             }
             Action::PartialHead(end) => {
-                self.raw(b"HTTP/1.1 200 OK\r\ncontent-type: text/pl")
-                    .await?;
+                self.raw(b"HTTP/1.1 200 OK\r\ncontent-type: text/pl").await?;
                 Ok(ending(*end, true))
             }
             Action::Garbage(text) => {
@@ -166,16 +154,10 @@ impl Exchange<'_> {
                 self.raw(text).await?;
                 Ok(ending(*end, true))
             }
-            Action::AcceptClose | Action::TlsClose | Action::TlsAlert | Action::TlsStall => {
-                Ok(After::Close { close_notify: true })
-            }
+            Action::AcceptClose | Action::TlsClose | Action::TlsAlert | Action::TlsStall => Ok(After::Close { close_notify: true }),
             // `claim_request` never hands these out.
             Action::Refused | Action::ConnectTimeout => Ok(After::Reset),
-            Action::H2Rst(_)
-            | Action::H2Goaway { .. }
-            | Action::H2Close
-            | Action::H2Hang
-            | Action::H2BodyRst { .. } => {
+            Action::H2Rst(_) | Action::H2Goaway { .. } | Action::H2Close | Action::H2Hang | Action::H2BodyRst { .. } => {
                 let message = "this outcome needs HTTP/2, the request came as HTTP/1";
                 answer_plainly(self.wire, 505, message).await?;
                 Ok(After::Close { close_notify: true })
@@ -194,9 +176,7 @@ impl Exchange<'_> {
                 Ok(Some(piece)) => {
                     self.digest.add(&piece);
                     let size = self.digest.size();
-                    self.state
-                        .log
-                        .update(self.entry, |arrival| arrival.body_size = size);
+                    self.state.log.update(self.entry, |arrival| arrival.body_size = size);
                 }
                 end => {
                     self.note_body();
@@ -233,39 +213,22 @@ impl Exchange<'_> {
         let len = source.len();
         let bodiless = reply::is_bodiless(&head.method, reply.status);
         let headers = reply::headers(reply, len, self.state);
-        let has = |name: &str| {
-            headers
-                .iter()
-                .any(|(key, _)| key.eq_ignore_ascii_case(name))
-        };
-        let chunked = !bodiless
-            && !has("content-length")
-            && !has("transfer-encoding")
-            && reply.framing != Framing::Close
-            && head.version == "1.1";
+        let has = |name: &str| headers.iter().any(|(key, _)| key.eq_ignore_ascii_case(name));
+        let chunked =
+            !bodiless && !has("content-length") && !has("transfer-encoding") && reply.framing != Framing::Close && head.version == "1.1";
         let to_the_end = !bodiless && !chunked && !has("content-length");
-        let lie = !bodiless
-            && headers.iter().any(|(name, value)| {
-                name.eq_ignore_ascii_case("content-length") && value.parse().ok() != len
-            });
-        let keep_alive =
-            self.keep_alive && !reply.close && !to_the_end && !lie && reply.cut.is_none();
+        let lie = !bodiless && headers.iter().any(|(name, value)| name.eq_ignore_ascii_case("content-length") && value.parse().ok() != len);
+        let keep_alive = self.keep_alive && !reply.close && !to_the_end && !lie && reply.cut.is_none();
 
         let mut headers = headers;
         if chunked {
             headers.push(("transfer-encoding".into(), "chunked".into()));
         }
-        if !keep_alive
-            && !headers
-                .iter()
-                .any(|(key, _)| key.eq_ignore_ascii_case("connection"))
-        {
+        if !keep_alive && !headers.iter().any(|(key, _)| key.eq_ignore_ascii_case("connection")) {
             headers.push(("connection".into(), "close".into()));
         }
         let reason = reply.reason.as_deref();
-        self.wire
-            .write(&reply::head(reply.status, reason, &headers))
-            .await?;
+        self.wire.write(&reply::head(reply.status, reason, &headers)).await?;
         if !bodiless {
             self.send_body(reply, &mut source, chunked).await?;
         }
@@ -280,21 +243,10 @@ impl Exchange<'_> {
         if self.body != Body::Done {
             self.read_body(u64::MAX).await?;
         }
-        Ok(if keep_alive {
-            After::KeepAlive
-        } else {
-            After::Close {
-                close_notify: reply.close_notify,
-            }
-        })
+        Ok(if keep_alive { After::KeepAlive } else { After::Close { close_notify: reply.close_notify } })
     }
 
-    async fn send_body(
-        &mut self,
-        reply: &Reply,
-        source: &mut BodySource,
-        chunked: bool,
-    ) -> io::Result<()> {
+    async fn send_body(&mut self, reply: &Reply, source: &mut BodySource, chunked: bool) -> io::Result<()> {
         let mut left = source.cut_at(reply.cut);
         let drip = reply.drip;
         let step = drip.map_or(usize::MAX, |drip| drip.bytes);
@@ -308,9 +260,7 @@ impl Exchange<'_> {
                 }
                 let part = piece.split_to(piece.len().min(step));
                 if chunked {
-                    self.wire
-                        .write(format!("{:x}\r\n", part.len()).as_bytes())
-                        .await?;
+                    self.wire.write(format!("{:x}\r\n", part.len()).as_bytes()).await?;
                 }
                 self.wire.write(&part).await?;
                 if chunked {
@@ -328,9 +278,7 @@ impl Exchange<'_> {
     }
 
     async fn big_head(&mut self, big: BigHead) -> io::Result<After> {
-        self.wire
-            .write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n")
-            .await?;
+        self.wire.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n").await?;
         match big {
             BigHead::Size(size) => {
                 self.wire.write(b"x-big: ").await?;
@@ -344,19 +292,13 @@ impl Exchange<'_> {
             }
             BigHead::Lines(lines) => {
                 for line in 0..lines {
-                    self.wire
-                        .write(format!("x-line-{line}: v\r\n").as_bytes())
-                        .await?;
+                    self.wire.write(format!("x-line-{line}: v\r\n").as_bytes()).await?;
                 }
             }
         }
         self.raw(b"\r\n").await?;
         let close_notify = true;
-        Ok(if self.keep_alive {
-            After::KeepAlive
-        } else {
-            After::Close { close_notify }
-        })
+        Ok(if self.keep_alive { After::KeepAlive } else { After::Close { close_notify } })
     }
 }
 
@@ -372,9 +314,7 @@ fn bad_head(kind: BadHead) -> &'static [u8] {
     match kind {
         BadHead::Version => b"HTTP/7.3 200 OK\r\ncontent-length: 0\r\n\r\n",
         BadHead::Header => b"HTTP/1.1 200 OK\r\nbad name\x01: x\r\ncontent-length: 0\r\n\r\n",
-        BadHead::TwoLengths => {
-            b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\ncontent-length: 5\r\n\r\nabcde"
-        }
+        BadHead::TwoLengths => b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\ncontent-length: 5\r\n\r\nabcde",
         BadHead::Status => b"HTTP/1.1 99 No\r\ncontent-length: 0\r\n\r\n",
     }
 }

@@ -33,19 +33,13 @@ pub(crate) struct Last {
 
 impl Last {
     pub(crate) fn quiet(end: End) -> Self {
-        Self {
-            bytes: Bytes::new(),
-            end,
-        }
+        Self { bytes: Bytes::new(), end }
     }
 
     pub(crate) fn goaway(code: u32, last_stream: u32) -> Self {
         let mut payload = last_stream.to_be_bytes().to_vec();
         payload.extend_from_slice(&code.to_be_bytes());
-        Self {
-            bytes: frame(7, 0, 0, &payload),
-            end: End::Fin,
-        }
+        Self { bytes: frame(7, 0, 0, &payload), end: End::Fin }
     }
 }
 
@@ -58,12 +52,7 @@ pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Bytes {
     bytes.into()
 }
 
-pub(crate) async fn serve(
-    state: Arc<State>,
-    stream: Stream,
-    serial: u64,
-    mut renewals: watch::Receiver<()>,
-) {
+pub(crate) async fn serve(state: Arc<State>, stream: Stream, serial: u64, mut renewals: watch::Receiver<()>) {
     let shared = Shared::new(stream);
     let handshake = h2::server::Builder::new()
         .initial_window_size(WINDOW)
@@ -102,10 +91,7 @@ pub(crate) async fn serve(
     };
     let Some(last) = last else {
         // The client is gone: let the exchanges notice, so that the log tells.
-        let _ = tokio::time::timeout(Duration::from_secs(1), async {
-            while exchanges.join_next().await.is_some() {}
-        })
-        .await;
+        let _ = tokio::time::timeout(Duration::from_secs(1), async { while exchanges.join_next().await.is_some() {} }).await;
         return;
     };
     drop(exchanges);
@@ -121,13 +107,7 @@ pub(crate) async fn serve(
 }
 
 /// Logs a request and takes its outcome; `None` if it should not have come this way.
-fn begin(
-    state: &Arc<State>,
-    serial: u64,
-    request: &Request<RecvStream>,
-    shared: &Shared,
-    last: &mpsc::Sender<Last>,
-) -> Option<Exchange> {
+fn begin(state: &Arc<State>, serial: u64, request: &Request<RecvStream>, shared: &Shared, last: &mpsc::Sender<Last>) -> Option<Exchange> {
     let at_ms = state.log.now_ms();
     let claim = state.claim_request();
     let n = claim.map_or_else(|n| n, |claim| claim.n);
@@ -146,10 +126,7 @@ fn begin(
         at_ms,
         version: "2",
         method: request.method().as_str().to_owned(),
-        target: uri
-            .path_and_query()
-            .map_or("*", |target| target.as_str())
-            .to_owned(),
+        target: uri.path_and_query().map_or("*", |target| target.as_str()).to_owned(),
         headers,
         body_size: 0,
         body_sha256: Digest::new(false).sha256(),

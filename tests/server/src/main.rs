@@ -11,9 +11,7 @@ fn main() -> ExitCode {
         [] => false,
         [flag] if flag == "--stay" => true,
         _ => {
-            eprintln!(
-                "usage: reknock-test-server [--stay]\n  --stay  keep serving after stdin has ended"
-            );
+            eprintln!("usage: reknock-test-server [--stay]\n  --stay  keep serving after stdin has ended");
             return ExitCode::from(2);
         }
     };
@@ -27,9 +25,7 @@ fn main() -> ExitCode {
 }
 
 fn run(stay: bool) -> Result<(), Box<dyn std::error::Error>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let server = runtime.block_on(Server::start())?;
     let mut stdout = std::io::stdout();
     writeln!(stdout, "reknock-test-server {}", server.url())?;

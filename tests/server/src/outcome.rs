@@ -104,14 +104,7 @@ impl Outcome {
     }
 
     pub(crate) fn is_http2_only(&self) -> bool {
-        matches!(
-            self.action,
-            Action::H2Rst(_)
-                | Action::H2Goaway { .. }
-                | Action::H2Close
-                | Action::H2Hang
-                | Action::H2BodyRst { .. }
-        )
+        matches!(self.action, Action::H2Rst(_) | Action::H2Goaway { .. } | Action::H2Close | Action::H2Hang | Action::H2BodyRst { .. })
     }
 
     /// What the log says was done.

@@ -35,18 +35,8 @@ impl Port {
     /// Reserves a free port, not listening yet.
     pub(crate) fn reserve() -> io::Result<Self> {
         let anchor = bound(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), !GUARDED)?;
-        let address = anchor
-            .local_addr()?
-            .as_socket()
-            .ok_or_else(|| io::Error::other("no IP address"))?;
-        Ok(Self {
-            anchor,
-            address,
-            mode: Mode::Refuse,
-            listener: None,
-            fillers: Vec::new(),
-            filler_addresses: HashSet::new(),
-        })
+        let address = anchor.local_addr()?.as_socket().ok_or_else(|| io::Error::other("no IP address"))?;
+        Ok(Self { anchor, address, mode: Mode::Refuse, listener: None, fillers: Vec::new(), filler_addresses: HashSet::new() })
     }
 
     pub(crate) fn number(&self) -> u16 {
@@ -110,9 +100,7 @@ impl Port {
         let Some(listener) = &self.listener else {
             return;
         };
-        while let Ok(Ok(_)) =
-            tokio::time::timeout(Duration::from_millis(1), listener.accept()).await
-        {}
+        while let Ok(Ok(_)) = tokio::time::timeout(Duration::from_millis(1), listener.accept()).await {}
         self.filler_addresses.clear();
     }
 
@@ -121,11 +109,7 @@ impl Port {
             let socket = tokio::net::TcpSocket::new_v4()?;
             socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
             let address = socket.local_addr()?;
-            let patience = if self.fillers.len() <= FULL_BACKLOG as usize {
-                Duration::from_secs(2)
-            } else {
-                SILENCE
-            };
+            let patience = if self.fillers.len() <= FULL_BACKLOG as usize { Duration::from_secs(2) } else { SILENCE };
             match tokio::time::timeout(patience, socket.connect(self.address)).await {
                 Err(_) => return Ok(()),
                 Ok(stream) => {

@@ -28,9 +28,7 @@ pub(crate) fn fill(value: &str, state: &State) -> String {
 
 /// The replacement for the placeholder at the start of `text`, and its length there.
 fn placeholder(text: &str, state: &State) -> Option<(String, usize)> {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     if let Some(rest) = text.strip_prefix("$url:") {
         let len = rest.bytes().take_while(u8::is_ascii_alphanumeric).count();
         let urls = state.urls.lock().unwrap_or_else(PoisonError::into_inner);
@@ -42,18 +40,12 @@ fn placeholder(text: &str, state: &State) -> Option<(String, usize)> {
     if let Some(rest) = text.strip_prefix("$nowms") {
         let (shift, len) = shift(rest);
         let millis = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
-        return Some((
-            millis.saturating_add(shift).to_string(),
-            "$nowms".len() + len,
-        ));
+        return Some((millis.saturating_add(shift).to_string(), "$nowms".len() + len));
     }
     let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
     if let Some(rest) = text.strip_prefix("$now") {
         let (shift, len) = shift(rest);
-        return Some((
-            seconds.saturating_add(shift).to_string(),
-            "$now".len() + len,
-        ));
+        return Some((seconds.saturating_add(shift).to_string(), "$now".len() + len));
     }
     let rest = text.strip_prefix("$date")?;
     let (shift, len) = shift(rest);
@@ -79,17 +71,8 @@ pub(crate) fn is_bodiless(method: &str, status: u16) -> bool {
 
 /// The headers that describe the body, and those of the script.
 pub(crate) fn headers(reply: &Reply, len: Option<u64>, state: &State) -> Vec<(String, String)> {
-    let mut headers: Vec<(String, String)> = reply
-        .headers
-        .iter()
-        .map(|(name, value)| (name.clone(), fill(value, state)))
-        .collect();
-    let has = |name: &str| {
-        reply
-            .headers
-            .iter()
-            .any(|(key, _)| key.eq_ignore_ascii_case(name))
-    };
+    let mut headers: Vec<(String, String)> = reply.headers.iter().map(|(name, value)| (name.clone(), fill(value, state))).collect();
+    let has = |name: &str| reply.headers.iter().any(|(key, _)| key.eq_ignore_ascii_case(name));
     if let Some(encoding) = reply.encoding.filter(|_| !has("content-encoding")) {
         headers.push(("content-encoding".into(), encoding.token().into()));
     }
@@ -130,8 +113,6 @@ pub(crate) fn echo(arrival: &Arrival, digest: &Digest) -> Reply {
         "body": digest.text(),
     });
     let mut reply = Reply::new(200, Content::Bytes(Bytes::from(document.to_string())));
-    reply
-        .headers
-        .push(("content-type".into(), "application/json".into()));
+    reply.headers.push(("content-type".into(), "application/json".into()));
     reply
 }

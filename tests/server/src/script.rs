@@ -53,10 +53,7 @@ pub(crate) struct Claim {
 
 impl State {
     /// Brings the port into the state of the first outcome and starts to serve it.
-    pub(crate) async fn start(
-        parts: Parts,
-        mut port: Port,
-    ) -> std::io::Result<(Arc<Self>, tokio::task::JoinHandle<()>)> {
+    pub(crate) async fn start(parts: Parts, mut port: Port) -> std::io::Result<(Arc<Self>, tokio::task::JoinHandle<()>)> {
         let (realign, requests) = mpsc::unbounded_channel();
         let state = Arc::new(Self {
             id: parts.id,
@@ -115,9 +112,7 @@ impl State {
     /// An accepted connection takes the next outcome if that one acts before any request.
     fn claim_accept(&self) -> Option<Claim> {
         let mut next = self.next();
-        self.outcomes[*next]
-            .acts_on_accept()
-            .then(|| self.consume(&mut next))
+        self.outcomes[*next].acts_on_accept().then(|| self.consume(&mut next))
     }
 
     /// Moves on to the next outcome by hand; returns once the port is in its state.
@@ -136,11 +131,7 @@ impl State {
 }
 
 /// Owns the port and all its connections; when it ends, they are gone.
-async fn accept(
-    state: Weak<State>,
-    mut port: Port,
-    mut requests: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
-) {
+async fn accept(state: Weak<State>, mut port: Port, mut requests: mpsc::UnboundedReceiver<oneshot::Sender<()>>) {
     let mut connections = JoinSet::new();
     loop {
         let tcp = tokio::select! {
@@ -170,10 +161,7 @@ async fn accept(
 
 async fn realign(state: &State, port: &mut Port) {
     if let Err(error) = port.switch(state.mode()).await {
-        eprintln!(
-            "reknock-test-server: script {}: port {}: {error}",
-            state.id, state.port
-        );
+        eprintln!("reknock-test-server: script {}: port {}: {error}", state.id, state.port);
     }
 }
 

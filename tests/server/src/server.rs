@@ -34,11 +34,7 @@ impl Server {
         let url = format!("http://{}", listener.local_addr()?);
         let inner = Arc::new(Inner::default());
         let control = tokio::spawn(control::serve(listener, Arc::clone(&inner)));
-        Ok(Self {
-            inner,
-            url,
-            control,
-        })
+        Ok(Self { inner, url, control })
     }
 
     /// Base URL of the control endpoint.
@@ -52,10 +48,7 @@ impl Server {
     /// [`Error::Document`] names the place and the value that are wrong.
     pub async fn script(&self, document: Value) -> Result<Script, Error> {
         let running = self.inner.register(&document).await?;
-        Ok(Script {
-            running,
-            inner: Arc::clone(&self.inner),
-        })
+        Ok(Script { running, inner: Arc::clone(&self.inner) })
     }
 }
 
@@ -188,10 +181,7 @@ impl Inner {
 
     pub(crate) fn remove(&self, id: &str) {
         self.scripts().remove(id);
-        self.urls
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(id);
+        self.urls.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
 
     fn authority(&self) -> Result<&Authority, Error> {
@@ -208,9 +198,7 @@ impl Inner {
         let mut acceptor = None;
         if let Some(kind) = document.tls {
             let authority = self.authority()?;
-            let config = authority
-                .config(kind, &document)
-                .map_err(|error| Error::Tls(error.to_string()))?;
+            let config = authority.config(kind, &document).map_err(|error| Error::Tls(error.to_string()))?;
             acceptor = Some(TlsAcceptor::from(Arc::new(config)));
             ca = (kind != crate::document::Tls::SelfSigned).then(|| authority.pem());
             client = document.client_cert.then(|| authority.client().clone());
@@ -229,17 +217,8 @@ impl Inner {
             urls: Arc::clone(&self.urls),
         };
         let (state, handle) = State::start(parts, port).await?;
-        let running = Arc::new(Running {
-            state,
-            ca,
-            client,
-            task: handle.abort_handle(),
-            handle: tokio::sync::Mutex::new(handle),
-        });
-        self.urls
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id.clone(), url);
+        let running = Arc::new(Running { state, ca, client, task: handle.abort_handle(), handle: tokio::sync::Mutex::new(handle) });
+        self.urls.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), url);
         self.scripts().insert(id, Arc::clone(&running));
         Ok(running)
     }

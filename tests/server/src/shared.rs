@@ -20,10 +20,7 @@ struct Inner {
 
 impl Shared {
     pub(crate) fn new(stream: Stream) -> Self {
-        Self(Arc::new(Inner {
-            stream: Mutex::new(Some(stream)),
-            written: AtomicU64::new(0),
-        }))
+        Self(Arc::new(Inner { stream: Mutex::new(Some(stream)), written: AtomicU64::new(0) }))
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Stream>> {
@@ -39,10 +36,7 @@ impl Shared {
         self.0.written.load(Ordering::Relaxed)
     }
 
-    fn poll<T>(
-        &self,
-        poll: impl FnOnce(Pin<&mut Stream>) -> Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
+    fn poll<T>(&self, poll: impl FnOnce(Pin<&mut Stream>) -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         match self.lock().as_mut() {
             Some(stream) => poll(Pin::new(stream)),
             None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
@@ -51,21 +45,13 @@ impl Shared {
 }
 
 impl AsyncRead for Shared {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.poll(|stream| stream.poll_read(cx, buf))
     }
 }
 
 impl AsyncWrite for Shared {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let poll = self.poll(|stream| stream.poll_write(cx, buf));
         if let Poll::Ready(Ok(count)) = poll {
             self.0.written.fetch_add(count as u64, Ordering::Relaxed);

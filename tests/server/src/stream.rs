@@ -27,17 +27,11 @@ enum Io {
 
 impl Stream {
     pub(crate) fn plain(tcp: TcpStream) -> Self {
-        Self {
-            ahead: BytesMut::new(),
-            io: Io::Plain(tcp),
-        }
+        Self { ahead: BytesMut::new(), io: Io::Plain(tcp) }
     }
 
     pub(crate) fn tls(tls: TlsStream<TcpStream>) -> Self {
-        Self {
-            ahead: BytesMut::new(),
-            io: Io::Tls(Box::new(tls)),
-        }
+        Self { ahead: BytesMut::new(), io: Io::Tls(Box::new(tls)) }
     }
 
     pub(crate) fn is_tls(&self) -> bool {
@@ -112,11 +106,7 @@ impl Stream {
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if !self.ahead.is_empty() {
             let count = self.ahead.len().min(buf.remaining());
             buf.put_slice(&self.ahead[..count]);
@@ -131,11 +121,7 @@ impl AsyncRead for Stream {
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match &mut self.io {
             Io::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
             Io::Tls(tls) => Pin::new(tls).poll_write(cx, buf),

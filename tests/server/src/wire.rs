@@ -60,11 +60,7 @@ pub(crate) struct Wire {
 
 impl Wire {
     pub(crate) fn new(stream: Stream) -> Self {
-        Self {
-            stream,
-            buf: BytesMut::new(),
-            out: Vec::new(),
-        }
+        Self { stream, buf: BytesMut::new(), out: Vec::new() }
     }
 
     /// Reads more; an end of the stream is an error.
@@ -76,10 +72,7 @@ impl Wire {
         }
     }
 
-    pub(crate) async fn head(
-        &mut self,
-        renewals: &mut watch::Receiver<()>,
-    ) -> Result<Head, NoHead> {
+    pub(crate) async fn head(&mut self, renewals: &mut watch::Receiver<()>) -> Result<Head, NoHead> {
         let mut searched: usize = 0;
         loop {
             while searched == 0 && self.buf.starts_with(b"\r\n") {
@@ -135,8 +128,7 @@ impl Wire {
                     let line = self.line().await?;
                     let text = std::str::from_utf8(&line).unwrap_or("");
                     let digits = text.split(';').next().unwrap_or("").trim();
-                    let size = u64::from_str_radix(digits, 16)
-                        .map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
+                    let size = u64::from_str_radix(digits, 16).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
                     *body = Body::Chunk(size);
                     if size == 0 {
                         // Trailers.
@@ -205,18 +197,14 @@ impl Wire {
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack
-        .windows(needle.len())
-        .position(|window| window == needle)
+    haystack.windows(needle.len()).position(|window| window == needle)
 }
 
 fn parse(head: &[u8]) -> Result<Head, &'static str> {
     let text = String::from_utf8_lossy(head);
     let mut lines = text.trim_end_matches("\r\n").split("\r\n");
     let mut words = lines.next().unwrap_or("").split(' ');
-    let (Some(method), Some(target), Some(version), None) =
-        (words.next(), words.next(), words.next(), words.next())
-    else {
+    let (Some(method), Some(target), Some(version), None) = (words.next(), words.next(), words.next(), words.next()) else {
         return Err("the request line needs three words");
     };
     let version = match version {
@@ -233,11 +221,7 @@ fn parse(head: &[u8]) -> Result<Head, &'static str> {
         let value = value.trim();
         match name.to_ascii_lowercase().as_str() {
             "content-length" if body == Body::Done => {
-                body = Body::Sized(
-                    value
-                        .parse()
-                        .map_err(|_| "content-length is not a number")?,
-                );
+                body = Body::Sized(value.parse().map_err(|_| "content-length is not a number")?);
             }
             "transfer-encoding" if value.to_ascii_lowercase().ends_with("chunked") => {
                 body = Body::ChunkSize;
@@ -252,13 +236,5 @@ fn parse(head: &[u8]) -> Result<Head, &'static str> {
         }
         headers.push((name.to_owned(), value.to_owned()));
     }
-    Ok(Head {
-        method: method.to_owned(),
-        target: target.to_owned(),
-        version,
-        headers,
-        body,
-        keep_alive,
-        expects_continue,
-    })
+    Ok(Head { method: method.to_owned(), target: target.to_owned(), version, headers, body, keep_alive, expects_continue })
 }

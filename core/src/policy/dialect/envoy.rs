@@ -41,7 +41,8 @@ fn tokens(retry_on: Option<&Value>) -> (Value, bool, bool) {
     let has = |wanted: Condition| known.contains(&wanted);
     let (by_status, by_header) = (has(Condition::RetriableStatusCodes), has(Condition::RetriableHeaders));
     // Envoy counts a failed TLS handshake among the connect failures.
-    let connects = [Condition::Status5xx, Condition::GatewayError, Condition::Reset, Condition::ResetBeforeRequest, Condition::ConnectFailure];
+    let connects =
+        [Condition::Status5xx, Condition::GatewayError, Condition::Reset, Condition::ResetBeforeRequest, Condition::ConnectFailure];
     let tls = connects.into_iter().any(has);
     // The two lists are named by being there; without them Envoy's tokens do nothing.
     let named = known.iter().filter(|c| !matches!(c, Condition::RetriableStatusCodes | Condition::RetriableHeaders)).copied();
@@ -76,7 +77,8 @@ fn backoff(block: &Value) -> Value {
 fn retry_after(block: Option<&Value>) -> Value {
     let Some(block) = block else { return Value::from("none") };
     let header = |item: &Value| {
-        let unix = matches!(item.get("format"), Some(Value::Str(format)) if format == "UNIX_TIMESTAMP") || item.get("format") == Some(&Value::Int(1));
+        let unix = matches!(item.get("format"), Some(Value::Str(format)) if format == "UNIX_TIMESTAMP")
+            || item.get("format") == Some(&Value::Int(1));
         let name = item.get("name").cloned().unwrap_or(Value::Null);
         Value::from([("name", name), ("format", Value::from(if unix { "unix" } else { "seconds" }))])
     };

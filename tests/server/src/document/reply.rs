@@ -12,21 +12,15 @@ use crate::outcome::{Content, Corrupt, Cut, Drip, Encoding, End, Framing, Reply}
 const DEFAULT_CUT_BODY: u64 = 1024;
 
 pub(super) fn redirect(fields: &mut Fields<'_>) -> Result<Reply> {
-    let location = fields
-        .string("location")?
-        .ok_or_else(|| fields.missing("location"))?;
+    let location = fields.string("location")?.ok_or_else(|| fields.missing("location"))?;
     header_value(&fields.path("location"), location)?;
     let mut reply = reply(fields)?;
-    reply
-        .headers
-        .insert(0, ("location".into(), location.into()));
+    reply.headers.insert(0, ("location".into(), location.into()));
     Ok(reply)
 }
 
 pub(super) fn reply(fields: &mut Fields<'_>) -> Result<Reply> {
-    let status = fields
-        .integer("status", 101, 999)?
-        .ok_or_else(|| fields.missing("status"))? as u16;
+    let status = fields.integer("status", 101, 999)?.ok_or_else(|| fields.missing("status"))? as u16;
     let reason = fields.string("reason")?.map(str::to_owned);
     if let Some(reason) = &reason {
         header_value(&fields.path("reason"), reason)?;
@@ -34,35 +28,21 @@ pub(super) fn reply(fields: &mut Fields<'_>) -> Result<Reply> {
     let corrupt = corrupt(fields)?;
     let encoding = fields.choice(
         "encoding",
-        &[
-            ("gzip", Encoding::Gzip),
-            ("deflate", Encoding::Deflate),
-            ("br", Encoding::Brotli),
-            ("zstd", Encoding::Zstd),
-        ],
+        &[("gzip", Encoding::Gzip), ("deflate", Encoding::Deflate), ("br", Encoding::Brotli), ("zstd", Encoding::Zstd)],
     )?;
     let encoding = match (corrupt, encoding) {
         (Corrupt::No, encoding) => encoding,
         (_, None | Some(Encoding::Gzip)) => Some(Encoding::Gzip),
         _ => {
-            return Err(DocumentError::new(
-                &fields.path("gzip_corrupt"),
-                "needs encoding gzip",
-            ));
+            return Err(DocumentError::new(&fields.path("gzip_corrupt"), "needs encoding gzip"));
         }
     };
     let cut = cut(fields)?;
     let body = content(fields)?.unwrap_or(match (cut, corrupt) {
         (None, Corrupt::No) => Content::Bytes(Bytes::new()),
-        _ => Content::Generated {
-            size: DEFAULT_CUT_BODY,
-            zeros: false,
-        },
+        _ => Content::Generated { size: DEFAULT_CUT_BODY, zeros: false },
     });
-    let framing = match (
-        fields.boolean("chunked", false)?,
-        fields.boolean("no_length", false)?,
-    ) {
+    let framing = match (fields.boolean("chunked", false)?, fields.boolean("no_length", false)?) {
         (false, false) => Framing::Auto,
         (true, false) => Framing::Chunked,
         (false, true) => Framing::Close,
@@ -102,21 +82,13 @@ fn corrupt(fields: &mut Fields<'_>) -> Result<Corrupt> {
         Some(Value::String(text)) if text == "short" => Corrupt::Short,
         Some(other) => {
             let rule = "must be true, false, \"checksum\" or \"short\"";
-            return Err(DocumentError::got(
-                &fields.path("gzip_corrupt"),
-                rule,
-                other,
-            ));
+            return Err(DocumentError::got(&fields.path("gzip_corrupt"), rule, other));
         }
     })
 }
 
 fn cut(fields: &mut Fields<'_>) -> Result<Option<Cut>> {
-    let modes = [
-        ("truncate-fin", End::Fin),
-        ("truncate-reset", End::Reset),
-        ("stall", End::Stall),
-    ];
+    let modes = [("truncate-fin", End::Fin), ("truncate-reset", End::Reset), ("stall", End::Stall)];
     let mode = fields.choice("body_mode", &modes)?;
     let after = fields.integer("after", 0, MAX_GENERATED)?;
     match (mode, after) {
@@ -138,18 +110,13 @@ fn content(fields: &mut Fields<'_>) -> Result<Option<Content>> {
         (None, None, None) => None,
         (Some(text), None, None) => Some(Content::Bytes(Bytes::copy_from_slice(text.as_bytes()))),
         (None, Some(text), None) => {
-            let bytes = base64::engine::general_purpose::STANDARD
-                .decode(text)
-                .map_err(|error| {
-                    let rule = format!("is not standard base64 ({error})");
-                    DocumentError::got(&fields.path("body_base64"), rule, &text.into())
-                })?;
+            let bytes = base64::engine::general_purpose::STANDARD.decode(text).map_err(|error| {
+                let rule = format!("is not standard base64 ({error})");
+                DocumentError::got(&fields.path("body_base64"), rule, &text.into())
+            })?;
             Some(Content::Bytes(bytes.into()))
         }
-        (None, None, Some(size)) => Some(Content::Generated {
-            size,
-            zeros: fill.unwrap_or(false),
-        }),
+        (None, None, Some(size)) => Some(Content::Generated { size, zeros: fill.unwrap_or(false) }),
         _ => {
             let rule = "body, body_base64 and body_size exclude each other";
             return Err(DocumentError::new(&fields.path("body"), rule));
@@ -162,17 +129,10 @@ fn drip(fields: &mut Fields<'_>) -> Result<Option<Drip>> {
         return Ok(None);
     };
     let mut fields = Fields::new(&fields.path("drip"), value)?;
-    let bytes = fields
-        .integer("bytes", 1, 1 << 30)?
-        .ok_or_else(|| fields.missing("bytes"))?;
-    let every = fields
-        .duration("every")?
-        .ok_or_else(|| fields.missing("every"))?;
+    let bytes = fields.integer("bytes", 1, 1 << 30)?.ok_or_else(|| fields.missing("bytes"))?;
+    let every = fields.duration("every")?.ok_or_else(|| fields.missing("every"))?;
     fields.finish()?;
-    Ok(Some(Drip {
-        bytes: bytes as usize,
-        every,
-    }))
+    Ok(Some(Drip { bytes: bytes as usize, every }))
 }
 
 fn interim(fields: &mut Fields<'_>) -> Result<Vec<u16>> {
@@ -180,19 +140,11 @@ fn interim(fields: &mut Fields<'_>) -> Result<Vec<u16>> {
         return Ok(Vec::new());
     };
     let path = fields.path("interim");
-    let wrong = || {
-        DocumentError::got(
-            &path,
-            "must be an array of statuses from 100 to 199, not 101",
-            value,
-        )
-    };
+    let wrong = || DocumentError::got(&path, "must be an array of statuses from 100 to 199, not 101", value);
     let list = value.as_array().ok_or_else(wrong)?;
     list.iter()
         .map(|status| {
-            let status = status
-                .as_u64()
-                .filter(|status| (100..=199).contains(status) && *status != 101);
+            let status = status.as_u64().filter(|status| (100..=199).contains(status) && *status != 101);
             status.map(|status| status as u16).ok_or_else(wrong)
         })
         .collect()
@@ -203,24 +155,17 @@ fn headers(fields: &mut Fields<'_>) -> Result<Vec<(String, String)>> {
         return Ok(Vec::new());
     };
     let path = fields.path("headers");
-    let list = value
-        .as_array()
-        .ok_or_else(|| DocumentError::got(&path, "must be an array of [name, value]", value))?;
+    let list = value.as_array().ok_or_else(|| DocumentError::got(&path, "must be an array of [name, value]", value))?;
     let mut headers = Vec::with_capacity(list.len());
     for (index, pair) in list.iter().enumerate() {
         let path = format!("{path}[{index}]");
         let (name, value) = match pair.as_array().map(Vec::as_slice) {
             Some([Value::String(name), Value::String(value)]) => (name, value),
             _ => {
-                return Err(DocumentError::got(
-                    &path,
-                    "must be [name, value], both strings",
-                    pair,
-                ));
+                return Err(DocumentError::got(&path, "must be [name, value], both strings", pair));
             }
         };
-        http::HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| DocumentError::got(&path, "is not a header name", &pair[0]))?;
+        http::HeaderName::from_bytes(name.as_bytes()).map_err(|_| DocumentError::got(&path, "is not a header name", &pair[0]))?;
         header_value(&path, value)?;
         headers.push((name.clone(), value.clone()));
     }
@@ -228,7 +173,5 @@ fn headers(fields: &mut Fields<'_>) -> Result<Vec<(String, String)>> {
 }
 
 fn header_value(path: &str, value: &str) -> Result<()> {
-    http::HeaderValue::from_bytes(value.as_bytes())
-        .map(drop)
-        .map_err(|_| DocumentError::got(path, "is not a header value", &value.into()))
+    http::HeaderValue::from_bytes(value.as_bytes()).map(drop).map_err(|_| DocumentError::got(path, "is not a header value", &value.into()))
 }

@@ -69,15 +69,9 @@ async fn bodies_break_off() -> Test {
     assert!(String::from_utf8_lossy(&bytes).contains("content-length: 1024"));
     assert_eq!((body(&bytes).len(), kind(&end)), (512, None));
     let (bytes, end) = exchange(&script, GET).await?;
-    assert_eq!(
-        (body(&bytes), kind(&end)),
-        (b"012".as_slice(), Some(ErrorKind::ConnectionReset))
-    );
+    assert_eq!((body(&bytes), kind(&end)), (b"012".as_slice(), Some(ErrorKind::ConnectionReset)));
     let (bytes, end) = exchange(&script, GET).await?;
-    assert_eq!(
-        (body(&bytes), kind(&end)),
-        (b"5\r\n01234\r\n".as_slice(), None)
-    );
+    assert_eq!((body(&bytes), kind(&end)), (b"5\r\n01234\r\n".as_slice(), None));
     assert_eq!(script.log()[2].did, "status 200, body fin");
     Ok(())
 }
@@ -85,12 +79,7 @@ async fn bodies_break_off() -> Test {
 #[tokio::test]
 async fn bodies_are_compressed() -> Test {
     let encoded = |encoding: &str| json!({"do": "status", "status": 200, "body_size": 100_000, "encoding": encoding});
-    let script = json!([
-        encoded("gzip"),
-        encoded("deflate"),
-        encoded("br"),
-        encoded("zstd")
-    ]);
+    let script = json!([encoded("gzip"), encoded("deflate"), encoded("br"), encoded("zstd")]);
     let (_server, script) = start(script).await?;
     let mut out = Vec::new();
     flate2::read::GzDecoder::new(call(&script).await?.1.as_slice()).read_to_end(&mut out)?;
@@ -101,10 +90,7 @@ async fn bodies_are_compressed() -> Test {
     out.clear();
     brotli::Decompressor::new(call(&script).await?.1.as_slice(), 4096).read_to_end(&mut out)?;
     assert_eq!(out, pattern(100_000));
-    assert_eq!(
-        zstd::decode_all(call(&script).await?.1.as_slice())?,
-        pattern(100_000)
-    );
+    assert_eq!(zstd::decode_all(call(&script).await?.1.as_slice())?, pattern(100_000));
     Ok(())
 }
 
@@ -119,25 +105,15 @@ async fn gzip_can_be_damaged_or_a_bomb() -> Test {
     let mut out = Vec::new();
     let (head, body1) = call(&script).await?;
     assert!(head.contains("content-encoding: gzip"));
-    let error = flate2::read::GzDecoder::new(body1.as_slice())
-        .read_to_end(&mut out)
-        .err();
-    assert_eq!(
-        (out.as_slice(), error.map(|e| e.kind())),
-        (b"hello".as_slice(), Some(ErrorKind::InvalidInput))
-    );
+    let error = flate2::read::GzDecoder::new(body1.as_slice()).read_to_end(&mut out).err();
+    assert_eq!((out.as_slice(), error.map(|e| e.kind())), (b"hello".as_slice(), Some(ErrorKind::InvalidInput)));
     let body2 = call(&script).await?.1;
-    let error = flate2::read::GzDecoder::new(body2.as_slice())
-        .read_to_end(&mut out)
-        .err();
+    let error = flate2::read::GzDecoder::new(body2.as_slice()).read_to_end(&mut out).err();
     assert_eq!(error.map(|e| e.kind()), Some(ErrorKind::UnexpectedEof));
     let (bytes, _) = exchange(&script, GET).await?;
     let bomb = dechunk(body(&bytes)).ok_or("bad chunks")?;
     assert!(bomb.len() < 3_000_000, "{}", bomb.len());
-    let size = std::io::copy(
-        &mut flate2::read::GzDecoder::new(bomb.as_slice()),
-        &mut std::io::sink(),
-    )?;
+    let size = std::io::copy(&mut flate2::read::GzDecoder::new(bomb.as_slice()), &mut std::io::sink())?;
     assert_eq!(size, 300_000_000);
     Ok(())
 }

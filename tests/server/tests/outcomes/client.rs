@@ -48,10 +48,7 @@ pub(crate) async fn read_all(tcp: &mut TcpStream) -> io::Result<(Vec<u8>, io::Re
 }
 
 /// One request on a connection of its own: all bytes that come back, and how it ended.
-pub(crate) async fn exchange(
-    script: &Script,
-    request: &[u8],
-) -> io::Result<(Vec<u8>, io::Result<()>)> {
+pub(crate) async fn exchange(script: &Script, request: &[u8]) -> io::Result<(Vec<u8>, io::Result<()>)> {
     let mut tcp = connect(script).await?;
     tcp.write_all(request).await?;
     read_all(&mut tcp).await
@@ -65,11 +62,8 @@ pub(crate) async fn response(tcp: &mut TcpStream) -> io::Result<(String, Vec<u8>
             head.push(tcp.read_u8().await?);
         }
         let head = String::from_utf8_lossy(&head).into_owned();
-        let length = head
-            .lines()
-            .find_map(|line| line.strip_prefix("content-length: "))
-            .and_then(|length| length.parse().ok())
-            .unwrap_or(0);
+        let length =
+            head.lines().find_map(|line| line.strip_prefix("content-length: ")).and_then(|length| length.parse().ok()).unwrap_or(0);
         let mut body = vec![0; length];
         tcp.read_exact(&mut body).await?;
         Ok((head, body))

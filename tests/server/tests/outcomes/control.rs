@@ -13,36 +13,21 @@ use crate::client::{GET, Test, response};
 const PROGRAM: &str = env!("CARGO_BIN_EXE_reknock-test-server");
 
 fn program(arguments: &[&str]) -> Result<(Child, String), Box<dyn std::error::Error>> {
-    let mut child = Command::new(PROGRAM)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
+    let mut child = Command::new(PROGRAM).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let mut line = String::new();
     BufReader::new(child.stdout.take().ok_or("no stdout")?).read_line(&mut line)?;
-    let address = line
-        .trim()
-        .strip_prefix("reknock-test-server http://127.0.0.1:");
+    let address = line.trim().strip_prefix("reknock-test-server http://127.0.0.1:");
     let address = format!("127.0.0.1:{}", address.ok_or("unexpected first line")?);
     Ok((child, address))
 }
 
-async fn control(
-    tcp: &mut TcpStream,
-    method: &str,
-    path: &str,
-    body: &str,
-) -> Result<(u16, Value), Box<dyn std::error::Error>> {
+async fn control(tcp: &mut TcpStream, method: &str, path: &str, body: &str) -> Result<(u16, Value), Box<dyn std::error::Error>> {
     let length = body.len();
     let request = format!("{method} {path} HTTP/1.1\r\ncontent-length: {length}\r\n\r\n{body}");
     tcp.write_all(request.as_bytes()).await?;
     let (head, body) = response(tcp).await?;
     let status = head.split(' ').nth(1).unwrap_or("").parse()?;
-    let body = if body.is_empty() {
-        Value::Null
-    } else {
-        serde_json::from_slice(&body)?
-    };
+    let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body)? };
     Ok((status, body))
 }
 
@@ -62,10 +47,7 @@ fn wait(child: &mut Child) -> Result<bool, Box<dyn std::error::Error>> {
 async fn scripts_are_run_over_http() -> Test {
     let (mut child, address) = program(&[])?;
     let mut tcp = TcpStream::connect(&address).await?;
-    assert_eq!(
-        control(&mut tcp, "GET", "/health", "").await?,
-        (200, json!({"ok": true}))
-    );
+    assert_eq!(control(&mut tcp, "GET", "/health", "").await?, (200, json!({"ok": true})));
     let document = json!({"script": [{"do": "refused"}, {"do": "status", "status": 200}]});
     let (status, script) = control(&mut tcp, "POST", "/scripts", &document.to_string()).await?;
     assert_eq!(status, 201);
@@ -90,14 +72,8 @@ async fn scripts_are_run_over_http() -> Test {
     assert_eq!(status, 404);
 
     for (body, expected) in [
-        (
-            "{",
-            "not JSON: EOF while parsing an object at line 1 column 1",
-        ),
-        (
-            r#"[{"do":"nope"}]"#,
-            "script[0].do: unknown outcome (see tests/server/README.md), got \"nope\"",
-        ),
+        ("{", "not JSON: EOF while parsing an object at line 1 column 1"),
+        (r#"[{"do":"nope"}]"#, "script[0].do: unknown outcome (see tests/server/README.md), got \"nope\""),
     ] {
         let answer = control(&mut tcp, "POST", "/scripts", body).await?;
         assert_eq!(answer, (400, json!({"error": expected})));
@@ -105,11 +81,7 @@ async fn scripts_are_run_over_http() -> Test {
     let tls = r#"{"tls":"trusted","client_cert":true,"script":[{"do":"echo"}]}"#;
     let (_, script) = control(&mut tcp, "POST", "/scripts", tls).await?;
     for key in ["ca", "client_cert", "client_key"] {
-        assert!(
-            script[key]
-                .as_str()
-                .is_some_and(|pem| pem.starts_with("-----BEGIN "))
-        );
+        assert!(script[key].as_str().is_some_and(|pem| pem.starts_with("-----BEGIN ")));
     }
 
     // It ends with its stdin, whatever is open.

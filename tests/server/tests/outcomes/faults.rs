@@ -38,21 +38,8 @@ async fn a_reset_is_an_rst_and_a_close_is_a_fin() -> Test {
     let (bytes, end) = exchange(&script, GET).await?;
     assert!(!bytes.is_empty() && !bytes.starts_with(b"HTTP"));
     assert_eq!(kind(&end), None);
-    let did: Vec<String> = script
-        .log()
-        .into_iter()
-        .map(|arrival| arrival.did)
-        .collect();
-    assert_eq!(
-        did,
-        [
-            "reset",
-            "close",
-            "partial-head fin",
-            "partial-head reset",
-            "garbage"
-        ]
-    );
+    let did: Vec<String> = script.log().into_iter().map(|arrival| arrival.did).collect();
+    assert_eq!(did, ["reset", "close", "partial-head fin", "partial-head reset", "garbage"]);
     Ok(())
 }
 
@@ -118,16 +105,9 @@ async fn uploads_can_be_reset_or_left_unread() -> Test {
 #[tokio::test]
 async fn bad_heads_are_bad() -> Test {
     let kinds = ["version", "header", "two-lengths", "status"];
-    let script: Vec<_> = kinds
-        .map(|kind| json!({"do": "bad-head", "kind": kind}))
-        .into();
+    let script: Vec<_> = kinds.map(|kind| json!({"do": "bad-head", "kind": kind})).into();
     let (_server, script) = start(json!(script)).await?;
-    for expected in [
-        "HTTP/7.3",
-        "bad name\u{1}",
-        "content-length: 5",
-        "HTTP/1.1 99",
-    ] {
+    for expected in ["HTTP/7.3", "bad name\u{1}", "content-length: 5", "HTTP/1.1 99"] {
         let (bytes, end) = exchange(&script, GET).await?;
         assert!(String::from_utf8_lossy(&bytes).contains(expected));
         end?;
@@ -146,10 +126,7 @@ async fn big_heads_are_big() -> Test {
     let (bytes, _) = exchange(&script, GET).await?;
     assert!(bytes.len() > 500_000);
     let (bytes, _) = exchange(&script, GET).await?;
-    assert_eq!(
-        bytes.windows(7).filter(|part| *part == b"x-line-").count(),
-        300
-    );
+    assert_eq!(bytes.windows(7).filter(|part| *part == b"x-line-").count(), 300);
     let (bytes, _) = exchange(&script, GET).await?;
     assert!(bytes.starts_with(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n"));
     let (last, _) = (&bytes[bytes.len() - 100..], ());

@@ -21,10 +21,7 @@ async fn open(script: &Script) -> Result<Sender, Box<dyn std::error::Error>> {
 }
 
 async fn send(sender: &mut Sender, body: &'static [u8]) -> Result<Response<RecvStream>, h2::Error> {
-    let request = Request::builder()
-        .method(Method::POST)
-        .uri("http://h/p?q")
-        .body(());
+    let request = Request::builder().method(Method::POST).uri("http://h/p?q").body(());
     let request = request.unwrap_or_default();
     poll_fn(|cx| sender.poll_ready(cx)).await?;
     let (response, mut stream) = sender.send_request(request, body.is_empty())?;
@@ -60,20 +57,11 @@ async fn answers_come_over_one_connection() -> Test {
     assert_eq!(read(first.body_mut()).await.map_err(|e| e.1)?, b"no");
     let mut second = soon(send(&mut sender, b"hello")).await??;
     let echo: Value = serde_json::from_slice(&read(second.body_mut()).await.map_err(|e| e.1)?)?;
-    assert_eq!(
-        (&echo["version"], &echo["body"]),
-        (&json!("2"), &json!("hello"))
-    );
+    assert_eq!((&echo["version"], &echo["body"]), (&json!("2"), &json!("hello")));
     let mut third = soon(send(&mut sender, b"")).await??;
-    assert_eq!(
-        soon(read(third.body_mut())).await?.map_err(|e| e.1)?.len(),
-        3_000_000
-    );
+    assert_eq!(soon(read(third.body_mut())).await?.map_err(|e| e.1)?.len(), 3_000_000);
     let log = script.log();
-    assert_eq!(
-        (log[1].version, log[1].target.as_str(), log[1].body_size),
-        ("2", "/p?q", 5)
-    );
+    assert_eq!((log[1].version, log[1].target.as_str(), log[1].body_size), ("2", "/p?q", 5));
     assert!(log[1].body_complete);
     assert_eq!(script.connections(), 1);
     Ok(())
@@ -90,18 +78,12 @@ async fn streams_are_refused_and_reset() -> Test {
     let (_server, script) = start(document).await?;
     let mut sender = open(&script).await?;
     for reason in [Reason::REFUSED_STREAM, Reason::NO_ERROR] {
-        let error = soon(send(&mut sender, b""))
-            .await?
-            .err()
-            .ok_or("answered")?;
+        let error = soon(send(&mut sender, b"")).await?.err().ok_or("answered")?;
         assert!(error.is_reset() && error.is_remote());
         assert_eq!(error.reason(), Some(reason));
     }
     let mut response = soon(send(&mut sender, b"")).await??;
-    let (read, error) = soon(read(response.body_mut()))
-        .await?
-        .err()
-        .ok_or("complete")?;
+    let (read, error) = soon(read(response.body_mut())).await?.err().ok_or("complete")?;
     assert_eq!((read, error.reason()), (100, Some(Reason::INTERNAL_ERROR)));
     assert_eq!(soon(send(&mut sender, b"")).await??.status(), 200);
     assert_eq!(script.connections(), 1);
@@ -120,24 +102,15 @@ async fn connections_go_away_and_close() -> Test {
     ]);
     let (_server, script) = start(document).await?;
     for reason in [Reason::NO_ERROR, Reason::ENHANCE_YOUR_CALM] {
-        let error = soon(send(&mut open(&script).await?, b"x"))
-            .await?
-            .err()
-            .ok_or("answered")?;
+        let error = soon(send(&mut open(&script).await?, b"x")).await?.err().ok_or("answered")?;
         assert!(error.is_go_away() && error.is_remote(), "{error:?}");
         assert_eq!(error.reason(), Some(reason));
     }
     for _ in 0..2 {
-        let error = soon(send(&mut open(&script).await?, b""))
-            .await?
-            .err()
-            .ok_or("answered")?;
+        let error = soon(send(&mut open(&script).await?, b"")).await?.err().ok_or("answered")?;
         assert!(error.is_io(), "{error:?}");
     }
-    assert_eq!(
-        soon(send(&mut open(&script).await?, b"")).await??.status(),
-        200
-    );
+    assert_eq!(soon(send(&mut open(&script).await?, b"")).await??.status(), 200);
     assert_eq!(script.connections(), 5);
     Ok(())
 }
@@ -157,28 +130,18 @@ async fn odd_heads_and_broken_bodies() -> Test {
         assert!(soon(send(&mut open(&script).await?, b"")).await?.is_err());
     }
     let mut response = soon(send(&mut open(&script).await?, b"")).await??;
-    let (count, _) = soon(read(response.body_mut()))
-        .await?
-        .err()
-        .ok_or("complete")?;
+    let (count, _) = soon(read(response.body_mut())).await?.err().ok_or("complete")?;
     assert_eq!(count, 10);
     let mut sender = open(&script).await?;
     assert_eq!(soon(send(&mut sender, b"")).await??.headers().len(), 50);
     let mut response = soon(send(&mut sender, b"")).await??;
-    assert_eq!(
-        soon(read(response.body_mut()))
-            .await?
-            .map_err(|e| e.1)?
-            .len(),
-        10
-    );
+    assert_eq!(soon(read(response.body_mut())).await?.map_err(|e| e.1)?.len(), 10);
     Ok(())
 }
 
 #[tokio::test]
 async fn a_cancelled_stream_is_noticed() -> Test {
-    let (_server, script) =
-        start(json!([{"do": "h2-hang"}, {"do": "status", "status": 200}])).await?;
+    let (_server, script) = start(json!([{"do": "h2-hang"}, {"do": "status", "status": 200}])).await?;
     let mut sender = open(&script).await?;
     let cancelled = tokio::time::timeout(Duration::from_millis(50), send(&mut sender, b"")).await;
     assert!(cancelled.is_err());
@@ -206,10 +169,7 @@ async fn the_port_can_refuse_after_an_answer() -> Test {
     assert!(connect(&script).await.is_err());
     until(|| script.open_connections() == 0).await?;
     script.advance().await;
-    assert_eq!(
-        soon(send(&mut open(&script).await?, b"")).await??.status(),
-        200
-    );
+    assert_eq!(soon(send(&mut open(&script).await?, b"")).await??.status(), 200);
     Ok(())
 }
 

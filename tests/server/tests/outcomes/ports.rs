@@ -11,16 +11,12 @@ use crate::client::{GET, Test, call, connect, response, soon, start, until};
 
 async fn hangs(port: u16) -> bool {
     let connect = TcpStream::connect(("127.0.0.1", port));
-    tokio::time::timeout(Duration::from_millis(300), connect)
-        .await
-        .is_err()
+    tokio::time::timeout(Duration::from_millis(300), connect).await.is_err()
 }
 
 #[tokio::test]
 async fn a_refused_port_serves_again_after_advance() -> Test {
-    let (_server, script) =
-        start(json!([{"do": "refused"}, {"do": "refused"}, {"do": "status", "status": 200}]))
-            .await?;
+    let (_server, script) = start(json!([{"do": "refused"}, {"do": "refused"}, {"do": "status", "status": 200}])).await?;
     for _ in 0..2 {
         for _ in 0..3 {
             let error = connect(&script).await.err().ok_or("connected")?;
@@ -28,10 +24,7 @@ async fn a_refused_port_serves_again_after_advance() -> Test {
         }
         // Nobody else can take the port meanwhile.
         let taken = TcpListener::bind(("127.0.0.1", script.port())).await;
-        assert_eq!(
-            taken.err().map(|error| error.kind()),
-            Some(ErrorKind::AddrInUse)
-        );
+        assert_eq!(taken.err().map(|error| error.kind()), Some(ErrorKind::AddrInUse));
         script.advance().await;
     }
     assert!(call(&script).await?.0.starts_with("HTTP/1.1 200"));
@@ -42,8 +35,7 @@ async fn a_refused_port_serves_again_after_advance() -> Test {
 
 #[tokio::test]
 async fn a_port_refuses_before_the_answer_that_led_there_arrives() -> Test {
-    let (_server, script) =
-        start(json!([{"do": "status", "status": 503}, {"do": "refused"}, {"do": "echo"}])).await?;
+    let (_server, script) = start(json!([{"do": "status", "status": 503}, {"do": "refused"}, {"do": "echo"}])).await?;
     let mut idle = connect(&script).await?;
     until(|| script.connections() == 1).await?;
     let (head, _) = call(&script).await?;
@@ -51,10 +43,7 @@ async fn a_port_refuses_before_the_answer_that_led_there_arrives() -> Test {
     let error = connect(&script).await.err().ok_or("connected")?;
     assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
     // The idle connection was closed too.
-    assert_eq!(
-        soon(idle.read_u8()).await?.err().map(|e| e.kind()),
-        Some(ErrorKind::UnexpectedEof)
-    );
+    assert_eq!(soon(idle.read_u8()).await?.err().map(|e| e.kind()), Some(ErrorKind::UnexpectedEof));
     script.advance().await;
     assert!(call(&script).await?.0.starts_with("HTTP/1.1 200"));
     Ok(())
@@ -90,8 +79,7 @@ async fn a_full_backlog_hangs_and_serves_after_advance() -> Test {
 
 #[tokio::test]
 async fn a_connect_that_waits_gets_through_when_the_port_serves() -> Test {
-    let (_server, script) =
-        start(json!([{"do": "connect-timeout"}, {"do": "status", "status": 200}])).await?;
+    let (_server, script) = start(json!([{"do": "connect-timeout"}, {"do": "status", "status": 200}])).await?;
     let port = script.port();
     let waiting = tokio::spawn(TcpStream::connect(("127.0.0.1", port)));
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -119,18 +107,14 @@ async fn closing_a_script_frees_its_port() -> Test {
     until(|| script.log().len() == 1).await?;
     script.close().await;
     assert!(soon(tcp.read_u8()).await?.is_err());
-    let error = TcpStream::connect(("127.0.0.1", port))
-        .await
-        .err()
-        .ok_or("connected")?;
+    let error = TcpStream::connect(("127.0.0.1", port)).await.err().ok_or("connected")?;
     assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_connections_at_once() -> Test {
-    let (_server, script) =
-        start(json!([{"do": "status", "status": 200, "delay": "300ms", "body": "ok"}])).await?;
+    let (_server, script) = start(json!([{"do": "status", "status": 200, "delay": "300ms", "body": "ok"}])).await?;
     let mut clients = Vec::new();
     for _ in 0..1000 {
         let port = script.port();

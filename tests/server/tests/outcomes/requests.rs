@@ -10,8 +10,7 @@ const EMPTY_SHA256: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495
 
 #[tokio::test]
 async fn the_last_outcome_repeats() -> Test {
-    let (_server, script) =
-        start(json!([{"do": "status", "status": 503}, {"do": "status", "status": 200}])).await?;
+    let (_server, script) = start(json!([{"do": "status", "status": 503}, {"do": "status", "status": 200}])).await?;
     let mut tcp = connect(&script).await?;
     for status in [503, 200, 200, 200] {
         tcp.write_all(GET).await?;
@@ -38,21 +37,12 @@ async fn the_log_holds_what_arrived() -> Test {
     call(&script).await?;
     let log = script.log();
     let first = &log[0];
-    assert_eq!(
-        (first.method.as_str(), first.target.as_str()),
-        ("GET", "/path?q=1")
-    );
+    assert_eq!((first.method.as_str(), first.target.as_str()), ("GET", "/path?q=1"));
     assert_eq!((first.version, first.did.as_str()), ("1.1", "status 201"));
-    assert_eq!(
-        (first.body_size, first.body_sha256.as_str()),
-        (0, EMPTY_SHA256)
-    );
+    assert_eq!((first.body_size, first.body_sha256.as_str()), (0, EMPTY_SHA256));
     assert!(first.body_complete && !first.ended_early && first.client_gone_ms.is_none());
     let second = &log[1];
-    assert_eq!(
-        (second.body_size, second.body_sha256.as_str()),
-        (5, HELLO_SHA256)
-    );
+    assert_eq!((second.body_size, second.body_sha256.as_str()), (5, HELLO_SHA256));
     assert!(second.body_complete && second.at_ms > first.at_ms);
     assert_eq!(second.headers[0], ("X-One".to_owned(), "1".to_owned()));
     assert_eq!(second.header("TRANSFER-ENCODING"), Some("chunked"));
@@ -65,8 +55,7 @@ async fn the_log_holds_what_arrived() -> Test {
 async fn an_unfinished_body_is_logged_as_such() -> Test {
     let (_server, script) = start(json!([{"do": "status", "status": 200}])).await?;
     let mut tcp = connect(&script).await?;
-    tcp.write_all(b"POST / HTTP/1.1\r\ncontent-length: 10\r\n\r\nhello")
-        .await?;
+    tcp.write_all(b"POST / HTTP/1.1\r\ncontent-length: 10\r\n\r\nhello").await?;
     tcp.shutdown().await?;
     crate::client::until(|| script.log().iter().any(|arrival| arrival.ended_early)).await?;
     let arrival = &script.log()[0];
@@ -79,8 +68,7 @@ async fn an_unfinished_body_is_logged_as_such() -> Test {
 async fn echo_tells_what_arrived() -> Test {
     let (_server, script) = start(json!([{"do": "echo"}])).await?;
     let mut tcp = connect(&script).await?;
-    tcp.write_all(b"POST /e HTTP/1.1\r\nExpect: 100-continue\r\ncontent-length: 5\r\n\r\n")
-        .await?;
+    tcp.write_all(b"POST /e HTTP/1.1\r\nExpect: 100-continue\r\ncontent-length: 5\r\n\r\n").await?;
     assert!(response(&mut tcp).await?.0.starts_with("HTTP/1.1 100 "));
     tcp.write_all(b"hello").await?;
     let echo: Value = serde_json::from_slice(&response(&mut tcp).await?.1)?;
@@ -105,15 +93,10 @@ async fn placeholders_are_filled_in() -> Test {
     ]);
     let script = server.script(document).await?;
     let (head, _) = call(&script).await?;
-    assert!(
-        head.contains(&format!("location: {}/next\r\n", other.url())),
-        "{head}"
-    );
+    assert!(head.contains(&format!("location: {}/next\r\n", other.url())), "{head}");
     let (head, _) = call(&script).await?;
     let value = |name: &str| {
-        let line = head
-            .lines()
-            .find_map(|line| line.strip_prefix(&format!("x-{name}: ")));
+        let line = head.lines().find_map(|line| line.strip_prefix(&format!("x-{name}: ")));
         line.unwrap_or("").to_owned()
     };
     assert_eq!(value("self"), format!("{}/a", script.url()));
@@ -131,11 +114,7 @@ async fn placeholders_are_filled_in() -> Test {
 #[tokio::test]
 async fn wrong_requests_get_an_answer_and_take_no_outcome() -> Test {
     let (_server, script) = start(json!([{"do": "status", "status": 200}])).await?;
-    for request in [
-        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        "\u{16}\u{3}\u{1} \r\n\r\n",
-        "GET / HTTP/1.1\r\nx\r\n\r\n",
-    ] {
+    for request in ["PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "\u{16}\u{3}\u{1} \r\n\r\n", "GET / HTTP/1.1\r\nx\r\n\r\n"] {
         let (bytes, _) = exchange(&script, request.as_bytes()).await?;
         assert!(bytes.starts_with(b"HTTP/1.1 400 "), "{request}");
         assert!(!body(&bytes).is_empty());

@@ -18,11 +18,7 @@ use crate::client::{GET, Test, connect, soon, start};
 type Handshake = Result<TlsStream<tokio::net::TcpStream>, io::Error>;
 
 /// A handshake that trusts `ca` alone, with the script's client certificate if asked.
-async fn handshake(
-    script: &Script,
-    ca: Option<&str>,
-    show: bool,
-) -> Result<Handshake, Box<dyn std::error::Error>> {
+async fn handshake(script: &Script, ca: Option<&str>, show: bool) -> Result<Handshake, Box<dyn std::error::Error>> {
     let mut roots = RootCertStore::empty();
     if let Some(ca) = ca {
         roots.add(CertificateDer::from_pem_slice(ca.as_bytes())?)?;
@@ -46,9 +42,7 @@ fn rustls_error(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
 
-async fn get(
-    tls: &mut TlsStream<tokio::net::TcpStream>,
-) -> io::Result<(Vec<u8>, io::Result<usize>)> {
+async fn get(tls: &mut TlsStream<tokio::net::TcpStream>) -> io::Result<(Vec<u8>, io::Result<usize>)> {
     tls.write_all(GET).await?;
     let mut bytes = Vec::new();
     let end = soon(tls.read_to_end(&mut bytes)).await?;
@@ -70,15 +64,9 @@ async fn a_trusted_certificate_is_trusted() -> Test {
     let (_, end) = get(&mut handshake(&script, script.ca(), false).await??).await?;
     assert_eq!(end?, 0);
     let (_, end) = get(&mut handshake(&script, script.ca(), false).await??).await?;
-    assert_eq!(
-        end.err().map(|error| error.kind()),
-        Some(ErrorKind::UnexpectedEof)
-    );
+    assert_eq!(end.err().map(|error| error.kind()), Some(ErrorKind::UnexpectedEof));
     let (_, end) = get(&mut handshake(&script, script.ca(), false).await??).await?;
-    assert_eq!(
-        end.err().map(|error| error.kind()),
-        Some(ErrorKind::ConnectionReset)
-    );
+    assert_eq!(end.err().map(|error| error.kind()), Some(ErrorKind::ConnectionReset));
     Ok(())
 }
 
@@ -87,21 +75,13 @@ async fn bad_certificates_are_refused() -> Test {
     let (server, script) = start(json!({"tls": "trusted", "script": [{"do": "echo"}]})).await?;
     let ca = script.ca().map(str::to_owned);
     for kind in ["wrong-host", "expired", "self-signed"] {
-        let script = server
-            .script(json!({"tls": kind, "script": [{"do": "echo"}]}))
-            .await?;
-        let error = handshake(&script, ca.as_deref(), false)
-            .await?
-            .err()
-            .ok_or("accepted")?;
+        let script = server.script(json!({"tls": kind, "script": [{"do": "echo"}]})).await?;
+        let error = handshake(&script, ca.as_deref(), false).await?.err().ok_or("accepted")?;
         let Some(rustls::Error::InvalidCertificate(error)) = rustls_error(&error) else {
             return Err(format!("{kind}: {error}").into());
         };
         match kind {
-            "wrong-host" => assert!(matches!(
-                error,
-                CertificateError::NotValidForNameContext { .. }
-            )),
+            "wrong-host" => assert!(matches!(error, CertificateError::NotValidForNameContext { .. })),
             "expired" => assert!(matches!(error, CertificateError::ExpiredContext { .. })),
             _ => assert!(matches!(error, CertificateError::UnknownIssuer), "{error}"),
         }
@@ -145,21 +125,13 @@ async fn the_handshake_can_fail() -> Test {
     let (_server, script) = start(document).await?;
     let mut errors = Vec::new();
     for _ in 0..4 {
-        errors.push(
-            handshake(&script, script.ca(), false)
-                .await?
-                .err()
-                .ok_or("accepted")?,
-        );
+        errors.push(handshake(&script, script.ca(), false).await?.err().ok_or("accepted")?);
     }
     assert_eq!(errors[0].kind(), ErrorKind::ConnectionReset);
     assert_eq!(errors[1].kind(), ErrorKind::UnexpectedEof);
     let alert = rustls::Error::AlertReceived(AlertDescription::HandshakeFailure);
     assert_eq!(rustls_error(&errors[2]), Some(&alert));
-    assert!(matches!(
-        rustls_error(&errors[3]),
-        Some(rustls::Error::InvalidMessage(_))
-    ));
+    assert!(matches!(rustls_error(&errors[3]), Some(rustls::Error::InvalidMessage(_))));
     let (bytes, _) = get(&mut handshake(&script, script.ca(), false).await??).await?;
     assert!(bytes.starts_with(b"HTTP/1.1 200 OK"));
     let stalled = handshake(&script, script.ca(), false);

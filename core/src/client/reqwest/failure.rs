@@ -1,0 +1,146 @@
+//! From an error of reqwest to a kind and evidence. By types alone, never by message text; every row is a test in
+//! `tests/failures/` on real sockets, because hyper promises nothing about the types of its sources.
+
+use std::error::Error as StdError;
+use std::io;
+
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::proxy::Tunnel;
+use rustls::AlertDescription;
+use tower_service::Service;
+
+use super::connect::ConnectTimeout;
+use super::message;
+use super::probe::Abandoned;
+use crate::client::transport::Failure;
+use crate::error::ErrorKind;
+use crate::record::Evidence;
+
+/// hyper-util's error of a proxy's CONNECT; its name is private.
+pub(super) type TunnelError = <Tunnel<HttpConnector> as Service<http::Uri>>::Error;
+
+/// What is known of the request besides its error.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sent {
+    /// The connection looked at the body: something may have been sent.
+    pub(super) touched: bool,
+    /// The body has no bytes.
+    pub(super) empty: bool,
+}
+
+/// The failure of an attempt that got no response head.
+pub(super) fn classify(error: reqwest::Error, sent: Sent) -> Failure {
+    let (kind, evidence) = judge(&error, sent);
+    let permanent = matches!(find::<TunnelError>(&error), Some(TunnelError::ProxyAuthRequired));
+    let message = message::of(kind, &error);
+    Failure { kind, evidence, permanent, message, source: Some(Box::new(error.without_url())) }
+}
+
+/// The failure of a response body.
+pub(super) fn classify_body(error: reqwest::Error) -> Failure {
+    let message = message::of(ErrorKind::Body, &error);
+    Failure { kind: ErrorKind::Body, evidence: Evidence::Unknown, permanent: false, message, source: Some(Box::new(error.without_url())) }
+}
+
+/// The rules in order: the first match wins.
+fn judge(error: &reqwest::Error, sent: Sent) -> (ErrorKind, Evidence) {
+    use ErrorKind as Kind;
+    let probed = if sent.touched { Evidence::Unknown } else { Evidence::NotSent };
+    if error.is_builder() {
+        return (Kind::InvalidRequest, Evidence::NotSent);
+    }
+    // Without a pool error it would be one of reqwest's own timers, and we set none.
+    let Some(pool) = find::<legacy::Error>(error) else { return (Kind::Internal, probed) };
+    if pool.is_connect() {
+        return (connecting(error), Evidence::NotSent);
+    }
+    let established = pool.connect_info().is_some();
+    if pool.source().is_none() {
+        // With a connection: it does not speak the version asked for. Without: the connect of another request, which this
+        // one was waiting for, came to nothing.
+        return (if established { Kind::InvalidRequest } else { Kind::Connect }, Evidence::NotSent);
+    }
+    if !established {
+        // The connection died between its handshake and the hand-over of the request.
+        return (tls_or(Kind::Connect, error), Evidence::NotSent);
+    }
+    let Some(http) = find::<hyper::Error>(error) else { return (Kind::Reset, probed) };
+    if http.is_canceled() {
+        // hyper gave the request back unwritten.
+        return (tls_or(Kind::Reset, error), Evidence::NotSent);
+    }
+    if find::<Abandoned>(error).is_some() {
+        return (Kind::Cancelled, probed);
+    }
+    if http.is_body_write_aborted() {
+        return (Kind::InvalidRequest, probed);
+    }
+    if http.is_user() || http.is_closed() {
+        // Nobody's mistake: the task of the connection is gone.
+        return (Kind::Reset, probed);
+    }
+    if let Some(h2) = find::<h2::Error>(error) {
+        return judge_http2(h2, sent, probed);
+    }
+    if let Some(tls) = find::<rustls::Error>(error) {
+        return (if matches!(tls, rustls::Error::AlertReceived(_)) { Kind::Tls } else { Kind::Protocol }, probed);
+    }
+    if http.is_parse() {
+        return (Kind::Protocol, probed);
+    }
+    if http.is_incomplete_message() || http.is_timeout() || find::<io::Error>(error).is_some() {
+        return (Kind::Reset, probed);
+    }
+    (Kind::Protocol, probed)
+}
+
+fn judge_http2(error: &h2::Error, sent: Sent, probed: Evidence) -> (ErrorKind, Evidence) {
+    let reason = error.reason();
+    if error.is_remote() && (error.is_go_away() || reason == Some(h2::Reason::REFUSED_STREAM)) {
+        // In a graceful shutdown hyper reports GOAWAY also for requests without a body that went out and were answered.
+        let doubtful = error.is_go_away() && reason == Some(h2::Reason::NO_ERROR) && sent.empty;
+        let evidence = match probed {
+            Evidence::Unknown if !doubtful => Evidence::Refused,
+            evidence => evidence,
+        };
+        return (ErrorKind::RefusedStream, evidence);
+    }
+    (if error.is_remote() || error.is_io() { ErrorKind::Reset } else { ErrorKind::Protocol }, probed)
+}
+
+fn connecting(error: &reqwest::Error) -> ErrorKind {
+    if find::<ConnectTimeout>(error).is_some() {
+        return ErrorKind::ConnectTimeout;
+    }
+    match tls_or(ErrorKind::Connect, error) {
+        // The kernel's limit, or TCP_USER_TIMEOUT.
+        ErrorKind::Connect if error.is_timeout() => ErrorKind::ConnectTimeout,
+        kind => kind,
+    }
+}
+
+/// A refusal on the level of TLS does not heal; an internal error of the peer can.
+fn tls_or(other: ErrorKind, error: &reqwest::Error) -> ErrorKind {
+    match find::<rustls::Error>(error) {
+        None | Some(rustls::Error::AlertReceived(AlertDescription::InternalError)) => other,
+        Some(_) => ErrorKind::Tls,
+    }
+}
+
+/// The first error of type `T` in the chain. `io::Error::source` skips its own payload, and that is where rustls hides.
+pub(super) fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+    chain(error).find_map(|error| error.downcast_ref::<T>())
+}
+
+/// The last error of the chain: the cause of all others.
+pub(super) fn root<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
+    chain(error).last().unwrap_or(error)
+}
+
+fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error| match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(payload) => Some(payload as &(dyn StdError + 'static)),
+        None => error.source(),
+    })
+}

@@ -1,0 +1,107 @@
+//! One line for people about an error of reqwest: what happened, and with which host and port. For eyes only, nothing is decided by it.
+
+use std::fmt::Write as _;
+use std::io;
+
+use rustls::CertificateError;
+use url::Url;
+
+use super::connect::ConnectTimeout;
+use super::failure::{TunnelError, find, root};
+use super::tls::NO_ROOTS;
+use crate::error::ErrorKind;
+
+/// `what happened (host:port)`. Of the URL nothing else is shown.
+pub(super) fn of(kind: ErrorKind, error: &reqwest::Error) -> String {
+    let mut out = match kind {
+        ErrorKind::InvalidRequest => format!("the request cannot be sent: {}", one_line(error)),
+        ErrorKind::Body => format!("response body failed: {}", what(error)),
+        _ => what(error),
+    };
+    if let Some(target) = error.url().and_then(target) {
+        // Writing to a String cannot fail.
+        let _ = write!(out, " ({target})");
+    }
+    out
+}
+
+fn target(url: &Url) -> Option<String> {
+    let host = url.host_str()?;
+    Some(match url.port_or_known_default() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    })
+}
+
+fn what(error: &reqwest::Error) -> String {
+    if let Some(timeout) = find::<ConnectTimeout>(error) {
+        return timeout.to_string();
+    }
+    if error.is_dns() {
+        return format!("host name not resolved: {}", one_line(error));
+    }
+    if let Some(tunnel) = find::<TunnelError>(error) {
+        return match tunnel {
+            TunnelError::ProxyAuthRequired => "the proxy demands authentication (407)".to_owned(),
+            TunnelError::TunnelUnsuccessful => "the proxy refused to open a tunnel".to_owned(),
+            TunnelError::TunnelUnexpectedEof => "the proxy closed the connection instead of opening a tunnel".to_owned(),
+            _ => format!("the proxy did not open a tunnel: {}", io_or_root(error)),
+        };
+    }
+    if let Some(tls) = find::<rustls::Error>(error) {
+        return tls_text(tls);
+    }
+    if let Some(h2) = find::<h2::Error>(error) {
+        return h2_text(h2);
+    }
+    if let Some(http) = find::<hyper::Error>(error) {
+        if http.is_incomplete_message() {
+            return "connection closed before the response was complete".to_owned();
+        }
+        if http.is_parse() {
+            return format!("the answer is not valid HTTP: {http}");
+        }
+    }
+    io_or_root(error)
+}
+
+fn io_or_root(error: &reqwest::Error) -> String {
+    let Some(io) = find::<io::Error>(error) else { return format!("the exchange failed: {}", one_line(error)) };
+    match io.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        io::ErrorKind::ConnectionReset => "connection reset by the peer".to_owned(),
+        io::ErrorKind::BrokenPipe => "connection closed by the peer while sending".to_owned(),
+        io::ErrorKind::UnexpectedEof => "connection closed by the peer too early".to_owned(),
+        io::ErrorKind::TimedOut => "the peer does not answer on the level of TCP".to_owned(),
+        _ => format!("the connection failed: {}", one_line(error)),
+    }
+}
+
+fn tls_text(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::General(text) if text == NO_ROOTS => format!("certificate not trusted: {text}"),
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            "certificate not trusted: its issuer is unknown; a private CA goes into the CA bundle option".to_owned()
+        }
+        rustls::Error::InvalidCertificate(reason) => format!("certificate not trusted: {reason}"),
+        rustls::Error::AlertReceived(alert) => format!("the peer refused the TLS connection: {alert:?}"),
+        rustls::Error::InvalidMessage(_) => "the peer does not speak TLS on this port".to_owned(),
+        other => format!("TLS failed: {other}"),
+    }
+}
+
+fn h2_text(error: &h2::Error) -> String {
+    let reason = error.reason().map_or_else(String::new, |reason| format!(" {reason:?}"));
+    match (error.is_remote(), error.is_go_away(), error.is_reset()) {
+        (true, true, _) => format!("the server is closing the HTTP/2 connection: GOAWAY{reason}"),
+        (true, _, true) if error.reason() == Some(h2::Reason::REFUSED_STREAM) => "the server refused the HTTP/2 stream".to_owned(),
+        (true, _, true) => format!("the server reset the HTTP/2 stream:{reason}"),
+        _ if error.is_io() => "the HTTP/2 connection was lost".to_owned(),
+        _ => format!("the server broke the rules of HTTP/2:{reason}"),
+    }
+}
+
+/// The cause of all, on one line.
+fn one_line(error: &reqwest::Error) -> String {
+    root(error).to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,171 @@
+//! The transport that stands on reqwest, and the only place that knows reqwest.
+//!
+//! reqwest's own retries, redirects and timers are off. What it cannot be told: a request on a *kept* connection that died before
+//! the request was written is sent again inside the pool; such a request never reached the server.
+
+mod connect;
+mod dns;
+mod failure;
+mod message;
+mod options;
+mod probe;
+mod tls;
+
+use std::net::{IpAddr, SocketAddr};
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
+use http::{Method, StatusCode};
+
+pub use options::{ClientCert, Http2, Proxy, TlsOptions, TransportOptions};
+
+use self::connect::{ATTEMPT, Attempt, ConnectLayer};
+use self::failure::Sent;
+use self::probe::Upload;
+use super::transport::{Failure, Incoming, Outgoing, OutgoingBody, Received, Transport};
+use crate::error::{Error, ErrorKind};
+use crate::record::Evidence;
+
+/// The largest HTTP/2 response head, about what HTTP/1 gets (408 KiB); h2's own 16 KiB are below what servers send.
+const MAX_HEAD: u32 = 256 * 1024;
+
+/// Sends attempts with reqwest and keeps their connections. Cheap to clone; clones share the connections.
+///
+/// A connection lives in the tokio runtime that opened it: use one transport in one runtime, and none inherited through fork.
+#[derive(Clone, Debug)]
+pub struct ReqwestTransport {
+    client: reqwest::Client,
+}
+
+impl ReqwestTransport {
+    /// A transport without connections; needs no runtime. The first one with given TLS options reads the system's roots (3-7 ms).
+    ///
+    /// # Errors
+    ///
+    /// Kind `config`: a CA bundle without any certificate or with a broken one, a client certificate that does not fit its key,
+    /// a proxy that is no http or https URL.
+    pub fn new(options: &TransportOptions) -> Result<Self, Error> {
+        let mut builder = reqwest::Client::builder()
+            .retry(reqwest::retry::never().max_retries_per_request(0))
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .tls_backend_preconfigured(tls::shared(&options.tls, options.http2)?)
+            .http2_max_header_list_size(MAX_HEAD)
+            .pool_idle_timeout(options.pool_idle_timeout)
+            .pool_max_idle_per_host(options.pool_max_idle_per_host)
+            .tcp_nodelay(options.tcp_nodelay)
+            .local_address(options.local_address)
+            .gzip(options.compression)
+            .brotli(options.compression)
+            .zstd(options.compression)
+            .deflate(options.compression)
+            .dns_resolver(dns::Resolver::new(&options.resolve))
+            .connector_layer(ConnectLayer);
+        #[cfg(any(target_os = "linux", target_os = "android", target_os = "fuchsia"))]
+        {
+            builder = builder.tcp_user_timeout(options.write_stall);
+        }
+        builder = match options.http2 {
+            Http2::Auto => builder,
+            Http2::Only => builder.http2_prior_knowledge(),
+            Http2::None => builder.http1_only(),
+        };
+        builder = match &options.proxy {
+            Proxy::Environment => builder,
+            Proxy::None => builder.no_proxy(),
+            Proxy::Url(url) => builder.proxy(proxy(url)?),
+        };
+        let client = builder.build().map_err(|error| {
+            Error::config(format!("transport: cannot be built: {}", failure::root(&error))).with_source(error.without_url())
+        })?;
+        Ok(ReqwestTransport { client })
+    }
+}
+
+fn proxy(text: &str) -> Result<reqwest::Proxy, Error> {
+    let wrong = |what: &str| Error::config(format!("proxy: must be an http or https URL such as \"http://proxy:3128\", got {what}"));
+    let url = url::Url::parse(text).map_err(|error| wrong("something that is no URL").with_source(error))?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(wrong(&format!("scheme \"{}\"", url.scheme())));
+    }
+    reqwest::Proxy::all(url).map_err(|error| wrong("something else").with_source(error.without_url()))
+}
+
+impl Transport for ReqwestTransport {
+    type Body = ReqwestBody;
+
+    async fn send(&self, outgoing: Outgoing) -> Result<Received<ReqwestBody>, Failure> {
+        let Outgoing { method, url, mut headers, body, connect_timeout, progress } = outgoing;
+        let OutgoingBody::Bytes(bytes) = body;
+        declare_length(&method, &mut headers, bytes.len())?;
+        let head = method == Method::HEAD;
+        let empty = bytes.is_empty();
+
+        let (probe, upload) = probe::probe(bytes, progress.clone());
+        let mut request = reqwest::Request::new(method, url);
+        *request.headers_mut() = headers;
+        *request.body_mut() = Some(reqwest::Body::wrap(probe));
+        let attempt = Attempt::new(connect_timeout, progress.clone());
+        let mut response = match ATTEMPT.scope(attempt, self.client.execute(request)).await {
+            Ok(response) => response,
+            Err(error) => return Err(failure::classify(error, Sent { touched: progress.is_touched(), empty })),
+        };
+
+        let status = response.status();
+        let headers = std::mem::take(response.headers_mut());
+        let bodiless = head || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
+        let length = if bodiless { None } else { declared_length(&headers) };
+        Ok(Received { status, version: response.version(), headers, length, body: ReqwestBody { response, _upload: upload } })
+    }
+}
+
+/// Makes the declared length true: POST, PUT and PATCH always say one, nobody says a wrong one. (hyper would send a wrong one as it is.)
+fn declare_length(method: &Method, headers: &mut HeaderMap, length: usize) -> Result<(), Failure> {
+    if headers.contains_key(CONTENT_LENGTH) {
+        if headers.get_all(CONTENT_LENGTH).iter().any(|value| parse_length(value) != Some(length as u64)) {
+            return Err(Failure::new(
+                ErrorKind::InvalidRequest,
+                Evidence::NotSent,
+                format!("the request cannot be sent: its content-length header contradicts its body of {length} bytes"),
+            ));
+        }
+    } else if length == 0 && matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+    Ok(())
+}
+
+fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH).and_then(parse_length)
+}
+
+fn parse_length(value: &HeaderValue) -> Option<u64> {
+    let digits = value.to_str().ok()?.trim();
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+}
+
+/// A response body as it arrives. Dropped early, it closes the connection (HTTP/1) or resets the stream (HTTP/2), and ends an upload
+/// that is still going on.
+#[derive(Debug)]
+pub struct ReqwestBody {
+    response: reqwest::Response,
+    _upload: Upload,
+}
+
+impl ReqwestBody {
+    /// The address of the peer: the server's, or the proxy's.
+    pub fn remote_addr(&self) -> Option<SocketAddr> {
+        let address = self.response.remote_addr()?;
+        let ip: IpAddr = address.ip().to_canonical();
+        Some(SocketAddr::new(ip, address.port()))
+    }
+}
+
+impl Incoming for ReqwestBody {
+    async fn frame(&mut self) -> Result<Option<Bytes>, Failure> {
+        self.response.chunk().await.map_err(failure::classify_body)
+    }
+}
+
+#[cfg(test)]
+mod tests;

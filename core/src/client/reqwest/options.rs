@@ -1,0 +1,137 @@
+//! What a transport can be told.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+/// How a [`ReqwestTransport`](super::ReqwestTransport) connects and what it keeps. Start from the default and change fields:
+///
+/// ```
+/// use reknock::client::{Http2, TransportOptions};
+///
+/// let mut options = TransportOptions::default();
+/// options.http2 = Http2::None;
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TransportOptions {
+    /// Which HTTP versions to speak. Default: [`Http2::Auto`].
+    pub http2: Http2,
+    /// How long an unused connection is kept; `None` for as long as the server does. Default: 4 s.
+    ///
+    /// A request that meets its kept connection just as the server closes it fails with evidence "unknown", so that a POST is not
+    /// repeated. Common servers close after 5 s (Node, Apache, uvicorn) to 75 s (nginx): staying below avoids the meeting.
+    pub pool_idle_timeout: Option<Duration>,
+    /// How many unused connections are kept per origin; 0 keeps none. Default: 100.
+    pub pool_max_idle_per_host: usize,
+    /// Whether requests go through a proxy. Default: [`Proxy::Environment`].
+    pub proxy: Proxy,
+    /// Whom to trust and who to be. Default: the system's roots, no client certificate.
+    pub tls: TlsOptions,
+    /// Whether to ask for gzip, br, zstd and deflate, and undo them. Off, bodies and headers are handed out as they came. Default: on.
+    pub compression: bool,
+    /// The local address to connect from. Default: the system's choice.
+    pub local_address: Option<IpAddr>,
+    /// After how long without any acknowledgement from the peer a connection counts as lost (`TCP_USER_TIMEOUT`, Linux and Android).
+    /// It bounds how long a cancelled upload stays in a blocked write; slow answers are not concerned. Executors pass their
+    /// idle timeout. `None` leaves it to the system (about 15 minutes). Default: 20 s.
+    pub write_stall: Option<Duration>,
+    /// Whether small writes go out at once (`TCP_NODELAY`). Default: on.
+    pub tcp_nodelay: bool,
+    /// Addresses of names that are not asked from the resolver, lower case; the port is the URL's. Default: none.
+    pub resolve: Vec<(String, Vec<IpAddr>)>,
+}
+
+impl Default for TransportOptions {
+    fn default() -> Self {
+        TransportOptions {
+            http2: Http2::Auto,
+            pool_idle_timeout: Some(Duration::from_secs(4)),
+            pool_max_idle_per_host: 100,
+            proxy: Proxy::Environment,
+            tls: TlsOptions::default(),
+            compression: true,
+            local_address: None,
+            write_stall: Some(Duration::from_secs(20)),
+            tcp_nodelay: true,
+            resolve: Vec::new(),
+        }
+    }
+}
+
+/// Which HTTP versions to speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Http2 {
+    /// HTTP/2 where the server offers it in the TLS handshake, else HTTP/1.1.
+    #[default]
+    Auto,
+    /// HTTP/2 only, without asking, over plain TCP too.
+    Only,
+    /// HTTP/1.1 only.
+    None,
+}
+
+/// Whether requests go through a proxy.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub enum Proxy {
+    /// What `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` say (either case) when the transport is made. Ignored in a CGI
+    /// process (`REQUEST_METHOD` is set), where `HTTP_PROXY` could be a request header.
+    #[default]
+    Environment,
+    /// No proxy.
+    None,
+    /// This proxy for everything: an `http` or `https` URL, with userinfo if the proxy wants basic authentication.
+    Url(String),
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Proxy::Environment => f.write_str("Environment"),
+            Proxy::None => f.write_str("None"),
+            Proxy::Url(url) => {
+                let host = url.rsplit_once('@').map_or(url.as_str(), |(_, host)| host);
+                f.debug_tuple("Url").field(&host).finish()
+            }
+        }
+    }
+}
+
+/// Whom to trust and who to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TlsOptions {
+    /// Whether the server's certificate and name are checked. Off, anybody in between can read and change everything. Default: on.
+    pub verify: bool,
+    /// Whether the system's root certificates are trusted (`SSL_CERT_FILE` and `SSL_CERT_DIR` are honoured). Default: on.
+    ///
+    /// A system without any is no error: plain http works, and https fails as `tls` with a message that says what to do.
+    pub system_roots: bool,
+    /// Root certificates in PEM to trust besides the system's, or alone if `system_roots` is off. Default: none.
+    pub ca_bundle: Option<Bytes>,
+    /// The certificate to show to servers that ask for one. Default: none.
+    pub client_cert: Option<ClientCert>,
+}
+
+impl Default for TlsOptions {
+    fn default() -> Self {
+        TlsOptions { verify: true, system_roots: true, ca_bundle: None, client_cert: None }
+    }
+}
+
+/// A client certificate with its key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClientCert {
+    /// The certificate, then its intermediates, in PEM.
+    pub cert: Bytes,
+    /// The private key in PEM (PKCS#8, PKCS#1 or SEC1, not encrypted); `None` if it is among the certificates.
+    pub key: Option<Bytes>,
+}
+
+impl fmt::Debug for ClientCert {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientCert")
+    }
+}

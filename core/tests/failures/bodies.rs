@@ -1,0 +1,86 @@
+//! HTTP/1 response bodies.
+
+use std::net::SocketAddr;
+
+use http::{Method, header};
+use reknock::ErrorKind::Body;
+use reknock::Evidence::Unknown;
+use reknock::client::{ReqwestTransport, transport::Received};
+use tokio::io::AsyncWriteExt;
+
+use crate::support::*;
+
+async fn failed(address: SocketAddr) -> Vec<u8> {
+    let received = get(address).await.unwrap();
+    let (bytes, failure) = read(received.body).await;
+    let failure = failure.expect("the body must fail");
+    presentable(&failure);
+    assert_eq!((failure.kind, failure.evidence), (Body, Unknown));
+    bytes
+}
+
+#[tokio::test]
+async fn cut_bodies() {
+    assert_eq!(failed(answers("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc").await).await, b"abc");
+    assert_eq!(failed(answers("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n").await).await, b"abc");
+    failed(answers("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\nabc\r\n").await).await;
+    let rst = peer(|mut stream| async move {
+        read_head(&mut stream).await;
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc").await;
+        // The head must be read before the RST overtakes it.
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        reset(stream);
+    })
+    .await;
+    failed(rst).await;
+}
+
+fn gzipped(length: usize, bytes: &[u8]) -> Vec<u8> {
+    [format!("HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {length}\r\n\r\n").as_bytes(), bytes].concat()
+}
+
+/// "hello" with the time zero.
+const GZIP: &[u8] = b"\x1f\x8b\x08\0\0\0\0\0\0\x03\xcb\x48\xcd\xc9\xc9\x07\0\x86\xa6\x10\x36\x05\0\0\0";
+
+#[tokio::test]
+async fn corrupt_codings() {
+    failed(answers(gzipped(7, b"garbage")).await).await;
+    failed(answers(gzipped(GZIP.len() - 6, &GZIP[..GZIP.len() - 6])).await).await;
+    failed(answers(gzipped(GZIP.len(), &GZIP[..GZIP.len() - 6])).await).await;
+}
+
+#[tokio::test]
+async fn whole_bodies() {
+    let lengths = |received: &Received<_>| (received.length, received.headers.contains_key(header::CONTENT_LENGTH));
+
+    let received = get(answers("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc").await).await.unwrap();
+    assert_eq!(lengths(&received), (Some(3), true));
+    assert_eq!(read(received.body).await.0, b"abc");
+
+    let received = get(answers("HTTP/1.1 200 OK\r\n\r\nto the close").await).await.unwrap();
+    assert_eq!(lengths(&received), (None, false));
+    let (bytes, failure) = read(received.body).await;
+    assert!(bytes == b"to the close" && failure.is_none());
+
+    let received = get(answers(gzipped(GZIP.len(), GZIP)).await).await.unwrap();
+    assert_eq!(lengths(&received), (None, false));
+    assert!(!received.headers.contains_key(header::CONTENT_ENCODING));
+    let (bytes, failure) = read(received.body).await;
+    assert!(bytes == b"hello" && failure.is_none());
+
+    let mut plain = options();
+    plain.compression = false;
+    let url = format!("http://{}/", answers(gzipped(GZIP.len(), GZIP)).await);
+    let received = send(&ReqwestTransport::new(&plain).unwrap(), outgoing(Method::GET, &url, "")).await.unwrap();
+    assert_eq!(lengths(&received), (Some(GZIP.len() as u64), true));
+    assert_eq!(read(received.body).await.0, GZIP);
+}
+
+#[tokio::test]
+async fn responses_without_a_body_have_no_length() {
+    let head = format!("http://{}/", answers("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n").await);
+    let received = send(&transport(), outgoing(Method::HEAD, &head, "")).await.unwrap();
+    assert_eq!((received.length, read(received.body).await.1.is_none()), (None, true));
+    let unchanged = get(answers("HTTP/1.1 304 Not Modified\r\ncontent-length: 10\r\n\r\n").await).await.unwrap();
+    assert_eq!((unchanged.length, read(unchanged.body).await.1.is_none()), (None, true));
+}

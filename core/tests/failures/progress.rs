@@ -1,0 +1,136 @@
+//! What an attempt that is given up proves, and what the connection is told of it.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use http::Method;
+use reknock::client::transport::Transport;
+use reknock::client::{Clock, Http2, ReqwestTransport, TokioClock};
+use tokio::io::AsyncWriteExt;
+use tokio::sync::Notify;
+
+use crate::support::*;
+
+#[tokio::test]
+async fn dropped_while_waiting_for_the_answer() {
+    let (arrived, gone) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (tell_arrived, tell_gone) = (arrived.clone(), gone.clone());
+    let address = peer(move |mut stream| {
+        let (arrived, gone) = (tell_arrived.clone(), tell_gone.clone());
+        async move {
+            read_head(&mut stream).await;
+            arrived.notify_one();
+            until_closed(&mut stream).await;
+            gone.notify_one();
+        }
+    })
+    .await;
+    for body in ["", "body"] {
+        let request = outgoing(Method::POST, &format!("http://{address}/"), body);
+        let progress = request.progress.clone();
+        let transport = transport();
+        tokio::select! {
+            _ = transport.send(request) => panic!("nobody answers"),
+            () = arrived.notified() => {}
+        }
+        assert!(progress.is_touched() && !progress.is_connecting() && progress.uploaded_at().is_some());
+        tokio::time::timeout(PATIENCE, gone.notified()).await.expect("the connection is closed");
+    }
+}
+
+#[tokio::test]
+async fn dropped_while_connecting() {
+    let silent = silent("127.0.0.1").await;
+    let handshake = peer(|mut stream| async move { until_closed(&mut stream).await }).await;
+    for url in [format!("http://{}/", silent.address), format!("https://{handshake}/")] {
+        let request = outgoing(Method::POST, &url, "");
+        let progress = request.progress.clone();
+        let transport = transport();
+        {
+            let mut sending = pin!(transport.send(request));
+            while !progress.is_connecting() {
+                tokio::select! {
+                    biased;
+                    _ = &mut sending => panic!("nobody answers"),
+                    () = tokio::task::yield_now() => {}
+                }
+            }
+        }
+        assert!(!progress.is_touched() && !progress.is_connecting());
+    }
+}
+
+/// A request waiting for a slot on an HTTP/2 connection was not sent.
+#[tokio::test]
+async fn dropped_while_waiting_for_a_stream() {
+    use crate::http2::frame;
+    let settled = Arc::new(Notify::new());
+    let tell = settled.clone();
+    let address = peer(move |mut stream| {
+        let settled = tell.clone();
+        async move {
+            // SETTINGS with MAX_CONCURRENT_STREAMS 0, and an acknowledgement of the client's.
+            let _ = stream.write_all(&frame(4, 0, 0, &[0, 3, 0, 0, 0, 0])).await;
+            let _ = stream.write_all(&frame(4, 1, 0, &[])).await;
+            settled.notify_one();
+            until_closed(&mut stream).await;
+        }
+    })
+    .await;
+    let mut options = options();
+    options.http2 = Http2::Only;
+    let transport = ReqwestTransport::new(&options).unwrap();
+    // The first request opens the connection and may overtake the settings; the second cannot.
+    for attempt in 0..2 {
+        let request = outgoing(Method::POST, &format!("http://{address}/"), "body");
+        let progress = request.progress.clone();
+        let waited = tokio::time::timeout(std::time::Duration::from_millis(300), transport.send(request)).await;
+        assert!(waited.is_err());
+        if attempt == 1 {
+            assert!(!progress.is_connecting() && progress.uploaded_at().is_none());
+        }
+    }
+    settled.notified().await;
+}
+
+#[tokio::test]
+async fn a_kept_connection_needs_no_connect() {
+    let address = peer(|mut stream| async move {
+        while !read_head(&mut stream).await.is_empty() {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+        }
+    })
+    .await;
+    let transport = transport();
+    for fresh in [true, false] {
+        let request = outgoing(Method::GET, &format!("http://{address}/"), "");
+        let progress = request.progress.clone();
+        let received = send(&transport, request).await.unwrap();
+        assert_eq!(received.version, http::Version::HTTP_11);
+        assert_eq!(received.body.remote_addr(), Some(address));
+        assert_eq!(read(received.body).await.0, b"ok");
+        assert!(progress.is_touched() && progress.uploaded_at().is_some() && !progress.is_connecting());
+        assert_eq!(!progress.connecting_time(TokioClock.now()).is_zero(), fresh);
+    }
+}
+
+/// The answer comes before the upload ends; giving up the body ends the upload.
+#[tokio::test]
+async fn an_early_answer_ends_the_upload_with_its_body() {
+    let gone = Arc::new(Notify::new());
+    let tell = gone.clone();
+    let address = peer(move |mut stream| {
+        let gone = tell.clone();
+        async move {
+            read_head(&mut stream).await;
+            let _ = stream.write_all(b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno").await;
+            until_closed(&mut stream).await;
+            gone.notify_one();
+        }
+    })
+    .await;
+    let received = post(address, vec![0; 50_000_000]).await.unwrap();
+    assert_eq!(received.status, 413);
+    assert_eq!(read(received.body).await.0, b"no");
+    tokio::time::timeout(PATIENCE, gone.notified()).await.expect("the connection is closed");
+}
