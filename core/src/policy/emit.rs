@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write};
 
+use super::read::size;
 use super::value::Value;
 use crate::time::parse_duration;
 
@@ -121,6 +122,6 @@ fn plain(text: &str) -> bool {
             && part.starts_with(|c: char| c.is_ascii_alphanumeric())
             && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
     };
-    let starts_well = text.starts_with(|c: char| c.is_ascii_alphabetic()) || parse_duration(text).is_some();
+    let starts_well = text.starts_with(|c: char| c.is_ascii_alphabetic()) || parse_duration(text).is_some() || size(text).is_some();
     starts_well && text.split(' ').all(words) && !TAKEN.contains(&text.to_ascii_lowercase().as_str())
 }

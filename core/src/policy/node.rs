@@ -141,11 +141,9 @@ impl<'a> Node<'a> {
             Value::List(items) => {
                 items.iter().take(most + 1).enumerate().map(|(i, item)| node(format!("{}[{i}]", self.path), Cow::Borrowed(item))).collect()
             }
-            Value::Str(text) => text
-                .split(',')
-                .take(most + 1)
-                .map(|part| node(self.path.clone(), Cow::Owned(Value::Str(part.trim().to_owned()))))
-                .collect(),
+            Value::Str(text) => {
+                text.split(',').take(most + 1).map(|part| node(self.path.clone(), Cow::Owned(Value::Str(part.trim().to_owned())))).collect()
+            }
             _ => vec![self.clone()],
         };
         if items.len() > most {

@@ -163,7 +163,9 @@ fn scope(fields: &Fields<'_>) -> Result<Scope, Problem> {
     match (fields.get("scope"), fields.get("name")) {
         (None, None) => Ok(Scope::default()),
         (None, Some(name)) => Ok(Scope::Name(name.text()?.to_owned())),
-        (Some(scope), Some(_)) => Err(Problem::new(scope.path.as_str(), "cannot stand beside name").fix("a named budget has no other scope")),
+        (Some(scope), Some(_)) => {
+            Err(Problem::new(scope.path.as_str(), "cannot stand beside name").fix("a named budget has no other scope"))
+        }
         (Some(scope), None) if scope.is_map() => Err(scope.must("be one of origin, client").fix("write name: payments in place of scope")),
         (Some(scope), None) => Ok(if scope.choice(SCOPES)? { Scope::Origin } else { Scope::Client }),
     }

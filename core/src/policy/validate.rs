@@ -67,9 +67,7 @@ pub(super) fn millionths_rule(most: u64) -> String {
 }
 
 fn max_retries(number: u32) -> Checked {
-    ensure(number <= MOST_RETRIES, || {
-        Problem::must("max_retries", super::node::whole_rule(0, MOST_RETRIES.into()), &number.into())
-    })
+    ensure(number <= MOST_RETRIES, || Problem::must("max_retries", super::node::whole_rule(0, MOST_RETRIES.into()), &number.into()))
 }
 
 fn ensure(holds: bool, problem: impl FnOnce() -> Problem) -> Checked {
@@ -155,7 +153,8 @@ fn backoff(backoff: &Backoff) -> Checked {
         }
         Backoff::Linear { base, step, max, jitter } => {
             writable("backoff.base", *base)?;
-            positive("backoff.step", *step).map_err(|problem| if step.is_zero() { problem.fix("kind constant does not grow") } else { problem })?;
+            positive("backoff.step", *step)
+                .map_err(|problem| if step.is_zero() { problem.fix("kind constant does not grow") } else { problem })?;
             at_least(*max, "base", *base)?;
             check_jitter(*jitter)
         }
@@ -165,7 +164,11 @@ fn backoff(backoff: &Backoff) -> Checked {
             ensure(factor.is_finite() && *factor > 0.0, || {
                 Problem::must("backoff.factor", "be a finite number above 0", &Value::Float(*factor))
             })?;
-            if *first_uncapped { positive("backoff.max", *max)? } else { at_least(*max, "base", *base)? }
+            if *first_uncapped {
+                positive("backoff.max", *max)?
+            } else {
+                at_least(*max, "base", *base)?
+            }
             check_jitter(*jitter)
         }
         Backoff::Decorrelated { min, max, .. } => {

@@ -110,7 +110,8 @@ fn in_millionths(millionths: u64) -> Value {
 
 fn conditions(set: Conditions) -> Value {
     let named = Condition::ALL.iter().filter(|condition| set.includes(**condition)).map(|condition| condition.token().to_owned());
-    let excluded = Condition::ALL.iter().filter(|condition| set.excludes(**condition)).map(|condition| format!("not {}", condition.token()));
+    let excluded =
+        Condition::ALL.iter().filter(|condition| set.excludes(**condition)).map(|condition| format!("not {}", condition.token()));
     Value::list(named.chain(excluded))
 }
 
@@ -133,7 +134,8 @@ fn statuses(set: &StatusSet) -> Value {
 }
 
 fn matcher(matcher: &HeaderMatcher) -> Value {
-    let text = |key: &str, text: &str, ignore_case: bool| vec![(key.to_owned(), text.into()), ("ignore_case".to_owned(), ignore_case.into())];
+    let text =
+        |key: &str, text: &str, ignore_case: bool| vec![(key.to_owned(), text.into()), ("ignore_case".to_owned(), ignore_case.into())];
     let test = match &matcher.test {
         Test::Exact(value, ignore_case) => text("exact", value, *ignore_case),
         Test::Prefix(value, ignore_case) => text("prefix", value, *ignore_case),
@@ -200,8 +202,9 @@ fn write_jitter(jitter: Jitter) -> Value {
 }
 
 fn retry_after(block: &RetryAfter) -> Value {
-    let header =
-        |header: &HintHeader| Value::from([("name", header.name.as_str().into()), ("format", Value::from(name_of(FORMAT, &header.format)))]);
+    let header = |header: &HintHeader| {
+        Value::from([("name", header.name.as_str().into()), ("format", Value::from(name_of(FORMAT, &header.format)))])
+    };
     Value::from([
         ("max", or_none(block.max, duration)),
         ("when_over", name_of(WHEN_OVER, &block.when_over).into()),
