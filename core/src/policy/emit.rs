@@ -81,7 +81,8 @@ fn float(number: f64, out: &mut dyn Write, style: Style) -> fmt::Result {
         Style::Yaml if number.is_infinite() => out.write_str(if number > 0.0 { ".inf" } else { "-.inf" }),
         // JSON has no such numbers.
         Style::Json if !number.is_finite() => out.write_str("null"),
-        _ => write!(out, "{number:?}"),
+        // Without exponents, which readers of YAML 1.1 take for text.
+        _ => write!(out, "{number}{}", if number.fract() == 0.0 { ".0" } else { "" }),
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) fn read(text: &str) -> Result<Value, Mistake> {
         // The error ends with its place, which every language here puts in front.
         let message = error.to_string();
         let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
-        Mistake::at(error.line(), error.column(), message)
+        Mistake::at(error.line().max(1), error.column().max(1), message)
     })
 }
 
