@@ -6,18 +6,23 @@ use std::fmt;
 use crate::record::{AttemptRecord, StopReason};
 
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $variant:ident = $number:literal, $code:literal;)*) => {
+    ($($(#[doc = $doc:literal])* $variant:ident = $number:literal, $code:literal;)*) => {
         /// What went wrong, as a closed list.
         ///
         /// The numbers are stable: a retired one is never used again.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[non_exhaustive]
         #[repr(u8)]
-        pub enum ErrorKind { $($(#[$doc])* $variant = $number,)* }
+        pub enum ErrorKind { $($(#[doc = $doc])* $variant = $number,)* }
 
         impl ErrorKind {
             /// Every kind, in the order of its numbers.
             pub const ALL: &'static [ErrorKind] = &[$(ErrorKind::$variant,)*];
+
+            /// What it means, in one sentence or two: the text of its documentation.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(ErrorKind::$variant => concat!($($doc),*).trim_ascii(),)* }
+            }
 
             /// The stable name, for example `"connect_timeout"`.
             pub const fn code(self) -> &'static str {

@@ -8,18 +8,23 @@ use crate::error::ErrorKind;
 use crate::time::DurationText;
 
 macro_rules! reasons {
-    ($($(#[$doc:meta])* $variant:ident = $number:literal, $code:literal, $advice:literal;)*) => {
+    ($($(#[doc = $doc:literal])* $variant:ident = $number:literal, $code:literal, $advice:literal;)*) => {
         /// Why nothing further was sent.
         ///
         /// The numbers are stable: a retired one is never used again.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[non_exhaustive]
         #[repr(u8)]
-        pub enum StopReason { $($(#[$doc])* $variant = $number,)* }
+        pub enum StopReason { $($(#[doc = $doc])* $variant = $number,)* }
 
         impl StopReason {
             /// Every reason, in the order of its numbers.
             pub const ALL: &'static [StopReason] = &[$(StopReason::$variant,)*];
+
+            /// What it means, in one sentence: the text of its documentation.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(StopReason::$variant => concat!($($doc),*).trim_ascii(),)* }
+            }
 
             /// The stable name, for example `"retries_exhausted"`.
             pub const fn code(self) -> &'static str {

@@ -1,2 +1,47 @@
-//! placeholder
-fn main() {}
+//! `cargo run -p xtask -- gen` writes the generated files; `gen --check` fails if a committed one differs.
+
+mod options;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Each generated file, from the root of the repository, and what makes it.
+const FILES: &[(&str, fn() -> String)] = &[("docs/options.md", options::page)];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let check = match arguments.as_slice() {
+        ["gen"] => false,
+        ["gen", "--check"] => true,
+        _ => {
+            eprintln!("usage: cargo run -p xtask -- gen [--check]");
+            return ExitCode::from(2);
+        }
+    };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default();
+    let stale: Vec<_> = FILES.iter().filter(|(name, make)| !settle(&root.join(name), &make(), check)).map(|(name, _)| *name).collect();
+    if stale.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("out of date: {}; run cargo run -p xtask -- gen", stale.join(", "));
+    ExitCode::FAILURE
+}
+
+/// Whether the file now holds `content`; writes it unless only checking.
+fn settle(path: &PathBuf, content: &str, check: bool) -> bool {
+    if std::fs::read_to_string(path).is_ok_and(|old| old == content) {
+        return true;
+    }
+    if check {
+        return false;
+    }
+    let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+    match folder.and_then(|()| std::fs::write(path, content)) {
+        Ok(()) => true,
+        Err(error) => {
+            eprintln!("{}: {error}", path.display());
+            false
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write};
 
+use super::read::size;
 use super::value::Value;
 use crate::time::parse_duration;
 
@@ -80,7 +81,8 @@ fn float(number: f64, out: &mut dyn Write, style: Style) -> fmt::Result {
         Style::Yaml if number.is_infinite() => out.write_str(if number > 0.0 { ".inf" } else { "-.inf" }),
         // JSON has no such numbers.
         Style::Json if !number.is_finite() => out.write_str("null"),
-        _ => write!(out, "{number:?}"),
+        // Without exponents, which readers of YAML 1.1 take for text.
+        _ => write!(out, "{number}{}", if number.fract() == 0.0 { ".0" } else { "" }),
     }
 }
 
@@ -121,6 +123,6 @@ fn plain(text: &str) -> bool {
             && part.starts_with(|c: char| c.is_ascii_alphanumeric())
             && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
     };
-    let starts_well = text.starts_with(|c: char| c.is_ascii_alphabetic()) || parse_duration(text).is_some();
+    let starts_well = text.starts_with(|c: char| c.is_ascii_alphabetic()) || parse_duration(text).is_some() || size(text).is_some();
     starts_well && text.split(' ').all(words) && !TAKEN.contains(&text.to_ascii_lowercase().as_str())
 }

@@ -96,12 +96,18 @@ impl<'a> Node<'a> {
         let text = match &*self.value {
             Value::Str(text) => text.as_str(),
             value => {
-                let seconds = match *value {
-                    Value::Int(number) if number >= 0 => Some(format!("write \"{number}s\"")),
-                    Value::Float(number) if number.is_finite() && number >= 0.0 => Some(format!("write \"{number}s\"")),
+                let number = match *value {
+                    Value::Int(number) => number as f64,
+                    Value::Float(number) => number,
+                    _ => f64::NAN,
+                };
+                // Small numbers are meant as seconds; larger ones may be milliseconds.
+                let fix = match number {
+                    0.0..100.0 => Some(format!("write \"{number}s\"")),
+                    100.0..1e9 => Some(format!("write \"{number}ms\" or \"{number}s\"")),
                     _ => None,
                 };
-                return Err(self.must(DURATION_RULE).maybe_fix(seconds));
+                return Err(self.must(DURATION_RULE).maybe_fix(fix));
             }
         };
         if let Some(duration) = parse_duration(text) {
@@ -242,8 +248,8 @@ impl<'a> Fields<'a> {
         for (name, node) in &self.entries {
             let Some(row) = block.rows.iter().find(|row| row.key == *name) else { continue };
             if !row.kinds.is_empty() && !row.kinds.contains(&kind) {
-                let owners = row.kinds.join(" and ");
-                return Err(Problem::new(node.path.as_str(), format!("belongs to kind {owners}, and the kind here is {kind}")));
+                let problem = Problem::new(node.path.as_str(), format!("does not belong to kind {kind}"));
+                return Err(problem.fix(format!("it belongs to kind {}", row.kinds.join(", "))));
             }
         }
         Ok(())

@@ -217,10 +217,22 @@ impl OptionRow {
                 texts.push((if matches!(value, Value::Map(_)) { "see below".to_owned() } else { value.to_string() }, kind));
             }
         }
-        if texts.iter().all(|(text, _)| *text == texts[0].0) {
-            return texts.first().map(|(text, _)| text.clone()).unwrap_or_default();
+        by_kind(&texts)
+    }
+}
+
+/// `2`, or `full (exponential), none (constant, linear)`.
+fn by_kind(texts: &[(String, &str)]) -> String {
+    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (text, kind) in texts {
+        match groups.iter_mut().find(|(known, _)| known == text) {
+            Some((_, kinds)) => kinds.push(kind),
+            None => groups.push((text, vec![kind])),
         }
-        texts.iter().map(|(text, kind)| format!("{text} ({kind})")).collect::<Vec<_>>().join(", ")
+    }
+    match groups.as_slice() {
+        [(text, _)] => (*text).to_owned(),
+        groups => groups.iter().map(|(text, kinds)| format!("{text} ({})", kinds.join(", "))).collect::<Vec<_>>().join(", "),
     }
 }
 

@@ -9,23 +9,25 @@ use crate::error::Error;
 #[derive(Debug)]
 pub(super) struct Problem {
     path: String,
-    text: String,
+    rule: String,
+    got: Option<String>,
+    fixes: Vec<String>,
 }
 
 impl Problem {
-    /// `path: text`, for rules without a value received.
-    pub(super) fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
-        Problem { path: path.into(), text: text.into() }
+    /// `path: rule`, for rules without a value received.
+    pub(super) fn new(path: impl Into<String>, rule: impl Into<String>) -> Self {
+        Problem { path: path.into(), rule: rule.into(), got: None, fixes: Vec::new() }
     }
 
     /// `path: must RULE, got VALUE`.
     pub(super) fn must(path: impl Into<String>, rule: impl Display, got: &Value) -> Self {
-        Problem { path: path.into(), text: format!("must {rule}, got {}", got.shown()) }
+        Problem { got: Some(got.shown().to_string()), ..Self::new(path, format!("must {rule}")) }
     }
 
     /// Adds `; fix`.
     pub(super) fn fix(mut self, fix: impl Display) -> Self {
-        self.text = format!("{}; {fix}", self.text);
+        self.fixes.push(fix.to_string());
         self
     }
 
@@ -37,7 +39,7 @@ impl Problem {
         }
     }
 
-    /// The same problem with the path's keys as `document` spells them.
+    /// The same problem with the path's keys, and the value, as `document` has them: the validator knows neither spelling.
     pub(super) fn spelled(mut self, document: &Value) -> Self {
         let mut place = Some(document);
         let mut path = String::new();
@@ -52,20 +54,28 @@ impl Problem {
             }
             path.push_str(written.map_or(name, |(written, _)| written));
             path.push_str(index);
-            place = match (written, index.trim_matches(['[', ']']).parse::<usize>()) {
-                (Some((_, Value::List(items))), Ok(index)) => items.get(index),
-                (Some((_, value)), _) => Some(value),
-                _ => None,
-            };
+            place = written.map(|(_, value)| value);
+            if let Ok(index) = index.trim_matches(['[', ']']).parse::<usize>() {
+                place = match place {
+                    Some(Value::List(items)) => items.get(index),
+                    _ => None,
+                };
+            }
         }
         self.path = path;
+        if let (Some(got), Some(value)) = (&mut self.got, place) {
+            *got = value.shown().to_string();
+        }
         self
     }
 }
 
 impl From<Problem> for Error {
     fn from(problem: Problem) -> Self {
-        Error::config(format!("{}: {}", problem.path, problem.text))
+        let Problem { path, rule, got, fixes } = problem;
+        let got = got.map(|got| format!(", got {got}")).unwrap_or_default();
+        let fixes: String = fixes.iter().map(|fix| format!("; {fix}")).collect();
+        Error::config(format!("{path}: {rule}{got}{fixes}"))
     }
 }
 
@@ -86,6 +96,9 @@ pub(super) fn camel(key: &str) -> String {
 
 /// A name as part of a path: shortened, and on one line.
 pub(super) fn path_name(name: &str) -> String {
+    if name.is_empty() {
+        return "\"\"".to_owned();
+    }
     shortened(name).chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 

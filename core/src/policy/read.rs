@@ -137,7 +137,8 @@ fn bytes(node: &Node<'_>) -> Result<u64, Problem> {
     read.ok_or_else(|| node.must("be a number of bytes or a size with a unit").fix("write for example 65536, \"64KiB\" or \"1MB\""))
 }
 
-fn size(text: &str) -> Option<u64> {
+/// `"64KiB"` or `"1MB"` in bytes.
+pub(super) fn size(text: &str) -> Option<u64> {
     let (name, unit) = BINARY_UNITS.iter().chain(DECIMAL_UNITS).find(|(name, _)| text.ends_with(name))?;
     let digits = text.strip_suffix(name)?;
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -134,7 +134,7 @@ fn ignored_case(node: &Node<'_>, ignore_case: Option<bool>, test: Test) -> Resul
 fn regex(node: &Node<'_>, ignore_case: bool) -> Result<Test, Problem> {
     let pattern = Pattern::new(node.text()?, ignore_case).map_err(|reason| {
         // The compiler draws the pattern first; the last line says what is wrong.
-        let last = reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let last = reason.lines().last().unwrap_or_default().trim_start_matches("error: ").trim_end_matches('.').to_owned();
         node.must("be a regular expression").fix(last)
     })?;
     Ok(Test::Regex(Box::new(pattern)))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::problem::{Problem, nearest, path_name};
+use super::problem::{Problem, nearest};
 use super::read::BINARY_UNITS;
 use super::value::Value;
 use super::{MOST_ITEMS, MOST_NAME, MOST_PERCENT, MOST_RATIO, MOST_RETRIES, Settings};
@@ -132,7 +132,7 @@ pub(super) fn method(path: &str, name: &str) -> Checked {
     if matches!(name, "any" | "idempotent") {
         return Err(Problem::new(path, format!("{name} stands alone, not in a list")));
     }
-    ensure(is_token(name) && name.len() <= MOST_NAME, || Problem::must(path, "be a method", &path_name(name).into()))?;
+    ensure(is_token(name) && name.len() <= MOST_NAME, || Problem::must(path, "be a method", &name.into()))?;
     let near = nearest(name, Methods::IDEMPOTENT.iter().copied().chain(OTHERS).chain(["idempotent"]));
     match near.filter(|_| name.bytes().any(|byte| byte.is_ascii_lowercase())) {
         Some(near) => Err(Problem::must(path, "be a method", &name.into()).fix(format!("did you mean \"{near}\"?"))),
@@ -162,7 +162,7 @@ fn backoff(backoff: &Backoff) -> Checked {
             positive("backoff.base", *base)
                 .map_err(|problem| if base.is_zero() { problem.fix("write backoff: none for no wait") } else { problem })?;
             ensure(factor.is_finite() && *factor > 0.0, || {
-                Problem::must("backoff.factor", "be a finite number above 0", &Value::Float(*factor))
+                Problem::must("backoff.factor", "be a finite number above 0", &Value::number(*factor))
             })?;
             if *first_uncapped {
                 positive("backoff.max", *max)?
@@ -194,7 +194,7 @@ fn check_jitter(jitter: Jitter) -> Checked {
 
 /// A number from 0 to 1; NaN is none.
 fn share(path: &str, number: f64) -> Checked {
-    ensure((0.0..=1.0).contains(&number), || Problem::must(path, "be a number from 0 to 1", &Value::Float(number)))
+    ensure((0.0..=1.0).contains(&number), || Problem::must(path, "be a number from 0 to 1", &Value::number(number)))
 }
 
 fn retry_after(retry_after: &RetryAfter) -> Checked {
@@ -207,7 +207,7 @@ fn retry_after(retry_after: &RetryAfter) -> Checked {
 
 fn budget(budget: &BudgetSpec) -> Checked {
     let in_millionths = |path: &str, number: u64, most: u64| {
-        ensure(number <= most, || Problem::must(path, millionths_rule(most), &Value::Float(number as f64 / 1e6)))
+        ensure(number <= most, || Problem::must(path, millionths_rule(most), &Value::number(number as f64 / 1e6)))
     };
     match budget.kind {
         BudgetKind::Ratio { ratio_millionths, ttl, .. } => {

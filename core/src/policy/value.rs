@@ -39,6 +39,12 @@ impl Value {
         Value::List(items.into_iter().map(Into::into).collect())
     }
 
+    /// A number as one writes it: `2`, not `2.0`.
+    pub(super) fn number(number: f64) -> Value {
+        let whole = number as i64;
+        if whole as f64 == number { Value::Int(whole) } else { Value::Float(number) }
+    }
+
     /// The value under `key` if this is a map that has it.
     pub fn get(&self, key: &str) -> Option<&Value> {
         match self {

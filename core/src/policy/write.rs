@@ -97,15 +97,9 @@ fn duration(duration: Duration) -> Value {
     DurationText(duration).to_string().into()
 }
 
-/// A whole number as such: `2`, not `2.0`.
-fn number(number: f64) -> Value {
-    let whole = number as i64;
-    if whole as f64 == number { whole.into() } else { number.into() }
-}
-
 fn in_millionths(millionths: u64) -> Value {
     // Exact: up to 16 digits survive the division, and its shortest text has at most six decimals.
-    number(millionths as f64 / 1e6)
+    Value::number(millionths as f64 / 1e6)
 }
 
 fn conditions(set: Conditions) -> Value {
@@ -172,7 +166,7 @@ fn backoff(backoff: &Backoff) -> Value {
         Backoff::Exponential { base, factor, max, first_uncapped, jitter } => Value::from([
             ("kind", "exponential".into()),
             ("base", duration(*base)),
-            ("factor", number(*factor)),
+            ("factor", Value::number(*factor)),
             ("max", duration(*max)),
             ("first_uncapped", (*first_uncapped).into()),
             ("jitter", write_jitter(*jitter)),
@@ -196,7 +190,7 @@ fn write_jitter(jitter: Jitter) -> Value {
         Jitter::None => "none".into(),
         Jitter::Full => "full".into(),
         Jitter::Equal => "equal".into(),
-        Jitter::Ratio(ratio) => Value::from([("ratio", number(ratio))]),
+        Jitter::Ratio(ratio) => Value::from([("ratio", Value::number(ratio))]),
         Jitter::Extra(extra) => Value::from([("extra", duration(extra))]),
     }
 }
@@ -209,7 +203,7 @@ fn retry_after(block: &RetryAfter) -> Value {
         ("max", or_none(block.max, duration)),
         ("when_over", name_of(WHEN_OVER, &block.when_over).into()),
         ("combine", name_of(COMBINE, &block.combine).into()),
-        ("spread", number(block.spread)),
+        ("spread", Value::number(block.spread)),
         ("headers", Value::list(block.headers.iter().map(header))),
     ])
 }

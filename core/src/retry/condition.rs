@@ -3,7 +3,7 @@
 use crate::error::ErrorKind;
 
 macro_rules! conditions {
-    ($($(#[$doc:meta])* $variant:ident, $token:literal;)*) => {
+    ($($(#[doc = $doc:literal])* $variant:ident, $token:literal;)*) => {
         /// A token of `retry_on`: a class of responses, of failures, or of both.
         ///
         /// Envoy's tokens have Envoy's meaning (recorded from Envoy 1.40); "failures before a head" below are connect,
@@ -11,11 +11,16 @@ macro_rules! conditions {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         #[repr(u8)]
-        pub enum Condition { $($(#[$doc])* $variant,)* }
+        pub enum Condition { $($(#[doc = $doc])* $variant,)* }
 
         impl Condition {
             /// Every token, in the order of the documentation.
             pub const ALL: &'static [Condition] = &[$(Condition::$variant,)*];
+
+            /// What it covers, in one sentence or two: the text of its documentation.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Condition::$variant => concat!($($doc),*).trim_ascii(),)* }
+            }
 
             /// The text of the token, for example `"gateway-error"`.
             pub const fn token(self) -> &'static str {

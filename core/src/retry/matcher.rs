@@ -50,12 +50,14 @@ pub struct Pattern {
 impl Pattern {
     /// Compiles a pattern; the error is the compiler's own text. At most 64 KiB compiled.
     pub fn new(text: &str, ignore_case: IgnoreCase) -> Result<Self, String> {
-        let compiled = regex::bytes::RegexBuilder::new(&format!("^(?:{text})$"))
-            .case_insensitive(ignore_case)
-            .dot_matches_new_line(true)
-            .size_limit(1 << 16)
-            .build()
-            .map_err(|error| error.to_string())?;
+        let compile = |text: &str| {
+            let mut builder = regex::bytes::RegexBuilder::new(text);
+            let builder = builder.case_insensitive(ignore_case).dot_matches_new_line(true).size_limit(1 << 16);
+            builder.build().map_err(|error| error.to_string())
+        };
+        // By itself first: `a)|(?:b` would be a pattern only together with the group that makes it match a whole value.
+        compile(text)?;
+        let compiled = compile(&format!("^(?:{text})$"))?;
         Ok(Pattern { text: text.to_owned(), ignore_case, compiled })
     }
 

@@ -1,1 +1,188 @@
+//! Documents as text: YAML, JSON, TOML. Each becomes a [`Value`]; time and memory are bounded on any input.
 
+mod json;
+mod toml;
+mod yaml;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use super::Policy;
+use super::problem::Problem;
+use super::value::Value;
+use crate::error::{Error, ErrorKind};
+
+/// The longest text that is read.
+const MOST_BYTES: usize = 1 << 20;
+/// The most values of one document, with aliases expanded.
+const MOST_NODES: usize = 100_000;
+/// The most text of one document, with aliases expanded.
+const MOST_TEXT: usize = 4 << 20;
+/// The deepest nesting.
+const MOST_DEPTH: usize = 64;
+
+/// The languages a document may be written in.
+#[derive(Clone, Copy)]
+enum Language {
+    Yaml,
+    Json,
+    Toml,
+}
+
+impl Language {
+    const fn name(self) -> &'static str {
+        match self {
+            Language::Yaml => "YAML",
+            Language::Json => "JSON",
+            Language::Toml => "TOML",
+        }
+    }
+
+    fn of_extension(path: &Path) -> Option<Language> {
+        match path.extension()?.to_str()? {
+            "yaml" | "yml" => Some(Language::Yaml),
+            "json" => Some(Language::Json),
+            "toml" => Some(Language::Toml),
+            _ => None,
+        }
+    }
+
+    fn read(self, text: &str) -> Result<Value, Error> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        if text.len() > MOST_BYTES {
+            return Err(too_long(self.name(), text.len()).into());
+        }
+        let value = match self {
+            Language::Yaml => yaml::read(text),
+            Language::Json => json::read(text),
+            Language::Toml => toml::read(text),
+        };
+        value.map_err(|mistake| mistake.problem(self).into())
+    }
+}
+
+fn too_long(what: &str, bytes: usize) -> Problem {
+    Problem::new(what, format!("must be at most 1MiB of text, got {bytes} bytes"))
+}
+
+/// What is wrong with a text, and where: line and column from 1; without a place if it is about the whole.
+struct Mistake {
+    place: Option<(usize, usize)>,
+    text: String,
+}
+
+impl Mistake {
+    fn at(line: usize, column: usize, text: impl Into<String>) -> Self {
+        Mistake { place: Some((line, column)), text: text.into() }
+    }
+
+    /// At a byte of the text.
+    fn at_byte(text: &str, byte: usize, message: impl Into<String>) -> Self {
+        let before = text.get(..byte).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Mistake::at(before.matches('\n').count() + 1, before[line_start..].chars().count() + 1, message)
+    }
+
+    fn problem(self, language: Language) -> Problem {
+        let name = language.name();
+        match self.place {
+            Some((line, column)) => Problem::new(format!("{name} line {line}, column {column}"), self.text),
+            None => Problem::new(name, self.text),
+        }
+    }
+}
+
+fn too_deep() -> String {
+    format!("nested deeper than {MOST_DEPTH} levels")
+}
+
+fn too_many() -> String {
+    format!("more than {MOST_NODES} values")
+}
+
+fn given_twice(key: &str) -> String {
+    format!("key \"{}\" given twice", super::problem::path_name(key))
+}
+
+impl Value {
+    /// Reads YAML 1.2 (core schema) of at most 1 MiB. An empty text is an empty map.
+    ///
+    /// # Errors
+    /// `config` with line and column: syntax, a key given twice, tags, merge keys, more than one document, more than 64 levels or
+    /// 100,000 values with aliases expanded.
+    pub fn from_yaml(text: &str) -> Result<Value, Error> {
+        Language::Yaml.read(text)
+    }
+
+    /// Reads JSON of at most 1 MiB.
+    ///
+    /// # Errors
+    /// `config` with line and column: syntax, a key given twice, more than 64 levels or 100,000 values, a number that no double holds.
+    pub fn from_json(text: &str) -> Result<Value, Error> {
+        Language::Json.read(text)
+    }
+
+    /// Reads TOML of at most 1 MiB.
+    ///
+    /// # Errors
+    /// `config` with line and column: syntax, a key given twice, dates and times (no key takes one), more than 64 levels.
+    pub fn from_toml(text: &str) -> Result<Value, Error> {
+        Language::Toml.read(text)
+    }
+}
+
+impl Policy {
+    /// The policy of a YAML document.
+    ///
+    /// # Errors
+    /// As [`Value::from_yaml`] and [`Policy::from_value`].
+    pub fn from_yaml(text: &str) -> Result<Policy, Error> {
+        Policy::from_value(&Value::from_yaml(text)?)
+    }
+
+    /// The policy of a JSON document.
+    ///
+    /// # Errors
+    /// As [`Value::from_json`] and [`Policy::from_value`].
+    pub fn from_json(text: &str) -> Result<Policy, Error> {
+        Policy::from_value(&Value::from_json(text)?)
+    }
+
+    /// The policy of a TOML document.
+    ///
+    /// # Errors
+    /// As [`Value::from_toml`] and [`Policy::from_value`].
+    pub fn from_toml(text: &str) -> Result<Policy, Error> {
+        Policy::from_value(&Value::from_toml(text)?)
+    }
+
+    /// The policy of a file: `.yaml`, `.yml`, `.json` or `.toml`, at most 1 MiB.
+    ///
+    /// # Errors
+    /// `config`: the file cannot be read, its name has another ending, or it holds no valid policy. The message begins with the path.
+    pub fn load(path: impl AsRef<Path>) -> Result<Policy, Error> {
+        let path = path.as_ref();
+        let name = path.display().to_string();
+        let Some(language) = Language::of_extension(path) else {
+            return Err(Problem::new(name, "must end in .yaml, .yml, .json or .toml").into());
+        };
+        let text = read_file(path).map_err(|error| Error::from(Problem::new(name.as_str(), error.to_string())).with_source(error))?;
+        if text.len() > MOST_BYTES {
+            return Err(too_long(&name, file_size(path, text.len())).into());
+        }
+        let policy = language.read(&text).and_then(|value| Policy::from_value(&value));
+        policy.map_err(|error| Error::new(ErrorKind::Config, format!("{name}: {error}")))
+    }
+}
+
+/// The text of a file, or a little more than is allowed of it.
+fn read_file(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(MOST_BYTES as u64 + 1).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+fn file_size(path: &Path, read: usize) -> usize {
+    std::fs::metadata(path).ok().and_then(|data| usize::try_from(data.len()).ok()).unwrap_or(read).max(read)
+}
