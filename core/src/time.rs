@@ -102,7 +102,7 @@ impl fmt::Display for DurationText {
         for (name, size) in UNITS.iter().rev() {
             let size = u128::from(*size);
             // Below a second one number with one unit reads best: 1500us, not 1ms500us.
-            if size < 1_000_000_000 && nanos % size != 0 {
+            if size < 1_000_000_000 && !nanos.is_multiple_of(size) {
                 continue;
             }
             if nanos >= size {

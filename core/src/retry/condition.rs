@@ -290,7 +290,7 @@ const fn place(status: u16) -> Option<(usize, u64)> {
 fn ranges(words: &[u64; 15]) -> Vec<(u16, u16)> {
     let mut out: Vec<(u16, u16)> = Vec::new();
     for status in StatusSet::LOWEST..=StatusSet::HIGHEST {
-        if !place(status).is_some_and(|(word, bit)| words[word] & bit != 0) {
+        if place(status).is_none_or(|(word, bit)| words[word] & bit == 0) {
             continue;
         }
         match out.last_mut() {
