@@ -5,8 +5,10 @@ mod options;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+type Page = fn() -> String;
+
 /// Each generated file, from the root of the repository, and what makes it.
-const FILES: &[(&str, fn() -> String)] = &[("docs/options.md", options::page)];
+const FILES: &[(&str, Page)] = &[("docs/options.md", options::page)];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -11,6 +11,8 @@ mod problem;
 mod read;
 mod read_blocks;
 mod read_match;
+#[cfg(test)]
+mod tests;
 #[cfg(feature = "documents")]
 mod text;
 mod validate;

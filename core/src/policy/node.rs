@@ -7,6 +7,7 @@ use super::names::Names;
 use super::options::OptionBlock;
 use super::problem::{Problem, camel, nearest, path_name};
 use super::read::Keys;
+use super::validate;
 use super::value::Value;
 use crate::time::parse_duration;
 
@@ -153,7 +154,7 @@ impl<'a> Node<'a> {
             _ => vec![self.clone()],
         };
         if items.len() > most {
-            return Err(Problem::new(self.path.as_str(), format!("must have at most {most} items")));
+            return Err(validate::too_many(&self.path, most));
         }
         Ok(items)
     }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::defaults::BACKOFF_MAX;
-use super::names::{COMBINE, DEPOSIT_ON, FORM, FORMAT, Names, WHEN_OVER};
+use super::defaults::{BACKOFF_BASE, BACKOFF_FACTOR, BACKOFF_MAX};
+use super::names::{COMBINE, DEPOSIT_ON, FORM, FORMAT, Names, WHEN_OVER, name_of};
 use super::node::{Fields, Node};
 use super::options::{BACKOFF, BUDGET, HINT_HEADER, JITTER, RETRY_AFTER};
 use super::problem::Problem;
@@ -11,7 +11,7 @@ use super::read::{kind, millionths, or_none, timeout};
 use super::{MOST_ITEMS, MOST_RETRIES};
 use crate::retry::{Backoff, BudgetKind, BudgetSpec, DepositOn, HintHeader, Jitter, RetryAfter, Scope};
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Exponential,
     Constant,
@@ -28,10 +28,6 @@ const KINDS: Names<Kind> = &[
     ("sequence", Kind::Sequence),
 ];
 
-/// The parts of the default back-off that a document may leave out.
-const EXPONENTIAL_BASE: Duration = super::defaults::BACKOFF_BASE;
-const EXPONENTIAL_FACTOR: f64 = super::defaults::BACKOFF_FACTOR;
-
 pub(super) fn backoff(node: &Node<'_>) -> Result<Backoff, Problem> {
     if node.is_off() {
         return Ok(Backoff::Constant { delay: Duration::ZERO, jitter: Jitter::None });
@@ -41,7 +37,7 @@ pub(super) fn backoff(node: &Node<'_>) -> Result<Backoff, Problem> {
     }
     let fields = node.fields(&BACKOFF)?;
     let kind = kind(&fields, KINDS, Kind::Exponential)?;
-    let word = KINDS.iter().find(|(_, known)| *known as u8 == kind as u8).map_or("", |(word, _)| word);
+    let word = name_of(KINDS, &kind);
     fields.only_of(word, &BACKOFF)?;
     let why = format!("kind {word}");
     let need = |key| fields.need(key, &why)?.duration();
@@ -54,10 +50,10 @@ pub(super) fn backoff(node: &Node<'_>) -> Result<Backoff, Problem> {
             Backoff::Linear { base, step: need("step")?, max: max(base)?, jitter: jitter(Jitter::None)? }
         }
         Kind::Exponential => {
-            let base = fields.read("base", Node::duration)?.unwrap_or(EXPONENTIAL_BASE);
+            let base = fields.read("base", Node::duration)?.unwrap_or(BACKOFF_BASE);
             Backoff::Exponential {
                 base,
-                factor: fields.read("factor", Node::number)?.unwrap_or(EXPONENTIAL_FACTOR),
+                factor: fields.read("factor", Node::number)?.unwrap_or(BACKOFF_FACTOR),
                 max: max(base)?,
                 first_uncapped: fields.read("first_uncapped", Node::flag)?.unwrap_or(false),
                 jitter: jitter(Jitter::Full)?,
@@ -121,10 +117,10 @@ fn hint_header(node: &Node<'_>) -> Result<HintHeader, Problem> {
 
 /// The fields of a block, or `None` where it is turned off.
 fn block<'a>(node: &'a Node<'a>, block: &'static super::OptionBlock) -> Result<Option<Fields<'a>>, Problem> {
-    match node.is_map() {
-        true => node.fields(block).map(Some),
-        false => or_none(node, |node| Err(node.must("be a map or none").fix("leave the key out for the default"))),
+    if node.is_map() {
+        return node.fields(block).map(Some);
     }
+    or_none(node, |node| Err(node.must("be a map or none").fix("leave the key out for the default")))
 }
 
 const BUDGET_KINDS: Names<bool> = &[("ratio", true), ("concurrency", false)];
@@ -137,7 +133,7 @@ const CONCURRENCY_MIN: u32 = 3;
 pub(super) fn budget(node: &Node<'_>) -> Result<Option<BudgetSpec>, Problem> {
     let Some(fields) = block(node, &BUDGET)? else { return Ok(None) };
     let ratio = kind(&fields, BUDGET_KINDS, true)?;
-    fields.only_of(if ratio { "ratio" } else { "concurrency" }, &BUDGET)?;
+    fields.only_of(name_of(BUDGET_KINDS, &ratio), &BUDGET)?;
     let scope = scope(&fields)?;
     let count = |node: &Node<'_>| node.whole(0, u32::MAX.into()).map(|number| number as u32);
     let mut kind = BudgetKind::default();

@@ -96,7 +96,11 @@ fn writable(path: &str, duration: Duration) -> Checked {
 }
 
 fn at_most(path: &str, items: usize) -> Checked {
-    ensure(items <= MOST_ITEMS, || Problem::new(path, format!("must have at most {MOST_ITEMS} items")))
+    ensure(items <= MOST_ITEMS, || too_many(path, MOST_ITEMS))
+}
+
+pub(super) fn too_many(path: &str, most: usize) -> Problem {
+    Problem::new(path, format!("must have at most {most} items"))
 }
 
 /// RFC 9110: letters, digits and a few marks.

@@ -1,6 +1,8 @@
 //! Documents as text: YAML, JSON, TOML. Each becomes a [`Value`]; time and memory are bounded on any input.
 
 mod json;
+#[cfg(test)]
+mod tests;
 mod toml;
 mod yaml;
 
