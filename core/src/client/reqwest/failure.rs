@@ -138,7 +138,8 @@ pub(super) fn root<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError
     chain(error).last().unwrap_or(error)
 }
 
-fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+/// The error and its sources, one by one.
+pub(super) fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |&error| match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         Some(payload) => Some(payload as &(dyn StdError + 'static)),
         None => error.source(),

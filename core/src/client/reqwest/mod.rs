@@ -163,7 +163,8 @@ impl ReqwestBody {
 
 impl Incoming for ReqwestBody {
     async fn frame(&mut self) -> Result<Option<Bytes>, Failure> {
-        self.response.chunk().await.map_err(failure::classify_body)
+        let result = self.response.chunk().await;
+        result.map_err(|error| failure::classify_body(error.with_url(self.response.url().clone())))
     }
 }
 
