@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use http::Method;
 use reknock::Evidence;
+use reknock::client::TokioClock;
 use reknock::client::transport::Transport;
 use tokio::io::AsyncWriteExt;
 
@@ -53,7 +54,7 @@ async fn not_sent_is_never_wrong() {
                     return;
                 }
                 // Closes while the client may be about to use the connection again.
-                if next(&roll) % 4 == 0 {
+                if next(&roll).is_multiple_of(4) {
                     return;
                 }
             }
@@ -70,11 +71,11 @@ async fn not_sent_is_never_wrong() {
                 let path = format!("/{worker}/{call}");
                 let request = outgoing(Method::POST, &format!("http://{address}{path}"), if call % 2 == 0 { "" } else { "body" });
                 let progress = request.progress.clone();
-                let limit = if next(&dice) % 2 == 0 { Duration::from_micros(next(&dice) % 1000) } else { PATIENCE };
+                let limit = if next(&dice).is_multiple_of(2) { Duration::from_micros(next(&dice) % 1000) } else { PATIENCE };
                 match tokio::time::timeout(limit, transport.send(request)).await {
                     Ok(Ok(received)) => drop(read(received.body).await),
-                    Ok(Err(failure)) if failure.evidence == Evidence::NotSent => not_sent.push(path),
-                    Err(_) if !progress.is_touched() => not_sent.push(path),
+                    Ok(Err(failure)) if failure.evidence == Evidence::NotSent => not_sent.push((path, "failed")),
+                    Err(_) if progress.proof(&TokioClock).await == Evidence::NotSent => not_sent.push((path, "given up")),
                     Ok(Err(_)) | Err(_) => {}
                 }
             }
@@ -89,6 +90,6 @@ async fn not_sent_is_never_wrong() {
     // What is on its way arrives.
     tokio::time::sleep(Duration::from_millis(200)).await;
     let received = received.lock().unwrap();
-    let wrong: Vec<_> = not_sent.iter().filter(|path| received.contains(*path)).collect();
+    let wrong: Vec<_> = not_sent.iter().filter(|(path, _)| received.contains(path)).collect();
     assert!(wrong.is_empty(), "{} of {} claims are wrong: {wrong:?}", wrong.len(), not_sent.len());
 }
