@@ -98,7 +98,10 @@ impl<'a, T: Transport, C: Clock> Running<'a, T, C> {
         match timer.run(clock, exchange).await {
             Ok(Ok(received)) => Ended::Head(received),
             Ok(Err(failure)) => Ended::Failed(failure, None),
-            Err(limit) => Ended::Failed(self.timed_out(limit, &progress), None),
+            Err(limit) => {
+                let failure = self.timed_out(limit);
+                Ended::Failed(Failure { evidence: progress.proof(clock).await, ..failure }, None)
+            }
         }
     }
 
@@ -217,16 +220,15 @@ impl<'a, T: Transport, C: Clock> Running<'a, T, C> {
         }
     }
 
-    fn timed_out(&self, limit: Limit, progress: &Progress) -> Failure {
-        let evidence = if progress.is_touched() { Evidence::Unknown } else { Evidence::NotSent };
-        let failure = match limit {
+    fn timed_out(&self, limit: Limit) -> Failure {
+        match limit {
             Limit::PerTry => {
                 let limit = DurationText(self.policy.per_try_timeout().unwrap_or_default());
-                Failure::new(ErrorKind::PerTryTimeout, Evidence::Unknown, format!("no response head within per_try_timeout ({limit})"))
+                let message = format!("no response head within per_try_timeout ({limit})");
+                Failure::new(ErrorKind::PerTryTimeout, Evidence::Unknown, message)
             }
             limit => self.body_limit(limit),
-        };
-        Failure { evidence, ..failure }
+        }
     }
 
     fn body_limit(&self, limit: Limit) -> Failure {

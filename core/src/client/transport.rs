@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Version};
 use url::Url;
 
+use super::clock::Clock;
 use crate::error::{BoxError, ErrorKind};
 use crate::record::Evidence;
 use crate::time::Tick;
@@ -102,6 +103,8 @@ pub struct Progress {
     /// When the connect at work began, plus one; 0 for none.
     connecting_since: AtomicU64,
     touched: AtomicBool,
+    /// Somebody who may still touch the body has it.
+    held: AtomicBool,
     /// When the upload last moved, plus one; 0 for not yet.
     moved: AtomicU64,
     /// When the last byte of the request was handed over, plus one; 0 for not yet.
@@ -133,8 +136,38 @@ impl Progress {
         self.uploaded.store(now.nanos() + 1, Ordering::Release);
     }
 
-    /// Whether something of the request may have been sent. To be exact about an attempt that is given up, drop the future of
-    /// `send` first and ask then: until it is dropped another thread may begin to send.
+    /// The body is handed over to somebody who may touch it. Transports that hold nothing back need not say so.
+    pub fn hold(&self) {
+        self.held.store(true, Ordering::Release);
+    }
+
+    /// Nobody can touch the body any more.
+    pub fn release(&self) {
+        self.held.store(false, Ordering::Release);
+    }
+
+    /// What an attempt without any outcome (timeout, cancel, deadline) proves. Ask after dropping the future of `send`.
+    ///
+    /// Mostly answers at once. A request that was handed to its connection and not begun is doubtful for a moment: the connection may
+    /// just have looked whether it is still wanted, in another thread. It is asked again for 5 ms, which is 10^5 times
+    /// as long as that moment; then it is one that waits in a queue (HTTP/2), where it is looked at again before it goes.
+    pub async fn proof<C: Clock>(&self, clock: &C) -> Evidence {
+        for _ in 0..5 {
+            if self.is_touched() || !self.held.load(Ordering::Acquire) {
+                break;
+            }
+            clock.sleep_until(clock.now().after(Duration::from_millis(1))).await;
+        }
+        if self.is_touched() { Evidence::Unknown } else { Evidence::NotSent }
+    }
+
+    /// Whether the body was not touched and cannot be any more.
+    pub fn is_untouched_for_good(&self) -> bool {
+        // In this order: what is released is not touched later.
+        !self.held.load(Ordering::Acquire) && !self.is_touched()
+    }
+
+    /// Whether something of the request may have been sent.
     pub fn is_touched(&self) -> bool {
         self.touched.load(Ordering::Acquire)
     }

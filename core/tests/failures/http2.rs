@@ -23,7 +23,7 @@ const END_HEADERS: u8 = 4;
 /// The HPACK field `:status: 200`.
 const STATUS_200: u8 = 0x88;
 
-pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let mut out = (payload.len() as u32).to_be_bytes()[1..].to_vec();
     out.extend([kind, flags]);
     out.extend(stream.to_be_bytes());
@@ -58,7 +58,7 @@ async fn greet(stream: &mut TcpStream) -> std::io::Result<()> {
 }
 
 /// A peer that says this when the request comes, and waits for the client to close.
-pub async fn says(bytes: Vec<u8>) -> SocketAddr {
+pub(crate) async fn says(bytes: Vec<u8>) -> SocketAddr {
     peer(move |mut stream| {
         let bytes = bytes.clone();
         async move {
@@ -71,7 +71,7 @@ pub async fn says(bytes: Vec<u8>) -> SocketAddr {
     .await
 }
 
-pub async fn resets(code: u32) -> SocketAddr {
+pub(crate) async fn resets(code: u32) -> SocketAddr {
     says(frame(RST_STREAM, 0, 1, &code.to_be_bytes())).await
 }
 
@@ -82,7 +82,7 @@ async fn request(address: SocketAddr, method: Method, body: &'static str) -> Res
     send(&transport, outgoing(method, &format!("http://{address}/path?secret=hunter2"), body)).await
 }
 
-pub async fn get(address: SocketAddr) -> Result<Received<ReqwestBody>, Failure> {
+pub(crate) async fn get(address: SocketAddr) -> Result<Received<ReqwestBody>, Failure> {
     request(address, Method::GET, "").await
 }
 

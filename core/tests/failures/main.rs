@@ -1,8 +1,10 @@
 //! What a failure is called and what it proves, on real sockets: every way an exchange can go wrong, against peers that do exactly one
 //! thing. hyper promises nothing about the types inside its errors, so this table is what notices when an upgrade moves them.
+#![allow(clippy::unwrap_used)] // helpers of tests
 
 mod bodies;
 mod connect;
+mod evidence;
 mod http1;
 mod http2;
 mod progress;

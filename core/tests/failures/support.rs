@@ -15,10 +15,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 /// What nothing here may take, however slow the machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A peer that treats every connection like this, on 127.0.0.1.
-pub async fn peer<F, B>(behaviour: B) -> SocketAddr
+pub(crate) async fn peer<F, B>(behaviour: B) -> SocketAddr
 where
     B: Fn(TcpStream) -> F + Send + Sync + 'static,
     F: Future<Output = ()> + Send + 'static,
@@ -36,7 +36,7 @@ where
 }
 
 /// A peer that answers every request head with these bytes, then closes.
-pub async fn answers(bytes: impl Into<Bytes>) -> SocketAddr {
+pub(crate) async fn answers(bytes: impl Into<Bytes>) -> SocketAddr {
     let bytes = bytes.into();
     peer(move |mut stream| {
         let bytes = bytes.clone();
@@ -49,18 +49,18 @@ pub async fn answers(bytes: impl Into<Bytes>) -> SocketAddr {
 }
 
 /// An address whose port is closed.
-pub async fn closed_port() -> SocketAddr {
+pub(crate) async fn closed_port() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }
 
 /// A listener that answers no SYN, and what keeps it so.
-pub struct Silent {
-    pub address: SocketAddr,
+pub(crate) struct Silent {
+    pub(crate) address: SocketAddr,
     _listener: TcpListener,
     _waiting: Vec<TcpStream>,
 }
 
-pub async fn silent(ip: &str) -> Silent {
+pub(crate) async fn silent(ip: &str) -> Silent {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(SocketAddr::new(ip.parse::<IpAddr>().unwrap(), 0)).unwrap();
     let listener = socket.listen(1).unwrap();
@@ -73,7 +73,7 @@ pub async fn silent(ip: &str) -> Silent {
 }
 
 /// Reads up to the empty line.
-pub async fn read_head(stream: &mut TcpStream) -> String {
+pub(crate) async fn read_head(stream: &mut TcpStream) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         match stream.read_u8().await {
@@ -85,27 +85,27 @@ pub async fn read_head(stream: &mut TcpStream) -> String {
 }
 
 /// Closes with RST.
-pub fn reset(stream: TcpStream) {
+pub(crate) fn reset(stream: TcpStream) {
     stream.set_zero_linger().unwrap();
 }
 
 /// Reads until the other side closes.
-pub async fn until_closed(stream: &mut TcpStream) {
+pub(crate) async fn until_closed(stream: &mut TcpStream) {
     let mut rest = [0; 4096];
     while matches!(stream.read(&mut rest).await, Ok(1..)) {}
 }
 
-pub fn options() -> TransportOptions {
+pub(crate) fn options() -> TransportOptions {
     let mut options = TransportOptions::default();
     options.proxy = Proxy::None;
     options
 }
 
-pub fn transport() -> ReqwestTransport {
+pub(crate) fn transport() -> ReqwestTransport {
     ReqwestTransport::new(&options()).unwrap()
 }
 
-pub fn outgoing(method: Method, url: &str, body: impl Into<Bytes>) -> Outgoing {
+pub(crate) fn outgoing(method: Method, url: &str, body: impl Into<Bytes>) -> Outgoing {
     Outgoing {
         method,
         url: url.parse().unwrap(),
@@ -116,20 +116,20 @@ pub fn outgoing(method: Method, url: &str, body: impl Into<Bytes>) -> Outgoing {
     }
 }
 
-pub async fn send(transport: &ReqwestTransport, outgoing: Outgoing) -> Result<Received<ReqwestBody>, Failure> {
+pub(crate) async fn send(transport: &ReqwestTransport, outgoing: Outgoing) -> Result<Received<ReqwestBody>, Failure> {
     tokio::time::timeout(PATIENCE, transport.send(outgoing)).await.expect("neither a response nor a failure")
 }
 
-pub async fn get(address: SocketAddr) -> Result<Received<ReqwestBody>, Failure> {
+pub(crate) async fn get(address: SocketAddr) -> Result<Received<ReqwestBody>, Failure> {
     send(&transport(), outgoing(Method::GET, &format!("http://{address}/path?secret=hunter2"), "")).await
 }
 
-pub async fn post(address: SocketAddr, body: impl Into<Bytes>) -> Result<Received<ReqwestBody>, Failure> {
+pub(crate) async fn post(address: SocketAddr, body: impl Into<Bytes>) -> Result<Received<ReqwestBody>, Failure> {
     send(&transport(), outgoing(Method::POST, &format!("http://{address}/path?secret=hunter2"), body)).await
 }
 
 /// The body up to its end or failure.
-pub async fn read(mut body: ReqwestBody) -> (Vec<u8>, Option<Failure>) {
+pub(crate) async fn read(mut body: ReqwestBody) -> (Vec<u8>, Option<Failure>) {
     let mut bytes = Vec::new();
     loop {
         match tokio::time::timeout(PATIENCE, body.frame()).await.expect("the body neither ends nor fails") {
@@ -142,14 +142,14 @@ pub async fn read(mut body: ReqwestBody) -> (Vec<u8>, Option<Failure>) {
 
 /// The kind and evidence of a failure whose text is presentable.
 #[track_caller]
-pub fn verdict<T>(result: Result<T, Failure>) -> (ErrorKind, Evidence) {
+pub(crate) fn verdict<T>(result: Result<T, Failure>) -> (ErrorKind, Evidence) {
     let Err(failure) = result else { panic!("a response") };
     presentable(&failure);
     (failure.kind, failure.evidence)
 }
 
 #[track_caller]
-pub fn presentable(failure: &Failure) {
+pub(crate) fn presentable(failure: &Failure) {
     let text = &failure.message;
     let starts_well = text.starts_with(|first: char| !first.is_uppercase() || text.starts_with("TLS"));
     assert!(!text.is_empty() && starts_well && !text.contains('\n'), "{text:?}");
@@ -164,6 +164,6 @@ pub fn presentable(failure: &Failure) {
 
 /// Fails unless `got` is one of the outcomes that the race allows.
 #[track_caller]
-pub fn one_of(got: (ErrorKind, Evidence), allowed: &[(ErrorKind, Evidence)]) {
+pub(crate) fn one_of(got: (ErrorKind, Evidence), allowed: &[(ErrorKind, Evidence)]) {
     assert!(allowed.contains(&got), "{got:?} is not among {allowed:?}");
 }

@@ -105,7 +105,7 @@ async fn get(options: &TransportOptions, address: SocketAddr) -> Result<u16, Fai
 const V13: &SupportedProtocolVersion = &rustls::version::TLS13;
 const V12: &SupportedProtocolVersion = &rustls::version::TLS12;
 
-pub async fn untrusted() -> Failure {
+pub(crate) async fn untrusted() -> Failure {
     let address = serve(Authority::new().server("named.test", V13, false)).await;
     get(&Authority::new().trusted(), address).await.unwrap_err()
 }

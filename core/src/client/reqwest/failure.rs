@@ -23,8 +23,8 @@ pub(super) type TunnelError = <Tunnel<HttpConnector> as Service<http::Uri>>::Err
 /// What is known of the request besides its error.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sent {
-    /// The connection looked at the body: something may have been sent.
-    pub(super) touched: bool,
+    /// The connection never looked at the body and cannot any more: nothing was sent.
+    pub(super) untouched: bool,
     /// The body has no bytes.
     pub(super) empty: bool,
 }
@@ -46,7 +46,7 @@ pub(super) fn classify_body(error: reqwest::Error) -> Failure {
 /// The rules in order: the first match wins.
 fn judge(error: &reqwest::Error, sent: Sent) -> (ErrorKind, Evidence) {
     use ErrorKind as Kind;
-    let probed = if sent.touched { Evidence::Unknown } else { Evidence::NotSent };
+    let probed = if sent.untouched { Evidence::NotSent } else { Evidence::Unknown };
     if error.is_builder() {
         return (Kind::InvalidRequest, Evidence::NotSent);
     }
@@ -138,7 +138,8 @@ pub(super) fn root<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError
     chain(error).last().unwrap_or(error)
 }
 
-fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+/// The error and its sources, one by one.
+pub(super) fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |&error| match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         Some(payload) => Some(payload as &(dyn StdError + 'static)),
         None => error.source(),

@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 use std::io;
 
-use rustls::CertificateError;
+use rustls::{AlertDescription, CertificateError};
 use url::Url;
 
 use super::connect::ConnectTimeout;
-use super::failure::{TunnelError, find, root};
+use super::failure::{TunnelError, chain, find, root};
 use super::tls::NO_ROOTS;
 use crate::error::ErrorKind;
 
@@ -15,8 +15,8 @@ use crate::error::ErrorKind;
 pub(super) fn of(kind: ErrorKind, error: &reqwest::Error) -> String {
     let mut out = match kind {
         ErrorKind::InvalidRequest => format!("the request cannot be sent: {}", one_line(error)),
-        ErrorKind::Body => format!("response body failed: {}", what(error)),
-        _ => what(error),
+        ErrorKind::Body => format!("the response body failed: {}", what(error).unwrap_or_else(|| one_line(error))),
+        _ => what(error).unwrap_or_else(|| format!("the connection failed: {}", one_line(error))),
     };
     if let Some(target) = error.url().and_then(target) {
         // Writing to a String cannot fail.
@@ -33,48 +33,51 @@ fn target(url: &Url) -> Option<String> {
     })
 }
 
-fn what(error: &reqwest::Error) -> String {
+/// `None` where only the words of the cause itself are left.
+fn what(error: &reqwest::Error) -> Option<String> {
     if let Some(timeout) = find::<ConnectTimeout>(error) {
-        return timeout.to_string();
+        return Some(timeout.to_string());
     }
     if error.is_dns() {
-        return format!("host name not resolved: {}", one_line(error));
+        return Some(format!("host name not resolved: {}", one_line(error)));
     }
     if let Some(tunnel) = find::<TunnelError>(error) {
-        return match tunnel {
+        return Some(match tunnel {
             TunnelError::ProxyAuthRequired => "the proxy demands authentication (407)".to_owned(),
             TunnelError::TunnelUnsuccessful => "the proxy refused to open a tunnel".to_owned(),
             TunnelError::TunnelUnexpectedEof => "the proxy closed the connection instead of opening a tunnel".to_owned(),
-            _ => format!("the proxy did not open a tunnel: {}", io_or_root(error)),
-        };
+            _ => format!("the proxy did not open a tunnel: {}", io_text(error).map_or_else(|| one_line(error), str::to_owned)),
+        });
     }
     if let Some(tls) = find::<rustls::Error>(error) {
-        return tls_text(tls);
+        return Some(tls_text(tls));
     }
     if let Some(h2) = find::<h2::Error>(error) {
-        return h2_text(h2);
+        return Some(h2_text(h2));
     }
-    if let Some(http) = find::<hyper::Error>(error) {
+    // Inside a request that was given back is the error of its connection.
+    if let Some(http) = chain(error).filter_map(|error| error.downcast_ref::<hyper::Error>()).last() {
         if http.is_incomplete_message() {
-            return "connection closed before the response was complete".to_owned();
+            return Some("connection closed before the response was complete".to_owned());
         }
         if http.is_parse() {
-            return format!("the answer is not valid HTTP: {http}");
+            return Some(format!("the answer is not valid HTTP: {http}"));
         }
     }
-    io_or_root(error)
+    io_text(error).map(str::to_owned)
 }
 
-fn io_or_root(error: &reqwest::Error) -> String {
-    let Some(io) = find::<io::Error>(error) else { return format!("the exchange failed: {}", one_line(error)) };
-    match io.kind() {
-        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-        io::ErrorKind::ConnectionReset => "connection reset by the peer".to_owned(),
-        io::ErrorKind::BrokenPipe => "connection closed by the peer while sending".to_owned(),
-        io::ErrorKind::UnexpectedEof => "connection closed by the peer too early".to_owned(),
-        io::ErrorKind::TimedOut => "the peer does not answer on the level of TCP".to_owned(),
-        _ => format!("the connection failed: {}", one_line(error)),
-    }
+fn io_text(error: &reqwest::Error) -> Option<&'static str> {
+    // The innermost one: the outer ones of a TLS handshake are of kind "other".
+    let io = chain(error).filter_map(|error| error.downcast_ref::<io::Error>()).last()?;
+    Some(match io.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused",
+        io::ErrorKind::ConnectionReset => "connection reset by the peer",
+        io::ErrorKind::BrokenPipe => "connection closed by the peer while sending",
+        io::ErrorKind::UnexpectedEof => "connection closed by the peer too early",
+        io::ErrorKind::TimedOut => "the peer does not answer on the level of TCP",
+        _ => return None,
+    })
 }
 
 fn tls_text(error: &rustls::Error) -> String {
@@ -83,7 +86,14 @@ fn tls_text(error: &rustls::Error) -> String {
         rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
             "certificate not trusted: its issuer is unknown; a private CA goes into the CA bundle option".to_owned()
         }
+        rustls::Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
+            "certificate not trusted: it has expired".to_owned()
+        }
+        rustls::Error::InvalidCertificate(CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }) => {
+            "certificate not trusted: it is not valid yet".to_owned()
+        }
         rustls::Error::InvalidCertificate(reason) => format!("certificate not trusted: {reason}"),
+        rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => "the server demands a client certificate".to_owned(),
         rustls::Error::AlertReceived(alert) => format!("the peer refused the TLS connection: {alert:?}"),
         rustls::Error::InvalidMessage(_) => "the peer does not speak TLS on this port".to_owned(),
         other => format!("TLS failed: {other}"),

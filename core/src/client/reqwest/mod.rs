@@ -108,7 +108,7 @@ impl Transport for ReqwestTransport {
         let attempt = Attempt::new(connect_timeout, progress.clone());
         let mut response = match ATTEMPT.scope(attempt, self.client.execute(request)).await {
             Ok(response) => response,
-            Err(error) => return Err(failure::classify(error, Sent { touched: progress.is_touched(), empty })),
+            Err(error) => return Err(failure::classify(error, Sent { untouched: progress.is_untouched_for_good(), empty })),
         };
 
         let status = response.status();
@@ -163,7 +163,8 @@ impl ReqwestBody {
 
 impl Incoming for ReqwestBody {
     async fn frame(&mut self) -> Result<Option<Bytes>, Failure> {
-        self.response.chunk().await.map_err(failure::classify_body)
+        let result = self.response.chunk().await;
+        result.map_err(|error| failure::classify_body(error.with_url(self.response.url().clone())))
     }
 }
 

@@ -43,6 +43,7 @@ struct State {
 
 /// A body of these bytes and the handle that ends it.
 pub(super) fn probe(bytes: Bytes, progress: Arc<Progress>) -> (Probe, Upload) {
+    progress.hold();
     let state = Mutex::new(State { rest: bytes, done: false, abandoned: false });
     let shared = Arc::new(Shared { state, progress });
     (Probe(shared.clone()), Upload(shared))
@@ -73,6 +74,12 @@ impl Drop for Upload {
     }
 }
 
+impl Drop for Probe {
+    fn drop(&mut self) {
+        self.0.progress.release();
+    }
+}
+
 impl Body for Probe {
     type Data = Bytes;
     type Error = Abandoned;
@@ -80,6 +87,7 @@ impl Body for Probe {
     fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Abandoned>>> {
         let mut state = self.0.lock();
         if state.abandoned {
+            self.0.progress.touch(TokioClock.now());
             return Poll::Ready(Some(Err(Abandoned)));
         }
         let length = state.rest.len().min(FRAME);
@@ -90,8 +98,9 @@ impl Body for Probe {
 
     fn is_end_stream(&self) -> bool {
         let mut state = self.0.lock();
-        // An abandoned body has no end: hyper must ask for a frame and fail before it writes anything.
+        // An abandoned body has no end: hyper must ask for a frame, and fails, on HTTP/1 mostly before it writes anything.
         if state.abandoned {
+            self.0.progress.touch(TokioClock.now());
             return false;
         }
         if state.rest.is_empty() || !self.0.progress.is_touched() {
@@ -117,8 +126,10 @@ impl std::error::Error for Abandoned {}
 #[cfg(test)]
 mod tests {
     use std::task::Waker;
+    use std::time::Duration;
 
     use super::*;
+    use crate::record::Evidence;
 
     fn frame(probe: &mut Probe) -> Option<Result<usize, Abandoned>> {
         match Pin::new(probe).poll_frame(&mut Context::from_waker(Waker::noop())) {
@@ -141,8 +152,30 @@ mod tests {
     fn an_empty_body_is_uploaded_by_asking_for_its_end() {
         let progress = Arc::new(Progress::default());
         let (probe, _upload) = probe(Bytes::new(), progress.clone());
+        assert!(!progress.is_untouched_for_good(), "it still can be touched");
         assert!(probe.is_end_stream());
         assert!(progress.is_touched() && progress.uploaded_at().is_some() && progress.uploading().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_an_attempt_given_up_proves() {
+        let progress = Arc::new(Progress::default());
+        let (waiting, upload) = probe(Bytes::new(), progress.clone());
+        drop(upload);
+        assert_eq!(progress.proof(&TokioClock).await, Evidence::NotSent, "still in a queue");
+        drop(waiting);
+        let now = TokioClock.now();
+        assert!(progress.is_untouched_for_good());
+        assert_eq!((progress.proof(&TokioClock).await, TokioClock.now()), (Evidence::NotSent, now), "at once");
+
+        let progress = Arc::new(Progress::default());
+        let (late, upload) = probe(Bytes::new(), progress.clone());
+        drop(upload);
+        let asked = async {
+            tokio::time::sleep(Duration::from_micros(1500)).await;
+            late.is_end_stream()
+        };
+        assert_eq!(tokio::join!(progress.proof(&TokioClock), asked), (Evidence::Unknown, false), "it had just been looked at");
     }
 
     #[test]
@@ -165,6 +198,6 @@ mod tests {
         drop(upload);
         assert!(!probe.is_end_stream() && frame(&mut probe).unwrap().is_err());
         assert!(probe.0.lock().rest.is_empty());
-        assert!(!progress.is_touched(), "what comes after giving up is no evidence of sending");
+        assert!(progress.is_touched() && !progress.is_untouched_for_good(), "HTTP/2 may have sent the head");
     }
 }
