@@ -2,8 +2,10 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::Method;
+use reknock::Evidence;
 use reknock::client::transport::Transport;
 use reknock::client::{Clock, Http2, ReqwestTransport, TokioClock};
 use tokio::io::AsyncWriteExt;
@@ -34,6 +36,7 @@ async fn dropped_while_waiting_for_the_answer() {
             () = arrived.notified() => {}
         }
         assert!(progress.is_touched() && !progress.is_connecting() && progress.uploaded_at().is_some());
+        assert_eq!(progress.proof(&TokioClock).await, Evidence::Unknown);
         tokio::time::timeout(PATIENCE, gone.notified()).await.expect("the connection is closed");
     }
 }
@@ -56,7 +59,8 @@ async fn dropped_while_connecting() {
                 }
             }
         }
-        assert!(!progress.is_touched() && !progress.is_connecting());
+        assert!(progress.is_untouched_for_good() && !progress.is_connecting());
+        assert_eq!(progress.proof(&TokioClock).await, Evidence::NotSent);
     }
 }
 
@@ -80,17 +84,21 @@ async fn dropped_while_waiting_for_a_stream() {
     let mut options = options();
     options.http2 = Http2::Only;
     let transport = ReqwestTransport::new(&options).unwrap();
-    // The first request opens the connection and may overtake the settings; the second cannot.
-    for attempt in 0..2 {
-        let request = outgoing(Method::POST, &format!("http://{address}/"), "body");
-        let progress = request.progress.clone();
-        let waited = tokio::time::timeout(std::time::Duration::from_millis(300), transport.send(request)).await;
-        assert!(waited.is_err());
-        if attempt == 1 {
-            assert!(!progress.is_connecting() && progress.uploaded_at().is_none());
-        }
+    // One request may overtake the settings, one takes the place in front of the closed door; whoever comes then waits behind it.
+    let url = format!("http://{address}/");
+    let mut waiting = Vec::new();
+    for _ in 0..2 {
+        let (request, transport) = (outgoing(Method::POST, &url, "body"), transport.clone());
+        waiting.push(tokio::spawn(async move { transport.send(request).await.is_ok() }));
+        settled.notified().await;
+        settled.notify_one();
+        tokio::time::sleep(Duration::from_millis(300)).await;
     }
-    settled.notified().await;
+    let last = outgoing(Method::POST, &url, "body");
+    let progress = last.progress.clone();
+    assert!(tokio::time::timeout(Duration::from_millis(50), transport.send(last)).await.is_err());
+    assert_eq!(progress.proof(&TokioClock).await, Evidence::NotSent);
+    assert!(!progress.is_connecting() && waiting.iter().all(|task| !task.is_finished()));
 }
 
 #[tokio::test]
