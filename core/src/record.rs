@@ -78,6 +78,19 @@ impl StopReason {
     }
 }
 
+impl StopReason {
+    /// The reason that a failure of this kind is by itself: the call is over, whatever a policy says.
+    pub(crate) const fn of_kind(kind: ErrorKind) -> Option<StopReason> {
+        match kind {
+            ErrorKind::Deadline => Some(StopReason::Deadline),
+            ErrorKind::Cancelled => Some(StopReason::Cancelled),
+            ErrorKind::Callback => Some(StopReason::Callback),
+            ErrorKind::Closed => Some(StopReason::Closed),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for StopReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.code())

@@ -1,14 +1,15 @@
-//! Building clients and requests.
+//! Building clients.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue, USER_AGENT};
-use serde::Serialize;
+use url::Url;
 
 use super::clock::{Clock, TokioClock};
 use super::transport::Transport;
-use super::{Body, Client, Request, ReqwestTransport, Response, Shared, TransportOptions, entropy};
+use super::{Attempt, Callbacks, Cancel, Client, Event, Opinion, Redirects, Request, ReqwestTransport, Shared, TransportOptions, entropy};
 use crate::error::Error;
 use crate::policy::Policy;
 use crate::retry::{BudgetNames, Budgets};
@@ -28,6 +29,9 @@ pub struct ClientBuilder<S = TransportOptions, C = TokioClock> {
     headers: HeaderMap,
     invalid_header: Option<String>,
     max_response_size: Option<u64>,
+    redirects: Redirects,
+    callbacks: Callbacks,
+    base_url: Option<String>,
 }
 
 /// What a client can be built on: options for the transport on reqwest, or a transport.
@@ -75,6 +79,9 @@ impl Client {
             headers: HeaderMap::new(),
             invalid_header: None,
             max_response_size: None,
+            redirects: Redirects::default(),
+            callbacks: Callbacks::default(),
+            base_url: None,
         }
     }
 }
@@ -88,8 +95,8 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
 
     /// Another clock, for tests and simulations.
     pub fn clock<D: Clock>(self, clock: D) -> ClientBuilder<S, D> {
-        let ClientBuilder { transport, policy, headers, invalid_header, max_response_size, .. } = self;
-        ClientBuilder { transport, clock, policy, headers, invalid_header, max_response_size }
+        let ClientBuilder { transport, policy, headers, invalid_header, max_response_size, redirects, callbacks, base_url, .. } = self;
+        ClientBuilder { transport, clock, policy, headers, invalid_header, max_response_size, redirects, callbacks, base_url }
     }
 
     /// A header field of all requests that do not bring it themselves.
@@ -109,6 +116,48 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
         self
     }
 
+    /// Which redirects are followed. Default: up to 10, not from https to http.
+    pub fn redirects(mut self, redirects: Redirects) -> Self {
+        self.redirects = redirects;
+        self
+    }
+
+    /// The callbacks of all calls. Default none.
+    pub fn callbacks(mut self, callbacks: Callbacks) -> Self {
+        self.callbacks = callbacks;
+        self
+    }
+
+    /// See [`Callbacks::retry_if`].
+    pub fn retry_if<O: Into<Opinion>>(self, f: impl Fn(&Attempt) -> O + Send + Sync + 'static) -> Self {
+        let callbacks = self.callbacks.clone().retry_if(f);
+        self.callbacks(callbacks)
+    }
+
+    /// See [`Callbacks::delay`].
+    pub fn delay<D: Into<Option<Duration>>>(self, f: impl Fn(&Attempt) -> D + Send + Sync + 'static) -> Self {
+        let callbacks = self.callbacks.clone().delay(f);
+        self.callbacks(callbacks)
+    }
+
+    /// See [`Callbacks::before_retry`].
+    pub fn before_retry(self, f: impl Fn(&Attempt, &mut Request) -> Result<(), Error> + Send + Sync + 'static) -> Self {
+        let callbacks = self.callbacks.clone().before_retry(f);
+        self.callbacks(callbacks)
+    }
+
+    /// See [`Callbacks::on_event`].
+    pub fn on_event(self, f: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        let callbacks = self.callbacks.clone().on_event(f);
+        self.callbacks(callbacks)
+    }
+
+    /// What relative URLs are appended to: `http://host/v1` and `users` or `/users` make `http://host/v1/users`. Default none.
+    pub fn base_url(mut self, url: &str) -> Self {
+        self.base_url = Some(url.to_owned());
+        self
+    }
+
     /// The client.
     ///
     /// # Errors
@@ -118,6 +167,7 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
             return Err(Error::config(format!("headers: {name:?} is no valid header name, or its value has control characters")));
         }
         self.headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(concat!("reknock/", env!("CARGO_PKG_VERSION"))));
+        let base_url = self.base_url.map(|url| base(&url)).transpose()?;
         let budgets = Budgets::sharing(process_names());
         if let Some(spec) = self.policy.budget() {
             budgets.hold(spec)?;
@@ -129,95 +179,25 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
             budgets,
             headers: self.headers,
             max_response_size: self.max_response_size,
+            redirects: self.redirects,
+            callbacks: self.callbacks,
+            base_url,
+            closed: Cancel::new(),
             entropy: entropy::seed(),
             serial: AtomicU64::new(0),
         })))
     }
 }
 
-/// A request on its way to being sent. The first mistake is kept and returned by [`send`](RequestBuilder::send).
-#[must_use]
-pub struct RequestBuilder<'a, T, C> {
-    client: &'a Client<T, C>,
-    request: Result<Request, Error>,
-    policy: Option<Policy>,
-}
-
-impl<T: Transport, C: Clock> Client<T, C> {
-    /// A request with any method.
-    pub fn request(&self, method: &str, url: &str) -> RequestBuilder<'_, T, C> {
-        RequestBuilder { client: self, request: Request::new(method, url), policy: None }
+/// A base URL ends with a slash, so that relative ones are appended to all of it.
+fn base(text: &str) -> Result<Url, Error> {
+    let wrong = |what: String| Error::config(format!("base_url: must be an absolute http or https URL, {what}"));
+    let mut url = Url::parse(text).map_err(|error| wrong(error.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") || url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong("without query and fragment".to_owned()));
     }
-
-    /// A GET request.
-    pub fn get(&self, url: &str) -> RequestBuilder<'_, T, C> {
-        self.request("GET", url)
+    if !url.path().ends_with('/') {
+        url.set_path(&format!("{}/", url.path()));
     }
-
-    /// A HEAD request.
-    pub fn head(&self, url: &str) -> RequestBuilder<'_, T, C> {
-        self.request("HEAD", url)
-    }
-
-    /// A POST request.
-    pub fn post(&self, url: &str) -> RequestBuilder<'_, T, C> {
-        self.request("POST", url)
-    }
-
-    /// A PUT request.
-    pub fn put(&self, url: &str) -> RequestBuilder<'_, T, C> {
-        self.request("PUT", url)
-    }
-
-    /// A PATCH request.
-    pub fn patch(&self, url: &str) -> RequestBuilder<'_, T, C> {
-        self.request("PATCH", url)
-    }
-
-    /// A DELETE request.
-    pub fn delete(&self, url: &str) -> RequestBuilder<'_, T, C> {
-        self.request("DELETE", url)
-    }
-}
-
-impl<T: Transport, C: Clock> RequestBuilder<'_, T, C> {
-    /// Adds a header field line.
-    pub fn header(self, name: &str, value: &str) -> Self {
-        self.change(|request| request.append_header(name, value))
-    }
-
-    /// Sets the body.
-    pub fn body(self, body: impl Into<Body>) -> Self {
-        self.change(|request| {
-            request.set_body(body);
-            Ok(())
-        })
-    }
-
-    /// Sets a JSON body, and `content-type: application/json` if there is no content-type yet.
-    pub fn json(self, value: &(impl Serialize + ?Sized)) -> Self {
-        self.change(|request| request.set_json(value))
-    }
-
-    /// Another policy for this call, in place of the client's.
-    pub fn policy(mut self, policy: Policy) -> Self {
-        self.policy = Some(policy);
-        self
-    }
-
-    /// Sends it and reads the whole response.
-    ///
-    /// # Errors
-    /// `invalid_request` for the first mistake above, else as [`Client::send`].
-    pub async fn send(self) -> Result<Response, Error> {
-        match &self.policy {
-            Some(policy) => self.client.send_with(self.request?, policy).await,
-            None => self.client.send(self.request?).await,
-        }
-    }
-
-    fn change(mut self, change: impl FnOnce(&mut Request) -> Result<(), Error>) -> Self {
-        self.request = self.request.and_then(|mut request| change(&mut request).map(|()| request));
-        self
-    }
+    Ok(url)
 }

@@ -2,47 +2,68 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
-use http::header::{HeaderName, HeaderValue};
+use bytes::Bytes;
+use http::header::HeaderName;
 
+use super::attempt::{Delivery, Ended, Whole};
+use super::callback::{Event, Host};
 use super::clock::Clock;
+use super::redirect::{Hop, Redirects, hop};
 use super::request::Request;
-use super::response::Response;
-use super::timers::{HeadTimer, Limit, within};
-use super::transport::{Failure, Incoming, Outgoing, OutgoingBody, Progress, Received, Transport};
+use super::response::ResponseHead;
+use super::transport::{Failure, Progress, Received, Transport};
 use super::{Shared, drain};
 use crate::error::{Error, ErrorKind};
 use crate::policy::{IdempotencyKey, Policy};
 use crate::record::{AttemptRecord, Evidence, StopReason};
-use crate::retry::{Answer, Attempt, Call, Decision, Outcome, Retry, Verdict};
-use crate::time::{DurationText, Tick};
+use crate::retry::{Call, Decision, Outcome, Retry, Verdict};
+use crate::time::Tick;
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// What the caller wants, besides the request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mode {
+    pub(super) delivery: Delivery,
+    pub(super) redirects: Redirects,
+}
 
 /// The state of one call.
-pub(super) struct Running<'a, T, C> {
-    shared: &'a Shared<T, C>,
-    policy: &'a Policy,
-    request: Request,
-    retry: Retry,
-    began: Tick,
-    records: Vec<AttemptRecord>,
+pub(super) struct Running<'a, T: Transport, C, H> {
+    pub(super) shared: &'a Shared<T, C>,
+    pub(super) policy: &'a Policy,
+    pub(super) host: H,
+    pub(super) mode: Mode,
+    /// The request of the present hop.
+    pub(super) request: Request,
+    /// The request of the next attempt alone, if a callback edited it.
+    pub(super) edited: Option<Request>,
+    pub(super) retry: Retry,
+    pub(super) began: Tick,
+    pub(super) records: Vec<AttemptRecord>,
+    /// How far the attempt in flight is.
+    pub(super) progress: Arc<Progress>,
 }
 
-/// How an attempt ended, with what is needed to hand it to the caller.
-enum Ended<B> {
-    Head(Received<B>),
-    Failed(Failure, Option<u16>),
+/// A call that ended with a response.
+pub(super) struct Finished<B> {
+    pub(super) head: Received<()>,
+    pub(super) body: Whole<B>,
+    pub(super) stop_reason: StopReason,
 }
 
-impl<'a, T: Transport, C: Clock> Running<'a, T, C> {
-    /// Sends `request` under `policy` until the machine says stop.
-    pub(super) async fn send(shared: &'a Shared<T, C>, policy: &'a Policy, request: Request) -> Result<Response, Error> {
-        Self::begin(shared, policy, request)?.run().await
-    }
+/// Where the loop goes after an outcome.
+enum Next {
+    /// The next attempt, at this moment.
+    Retry(Tick),
+    /// The next hop, at once.
+    Redirect(Box<Request>),
+    Stop(StopReason),
+}
 
-    fn begin(shared: &'a Shared<T, C>, policy: &'a Policy, mut request: Request) -> Result<Self, Error> {
-        request.check_length()?;
+impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
+    pub(super) fn begin(shared: &'a Shared<T, C>, policy: &'a Policy, host: H, mode: Mode, mut request: Request) -> Result<Self, Error> {
+        request.settle_length()?;
         shared.complete(&mut request);
         let may_mint = policy.idempotency_key() == IdempotencyKey::Auto && !policy.methods().contains(request.method());
         if may_mint
@@ -56,89 +77,80 @@ impl<'a, T: Transport, C: Clock> Running<'a, T, C> {
             Some(spec) => Some(shared.budgets.find(spec, request.origin(), began)?),
             None => None,
         };
-        let call =
-            Call { method: request.method.as_str(), has_idempotency_key: request.headers.contains_key(IDEMPOTENCY_KEY), asked: false };
-        let retry = Retry::begin(policy, call, budget, shared.entropy, shared.next_serial(), began);
-        Ok(Running { shared, policy, request, retry, began, records: Vec::with_capacity(1) })
+        let asked = host.wants().retry_if;
+        let retry = Retry::begin(policy, facts(&request, asked), budget, shared.entropy, shared.next_serial(), began);
+        let progress = Arc::default();
+        Ok(Running { shared, policy, host, mode, request, edited: None, retry, began, records: Vec::with_capacity(1), progress })
     }
 
-    async fn run(mut self) -> Result<Response, Error> {
+    /// Sends until the machine says stop, or somebody calls it off.
+    pub(super) async fn finish(mut self, called_off: impl Future<Output = ErrorKind>) -> Result<(Finished<T::Body>, Self), Error> {
+        let ended = tokio::select! {
+            biased;
+            ended = self.run() => Ok(ended),
+            kind = called_off => Err(kind),
+        };
+        let ended = match ended {
+            Ok(ended) => ended,
+            Err(kind) => Err(self.call_off(kind).await),
+        };
+        match ended {
+            Ok(finished) => {
+                self.over(finished.stop_reason);
+                Ok((finished, self))
+            }
+            Err((failure, status, reason)) => Err(self.fail(failure, status, reason)),
+        }
+    }
+
+    async fn run(&mut self) -> Result<Finished<T::Body>, (Failure, Option<u16>, StopReason)> {
         loop {
-            let attempt = self.retry.attempt(self.shared.clock.now());
-            let mut ended = self.attempt(&attempt).await;
+            let mut ended = self.attempt().await;
             loop {
+                ended = self.read_if_asked(ended).await;
                 let verdict = self.classify(&ended);
-                let (decided, reason) = self.decide(&ended, verdict);
-                let Some(reason) = reason else {
-                    self.pause(ended, decided).await;
-                    break;
+                let next = match self.next(&ended, verdict).await {
+                    Ok(next) => next,
+                    // It takes the place of the outcome, which stays on the record.
+                    Err(failure) => return Err(instead(failure, ended.status())),
                 };
-                let received = match ended {
-                    Ended::Failed(failure, status) => return Err(self.fail(failure, status, reason)),
-                    Ended::Head(received) => received,
-                };
-                match self.read(received).await {
-                    Ok((head, body)) => return Ok(self.succeed(head, body, reason)),
-                    // A body that breaks is an outcome of its own, unless its response was already given up on.
-                    Err((failure, status)) if verdict.retry => return Err(self.fail(failure, Some(status), reason)),
-                    Err((failure, status)) => ended = Ended::Failed(failure, Some(status)),
+                match next {
+                    Next::Retry(until) => {
+                        self.pause(ended, verdict, until).await?;
+                        break;
+                    }
+                    Next::Redirect(request) => {
+                        self.follow(ended, *request).await?;
+                        break;
+                    }
+                    Next::Stop(reason) => {
+                        let (received, bytes) = match ended {
+                            Ended::Failed(failure, status) => return Err((failure, status, reason)),
+                            Ended::Head(received, bytes) => (received, bytes),
+                        };
+                        let status = Some(received.status.as_u16());
+                        match self.deliver(received, bytes, reason).await {
+                            Ok(finished) => return Ok(finished),
+                            // A body that breaks is an outcome of its own, unless its response had been given up on.
+                            Err(failure) if judged_on_its_own(reason) => ended = Ended::Failed(failure, status),
+                            Err(failure) => return Err((failure, status, reason)),
+                        }
+                    }
                 }
             }
         }
     }
 
-    /// Sends one attempt and waits for its head.
-    async fn attempt(&mut self, attempt: &Attempt) -> Ended<T::Body> {
-        let clock = &self.shared.clock;
-        let began = clock.now();
-        self.records.push(AttemptRecord::begun(attempt.number, self.retry.hops(), began.since(self.began)));
-        let progress = Arc::new(Progress::default());
-        let exchange = self.shared.transport.send(self.outgoing(attempt, &progress));
-        let timer = HeadTimer::new(self.policy, &progress, began, attempt.deadline);
-        match timer.run(clock, exchange).await {
-            Ok(Ok(received)) => Ended::Head(received),
-            Ok(Err(failure)) => Ended::Failed(failure, None),
-            Err(limit) => {
-                let failure = self.timed_out(limit);
-                Ended::Failed(Failure { evidence: progress.proof(clock).await, ..failure }, None)
-            }
-        }
-    }
-
-    fn outgoing(&self, attempt: &Attempt, progress: &Arc<Progress>) -> Outgoing {
-        let mut headers = self.request.headers.clone();
-        if attempt.number > 1
-            && let Some(name) = self.policy.attempt_header()
-            && let Ok(name) = HeaderName::from_bytes(name.as_bytes())
-        {
-            headers.insert(name, HeaderValue::from(attempt.number));
-        }
-        Outgoing {
-            method: self.request.method.clone(),
-            url: self.request.url.clone(),
-            headers,
-            body: OutgoingBody::Bytes(self.request.body.produce()),
-            connect_timeout: self.policy.connect_timeout(),
-            progress: Arc::clone(progress),
-        }
-    }
-
     /// The verdict on an outcome, noted on its record.
     fn classify(&mut self, ended: &Ended<T::Body>) -> Verdict {
-        let clock = &self.shared.clock;
-        let (outcome, status, error) = match ended {
-            Ended::Head(received) => {
-                let status = received.status.as_u16();
-                (Outcome::Response { status, headers: &received.headers }, Some(status), None)
-            }
-            Ended::Failed(failure, status) => {
-                (Outcome::Failure { kind: failure.kind, evidence: failure.evidence }, *status, Some(failure.kind))
-            }
+        let (outcome, error) = match ended {
+            Ended::Head(Received { status, headers, .. }, _) => (Outcome::Response { status: status.as_u16(), headers }, None),
+            Ended::Failed(failure, _) => (Outcome::Failure { kind: failure.kind, evidence: failure.evidence }, Some(failure.kind)),
         };
-        let verdict = self.retry.classify(outcome, clock.wall());
+        let verdict = self.retry.classify(outcome, self.shared.clock.wall());
         self.end_record();
         if let Some(record) = self.records.last_mut() {
-            record.status = status;
+            record.status = ended.status();
             record.error = error;
             record.evidence = verdict.evidence;
             record.hint = verdict.hint;
@@ -146,125 +158,116 @@ impl<'a, T: Transport, C: Clock> Running<'a, T, C> {
         verdict
     }
 
-    /// When to send again, or why not.
-    fn decide(&mut self, ended: &Ended<T::Body>, verdict: Verdict) -> (Tick, Option<StopReason>) {
-        let now = self.shared.clock.now();
+    /// Asks the callbacks and the machine. A failure is that of a callback, or of too many redirects.
+    async fn next(&mut self, ended: &Ended<T::Body>, verdict: Verdict) -> Result<Next, Failure> {
         if matches!(ended, Ended::Failed(failure, _) if failure.permanent) {
-            return (now, Some(StopReason::NotRetryable));
+            return Ok(Next::Stop(StopReason::NotRetryable));
         }
-        match self.retry.decide(verdict, Answer::default(), self.request.body.is_replayable(), now) {
+        let replayable = self.request.body.is_replayable();
+        let mut answer = self.opinion(ended, verdict, replayable).await?;
+        let decision = match self.retry.permit(verdict, answer, replayable, self.shared.clock.now()) {
+            Err(reason) => Decision::Stop(reason),
+            Ok(()) => {
+                answer.backoff = self.delay(ended, verdict, answer).await?;
+                self.retry.schedule(verdict, answer, self.shared.clock.now())
+            }
+        };
+        match decision {
             Decision::Retry { wait } => {
                 if let Some(record) = self.records.last_mut() {
                     record.wait = Some(wait);
                 }
-                (now.after(wait), None)
+                Ok(Next::Retry(self.shared.clock.now().after(wait)))
             }
-            Decision::Stop(reason) => (now, Some(reason)),
+            Decision::Stop(reason) if judged_on_its_own(reason) => self.redirect(ended, reason),
+            Decision::Stop(reason) => Ok(Next::Stop(reason)),
         }
     }
 
-    /// Frees the connection of a response that is not handed out, and waits.
-    async fn pause(&self, ended: Ended<T::Body>, until: Tick) {
-        let clock = &self.shared.clock;
-        if let Ended::Head(received) = ended {
-            drain(clock, received.body, self.retry.deadline()).await;
-        }
-        clock.pause_until(until).await;
-    }
-
-    /// Reads a whole body. The failure carries the response's status.
-    async fn read(&self, mut received: Received<T::Body>) -> Result<(Received<()>, Bytes), (Failure, u16)> {
-        let status = received.status.as_u16();
-        let body = self.read_body(&mut received).await.map_err(|failure| (failure, status))?;
-        let Received { status, version, headers, length, .. } = received;
-        Ok((Received { status, version, headers, length, body: () }, body))
-    }
-
-    async fn read_body(&self, received: &mut Received<T::Body>) -> Result<Bytes, Failure> {
-        let clock = &self.shared.clock;
-        let limit = self.shared.max_response_size;
-        let mut first = Bytes::new();
-        let mut more = BytesMut::new();
-        let mut size = 0_u64;
-        loop {
-            let frame = within(clock, self.policy.idle_timeout(), self.retry.deadline(), received.body.frame()).await;
-            let piece = match frame {
-                Err(limit) => return Err(self.body_limit(limit)),
-                Ok(Err(failure)) => return Err(failure),
-                Ok(Ok(None)) => break,
-                Ok(Ok(Some(piece))) => piece,
-            };
-            size += piece.len() as u64;
-            if limit.is_some_and(|limit| size > limit) {
-                let message = format!("the response body is larger than max_response_size ({} bytes)", limit.unwrap_or_default());
-                return Err(Failure::new(ErrorKind::ResponseTooLarge, Evidence::Unknown, message));
+    /// A response that is not retried may lead elsewhere.
+    fn redirect(&self, ended: &Ended<T::Body>, reason: StopReason) -> Result<Next, Failure> {
+        let Ended::Head(received, _) = ended else { return Ok(Next::Stop(reason)) };
+        let rules = self.mode.redirects;
+        match hop(&self.request, received.status.as_u16(), &received.headers, rules) {
+            Hop::None => Ok(Next::Stop(reason)),
+            Hop::BodyGone => Ok(Next::Stop(StopReason::BodyNotReplayable)),
+            Hop::To(_) if self.retry.hops() >= rules.max => {
+                Err(Failure::new(ErrorKind::TooManyRedirects, Evidence::Unknown, format!("more than {} redirects", rules.max)))
             }
-            // Small bodies come in one piece, which is handed on as it is.
-            if more.is_empty() && first.is_empty() {
-                first = piece;
-            } else {
-                if more.is_empty() {
-                    more.extend_from_slice(&first);
-                }
-                more.extend_from_slice(&piece);
-            }
-        }
-        match received.length {
-            Some(length) if length != size => Err(Failure::new(
-                ErrorKind::Body,
-                Evidence::Unknown,
-                format!("the body ended after {size} of the {length} bytes that content-length announced"),
-            )),
-            _ if more.is_empty() => Ok(first),
-            _ => Ok(more.freeze()),
+            Hop::To(request) => Ok(Next::Redirect(request)),
         }
     }
 
-    fn timed_out(&self, limit: Limit) -> Failure {
-        match limit {
-            Limit::PerTry => {
-                let limit = DurationText(self.policy.per_try_timeout().unwrap_or_default());
-                let message = format!("no response head within per_try_timeout ({limit})");
-                Failure::new(ErrorKind::PerTryTimeout, Evidence::Unknown, message)
-            }
-            limit => self.body_limit(limit),
+    /// Frees the connection of a response that is not handed out, waits, and lets a callback edit what is sent next.
+    async fn pause(&mut self, ended: Ended<T::Body>, verdict: Verdict, until: Tick) -> Result<(), (Failure, Option<u16>, StopReason)> {
+        if self.host.wants().events
+            && let Some(record) = self.records.last()
+        {
+            self.host.tell(Event::Retry(record.clone()));
+        }
+        let asked = self.host.wants().before_retry.then(|| self.told(&ended, verdict));
+        let status = ended.status();
+        self.drain(ended).await;
+        self.shared.clock.pause_until(until).await;
+        let Some(attempt) = asked else { return Ok(()) };
+        self.edited = Some(self.before_retry(attempt).await.map_err(|failure| instead(failure, status))?);
+        Ok(())
+    }
+
+    async fn drain(&self, ended: Ended<T::Body>) {
+        if let Ended::Head(Received { body, .. }, None) = ended {
+            drain(&self.shared.clock, body, self.retry.deadline()).await;
         }
     }
 
-    fn body_limit(&self, limit: Limit) -> Failure {
-        match limit {
-            Limit::Deadline => {
-                let limit = DurationText(self.policy.timeout().unwrap_or_default());
-                Failure::new(
-                    ErrorKind::Deadline,
-                    Evidence::Unknown,
-                    format!("the call did not end within timeout ({limit}); raise timeout to allow more"),
-                )
-            }
-            _ => {
-                let limit = DurationText(self.policy.idle_timeout().unwrap_or_default());
-                Failure::new(ErrorKind::Body, Evidence::Unknown, format!("no byte of the body moved within idle_timeout ({limit})"))
-            }
+    async fn follow(&mut self, ended: Ended<T::Body>, request: Request) -> Result<(), (Failure, Option<u16>, StopReason)> {
+        if self.host.wants().events
+            && let Some(record) = self.records.last()
+        {
+            self.host.tell(Event::Redirect(record.clone(), super::redact::redacted(&request.url)));
         }
+        self.drain(ended).await;
+        let now = self.shared.clock.now();
+        // A name that is in use with other parameters was refused when the first hop looked it up.
+        let budget = self.policy.budget().and_then(|spec| self.shared.budgets.find(spec, request.origin(), now).ok());
+        self.retry.redirect(facts(&request, self.host.wants().retry_if), budget, now);
+        self.request = request;
+        Ok(())
+    }
+
+    /// Hands a response to the caller, with its whole body if that is what it wants.
+    async fn deliver(
+        &mut self,
+        received: Received<T::Body>,
+        bytes: Option<Bytes>,
+        stop_reason: StopReason,
+    ) -> Result<Finished<T::Body>, Failure> {
+        let mut received = received;
+        let body = match (bytes, self.mode.delivery) {
+            (Some(bytes), _) => Some(bytes),
+            (None, Delivery::Buffered) => Some(self.read(&mut received).await?),
+            (None, Delivery::Streamed) => None,
+        };
+        let (head, live) = received.split();
+        Ok(Finished { head, body: body.map_or(Whole::Live(live), Whole::Bytes), stop_reason })
     }
 
     /// An attempt lasts until the last byte of its body, when that is read.
-    fn end_record(&mut self) -> Tick {
+    pub(super) fn end_record(&mut self) {
         let now = self.shared.clock.now();
         if let Some(record) = self.records.last_mut() {
             record.duration = now.since(self.began).saturating_sub(record.start);
         }
-        now
     }
 
-    fn succeed(mut self, head: Received<()>, body: Bytes, stop_reason: StopReason) -> Response {
-        let now = self.end_record();
+    /// The head of the response that the call ended with.
+    pub(super) fn head(self, head: Received<()>, stop_reason: StopReason) -> ResponseHead {
+        let now = self.shared.clock.now();
         self.retry.finish(now);
-        Response {
+        ResponseHead {
             status: head.status,
             version: head.version,
             headers: head.headers,
-            body,
             url: self.request.url,
             elapsed: now.since(self.began),
             attempts: self.records,
@@ -272,16 +275,67 @@ impl<'a, T: Transport, C: Clock> Running<'a, T, C> {
         }
     }
 
+    fn over(&mut self, stop_reason: StopReason) {
+        self.end_record();
+        if self.host.wants().events {
+            self.host.tell(Event::End { attempts: self.records.clone(), stop_reason });
+        }
+    }
+
     fn fail(mut self, failure: Failure, status: Option<u16>, stop_reason: StopReason) -> Error {
-        let now = self.end_record();
-        if let Some(record) = self.records.last_mut() {
+        if let Some(record) = self.records.last_mut()
+            && failure.kind != ErrorKind::Callback
+        {
             record.error = Some(failure.kind);
         }
-        self.retry.finish(now);
+        self.over(stop_reason);
+        self.retry.finish(self.shared.clock.now());
         let error = Error::new(failure.kind, failure.message).with_status(status).with_records(self.records, stop_reason);
         match failure.source {
             Some(source) => error.with_source(source),
             None => error,
+        }
+    }
+
+    /// The failure of a call that somebody called off, in whatever state it was.
+    async fn call_off(&mut self, kind: ErrorKind) -> (Failure, Option<u16>, StopReason) {
+        let (message, reason) = match kind {
+            ErrorKind::Closed => ("the client was closed while the call was running", StopReason::Closed),
+            _ => ("the call was cancelled", StopReason::Cancelled),
+        };
+        let evidence = self.progress.proof(&self.shared.clock).await;
+        let status = self.records.last_mut().and_then(|record| {
+            // An attempt that had ended keeps its outcome.
+            if record.status.is_none() && record.error.is_none() {
+                record.evidence = evidence;
+            }
+            record.status
+        });
+        (Failure::new(kind, evidence, message), status, reason)
+    }
+}
+
+/// A failure that ends the call in place of the outcome at hand.
+fn instead(failure: Failure, status: Option<u16>) -> (Failure, Option<u16>, StopReason) {
+    let reason = StopReason::of_kind(failure.kind).unwrap_or(StopReason::NotRetryable);
+    (failure, status, reason)
+}
+
+/// Whether the outcome was simply not one to retry, so that a redirect is followed and a body that breaks is judged anew.
+fn judged_on_its_own(reason: StopReason) -> bool {
+    matches!(reason, StopReason::Completed | StopReason::NotRetryable | StopReason::PredicateStop)
+}
+
+fn facts(request: &Request, asked: bool) -> Call<'_> {
+    Call { method: request.method.as_str(), has_idempotency_key: request.headers.contains_key(IDEMPOTENCY_KEY), asked }
+}
+
+impl<B> Whole<B> {
+    /// The bytes of a buffered call.
+    pub(super) fn into_bytes(self) -> Bytes {
+        match self {
+            Whole::Bytes(bytes) => bytes,
+            Whole::Live(_) => Bytes::new(),
         }
     }
 }

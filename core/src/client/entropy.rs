@@ -24,3 +24,8 @@ pub(super) fn uuid() -> Option<HeaderValue> {
     let text = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-");
     HeaderValue::from_str(&text).ok()
 }
+
+/// A text that parts of a form do not contain by chance.
+pub(super) fn boundary() -> String {
+    format!("reknock-{:016x}{:016x}", seed(), seed())
+}

@@ -1,12 +1,19 @@
 //! The executor: sends, asks the machine, waits, sends again.
 
+mod attempt;
 mod auth;
+mod body;
 mod builder;
 mod call;
+mod callback;
+mod cancel;
 mod clock;
 mod entropy;
+mod multipart;
 mod redact;
+mod redirect;
 mod request;
+mod request_builder;
 mod reqwest;
 mod response;
 mod timers;
@@ -18,17 +25,27 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::HeaderMap;
+use url::Url;
 
 pub use self::reqwest::{ClientCert, Http2, Proxy, ReqwestBody, ReqwestTransport, TlsOptions, TransportOptions};
-pub use builder::{ClientBuilder, IntoTransport, RequestBuilder};
+pub use body::{Body, BodyStream};
+pub use builder::{ClientBuilder, IntoTransport};
+pub use callback::{Attempt, Callbacks, Event, Host, Opinion, Question, Reply, Wants, wait};
+pub use cancel::Cancel;
 pub use clock::{Clock, TokioClock};
-pub use request::{Body, Request};
-pub use response::Response;
+pub use multipart::Multipart;
+pub use redirect::Redirects;
+pub use request::Request;
+pub use request_builder::RequestBuilder;
+pub use response::{Response, ResponseHead, StreamingResponse};
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
+
 use crate::policy::Policy;
 use crate::retry::{BudgetReading, Budgets};
 use crate::time::Tick;
+use attempt::{Delivery, Whole};
+use call::{Finished, Mode, Running};
 use transport::{Incoming, Transport};
 
 /// Sends requests under a policy.
@@ -45,6 +62,10 @@ struct Shared<T, C> {
     budgets: Budgets,
     headers: HeaderMap,
     max_response_size: Option<u64>,
+    redirects: Redirects,
+    callbacks: Callbacks,
+    base_url: Option<Url>,
+    closed: Cancel,
     entropy: u64,
     serial: AtomicU64,
 }
@@ -62,6 +83,17 @@ impl<T, C> fmt::Debug for Client<T, C> {
     }
 }
 
+/// What one call wants that differs from its client.
+#[derive(Clone, Debug, Default)]
+pub struct CallOptions {
+    /// Another policy.
+    pub policy: Option<Policy>,
+    /// Other rules for redirects.
+    pub redirects: Option<Redirects>,
+    /// What may cancel the call.
+    pub cancel: Option<Cancel>,
+}
+
 impl<T: Transport, C: Clock> Client<T, C> {
     /// Sends a request under the client's policy and reads the whole response.
     ///
@@ -71,20 +103,90 @@ impl<T: Transport, C: Clock> Client<T, C> {
     /// The original failure of the last attempt, or `deadline`; with the attempts and the stop reason. A response of any
     /// status is no error.
     pub async fn send(&self, request: Request) -> Result<Response, Error> {
-        call::Running::send(&self.0, &self.0.policy, request).await
+        self.send_with(request, &CallOptions::default(), self.0.callbacks.clone()).await
     }
 
-    /// Likewise, under another policy.
+    /// Likewise, with options of its own, asking `host` in place of the client's callbacks.
     ///
     /// # Errors
     /// As [`send`](Client::send), and `config` if the policy names a budget that is in use with other parameters.
-    pub async fn send_with(&self, request: Request, policy: &Policy) -> Result<Response, Error> {
-        call::Running::send(&self.0, policy, request).await
+    pub async fn send_with<H: Host>(&self, request: Request, options: &CallOptions, host: H) -> Result<Response, Error> {
+        let policy = options.policy.as_ref().unwrap_or(&self.0.policy);
+        let (finished, running) = self.run(request, policy, options, host, Delivery::Buffered).await?;
+        let Finished { head, body, stop_reason } = finished;
+        Ok(Response { head: running.head(head, stop_reason), body: body.into_bytes() })
+    }
+
+    /// Sends a request under the client's policy and hands out the response once its head is there; the body is read as it comes.
+    ///
+    /// # Errors
+    /// As [`send`](Client::send).
+    pub async fn stream(&self, request: Request) -> Result<StreamingResponse<T::Body, C>, Error> {
+        self.stream_with(request, &CallOptions::default(), self.0.callbacks.clone()).await
+    }
+
+    /// Likewise, with options of its own, asking `host` in place of the client's callbacks.
+    ///
+    /// # Errors
+    /// As [`send_with`](Client::send_with).
+    pub async fn stream_with<H: Host>(
+        &self,
+        request: Request,
+        options: &CallOptions,
+        host: H,
+    ) -> Result<StreamingResponse<T::Body, C>, Error> {
+        let policy = options.policy.as_ref().unwrap_or(&self.0.policy);
+        let (finished, running) = self.run(request, policy, options, host, Delivery::Streamed).await?;
+        let Finished { head, body, stop_reason } = finished;
+        let length = head.length;
+        let head = running.head(head, stop_reason);
+        match body {
+            Whole::Live(body) => {
+                let (clock, idle) = (self.0.clock.clone(), policy.idle_timeout());
+                Ok(StreamingResponse { head, body, clock, idle, length, read: 0, ended: false })
+            }
+            Whole::Bytes(_) => Err(Error::new(ErrorKind::Internal, "a streamed call was buffered")),
+        }
+    }
+
+    async fn run<'a, H: Host>(
+        &'a self,
+        request: Request,
+        policy: &'a Policy,
+        options: &CallOptions,
+        host: H,
+        delivery: Delivery,
+    ) -> Result<(Finished<T::Body>, Running<'a, T, C, H>), Error> {
+        let redirects = options.redirects.unwrap_or(self.0.redirects);
+        let running = Running::begin(&self.0, policy, host, Mode { delivery, redirects }, request)?;
+        let called_off = async {
+            let cancelled = async {
+                match &options.cancel {
+                    Some(cancel) => cancel.cancelled().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = cancelled => ErrorKind::Cancelled,
+                () = self.0.closed.cancelled() => ErrorKind::Closed,
+            }
+        };
+        running.finish(called_off).await
+    }
+
+    /// Ends the calls in flight with kind `closed`, and those to come. Clones of the client are closed with it.
+    pub fn close(&self) {
+        self.0.closed.cancel();
     }
 
     /// The client's policy.
     pub fn policy(&self) -> &Policy {
         &self.0.policy
+    }
+
+    /// The client's callbacks.
+    pub fn callbacks(&self) -> &Callbacks {
+        &self.0.callbacks
     }
 
     /// What the budget for `origin` (`scheme://host`, with the port if it is not the scheme's default) has under the client's

@@ -2,11 +2,12 @@
 
 use std::fmt;
 
-use bytes::Bytes;
 use http::Method;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use url::{Position, Url};
 
+use super::body::Body;
+use super::multipart::Multipart;
 use super::redact::redacted;
 use crate::error::{Error, ErrorKind};
 
@@ -17,32 +18,8 @@ pub struct Request {
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
     pub(super) body: Body,
-}
-
-/// A request body.
-#[derive(Clone, Debug, Default)]
-pub struct Body(Bytes);
-
-impl Body {
-    /// The bytes of the next attempt.
-    pub(super) fn produce(&self) -> Bytes {
-        self.0.clone()
-    }
-
-    /// Whether it can be produced again.
-    pub(super) fn is_replayable(&self) -> bool {
-        true
-    }
-
-    fn length(&self) -> u64 {
-        self.0.len() as u64
-    }
-}
-
-impl<B: Into<Bytes>> From<B> for Body {
-    fn from(bytes: B) -> Self {
-        Body(bytes.into())
-    }
+    /// Its credentials came in a URL that a redirect led to: they are for that hop alone.
+    pub(super) lent: bool,
 }
 
 /// Without secrets: the query's values, the headers' values and the body are left out.
@@ -57,6 +34,14 @@ fn invalid(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidRequest, message)
 }
 
+fn parse_url(url: &str) -> Result<Url, Error> {
+    Url::parse(url).map_err(|error| match error {
+        url::ParseError::RelativeUrlWithoutBase => invalid("url: must be absolute, such as http://host/path".to_owned()),
+        // The text may hold secrets: it is not shown.
+        error => invalid(format!("url: {error}")),
+    })
+}
+
 impl Request {
     /// A request without header fields and body.
     ///
@@ -67,17 +52,15 @@ impl Request {
     pub fn new(method: &str, url: &str) -> Result<Self, Error> {
         let parsed_method =
             Method::from_bytes(method.as_bytes()).map_err(|_| invalid(format!("method: must be a token such as GET, got {method:?}")))?;
-        let parsed = Url::parse(url).map_err(|error| match error {
-            url::ParseError::RelativeUrlWithoutBase => invalid("url: must be absolute, such as http://host/path".to_owned()),
-            error => invalid(format!("url: {error}")),
-        })?;
-        let mut request = Request { method: parsed_method, url: parsed, headers: HeaderMap::new(), body: Body::default() };
+        let mut request =
+            Request { method: parsed_method, url: parse_url(url)?, headers: HeaderMap::new(), body: Body::default(), lent: false };
         request.settle_url()?;
+        request.lent = false;
         Ok(request)
     }
 
     /// Checks the URL and moves its userinfo to where it belongs.
-    fn settle_url(&mut self) -> Result<(), Error> {
+    pub(super) fn settle_url(&mut self) -> Result<(), Error> {
         if !matches!(self.url.scheme(), "http" | "https") {
             return Err(invalid(format!("url: the scheme must be http or https, got \"{}\"", self.url.scheme())));
         }
@@ -86,11 +69,12 @@ impl Request {
             return Err(invalid(format!("url: not a URL that HTTP can carry: {}", redacted(&self.url))));
         }
         if !self.url.username().is_empty() || self.url.password().is_some() {
-            let credentials = super::auth::basic(self.url.username(), self.url.password());
+            let credentials = super::auth::of_url(&self.url);
             // Both setters fail only for URLs without a host.
             let _ = self.url.set_username("");
             let _ = self.url.set_password(None);
             self.headers.entry(AUTHORIZATION).or_insert(credentials);
+            self.lent = true;
         }
         self.url.set_fragment(None);
         Ok(())
@@ -108,6 +92,70 @@ impl Request {
             .map_err(|_| invalid(format!("header \"{name}\": the value must not contain control characters such as line breaks")))?;
         self.headers.append(parsed, value);
         Ok(())
+    }
+
+    /// Sets a header field, in place of all lines with this name.
+    ///
+    /// # Errors
+    /// As [`append_header`](Request::append_header).
+    pub fn set_header(&mut self, name: &str, value: &str) -> Result<(), Error> {
+        self.remove_header(name);
+        self.append_header(name, value)
+    }
+
+    /// Removes all lines with this name.
+    pub fn remove_header(&mut self, name: &str) {
+        self.headers.remove(name);
+    }
+
+    /// Sends it elsewhere; the header fields stay. As in [`new`](Request::new).
+    ///
+    /// # Errors
+    /// `invalid_request` for a URL that cannot be sent to.
+    pub fn set_url(&mut self, url: &str) -> Result<(), Error> {
+        self.url = parse_url(url)?;
+        self.settle_url()?;
+        self.lent = false;
+        Ok(())
+    }
+
+    /// Appends pairs to the URL's query, percent-encoded.
+    pub fn append_query<K: AsRef<str>, V: AsRef<str>>(&mut self, pairs: impl IntoIterator<Item = (K, V)>) {
+        let mut pairs = pairs.into_iter().peekable();
+        // An empty list must not leave a bare question mark.
+        if pairs.peek().is_some() {
+            self.url.query_pairs_mut().extend_pairs(pairs);
+        }
+    }
+
+    /// Sets basic credentials, in place of any there are.
+    pub fn set_basic_auth(&mut self, user: &str, password: &str) {
+        self.headers.insert(AUTHORIZATION, super::auth::basic(user.as_bytes(), password.as_bytes()));
+    }
+
+    /// Sets a bearer token, in place of any credentials there are.
+    ///
+    /// # Errors
+    /// `invalid_request` for a token with control characters.
+    pub fn set_bearer_auth(&mut self, token: &str) -> Result<(), Error> {
+        let value =
+            super::auth::bearer(token).ok_or_else(|| invalid("bearer token: must not contain control characters such as line breaks"))?;
+        self.headers.insert(AUTHORIZATION, value);
+        Ok(())
+    }
+
+    /// Sets a form body (`application/x-www-form-urlencoded`).
+    pub fn set_form<K: AsRef<str>, V: AsRef<str>>(&mut self, pairs: impl IntoIterator<Item = (K, V)>) {
+        let text = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+        self.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/x-www-form-urlencoded"));
+        self.body = text.into();
+    }
+
+    /// Sets a multipart body (`multipart/form-data`). Its content-type names the boundary and replaces any there is.
+    pub fn set_multipart(&mut self, form: Multipart) {
+        let (content_type, body) = form.into_body();
+        self.headers.insert(CONTENT_TYPE, content_type);
+        self.body = body;
     }
 
     /// Sets the body. Empty by default.
@@ -146,15 +194,18 @@ impl Request {
         &self.url[..Position::BeforePath]
     }
 
-    /// A content-length that contradicts the body would hang the server or cut the body.
-    pub(super) fn check_length(&self) -> Result<(), Error> {
+    /// A content-length that contradicts the body would hang the server or cut the body; of a stream it is the declared length.
+    pub(super) fn settle_length(&mut self) -> Result<(), Error> {
         for value in self.headers.get_all(CONTENT_LENGTH) {
             let said = value.to_str().unwrap_or_default();
-            if said.parse() != Ok(self.body.length()) {
-                return Err(invalid(format!(
-                    "header \"content-length\": must be {} as the body is, got \"{said}\"; leave it out",
-                    self.body.length()
-                )));
+            let declared = said.parse().ok().filter(|_| said.bytes().all(|byte| byte.is_ascii_digit()));
+            match (declared, self.body.length()) {
+                (Some(declared), None) => self.body.declare(declared),
+                (declared, length) if declared.is_some() && declared == length => {}
+                (_, length) => {
+                    let length = length.map_or("a number of bytes".to_owned(), |length| format!("{length} as the body is"));
+                    return Err(invalid(format!("header \"content-length\": must be {length}, got {said:?}; leave it out")));
+                }
             }
         }
         Ok(())

@@ -1,28 +1,33 @@
-//! Responses: a head, a whole body, and how they came about.
+//! Responses: a head, a body, and how they came about.
 
+use std::fmt;
+use std::ops::Deref;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, Version};
 use url::Url;
 
+use super::attempt::{silent, whole};
+use super::clock::Clock;
+use super::timers::within;
+use super::transport::{Failure, Incoming};
 use crate::error::{Error, ErrorKind};
 use crate::record::{AttemptRecord, StopReason};
 
-/// A response with its whole body. Any status; whether a 404 is an error is the caller's business.
-#[derive(Clone, Debug)]
-pub struct Response {
+/// The head of a response, and how it came about.
+#[derive(Clone)]
+pub struct ResponseHead {
     pub(super) status: StatusCode,
     pub(super) version: Version,
     pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
     pub(super) url: Url,
     pub(super) elapsed: Duration,
     pub(super) attempts: Vec<AttemptRecord>,
     pub(super) stop_reason: StopReason,
 }
 
-impl Response {
+impl ResponseHead {
     /// The status code, for example 200.
     pub fn status(&self) -> u16 {
         self.status.as_u16()
@@ -48,6 +53,72 @@ impl Response {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// The URL of the last attempt, after redirects, without userinfo and fragment.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// From the start of the call to the last byte of a buffered body, or to the head of a streamed one.
+    pub fn elapsed(&self) -> Duration {
+        self.elapsed
+    }
+
+    /// What was sent, in order.
+    pub fn attempts(&self) -> &[AttemptRecord] {
+        &self.attempts
+    }
+
+    /// Why nothing further was sent.
+    pub fn stop_reason(&self) -> StopReason {
+        self.stop_reason
+    }
+
+    /// The attempts as a short timeline, with the advice that fits the stop reason.
+    pub fn explain(&self) -> String {
+        crate::record::explain(&self.attempts, Some(self.stop_reason))
+    }
+
+    fn failed(&self, failure: Failure) -> Error {
+        let error = Error::new(failure.kind, failure.message)
+            .with_status(Some(self.status()))
+            .with_records(self.attempts.clone(), self.stop_reason);
+        match failure.source {
+            Some(source) => error.with_source(source),
+            None => error,
+        }
+    }
+}
+
+/// Header fields may hold secrets: they are left out.
+impl fmt::Debug for ResponseHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status())
+            .field("url", &super::redact::redacted(&self.url))
+            .field("attempts", &self.attempts.len())
+            .field("stop_reason", &self.stop_reason)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A response with its whole body. Any status; whether a 404 is an error is the caller's business.
+///
+/// Its head's methods can be called on it.
+#[derive(Clone, Debug)]
+pub struct Response {
+    pub(super) head: ResponseHead,
+    pub(super) body: Bytes,
+}
+
+impl Deref for Response {
+    type Target = ResponseHead;
+
+    fn deref(&self) -> &ResponseHead {
+        &self.head
+    }
+}
+
+impl Response {
     /// The body, decoded.
     pub fn bytes(&self) -> &Bytes {
         &self.body
@@ -69,28 +140,74 @@ impl Response {
         })
     }
 
-    /// The URL of the last attempt, after redirects.
-    pub fn url(&self) -> &Url {
-        &self.url
+    /// The head and the body.
+    pub fn into_parts(self) -> (ResponseHead, Bytes) {
+        (self.head, self.body)
+    }
+}
+
+/// A response whose body is read as it comes. Dropping it early closes its connection (HTTP/1) or resets its stream (HTTP/2).
+///
+/// Its head's methods can be called on it. Nothing is read that was not asked for. A body that breaks is an error, never retried:
+/// part of it is in the caller's hands.
+pub struct StreamingResponse<B, C> {
+    pub(super) head: ResponseHead,
+    pub(super) body: B,
+    pub(super) clock: C,
+    pub(super) idle: Option<Duration>,
+    /// What content-length announced.
+    pub(super) length: Option<u64>,
+    pub(super) read: u64,
+    pub(super) ended: bool,
+}
+
+impl<B, C> Deref for StreamingResponse<B, C> {
+    type Target = ResponseHead;
+
+    fn deref(&self) -> &ResponseHead {
+        &self.head
+    }
+}
+
+impl<B, C> fmt::Debug for StreamingResponse<B, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.head.fmt(f)
+    }
+}
+
+impl<B: Incoming, C: Clock> StreamingResponse<B, C> {
+    /// The next piece of the body; `None` at its end.
+    ///
+    /// # Errors
+    /// `body` if it is cut, corrupt, of another length than announced, or silent for the policy's `idle_timeout` while this waits.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+        if self.ended {
+            return Ok(None);
+        }
+        let piece = match within(&self.clock, self.idle, None, self.body.frame()).await {
+            Err(_) => Err(silent(self.idle)),
+            Ok(Ok(None)) => whole(self.length, self.read).map(|()| None),
+            Ok(piece) => piece,
+        };
+        self.ended = !matches!(piece, Ok(Some(_)));
+        let piece = piece.map_err(|failure| self.head.failed(failure))?;
+        self.read += piece.as_ref().map_or(0, |piece| piece.len() as u64);
+        Ok(piece)
     }
 
-    /// From the start of the call to the last byte of the body.
-    pub fn elapsed(&self) -> Duration {
-        self.elapsed
-    }
-
-    /// What was sent, in order.
-    pub fn attempts(&self) -> &[AttemptRecord] {
-        &self.attempts
-    }
-
-    /// Why nothing further was sent.
-    pub fn stop_reason(&self) -> StopReason {
-        self.stop_reason
-    }
-
-    /// The attempts as a short timeline, with the advice that fits the stop reason.
-    pub fn explain(&self) -> String {
-        crate::record::explain(&self.attempts, Some(self.stop_reason))
+    /// The rest of the body, at most `most` bytes of it.
+    ///
+    /// # Errors
+    /// As [`chunk`](StreamingResponse::chunk), and `response_too_large`.
+    pub async fn bytes(&mut self, most: usize) -> Result<Bytes, Error> {
+        let mut all = BytesMut::new();
+        while let Some(piece) = self.chunk().await? {
+            if all.len() + piece.len() > most {
+                let message = format!("the rest of the response body is larger than {most} bytes");
+                return Err(self.head.failed(Failure::new(ErrorKind::ResponseTooLarge, crate::Evidence::Unknown, message)));
+            }
+            all.extend_from_slice(&piece);
+        }
+        Ok(all.freeze())
     }
 }

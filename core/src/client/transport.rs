@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Version};
 use url::Url;
 
+use super::body::BodyStream;
 use super::clock::Clock;
 use crate::error::{BoxError, ErrorKind};
 use crate::record::Evidence;
@@ -33,7 +34,6 @@ pub trait Incoming: Send + 'static {
 }
 
 /// One attempt, ready to be sent.
-#[derive(Debug)]
 pub struct Outgoing {
     /// The method.
     pub method: Method,
@@ -50,11 +50,28 @@ pub struct Outgoing {
 }
 
 /// The body of one attempt.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum OutgoingBody {
     /// These bytes, perhaps none.
     Bytes(Bytes),
+    /// Pieces that come one after the other. Yielding more or less than `length` is a failure of kind `invalid_request`, an error
+    /// of the stream one of kind `callback`.
+    Stream {
+        /// The pieces.
+        stream: BodyStream,
+        /// How many bytes they are, if that is known.
+        length: Option<u64>,
+    },
+}
+
+impl OutgoingBody {
+    /// The number of bytes, if it is known.
+    pub fn length(&self) -> Option<u64> {
+        match self {
+            OutgoingBody::Bytes(bytes) => Some(bytes.len() as u64),
+            OutgoingBody::Stream { length, .. } => *length,
+        }
+    }
 }
 
 /// A response head with its body to come.
@@ -71,6 +88,14 @@ pub struct Received<B> {
     /// What `content-length` said about the body as it will be handed out; `None` if it did not, or a coding was undone,
     /// or the response has no body by rule (HEAD, 204, 304).
     pub length: Option<u64>,
+}
+
+impl<B> Received<B> {
+    /// The head, and the body.
+    pub(super) fn split(self) -> (Received<()>, B) {
+        let Received { status, version, headers, body, length } = self;
+        (Received { status, version, headers, body: (), length }, body)
+    }
 }
 
 /// Why an attempt failed.

@@ -104,6 +104,13 @@ pub struct Verdict {
     over: Option<StopReason>,
 }
 
+impl Verdict {
+    /// The call itself is over (its deadline, a cancel): no callback can change that.
+    pub fn is_final(&self) -> bool {
+        self.over.is_some()
+    }
+}
+
 /// What callbacks said about an outcome. The default is that nobody was asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Answer {
@@ -237,13 +244,7 @@ impl Retry {
             Outcome::Failure { kind, evidence } => {
                 verdict.retry = self.policy.conditions().failure(kind);
                 verdict.evidence = evidence;
-                verdict.over = match kind {
-                    ErrorKind::Deadline => Some(StopReason::Deadline),
-                    ErrorKind::Cancelled => Some(StopReason::Cancelled),
-                    ErrorKind::Callback => Some(StopReason::Callback),
-                    ErrorKind::Closed => Some(StopReason::Closed),
-                    _ => None,
-                };
+                verdict.over = StopReason::of_kind(kind);
             }
             Outcome::Response { status, headers } => {
                 let headers = HeaderView(headers);

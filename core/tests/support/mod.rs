@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 use reknock::client::transport::{Failure, Incoming, Outgoing, OutgoingBody, Received, Transport};
 use reknock::client::{Clock, TokioClock};
@@ -143,7 +144,19 @@ impl Transport for Scripted {
         let step = self.next();
         let clock = TokioClock;
         let Outgoing { method, url, headers, body, connect_timeout, progress } = outgoing;
-        let OutgoingBody::Bytes(body) = body else { panic!("a scripted transport sends bytes") };
+        let body = match body {
+            OutgoingBody::Bytes(body) => body,
+            OutgoingBody::Stream { mut stream, .. } => {
+                let mut all = Vec::new();
+                while let Some(piece) = stream.next().await {
+                    let failed =
+                        |error| Failure { source: Some(error), ..Failure::new(ErrorKind::Callback, Evidence::Unknown, "scripted source") };
+                    all.extend_from_slice(&piece.map_err(failed)?);
+                }
+                all.into()
+            }
+            _ => panic!("an unknown kind of body"),
+        };
         let began = clock.now();
         if !step.connect.is_zero() || step.refuse.is_some() {
             progress.connect_began(began);

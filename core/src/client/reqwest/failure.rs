@@ -12,7 +12,7 @@ use tower_service::Service;
 
 use super::connect::ConnectTimeout;
 use super::message;
-use super::probe::Abandoned;
+use super::probe::BodyError;
 use crate::client::transport::Failure;
 use crate::error::ErrorKind;
 use crate::record::Evidence;
@@ -70,8 +70,13 @@ fn judge(error: &reqwest::Error, sent: Sent) -> (ErrorKind, Evidence) {
         // hyper gave the request back unwritten.
         return (tls_or(Kind::Reset, error), Evidence::NotSent);
     }
-    if find::<Abandoned>(error).is_some() {
-        return (Kind::Cancelled, probed);
+    if let Some(body) = find::<BodyError>(error) {
+        let kind = match body {
+            BodyError::Abandoned => Kind::Cancelled,
+            BodyError::Length { .. } => Kind::InvalidRequest,
+            BodyError::Source(_) => Kind::Callback,
+        };
+        return (kind, probed);
     }
     if http.is_body_write_aborted() {
         return (Kind::InvalidRequest, probed);

@@ -8,13 +8,14 @@ use url::Url;
 
 use super::connect::ConnectTimeout;
 use super::failure::{TunnelError, chain, find, root};
+use super::probe::BodyError;
 use super::tls::NO_ROOTS;
 use crate::error::ErrorKind;
 
 /// `what happened (host:port)`. Of the URL nothing else is shown.
 pub(super) fn of(kind: ErrorKind, error: &reqwest::Error) -> String {
     let mut out = match kind {
-        ErrorKind::InvalidRequest => format!("the request cannot be sent: {}", one_line(error)),
+        ErrorKind::InvalidRequest => what(error).unwrap_or_else(|| format!("the request cannot be sent: {}", one_line(error))),
         ErrorKind::Body => format!("the response body failed: {}", what(error).unwrap_or_else(|| one_line(error))),
         _ => what(error).unwrap_or_else(|| format!("the connection failed: {}", one_line(error))),
     };
@@ -37,6 +38,9 @@ fn target(url: &Url) -> Option<String> {
 fn what(error: &reqwest::Error) -> Option<String> {
     if let Some(timeout) = find::<ConnectTimeout>(error) {
         return Some(timeout.to_string());
+    }
+    if let Some(body) = find::<BodyError>(error) {
+        return Some(body.to_string());
     }
     if error.is_dns() {
         return Some(format!("host name not resolved: {}", one_line(error)));

@@ -22,7 +22,7 @@ pub use options::{ClientCert, Http2, Proxy, TlsOptions, TransportOptions};
 use self::connect::{ATTEMPT, Attempt, ConnectLayer};
 use self::failure::Sent;
 use self::probe::Upload;
-use super::transport::{Failure, Incoming, Outgoing, OutgoingBody, Received, Transport};
+use super::transport::{Failure, Incoming, Outgoing, Received, Transport};
 use crate::error::{Error, ErrorKind};
 use crate::record::Evidence;
 
@@ -96,12 +96,11 @@ impl Transport for ReqwestTransport {
 
     async fn send(&self, outgoing: Outgoing) -> Result<Received<ReqwestBody>, Failure> {
         let Outgoing { method, url, mut headers, body, connect_timeout, progress } = outgoing;
-        let OutgoingBody::Bytes(bytes) = body;
-        declare_length(&method, &mut headers, bytes.len())?;
+        declare_length(&method, &mut headers, body.length())?;
         let head = method == Method::HEAD;
-        let empty = bytes.is_empty();
+        let empty = body.length() == Some(0);
 
-        let (probe, upload) = probe::probe(bytes, progress.clone());
+        let (probe, upload) = probe::probe(body, progress.clone());
         let mut request = reqwest::Request::new(method, url);
         *request.headers_mut() = headers;
         *request.body_mut() = Some(reqwest::Body::wrap(probe));
@@ -119,17 +118,19 @@ impl Transport for ReqwestTransport {
     }
 }
 
-/// Makes the declared length true: POST, PUT and PATCH always say one, nobody says a wrong one. (hyper would send a wrong one as it is.)
-fn declare_length(method: &Method, headers: &mut HeaderMap, length: usize) -> Result<(), Failure> {
+/// Makes the declared length true: POST, PUT and PATCH always say one if it is known, nobody says a wrong one. (hyper would send a
+/// wrong one as it is.)
+fn declare_length(method: &Method, headers: &mut HeaderMap, length: Option<u64>) -> Result<(), Failure> {
     if headers.contains_key(CONTENT_LENGTH) {
-        if headers.get_all(CONTENT_LENGTH).iter().any(|value| parse_length(value) != Some(length as u64)) {
+        if headers.get_all(CONTENT_LENGTH).iter().any(|value| parse_length(value) != length) {
+            let body = length.map_or("unknown size".to_owned(), |length| format!("{length} bytes"));
             return Err(Failure::new(
                 ErrorKind::InvalidRequest,
                 Evidence::NotSent,
-                format!("the request cannot be sent: its content-length header contradicts its body of {length} bytes"),
+                format!("the request cannot be sent: its content-length header contradicts its body of {body}"),
             ));
         }
-    } else if length == 0 && matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
+    } else if length == Some(0) && matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
         headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
     Ok(())

@@ -51,7 +51,7 @@ fn lengths_are_declared_and_true() {
     let declare = |method: Method, given: Option<&'static str>, length: usize| {
         let mut headers = HeaderMap::new();
         headers.extend(given.map(|given| (CONTENT_LENGTH, HeaderValue::from_static(given))));
-        declare_length(&method, &mut headers, length).map(|()| declared_length(&headers)).map_err(|failure| failure.kind)
+        declare_length(&method, &mut headers, Some(length as u64)).map(|()| declared_length(&headers)).map_err(|failure| failure.kind)
     };
     assert_eq!(declare(Method::POST, None, 0), Ok(Some(0)));
     assert_eq!(declare(Method::GET, None, 0), Ok(None));

@@ -1,0 +1,280 @@
+//! One attempt: sending it, reading its body, asking about it.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
+use http::header::{HeaderName, HeaderValue};
+
+use super::call::Running;
+use super::callback::{Attempt, Host, Opinion, Question, Reply};
+use super::clock::Clock;
+use super::request::Request;
+use super::timers::{HeadTimer, Limit, within};
+use super::transport::{Failure, Incoming, Outgoing, Progress, Received, Transport};
+use crate::error::ErrorKind;
+use crate::record::{AttemptRecord, Evidence};
+use crate::retry::{self, Answer, Verdict};
+use crate::time::DurationText;
+
+/// How the caller wants the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Delivery {
+    /// Whole, in memory.
+    Buffered,
+    /// As it comes.
+    Streamed,
+}
+
+/// How an attempt ended.
+pub(super) enum Ended<B> {
+    /// With a head, and its whole body if that was read already.
+    Head(Received<B>, Option<Bytes>),
+    /// With a failure, of the body if a status came before it.
+    Failed(Failure, Option<u16>),
+}
+
+/// A body as it is handed out.
+pub(super) enum Whole<B> {
+    Bytes(Bytes),
+    Live(B),
+}
+
+impl<B> Ended<B> {
+    pub(super) fn status(&self) -> Option<u16> {
+        match self {
+            Ended::Head(received, _) => Some(received.status.as_u16()),
+            Ended::Failed(_, status) => *status,
+        }
+    }
+}
+
+impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
+    /// Sends one attempt and waits for its head.
+    pub(super) async fn attempt(&mut self) -> Ended<T::Body> {
+        let began = self.shared.clock.now();
+        let attempt = self.retry.attempt(began);
+        self.records.push(AttemptRecord::begun(attempt.number, self.retry.hops(), began.since(self.began)));
+        self.progress = Arc::default();
+        let outgoing = match self.outgoing(&attempt) {
+            Ok(outgoing) => outgoing,
+            Err(failure) => return Ended::Failed(failure, None),
+        };
+        let exchange = self.shared.transport.send(outgoing);
+        let timer = HeadTimer::new(self.policy, &self.progress, began, attempt.deadline);
+        match timer.run(&self.shared.clock, exchange).await {
+            Ok(Ok(received)) => Ended::Head(received, None),
+            Ok(Err(failure)) => Ended::Failed(failure, None),
+            Err(limit) => {
+                let failure = self.timed_out(limit);
+                Ended::Failed(Failure { evidence: self.progress.proof(&self.shared.clock).await, ..failure }, None)
+            }
+        }
+    }
+
+    fn outgoing(&mut self, attempt: &retry::Attempt) -> Result<Outgoing, Failure> {
+        let edited = self.edited.take();
+        let request = edited.as_ref().unwrap_or(&self.request);
+        let mut headers = request.headers.clone();
+        if attempt.number > 1
+            && let Some(name) = self.policy.attempt_header()
+            && let Ok(name) = HeaderName::from_bytes(name.as_bytes())
+        {
+            headers.insert(name, HeaderValue::from(attempt.number));
+        }
+        let body = request.body.produce(self.policy.max_body_buffer()).map_err(|error| Failure {
+            source: Some(error),
+            ..Failure::new(ErrorKind::Callback, Evidence::NotSent, "the function that makes the request body failed")
+        })?;
+        Ok(Outgoing {
+            method: request.method.clone(),
+            url: request.url.clone(),
+            headers,
+            body,
+            connect_timeout: self.policy.connect_timeout(),
+            progress: Arc::clone(&self.progress),
+        })
+    }
+
+    fn timed_out(&self, limit: Limit) -> Failure {
+        match limit {
+            Limit::PerTry => {
+                let limit = DurationText(self.policy.per_try_timeout().unwrap_or_default());
+                let message = format!("no response head within per_try_timeout ({limit})");
+                Failure::new(ErrorKind::PerTryTimeout, Evidence::Unknown, message)
+            }
+            Limit::Deadline => self.past_deadline(),
+            Limit::Idle => silent(self.policy.idle_timeout()),
+        }
+    }
+
+    fn past_deadline(&self) -> Failure {
+        let limit = DurationText(self.policy.timeout().unwrap_or_default());
+        let message = format!("the call did not end within timeout ({limit}); raise timeout to allow more");
+        Failure::new(ErrorKind::Deadline, Evidence::Unknown, message)
+    }
+
+    /// Reads the body of a response before its verdict, if callbacks want to see it.
+    pub(super) async fn read_if_asked(&mut self, ended: Ended<T::Body>) -> Ended<T::Body> {
+        match ended {
+            Ended::Head(mut received, None) if self.host.wants().body && self.mode.delivery == Delivery::Buffered => {
+                match self.read(&mut received).await {
+                    Ok(bytes) => Ended::Head(received, Some(bytes)),
+                    Err(failure) => Ended::Failed(failure, Some(received.status.as_u16())),
+                }
+            }
+            ended => ended,
+        }
+    }
+
+    /// Reads a whole body.
+    pub(super) async fn read(&self, received: &mut Received<T::Body>) -> Result<Bytes, Failure> {
+        let most = self.shared.max_response_size;
+        let mut first = Bytes::new();
+        let mut more = BytesMut::new();
+        let mut size = 0_u64;
+        loop {
+            let frame = within(&self.shared.clock, self.policy.idle_timeout(), self.retry.deadline(), received.body.frame()).await;
+            let piece = match frame {
+                Err(limit) => return Err(self.timed_out(limit)),
+                Ok(frame) => match frame? {
+                    None => break,
+                    Some(piece) => piece,
+                },
+            };
+            size += piece.len() as u64;
+            if let Some(most) = most
+                && size > most
+            {
+                let message = format!("the response body is larger than max_response_size ({most} bytes)");
+                return Err(Failure::new(ErrorKind::ResponseTooLarge, Evidence::Unknown, message));
+            }
+            // Small bodies come in one piece, which is handed on as it is.
+            if more.is_empty() && first.is_empty() {
+                first = piece;
+            } else {
+                if more.is_empty() {
+                    more.extend_from_slice(&first);
+                }
+                more.extend_from_slice(&piece);
+            }
+        }
+        whole(received.length, size)?;
+        Ok(if more.is_empty() { first } else { more.freeze() })
+    }
+
+    /// What the callbacks are told about an outcome.
+    pub(super) fn told(&self, ended: &Ended<T::Body>, verdict: Verdict) -> Attempt {
+        let (headers, body, failure) = match ended {
+            Ended::Head(received, whole) => (received.headers.clone(), whole.clone(), None),
+            Ended::Failed(failure, _) => (Default::default(), None, Some(failure)),
+        };
+        Attempt {
+            number: self.retry.attempts(),
+            retries_left: self.retry.retries_left(),
+            method: self.request.method.clone(),
+            url: self.request.url.clone(),
+            request_headers: self.request.headers.clone(),
+            elapsed: self.shared.clock.now().since(self.began),
+            status: ended.status(),
+            headers,
+            body,
+            error: failure.map(|failure| failure.kind),
+            message: failure.map(|failure| failure.message.clone()),
+            evidence: verdict.evidence,
+            hint: verdict.hint,
+            verdict: verdict.retry,
+            planned_wait: self.retry.planned_wait(verdict),
+        }
+    }
+
+    /// `retry_if`, where it may be asked.
+    pub(super) async fn opinion(&mut self, ended: &Ended<T::Body>, verdict: Verdict, replayable: bool) -> Result<Answer, Failure> {
+        if !self.host.wants().retry_if || verdict.is_final() || !self.retry.worth_asking(replayable, self.shared.clock.now()) {
+            return Ok(Answer::default());
+        }
+        let question = Question::RetryIf(Box::new(self.told(ended, verdict)));
+        match self.ask("retry_if", question).await? {
+            Reply::Opinion(Opinion::None) => Ok(Answer::default()),
+            Reply::Opinion(Opinion::Retry) => Ok(Answer { retry: Some(true), ..Answer::default() }),
+            Reply::Opinion(Opinion::After(wait)) => Ok(Answer { retry: Some(true), wait: Some(wait), ..Answer::default() }),
+            Reply::Opinion(Opinion::Stop) => Ok(Answer { retry: Some(false), ..Answer::default() }),
+            _ => Err(no_answer("retry_if")),
+        }
+    }
+
+    /// `delay`, for a retry that is decided but for its wait.
+    pub(super) async fn delay(
+        &mut self,
+        ended: &Ended<T::Body>,
+        verdict: Verdict,
+        answer: Answer,
+    ) -> Result<Option<std::time::Duration>, Failure> {
+        if !self.host.wants().delay || answer.wait.is_some() {
+            return Ok(None);
+        }
+        let question = Question::Delay(Box::new(self.told(ended, verdict)));
+        match self.ask("delay", question).await? {
+            Reply::Delay(delay) => Ok(delay),
+            _ => Err(no_answer("delay")),
+        }
+    }
+
+    /// `before_retry`: the request of the next attempt.
+    pub(super) async fn before_retry(&mut self, attempt: Attempt) -> Result<Request, Failure> {
+        let method = self.request.method.clone();
+        let question = Question::BeforeRetry(Box::new(attempt), Box::new(self.request.clone()));
+        match self.ask("before_retry", question).await? {
+            Reply::Request(mut request) => {
+                request
+                    .settle_length()
+                    .map_err(|error| Failure::new(ErrorKind::Callback, Evidence::NotSent, format!("before_retry: {error}")))?;
+                request.method = method;
+                Ok(*request)
+            }
+            _ => Err(no_answer("before_retry")),
+        }
+    }
+
+    /// Asks the host, for as long as the deadline allows.
+    async fn ask(&mut self, name: &str, question: Question) -> Result<Reply, Failure> {
+        let answer = AssertUnwindSafe(self.host.ask(question)).catch_unwind();
+        match within(&self.shared.clock, None, self.retry.deadline(), answer).await {
+            Err(_) => Err(self.past_deadline()),
+            Ok(Err(_)) => Err(Failure::new(ErrorKind::Callback, Evidence::Unknown, format!("{name} panicked"))),
+            Ok(Ok(Err(error))) => {
+                Err(Failure { source: Some(error), ..Failure::new(ErrorKind::Callback, Evidence::Unknown, format!("{name} failed")) })
+            }
+            Ok(Ok(Ok(reply))) => Ok(reply),
+        }
+    }
+}
+
+fn no_answer(name: &str) -> Failure {
+    Failure::new(ErrorKind::Callback, Evidence::Unknown, format!("{name} answered another question"))
+}
+
+/// A body that was silent for longer than `limit`.
+pub(super) fn silent(limit: Option<std::time::Duration>) -> Failure {
+    let limit = DurationText(limit.unwrap_or_default());
+    Failure::new(ErrorKind::Body, Evidence::Unknown, format!("no byte of the body moved within idle_timeout ({limit})"))
+}
+
+/// Whether a body is as long as it was announced. HTTP/2 lets some cuts pass as ends.
+pub(super) fn whole(announced: Option<u64>, size: u64) -> Result<(), Failure> {
+    match announced {
+        Some(length) if length != size => {
+            let message = format!("the body ended after {size} of the {length} bytes that content-length announced");
+            Err(Failure::new(ErrorKind::Body, Evidence::Unknown, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Progress {
+    /// Nothing sent yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}

@@ -1,0 +1,181 @@
+//! Building requests at the place of the call.
+
+use serde::Serialize;
+
+use super::clock::Clock;
+use super::transport::Transport;
+use super::{Attempt, Body, CallOptions, Callbacks, Cancel, Client, Multipart, Opinion, Redirects, Request, Response, StreamingResponse};
+use crate::error::Error;
+use crate::policy::Policy;
+
+/// A request on its way to being sent. The first mistake is kept and returned by [`send`](RequestBuilder::send).
+#[must_use]
+pub struct RequestBuilder<'a, T, C> {
+    client: &'a Client<T, C>,
+    request: Result<Request, Error>,
+    options: CallOptions,
+    callbacks: Callbacks,
+}
+
+impl<T: Transport, C: Clock> Client<T, C> {
+    /// A request with any method.
+    pub fn request(&self, method: &str, url: &str) -> RequestBuilder<'_, T, C> {
+        let request = match &self.0.base_url {
+            // An absolute URL is itself whatever the base; a relative one is appended, with or without a slash.
+            Some(base) if url::Url::parse(url).is_err() => match base.join(url.trim_start_matches('/')) {
+                Ok(url) => Request::new(method, url.as_str()),
+                Err(_) => Request::new(method, url),
+            },
+            _ => Request::new(method, url),
+        };
+        RequestBuilder { client: self, request, options: CallOptions::default(), callbacks: Callbacks::default() }
+    }
+
+    /// A GET request.
+    pub fn get(&self, url: &str) -> RequestBuilder<'_, T, C> {
+        self.request("GET", url)
+    }
+
+    /// A HEAD request.
+    pub fn head(&self, url: &str) -> RequestBuilder<'_, T, C> {
+        self.request("HEAD", url)
+    }
+
+    /// A POST request.
+    pub fn post(&self, url: &str) -> RequestBuilder<'_, T, C> {
+        self.request("POST", url)
+    }
+
+    /// A PUT request.
+    pub fn put(&self, url: &str) -> RequestBuilder<'_, T, C> {
+        self.request("PUT", url)
+    }
+
+    /// A PATCH request.
+    pub fn patch(&self, url: &str) -> RequestBuilder<'_, T, C> {
+        self.request("PATCH", url)
+    }
+
+    /// A DELETE request.
+    pub fn delete(&self, url: &str) -> RequestBuilder<'_, T, C> {
+        self.request("DELETE", url)
+    }
+}
+
+impl<T: Transport, C: Clock> RequestBuilder<'_, T, C> {
+    /// Adds a header field line.
+    pub fn header(self, name: &str, value: &str) -> Self {
+        self.change(|request| request.append_header(name, value))
+    }
+
+    /// Sets the body.
+    pub fn body(self, body: impl Into<Body>) -> Self {
+        self.change(|request| {
+            request.set_body(body);
+            Ok(())
+        })
+    }
+
+    /// Sets a JSON body, and `content-type: application/json` if there is no content-type yet.
+    pub fn json(self, value: &(impl Serialize + ?Sized)) -> Self {
+        self.change(|request| request.set_json(value))
+    }
+
+    /// Sets a form body.
+    pub fn form<K: AsRef<str>, V: AsRef<str>>(self, pairs: impl IntoIterator<Item = (K, V)>) -> Self {
+        self.change(|request| {
+            request.set_form(pairs);
+            Ok(())
+        })
+    }
+
+    /// Sets a multipart body.
+    pub fn multipart(self, form: Multipart) -> Self {
+        self.change(|request| {
+            request.set_multipart(form);
+            Ok(())
+        })
+    }
+
+    /// Appends pairs to the URL's query.
+    pub fn query<K: AsRef<str>, V: AsRef<str>>(self, pairs: impl IntoIterator<Item = (K, V)>) -> Self {
+        self.change(|request| {
+            request.append_query(pairs);
+            Ok(())
+        })
+    }
+
+    /// Sets basic credentials.
+    pub fn basic_auth(self, user: &str, password: &str) -> Self {
+        self.change(|request| {
+            request.set_basic_auth(user, password);
+            Ok(())
+        })
+    }
+
+    /// Sets a bearer token.
+    pub fn bearer_auth(self, token: &str) -> Self {
+        self.change(|request| request.set_bearer_auth(token))
+    }
+
+    /// Another policy for this call, in place of the client's.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.options.policy = Some(policy);
+        self
+    }
+
+    /// Other rules for redirects.
+    pub fn redirects(mut self, redirects: Redirects) -> Self {
+        self.options.redirects = Some(redirects);
+        self
+    }
+
+    /// What may cancel the call.
+    pub fn cancel(mut self, cancel: &Cancel) -> Self {
+        self.options.cancel = Some(cancel.clone());
+        self
+    }
+
+    /// Callbacks of this call; those not given are the client's.
+    pub fn callbacks(mut self, callbacks: Callbacks) -> Self {
+        self.callbacks = callbacks;
+        self
+    }
+
+    /// See [`Callbacks::retry_if`].
+    pub fn retry_if<O: Into<Opinion>>(mut self, f: impl Fn(&Attempt) -> O + Send + Sync + 'static) -> Self {
+        self.callbacks = self.callbacks.retry_if(f);
+        self
+    }
+
+    /// The request.
+    ///
+    /// # Errors
+    /// `invalid_request` for the first mistake above.
+    pub fn build(self) -> Result<Request, Error> {
+        self.request
+    }
+
+    /// Sends it and reads the whole response.
+    ///
+    /// # Errors
+    /// `invalid_request` for the first mistake above, else as [`Client::send_with`].
+    pub async fn send(self) -> Result<Response, Error> {
+        let callbacks = self.callbacks.over(self.client.callbacks());
+        self.client.send_with(self.request?, &self.options, callbacks).await
+    }
+
+    /// Sends it and hands out the response once its head is there.
+    ///
+    /// # Errors
+    /// As [`send`](RequestBuilder::send).
+    pub async fn stream(self) -> Result<StreamingResponse<T::Body, C>, Error> {
+        let callbacks = self.callbacks.over(self.client.callbacks());
+        self.client.stream_with(self.request?, &self.options, callbacks).await
+    }
+
+    fn change(mut self, change: impl FnOnce(&mut Request) -> Result<(), Error>) -> Self {
+        self.request = self.request.and_then(|mut request| change(&mut request).map(|()| request));
+        self
+    }
+}
