@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod budgets;
+mod calls;
 mod concurrency;
 mod documents;
 mod hints;
