@@ -26,5 +26,11 @@ check: ## format, lints as errors, documentation, generated files unchanged
 gen: ## write the generated files (docs/options.md)
 	$(CARGO) run --quiet -p xtask -- gen
 
+fuzz: ## fuzz documents, durations, hints and matchers, SECONDS_EACH=60
+	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/fuzz fuzz/run
+
+machine-bench: ## nanoseconds and allocations of the decision machine
+	$(CARGO) bench --quiet -p reknock --bench machine
+
 clean: ## remove what was built
 	cargo clean

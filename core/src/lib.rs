@@ -1,5 +1,4 @@
 //! reknock: retries for HTTP clients.
-#![forbid(unsafe_code)]
 
 #[cfg(feature = "client")]
 pub mod client;

@@ -254,3 +254,20 @@ fn a_name_is_one_budget_for_all_clients() {
     drop((first, second));
     assert!(build(0.3).is_ok(), "nobody holds the name any more");
 }
+
+/// The clock that runs is not the one that ran when the attempt began.
+#[tokio::test(start_paused = true)]
+async fn every_limit_fires_on_time_whatever_the_other_one_is() {
+    let stuck = Step { upload_piece: ms(500_000), ..Step::status(200) };
+    for per_try in [json!("none"), json!("100s")] {
+        let limits = json!({"timeout": "none", "per_try_timeout": per_try, "idle_timeout": "2s", "max_retries": 0});
+        let error = client(&Scripted::new([stuck.clone()]), &limits).put(URL).body("large").send().await.unwrap_err();
+        assert_eq!((error.kind(), error.attempts()[0].duration), (ErrorKind::Body, ms(2000)), "{per_try}");
+    }
+    let silent = Step { upload_piece: ms(200), head: ms(500_000), ..Step::status(200) };
+    for idle in [json!("none"), json!("100s")] {
+        let limits = json!({"timeout": "none", "per_try_timeout": "1s", "idle_timeout": idle, "max_retries": 0});
+        let error = client(&Scripted::new([silent.clone()]), &limits).put(URL).body("large").send().await.unwrap_err();
+        assert_eq!((error.kind(), error.attempts()[0].duration), (ErrorKind::PerTryTimeout, ms(2000 + 1000)), "{idle}");
+    }
+}

@@ -12,7 +12,7 @@ use super::callback::{Attempt, Host, Opinion, Question, Reply};
 use super::clock::Clock;
 use super::request::Request;
 use super::timers::{HeadTimer, Limit, within};
-use super::transport::{Failure, Incoming, Outgoing, Progress, Received, Transport};
+use super::transport::{Failure, Incoming, Outgoing, Received, Transport};
 use crate::error::ErrorKind;
 use crate::record::{AttemptRecord, Evidence};
 use crate::retry::{self, Answer, Verdict};
@@ -53,7 +53,7 @@ impl<B> Ended<B> {
 impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     /// Sends one attempt and waits for its head.
     pub(super) async fn attempt(&mut self) -> Ended<T::Body> {
-        let began = self.shared.clock.now();
+        let began = self.config.clock.now();
         let attempt = self.retry.attempt(began);
         self.records.push(AttemptRecord::begun(attempt.number, self.retry.hops(), began.since(self.began)));
         self.progress = Arc::default();
@@ -61,14 +61,15 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
             Ok(outgoing) => outgoing,
             Err(failure) => return Ended::Failed(failure, None),
         };
-        let exchange = self.shared.transport.send(outgoing);
+        let transport = Arc::clone(&self.transport);
+        let exchange = transport.send(outgoing);
         let timer = HeadTimer::new(self.policy, &self.progress, began, attempt.deadline);
-        match timer.run(&self.shared.clock, exchange).await {
+        match timer.run(&self.config.clock, exchange).await {
             Ok(Ok(received)) => Ended::Head(received, None),
             Ok(Err(failure)) => Ended::Failed(failure, None),
             Err(limit) => {
                 let failure = self.timed_out(limit);
-                Ended::Failed(Failure { evidence: self.progress.proof(&self.shared.clock).await, ..failure }, None)
+                Ended::Failed(Failure { evidence: self.progress.proof(&self.config.clock).await, ..failure }, None)
             }
         }
     }
@@ -130,12 +131,12 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
 
     /// Reads a whole body.
     pub(super) async fn read(&self, received: &mut Received<T::Body>) -> Result<Bytes, Failure> {
-        let most = self.shared.max_response_size;
+        let most = self.config.max_response_size;
         let mut first = Bytes::new();
         let mut more = BytesMut::new();
         let mut size = 0_u64;
         loop {
-            let frame = within(&self.shared.clock, self.policy.idle_timeout(), self.retry.deadline(), received.body.frame()).await;
+            let frame = within(&self.config.clock, self.policy.idle_timeout(), self.retry.deadline(), received.body.frame()).await;
             let piece = match frame {
                 Err(limit) => return Err(self.timed_out(limit)),
                 Ok(frame) => match frame? {
@@ -176,7 +177,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
             method: self.request.method.clone(),
             url: self.request.url.clone(),
             request_headers: self.request.headers.clone(),
-            elapsed: self.shared.clock.now().since(self.began),
+            elapsed: self.config.clock.now().since(self.began),
             status: ended.status(),
             headers,
             body,
@@ -191,7 +192,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
 
     /// `retry_if`, where it may be asked.
     pub(super) async fn opinion(&mut self, ended: &Ended<T::Body>, verdict: Verdict, replayable: bool) -> Result<Answer, Failure> {
-        if !self.host.wants().retry_if || verdict.is_final() || !self.retry.worth_asking(replayable, self.shared.clock.now()) {
+        if !self.host.wants().retry_if || verdict.is_final() || !self.retry.worth_asking(replayable, self.config.clock.now()) {
             return Ok(Answer::default());
         }
         let question = Question::RetryIf(Box::new(self.told(ended, verdict)));
@@ -240,7 +241,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     /// Asks the host, for as long as the deadline allows.
     async fn ask(&mut self, name: &str, question: Question) -> Result<Reply, Failure> {
         let answer = AssertUnwindSafe(self.host.ask(question)).catch_unwind();
-        match within(&self.shared.clock, None, self.retry.deadline(), answer).await {
+        match within(&self.config.clock, None, self.retry.deadline(), answer).await {
             Err(_) => Err(self.past_deadline()),
             Ok(Err(_)) => Err(Failure::new(ErrorKind::Callback, Evidence::Unknown, format!("{name} panicked"))),
             Ok(Ok(Err(error))) => {
@@ -269,12 +270,5 @@ pub(super) fn whole(announced: Option<u64>, size: u64) -> Result<(), Failure> {
             Err(Failure::new(ErrorKind::Body, Evidence::Unknown, message))
         }
         _ => Ok(()),
-    }
-}
-
-impl Progress {
-    /// Nothing sent yet.
-    pub fn new() -> Self {
-        Self::default()
     }
 }

@@ -1,24 +1,17 @@
 //! Building clients.
 
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use url::Url;
 
 use super::clock::{Clock, TokioClock};
+use super::process::PerProcess;
 use super::transport::Transport;
-use super::{Attempt, Callbacks, Cancel, Client, Event, Opinion, Redirects, Request, ReqwestTransport, Shared, TransportOptions, entropy};
+use super::{Attempt, Callbacks, Client, Config, Event, Inner, Opinion, Redirects, Request, ReqwestTransport, TransportOptions};
 use crate::error::Error;
 use crate::policy::Policy;
-use crate::retry::{BudgetNames, Budgets};
-
-/// The names of budgets that all clients of the process share.
-fn process_names() -> Arc<BudgetNames> {
-    static NAMES: OnceLock<Arc<BudgetNames>> = OnceLock::new();
-    Arc::clone(NAMES.get_or_init(Arc::default))
-}
 
 /// Collects the options of a [`Client`]; [`build`](ClientBuilder::build) checks them.
 #[must_use]
@@ -35,11 +28,12 @@ pub struct ClientBuilder<S = TransportOptions, C = TokioClock> {
 }
 
 /// What a client can be built on: options for the transport on reqwest, or a transport.
-pub trait IntoTransport {
+pub trait IntoTransport: Clone + Send + Sync + 'static {
     /// The transport it becomes.
     type Transport: Transport;
 
-    /// Makes the transport; `policy` is the client's.
+    /// Makes the transport; `policy` is the client's. Asked again for each further runtime, and in a forked child: an
+    /// implementation that shares connections with those it made before hangs there.
     ///
     /// # Errors
     /// `config` if the options cannot be.
@@ -56,7 +50,8 @@ impl IntoTransport for TransportOptions {
     }
 }
 
-impl<T: Transport> IntoTransport for T {
+/// A transport that can be cloned stands for itself in all runtimes: right for scripted ones.
+impl<T: Transport + Clone> IntoTransport for T {
     type Transport = T;
 
     fn into_transport(self, _: &Policy) -> Result<T, Error> {
@@ -168,24 +163,21 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
         }
         self.headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(concat!("reknock/", env!("CARGO_PKG_VERSION"))));
         let base_url = self.base_url.map(|url| base(&url)).transpose()?;
-        let budgets = Budgets::sharing(process_names());
-        if let Some(spec) = self.policy.budget() {
-            budgets.hold(spec)?;
-        }
-        Ok(Client(Arc::new(Shared {
-            transport: self.transport.into_transport(&self.policy)?,
+        let (transport, policy) = (self.transport, self.policy.clone());
+        let config = Config {
+            transport: Box::new(move || transport.clone().into_transport(&policy)),
             clock: self.clock,
             policy: self.policy,
-            budgets,
             headers: self.headers,
             max_response_size: self.max_response_size,
             redirects: self.redirects,
             callbacks: self.callbacks,
             base_url,
-            closed: Cancel::new(),
-            entropy: entropy::seed(),
-            serial: AtomicU64::new(0),
-        })))
+        };
+        let client = Client(Arc::new(Inner { config, shared: PerProcess::new() }));
+        // So that what cannot be shows now and not at the first call.
+        client.shared()?;
+        Ok(client)
     }
 }
 

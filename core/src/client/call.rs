@@ -12,7 +12,7 @@ use super::redirect::{Hop, Redirects, hop};
 use super::request::Request;
 use super::response::ResponseHead;
 use super::transport::{Failure, Progress, Received, Transport};
-use super::{Shared, drain};
+use super::{Config, Shared, drain};
 use crate::error::{Error, ErrorKind};
 use crate::policy::{IdempotencyKey, Policy};
 use crate::record::{AttemptRecord, Evidence, StopReason};
@@ -30,7 +30,10 @@ pub(super) struct Mode {
 
 /// The state of one call.
 pub(super) struct Running<'a, T: Transport, C, H> {
-    pub(super) shared: &'a Shared<T, C>,
+    pub(super) config: &'a Config<T, C>,
+    pub(super) shared: &'a Shared<T>,
+    /// The present runtime's.
+    pub(super) transport: Arc<T>,
     pub(super) policy: &'a Policy,
     pub(super) host: H,
     pub(super) mode: Mode,
@@ -62,9 +65,17 @@ enum Next {
 }
 
 impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
-    pub(super) fn begin(shared: &'a Shared<T, C>, policy: &'a Policy, host: H, mode: Mode, mut request: Request) -> Result<Self, Error> {
+    pub(super) fn begin(
+        config: &'a Config<T, C>,
+        shared: &'a Shared<T>,
+        policy: &'a Policy,
+        host: H,
+        mode: Mode,
+        mut request: Request,
+    ) -> Result<Self, Error> {
         request.settle_length()?;
-        shared.complete(&mut request);
+        let transport = shared.transports.get(&config.transport)?;
+        config.complete(&mut request);
         let may_mint = policy.idempotency_key() == IdempotencyKey::Auto && !policy.methods().contains(request.method());
         if may_mint
             && !request.headers.contains_key(IDEMPOTENCY_KEY)
@@ -72,7 +83,7 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
         {
             request.headers.insert(IDEMPOTENCY_KEY, key);
         }
-        let began = shared.clock.now();
+        let began = config.clock.now();
         let budget = match policy.budget() {
             Some(spec) => Some(shared.budgets.find(spec, request.origin(), began)?),
             None => None,
@@ -80,7 +91,20 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
         let asked = host.wants().retry_if;
         let retry = Retry::begin(policy, facts(&request, asked), budget, shared.entropy, shared.next_serial(), began);
         let progress = Arc::default();
-        Ok(Running { shared, policy, host, mode, request, edited: None, retry, began, records: Vec::with_capacity(1), progress })
+        Ok(Running {
+            config,
+            shared,
+            transport,
+            policy,
+            host,
+            mode,
+            request,
+            edited: None,
+            retry,
+            began,
+            records: Vec::with_capacity(1),
+            progress,
+        })
     }
 
     /// Sends until the machine says stop, or somebody calls it off.
@@ -147,7 +171,7 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
             Ended::Head(Received { status, headers, .. }, _) => (Outcome::Response { status: status.as_u16(), headers }, None),
             Ended::Failed(failure, _) => (Outcome::Failure { kind: failure.kind, evidence: failure.evidence }, Some(failure.kind)),
         };
-        let verdict = self.retry.classify(outcome, self.shared.clock.wall());
+        let verdict = self.retry.classify(outcome, self.config.clock.wall());
         self.end_record();
         if let Some(record) = self.records.last_mut() {
             record.status = ended.status();
@@ -165,11 +189,11 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
         }
         let replayable = self.request.body.is_replayable();
         let mut answer = self.opinion(ended, verdict, replayable).await?;
-        let decision = match self.retry.permit(verdict, answer, replayable, self.shared.clock.now()) {
+        let decision = match self.retry.permit(verdict, answer, replayable, self.config.clock.now()) {
             Err(reason) => Decision::Stop(reason),
             Ok(()) => {
                 answer.backoff = self.delay(ended, verdict, answer).await?;
-                self.retry.schedule(verdict, answer, self.shared.clock.now())
+                self.retry.schedule(verdict, answer, self.config.clock.now())
             }
         };
         match decision {
@@ -177,7 +201,7 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
                 if let Some(record) = self.records.last_mut() {
                     record.wait = Some(wait);
                 }
-                Ok(Next::Retry(self.shared.clock.now().after(wait)))
+                Ok(Next::Retry(self.config.clock.now().after(wait)))
             }
             Decision::Stop(reason) if judged_on_its_own(reason) => self.redirect(ended, reason),
             Decision::Stop(reason) => Ok(Next::Stop(reason)),
@@ -208,7 +232,7 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
         let asked = self.host.wants().before_retry.then(|| self.told(&ended, verdict));
         let status = ended.status();
         self.drain(ended).await;
-        self.shared.clock.pause_until(until).await;
+        self.config.clock.pause_until(until).await;
         let Some(attempt) = asked else { return Ok(()) };
         self.edited = Some(self.before_retry(attempt).await.map_err(|failure| instead(failure, status))?);
         Ok(())
@@ -216,7 +240,7 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
 
     async fn drain(&self, ended: Ended<T::Body>) {
         if let Ended::Head(Received { body, .. }, None) = ended {
-            drain(&self.shared.clock, body, self.retry.deadline()).await;
+            drain(&self.config.clock, body, self.retry.deadline()).await;
         }
     }
 
@@ -227,7 +251,7 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
             self.host.tell(Event::Redirect(record.clone(), super::redact::redacted(&request.url)));
         }
         self.drain(ended).await;
-        let now = self.shared.clock.now();
+        let now = self.config.clock.now();
         // A name that is in use with other parameters was refused when the first hop looked it up.
         let budget = self.policy.budget().and_then(|spec| self.shared.budgets.find(spec, request.origin(), now).ok());
         self.retry.redirect(facts(&request, self.host.wants().retry_if), budget, now);
@@ -254,7 +278,7 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
 
     /// An attempt lasts until the last byte of its body, when that is read.
     pub(super) fn end_record(&mut self) {
-        let now = self.shared.clock.now();
+        let now = self.config.clock.now();
         if let Some(record) = self.records.last_mut() {
             record.duration = now.since(self.began).saturating_sub(record.start);
         }
@@ -262,7 +286,7 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
 
     /// The head of the response that the call ended with.
     pub(super) fn head(self, head: Received<()>, stop_reason: StopReason) -> ResponseHead {
-        let now = self.shared.clock.now();
+        let now = self.config.clock.now();
         self.retry.finish(now);
         ResponseHead {
             status: head.status,
@@ -289,7 +313,7 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
             record.error = Some(failure.kind);
         }
         self.over(stop_reason);
-        self.retry.finish(self.shared.clock.now());
+        self.retry.finish(self.config.clock.now());
         let error = Error::new(failure.kind, failure.message).with_status(status).with_records(self.records, stop_reason);
         match failure.source {
             Some(source) => error.with_source(source),
@@ -303,7 +327,7 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
             ErrorKind::Closed => ("the client was closed while the call was running", StopReason::Closed),
             _ => ("the call was cancelled", StopReason::Cancelled),
         };
-        let evidence = self.progress.proof(&self.shared.clock).await;
+        let evidence = self.progress.proof(&self.config.clock).await;
         let status = self.records.last_mut().and_then(|record| {
             // An attempt that had ended keeps its outcome.
             if record.status.is_none() && record.error.is_none() {

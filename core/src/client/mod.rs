@@ -10,12 +10,15 @@ mod cancel;
 mod clock;
 mod entropy;
 mod multipart;
+mod process;
+pub mod queue;
 mod redact;
 mod redirect;
 mod request;
 mod request_builder;
 mod reqwest;
 mod response;
+mod runtime;
 mod timers;
 pub mod transport;
 
@@ -38,33 +41,46 @@ pub use redirect::Redirects;
 pub use request::Request;
 pub use request_builder::RequestBuilder;
 pub use response::{Response, ResponseHead, StreamingResponse};
+pub use runtime::runtime;
 
 use crate::error::{Error, ErrorKind};
 
 use crate::policy::Policy;
-use crate::retry::{BudgetReading, Budgets};
+use crate::retry::{BudgetNames, BudgetReading, Budgets};
 use crate::time::Tick;
 use attempt::{Delivery, Whole};
 use call::{Finished, Mode, Running};
+use process::PerProcess;
+use runtime::PerRuntime;
 use transport::{Incoming, Transport};
 
 /// Sends requests under a policy.
 ///
-/// Cheap to clone; clones share connections and budgets. May be used from any thread and any number of tasks at once, but
-/// from one tokio runtime: pooled connections live where they were opened.
-pub struct Client<T = ReqwestTransport, C = TokioClock>(Arc<Shared<T, C>>);
+/// Cheap to clone; clones share connections and budgets. May be used from any thread, any number of tasks and any tokio runtime
+/// at once; each runtime has connections of its own. In a forked child it starts with no connections and full budgets.
+pub struct Client<T = ReqwestTransport, C = TokioClock>(Arc<Inner<T, C>>);
 
-/// What the calls of one client share.
-struct Shared<T, C> {
-    transport: T,
+struct Inner<T, C> {
+    config: Config<T, C>,
+    shared: PerProcess<Shared<T>>,
+}
+
+/// What a client was told. Never changes.
+struct Config<T, C> {
+    transport: Box<dyn Fn() -> Result<T, Error> + Send + Sync>,
     clock: C,
     policy: Policy,
-    budgets: Budgets,
     headers: HeaderMap,
     max_response_size: Option<u64>,
     redirects: Redirects,
     callbacks: Callbacks,
     base_url: Option<Url>,
+}
+
+/// What the calls of one client in one process share.
+struct Shared<T> {
+    transports: PerRuntime<T>,
+    budgets: Budgets,
     closed: Cancel,
     entropy: u64,
     serial: AtomicU64,
@@ -79,7 +95,7 @@ impl<T, C> Clone for Client<T, C> {
 /// The policy alone: header fields and the transport may hold secrets.
 impl<T, C> fmt::Debug for Client<T, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("policy", &self.0.policy).finish_non_exhaustive()
+        f.debug_struct("Client").field("policy", &self.0.config.policy).finish_non_exhaustive()
     }
 }
 
@@ -103,7 +119,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
     /// The original failure of the last attempt, or `deadline`; with the attempts and the stop reason. A response of any
     /// status is no error.
     pub async fn send(&self, request: Request) -> Result<Response, Error> {
-        self.send_with(request, &CallOptions::default(), self.0.callbacks.clone()).await
+        self.send_with(request, &CallOptions::default(), self.0.config.callbacks.clone()).await
     }
 
     /// Likewise, with options of its own, asking `host` in place of the client's callbacks.
@@ -111,7 +127,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
     /// # Errors
     /// As [`send`](Client::send), and `config` if the policy names a budget that is in use with other parameters.
     pub async fn send_with<H: Host>(&self, request: Request, options: &CallOptions, host: H) -> Result<Response, Error> {
-        let policy = options.policy.as_ref().unwrap_or(&self.0.policy);
+        let policy = options.policy.as_ref().unwrap_or(&self.0.config.policy);
         let (finished, running) = self.run(request, policy, options, host, Delivery::Buffered).await?;
         let Finished { head, body, stop_reason } = finished;
         Ok(Response { head: running.head(head, stop_reason), body: body.into_bytes() })
@@ -122,7 +138,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
     /// # Errors
     /// As [`send`](Client::send).
     pub async fn stream(&self, request: Request) -> Result<StreamingResponse<T::Body, C>, Error> {
-        self.stream_with(request, &CallOptions::default(), self.0.callbacks.clone()).await
+        self.stream_with(request, &CallOptions::default(), self.0.config.callbacks.clone()).await
     }
 
     /// Likewise, with options of its own, asking `host` in place of the client's callbacks.
@@ -135,14 +151,14 @@ impl<T: Transport, C: Clock> Client<T, C> {
         options: &CallOptions,
         host: H,
     ) -> Result<StreamingResponse<T::Body, C>, Error> {
-        let policy = options.policy.as_ref().unwrap_or(&self.0.policy);
+        let policy = options.policy.as_ref().unwrap_or(&self.0.config.policy);
         let (finished, running) = self.run(request, policy, options, host, Delivery::Streamed).await?;
         let Finished { head, body, stop_reason } = finished;
         let length = head.length;
         let head = running.head(head, stop_reason);
         match body {
             Whole::Live(body) => {
-                let (clock, idle) = (self.0.clock.clone(), policy.idle_timeout());
+                let (clock, idle) = (self.0.config.clock.clone(), policy.idle_timeout());
                 Ok(StreamingResponse { head, body, clock, idle, length, read: 0, ended: false })
             }
             Whole::Bytes(_) => Err(Error::new(ErrorKind::Internal, "a streamed call was buffered")),
@@ -157,8 +173,9 @@ impl<T: Transport, C: Clock> Client<T, C> {
         host: H,
         delivery: Delivery,
     ) -> Result<(Finished<T::Body>, Running<'a, T, C, H>), Error> {
-        let redirects = options.redirects.unwrap_or(self.0.redirects);
-        let running = Running::begin(&self.0, policy, host, Mode { delivery, redirects }, request)?;
+        let redirects = options.redirects.unwrap_or(self.0.config.redirects);
+        let shared = self.shared()?;
+        let running = Running::begin(&self.0.config, shared, policy, host, Mode { delivery, redirects }, request)?;
         let called_off = async {
             let cancelled = async {
                 match &options.cancel {
@@ -168,7 +185,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
             };
             tokio::select! {
                 () = cancelled => ErrorKind::Cancelled,
-                () = self.0.closed.cancelled() => ErrorKind::Closed,
+                () = shared.closed.cancelled() => ErrorKind::Closed,
             }
         };
         running.finish(called_off).await
@@ -176,28 +193,47 @@ impl<T: Transport, C: Clock> Client<T, C> {
 
     /// Ends the calls in flight with kind `closed`, and those to come. Clones of the client are closed with it.
     pub fn close(&self) {
-        self.0.closed.cancel();
+        if let Ok(shared) = self.shared() {
+            shared.closed.cancel();
+        }
+    }
+
+    /// What hangs on the process; made anew in a forked child.
+    fn shared(&self) -> Result<&Shared<T>, Error> {
+        let config = &self.0.config;
+        self.0.shared.get_or_try_make(|parents| {
+            let budgets = Budgets::sharing(Arc::clone(process_names()));
+            if let Some(spec) = config.policy.budget() {
+                budgets.hold(spec)?;
+            }
+            let closed = Cancel::new();
+            if parents.is_some_and(|parents| parents.closed.is_cancelled()) {
+                closed.cancel();
+            }
+            let transports = PerRuntime::new((config.transport)()?);
+            Ok(Shared { transports, budgets, closed, entropy: entropy::seed(), serial: AtomicU64::new(0) })
+        })
     }
 
     /// The client's policy.
     pub fn policy(&self) -> &Policy {
-        &self.0.policy
+        &self.0.config.policy
     }
 
     /// The client's callbacks.
     pub fn callbacks(&self) -> &Callbacks {
-        &self.0.callbacks
+        &self.0.config.callbacks
     }
 
     /// What the budget for `origin` (`scheme://host`, with the port if it is not the scheme's default) has under the client's
     /// policy; `None` if the policy has no budget or no call used it yet.
     pub fn budget(&self, origin: &str) -> Option<BudgetReading> {
-        let spec = self.0.policy.budget()?;
-        self.0.budgets.reading(spec, origin, self.0.clock.now())
+        let spec = self.0.config.policy.budget()?;
+        self.shared().ok()?.budgets.reading(spec, origin, self.0.config.clock.now())
     }
 }
 
-impl<T, C> Shared<T, C> {
+impl<T, C> Config<T, C> {
     /// Adds what every request of this client carries, under what it brings itself.
     fn complete(&self, request: &mut Request) {
         for name in self.headers.keys() {
@@ -208,10 +244,18 @@ impl<T, C> Shared<T, C> {
             }
         }
     }
+}
 
+impl<T> Shared<T> {
     fn next_serial(&self) -> u64 {
         self.serial.fetch_add(1, Ordering::Relaxed)
     }
+}
+
+/// The names of budgets that all clients of the process share.
+fn process_names() -> &'static Arc<BudgetNames> {
+    static NAMES: PerProcess<Arc<BudgetNames>> = PerProcess::new();
+    NAMES.get_or_make(Arc::default)
 }
 
 /// The most of a dropped response that is read so that its connection can be used again, and the longest that may take.

@@ -20,7 +20,7 @@ pub struct RequestBuilder<'a, T, C> {
 impl<T: Transport, C: Clock> Client<T, C> {
     /// A request with any method.
     pub fn request(&self, method: &str, url: &str) -> RequestBuilder<'_, T, C> {
-        let request = match &self.0.base_url {
+        let request = match &self.0.config.base_url {
             // An absolute URL is itself whatever the base; a relative one is appended, with or without a slash.
             Some(base) if url::Url::parse(url).is_err() => match base.join(url.trim_start_matches('/')) {
                 Ok(url) => Request::new(method, url.as_str()),

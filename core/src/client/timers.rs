@@ -39,16 +39,17 @@ impl<'a> HeadTimer<'a> {
         if self.deadline.is_some_and(|deadline| now >= deadline) {
             return Err(Limit::Deadline);
         }
-        let (limit, spent, name) = match self.progress.uploading() {
-            Some(moved) => (self.idle, now.since(moved), Limit::Idle),
-            None => (self.per_try, self.waited(now), Limit::PerTry),
+        let (limit, other, spent, name) = match self.progress.uploading() {
+            Some(moved) => (self.idle, self.per_try, now.since(moved), Limit::Idle),
+            None => (self.per_try, self.idle, self.waited(now), Limit::PerTry),
         };
-        let next = match limit {
+        let rest = match limit {
             Some(limit) if spent >= limit => return Err(name),
-            Some(limit) => now.after(limit - spent),
-            // The upload may end and the other clock start: look again when that one could fire at the earliest.
-            None => self.per_try.map_or(Tick::MAX, |limit| now.after(limit)),
+            Some(limit) => limit - spent,
+            None => Duration::MAX,
         };
+        // The upload may begin or end at any time, and with it the other clock starts: look again when that one could fire.
+        let next = now.after(rest.min(other.unwrap_or(Duration::MAX)));
         Ok(next.min(self.deadline.unwrap_or(Tick::MAX)))
     }
 

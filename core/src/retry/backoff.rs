@@ -90,39 +90,49 @@ impl Backoff {
     pub fn wait(&self, n: u32, previous: Duration, u: f64) -> Duration {
         let steps = f64::from(n.saturating_sub(1));
         let (plain, cap, jitter) = match self {
-            Backoff::Constant { delay, jitter } => (delay.as_secs_f64(), f64::INFINITY, *jitter),
-            Backoff::Linear { base, step, max, jitter } => {
-                let cap = max.as_secs_f64();
-                ((base.as_secs_f64() + steps * step.as_secs_f64()).min(cap), cap, *jitter)
-            }
+            Backoff::Constant { delay, jitter } => (delay.as_secs_f64(), None, *jitter),
+            Backoff::Linear { base, step, max, jitter } => (base.as_secs_f64() + steps * step.as_secs_f64(), Some(*max), *jitter),
             Backoff::Exponential { base, factor, max, first_uncapped: false, jitter } => {
-                let cap = max.as_secs_f64();
-                ((base.as_secs_f64() * factor.powf(steps)).min(cap), cap, *jitter)
+                (base.as_secs_f64() * factor.powf(steps), Some(*max), *jitter)
+            }
+            Backoff::Exponential { base, max, first_uncapped: true, jitter, .. } if n <= 1 => {
+                (base.as_secs_f64(), Some(*base.max(max)), *jitter)
             }
             Backoff::Exponential { base, factor, max, first_uncapped: true, jitter } => {
-                let (base, cap) = (base.as_secs_f64(), max.as_secs_f64());
-                let plain = if n <= 1 { base } else { ((base * factor).min(cap) * factor.powf(steps - 1.0)).min(cap) };
-                (plain, cap.max(plain), *jitter)
+                let second = (base.as_secs_f64() * factor).min(max.as_secs_f64());
+                (second * factor.powf(steps - 1.0), Some(*max), *jitter)
             }
             Backoff::Decorrelated { min, max, form } => return decorrelated(*min, *max, *form, n, previous, u),
             Backoff::Sequence { delays, jitter } => {
                 let index = (n.saturating_sub(1) as usize).min(delays.len().saturating_sub(1));
-                (delays.get(index).copied().unwrap_or_default().as_secs_f64(), f64::INFINITY, *jitter)
+                (delays.get(index).copied().unwrap_or_default().as_secs_f64(), None, *jitter)
             }
         };
-        saturating_secs(match jitter {
+        let cap = cap.unwrap_or(Duration::MAX);
+        let plain = plain.min(cap.as_secs_f64());
+        let wait = saturating_secs(match jitter {
             Jitter::None => plain,
             Jitter::Full => u * plain,
             Jitter::Equal => plain / 2.0 + u * plain / 2.0,
-            Jitter::Ratio(r) => (plain * (1.0 - r + 2.0 * r * u)).min(cap),
+            Jitter::Ratio(r) => plain * (1.0 - r + 2.0 * r * u),
             Jitter::Extra(extra) => plain + u * extra.as_secs_f64(),
-        })
+        });
+        // Seconds as a double round by a nanosecond from 104 days on: the cap is kept to the nanosecond.
+        wait.min(if let Jitter::Extra(extra) = jitter { cap.saturating_add(extra) } else { cap })
     }
 
     /// The shortest and the longest wait before retry `n` that any draw can give.
     pub fn range(&self, n: u32) -> (Duration, Duration) {
         if let Backoff::Decorrelated { min, max, form } = self {
-            let highest = (1..n).fold(*min, |previous, _| decorrelated(*min, *max, *form, 2, previous, 1.0));
+            let mut highest = *min;
+            // The highest waits triple up to the cap, so this ends after 42 rounds at most, however large n is.
+            for _ in 1..n {
+                let next = decorrelated(*min, *max, *form, 2, highest, 1.0);
+                if next == highest {
+                    break;
+                }
+                highest = next;
+            }
             return (*min, highest);
         }
         (self.wait(n, Duration::ZERO, 0.0), self.wait(n, Duration::ZERO, 1.0))
@@ -134,11 +144,13 @@ fn decorrelated(min: Duration, max: Duration, form: DecorrelatedForm, n: u32, pr
         return min;
     }
     let (low, cap, previous) = (min.as_secs_f64(), max.as_secs_f64(), previous.max(min).as_secs_f64());
-    saturating_secs(match form {
-        DecorrelatedForm::Aws => (low + u * (3.0 * previous - low)).min(cap),
+    let wait = saturating_secs(match form {
+        DecorrelatedForm::Aws => low + u * (3.0 * previous - low),
         DecorrelatedForm::Increasing => {
             let upper = if previous >= cap / 3.0 { cap } else { 3.0 * previous };
-            (previous + u * (upper - previous)).min(cap)
+            previous + u * (upper - previous)
         }
-    })
+    });
+    // Also against the rounding of doubles. `clamp` would panic on a max below min.
+    wait.max(min).min(max)
 }

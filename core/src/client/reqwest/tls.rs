@@ -12,6 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use super::options::{ClientCert, Http2, TlsOptions};
+use crate::client::process::PerProcess;
 use crate::error::Error;
 
 /// Settings beyond these push out the oldest; clients that use it keep their own handle.
@@ -21,11 +22,12 @@ const KEPT: usize = 32;
 pub(super) const NO_ROOTS: &str = "no root certificates: this system has none and no CA bundle was given; \
      pass a CA bundle (PEM), install the ca-certificates package, or set SSL_CERT_FILE";
 
-static CONFIGS: Mutex<Vec<(TlsOptions, Http2, ClientConfig)>> = Mutex::new(Vec::new());
+type Configs = Mutex<Vec<(TlsOptions, Http2, ClientConfig)>>;
+static CONFIGS: PerProcess<Configs> = PerProcess::new();
 
 /// The process's configuration for these settings.
 pub(super) fn shared(options: &TlsOptions, http2: Http2) -> Result<ClientConfig, Error> {
-    let mut kept = CONFIGS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut kept = CONFIGS.get_or_make(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, _, config)) = kept.iter().find(|(tls, version, _)| tls == options && *version == http2) {
         return Ok(config.clone());
     }

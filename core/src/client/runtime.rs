@@ -1,0 +1,66 @@
+//! The process's own runtime, for callers that have none, and one transport per runtime that sends.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::runtime::{Builder, Handle, Id, Runtime};
+
+use super::process::PerProcess;
+use crate::error::{Error, ErrorKind};
+
+/// The process's runtime: started on first use, one worker, never dropped, made anew in a forked child.
+///
+/// # Errors
+/// `internal` if the system refuses a thread.
+pub fn runtime() -> Result<&'static Handle, Error> {
+    static RUNTIME: PerProcess<Kept> = PerProcess::new();
+    let start = |_: Option<&Kept>| -> io::Result<Kept> {
+        let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("reknock").enable_all().build()?;
+        Ok(Kept { handle: runtime.handle().clone(), _runtime: runtime })
+    };
+    let kept = RUNTIME.get_or_try_make(start);
+    kept.map(|kept| &kept.handle).map_err(|error| Error::new(ErrorKind::Internal, "the runtime cannot start").with_source(error))
+}
+
+struct Kept {
+    handle: Handle,
+    _runtime: Runtime,
+}
+
+/// The most runtimes one client keeps connections in.
+const MOST: usize = 32;
+
+/// One `T` per tokio runtime: connections live in the runtime that opened them, and hang in any other.
+pub(super) struct PerRuntime<T>(Mutex<Vec<(Option<Id>, Arc<T>)>>);
+
+impl<T> PerRuntime<T> {
+    /// `first` is for the first runtime that asks.
+    pub(super) fn new(first: T) -> Self {
+        PerRuntime(Mutex::new(vec![(None, Arc::new(first))]))
+    }
+
+    /// The present runtime's.
+    pub(super) fn get(&self, make: impl FnOnce() -> Result<T, Error>) -> Result<Arc<T>, Error> {
+        let Ok(runtime) = Handle::try_current() else {
+            return Err(Error::new(ErrorKind::Config, "a call must be made inside a tokio runtime with time and I/O enabled"));
+        };
+        let id = runtime.id();
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, value)) = all.iter().find(|(owner, _)| *owner == Some(id)) {
+            return Ok(Arc::clone(value));
+        }
+        if let Some((owner, value)) = all.iter_mut().find(|(owner, _)| owner.is_none()) {
+            *owner = Some(id);
+            return Ok(Arc::clone(value));
+        }
+        // Runtimes come and go (one per test, one per asyncio.run): the oldest that nobody uses makes room.
+        if all.len() >= MOST
+            && let Some(unused) = all.iter().position(|(_, value)| Arc::strong_count(value) == 1)
+        {
+            all.remove(unused);
+        }
+        let value = Arc::new(make()?);
+        all.push((Some(id), Arc::clone(&value)));
+        Ok(value)
+    }
+}

@@ -1,0 +1,42 @@
+//! What goes out: the same request on every attempt.
+
+use serde_json::json;
+
+use crate::harness::*;
+
+#[tokio::test]
+async fn every_method_is_sent_alike_each_time() {
+    for method in ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE", "QUERY", "POST", "PATCH", "x-Custom"] {
+        let peer = peer(json!([{"do": "status", "status": 429}, {"do": "reset"}, {"do": "status", "status": 200}])).await;
+        let client = builder(&peer, "methods: any").header("x-default", "d").build().unwrap();
+        let mut request = client.request(method, &format!("{}/p?a=1&b=%20", peer.url())).header("x-two", "1").header("x-two", "2");
+        if matches!(method, "PUT" | "POST" | "PATCH" | "QUERY") {
+            request = request.body(vec![b'z'; 300_000]);
+        }
+        let outcome = patient(request.send()).await;
+        assert_eq!((seen(&outcome), told(&outcome).0.len()), (Ok(200), 3), "{method}");
+        let log = honest(&peer, &outcome).await;
+        assert!(log.iter().all(|arrival| arrival.body_complete && arrival.method == method && arrival.target == "/p?a=1&b=%20"));
+        assert_eq!(log[2].headers.iter().filter(|(name, _)| name == "x-two").count(), 2);
+        assert_eq!(log[2].header("x-default"), Some("d"));
+    }
+}
+
+#[tokio::test]
+async fn the_attempt_header_counts() {
+    let peer = peer(json!([{"do": "status", "status": 503}])).await;
+    let outcome = patient(client(&peer, "attempt_header: x-attempt").get(peer.url()).send()).await;
+    assert_eq!(seen(&outcome), Ok(503));
+    let log = peer.log();
+    assert_eq!(log.iter().map(|arrival| arrival.header("x-attempt")).collect::<Vec<_>>(), [None, Some("2"), Some("3")]);
+}
+
+#[tokio::test]
+async fn no_retries_at_all() {
+    for outcome in [json!({"do": "status", "status": 503}), json!({"do": "reset"})] {
+        let peer = peer(json!([outcome])).await;
+        let result = patient(client(&peer, "max_retries: 0").get(peer.url()).send()).await;
+        assert_eq!((told(&result).0.len(), told(&result).1), (1, reknock::StopReason::RetriesExhausted));
+        honest(&peer, &result).await;
+    }
+}
