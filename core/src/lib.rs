@@ -1,11 +1,65 @@
-//! reknock: retries for HTTP clients.
+//! Retries for HTTP clients: one policy, one budget, one decision machine.
+//!
+//! A [`Policy`] says what a call is allowed to do; [`client::Client`] does it on tokio and reqwest; every response and every error
+//! tells what was sent, what was decided and why.
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), reknock::Error> {
+//! use reknock::Policy;
+//! use reknock::client::Client;
+//!
+//! let policy = Policy::from_yaml("{max_retries: 3, backoff: {base: 100ms}, timeout: 10s}")?;
+//! let client = Client::builder().policy(policy).build()?;
+//! let response = client.get("http://127.0.0.1:8080/").send().await?;
+//! println!("{} {}", response.status(), response.explain());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The machine alone
+//!
+//! Without features the crate is the decision machine: no I/O, no clock, no randomness, no allocation per call. Whoever has an HTTP
+//! client of their own drives it; this is the whole loop:
+//!
+//! ```
+//! use std::time::Duration;
+//! use reknock::retry::{Answer, Budgets, Call, Decision, Outcome, Retry};
+//! use reknock::{Policy, StopReason, Tick, UnixTime};
+//!
+//! // Stands for a clock, a wait and a server that recovers.
+//! let (mut now, mut statuses) = (Tick(0), vec![200, 503, 503]);
+//!
+//! let policy = Policy::builder().max_retries(3).seed(1).build()?;
+//! let budgets = Budgets::new();
+//! let budget = policy.budget().map(|spec| budgets.find(spec, "http://host", now)).transpose()?;
+//! let call = Call { method: "GET", has_idempotency_key: false, asked: false };
+//! let mut retry = Retry::begin(&policy, call, budget, 0, 0, now);
+//! let (status, reason) = loop {
+//!     retry.attempt(now);
+//!     let status = statuses.pop().unwrap_or(200); // send
+//!     let headers: &[(&str, &str)] = &[("retry-after", "1")];
+//!     let verdict = retry.classify(Outcome::Response { status, headers: &headers }, UnixTime(0));
+//!     match retry.decide(verdict, Answer::default(), true, now) {
+//!         Decision::Retry { wait } => now = now.after(wait), // sleep
+//!         Decision::Stop(reason) => break (status, reason),
+//!     }
+//! };
+//! retry.finish(now);
+//! assert_eq!((status, reason), (200, StopReason::Completed));
+//! assert!(now.since(Tick(0)) >= Duration::from_secs(2), "the server's hints were obeyed");
+//! # Ok::<(), reknock::Error>(())
+//! ```
+//!
+//! # Features
+//!
+//! - `client` (default): the executor on tokio and reqwest.
+//! - `documents` (default): policies from YAML, JSON and TOML.
 
 #[cfg(feature = "client")]
 pub mod client;
 mod error;
 pub mod policy;
 mod record;
-
 pub mod retry;
 mod time;
 
@@ -13,3 +67,8 @@ pub use error::{BoxError, Error, ErrorKind};
 pub use policy::Policy;
 pub use record::{AttemptRecord, Evidence, StopReason, explain};
 pub use time::{DurationText, Tick, UnixTime, parse_duration};
+
+/// The README's snippets, compiled.
+#[cfg(all(doctest, feature = "client", feature = "documents"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;
