@@ -176,7 +176,7 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
         };
         let client = Client(Arc::new(Inner { config, shared: PerProcess::new() }));
         // So that what cannot be shows now and not at the first call.
-        client.shared()?;
+        client.own()?;
         Ok(client)
     }
 }

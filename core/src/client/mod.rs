@@ -99,6 +99,17 @@ impl<T, C> fmt::Debug for Client<T, C> {
     }
 }
 
+impl Client {
+    /// The client of those who make none: default options, one per process, made on first use.
+    ///
+    /// # Errors
+    /// As [`ClientBuilder::build`].
+    pub fn shared() -> Result<&'static Client, Error> {
+        static SHARED: PerProcess<Client> = PerProcess::new();
+        SHARED.get_or_try_make(|_| Client::builder().build())
+    }
+}
+
 /// What one call wants that differs from its client.
 #[derive(Clone, Debug, Default)]
 pub struct CallOptions {
@@ -174,7 +185,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
         delivery: Delivery,
     ) -> Result<(Finished<T::Body>, Running<'a, T, C, H>), Error> {
         let redirects = options.redirects.unwrap_or(self.0.config.redirects);
-        let shared = self.shared()?;
+        let shared = self.own()?;
         let running = Running::begin(&self.0.config, shared, policy, host, Mode { delivery, redirects }, request)?;
         let called_off = async {
             let cancelled = async {
@@ -193,13 +204,13 @@ impl<T: Transport, C: Clock> Client<T, C> {
 
     /// Ends the calls in flight with kind `closed`, and those to come. Clones of the client are closed with it.
     pub fn close(&self) {
-        if let Ok(shared) = self.shared() {
+        if let Ok(shared) = self.own() {
             shared.closed.cancel();
         }
     }
 
     /// What hangs on the process; made anew in a forked child.
-    fn shared(&self) -> Result<&Shared<T>, Error> {
+    fn own(&self) -> Result<&Shared<T>, Error> {
         let config = &self.0.config;
         self.0.shared.get_or_try_make(|parents| {
             let budgets = Budgets::sharing(Arc::clone(process_names()));
@@ -225,11 +236,14 @@ impl<T: Transport, C: Clock> Client<T, C> {
         &self.0.config.callbacks
     }
 
-    /// What the budget for `origin` (`scheme://host`, with the port if it is not the scheme's default) has under the client's
-    /// policy; `None` if the policy has no budget or no call used it yet.
-    pub fn budget(&self, origin: &str) -> Option<BudgetReading> {
+    /// What the budget for the origin of `url` (scheme, host and port; the rest is not looked at) has under the client's policy.
+    ///
+    /// `None` if the policy has no budget, no call used it yet, or `url` is no URL.
+    pub fn budget(&self, url: &str) -> Option<BudgetReading> {
         let spec = self.0.config.policy.budget()?;
-        self.shared().ok()?.budgets.reading(spec, origin, self.0.config.clock.now())
+        let request = Request::new("GET", url).ok()?;
+        let origin = request.origin();
+        self.own().ok()?.budgets.reading(spec, origin, self.0.config.clock.now())
     }
 }
 
