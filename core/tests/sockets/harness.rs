@@ -73,7 +73,7 @@ pub fn told(outcome: &Outcome) -> (&[AttemptRecord], StopReason) {
 
 /// The status or the kind: what the caller sees first.
 pub fn seen(outcome: &Outcome) -> Result<u16, ErrorKind> {
-    outcome.as_ref().map(Response::status).map_err(Error::kind)
+    outcome.as_ref().map(|response| response.status()).map_err(Error::kind)
 }
 
 /// Asks again until it is so.
