@@ -87,7 +87,7 @@ fn attempt(retry: &mut Retry, outcome: Outcome<'_>, now: Tick) -> Decision {
 fn happy(world: &World, serial: u64) {
     let now = Tick(serial * 1000);
     let mut retry = world.begin(serial, now);
-    black_box(attempt(&mut retry, black_box(world.response(200)), now));
+    let _ = black_box(attempt(&mut retry, black_box(world.response(200)), now));
     retry.finish(now);
 }
 
@@ -96,14 +96,14 @@ fn happy_with_lookup(world: &World, serial: u64) {
     let spec = world.policy.budget();
     let budget = spec.map(|spec| world.budgets.find(spec, black_box(ORIGIN), now).expect("a budget"));
     let mut retry = Retry::begin(&world.policy, GET, budget, 7, serial, now);
-    black_box(attempt(&mut retry, black_box(world.response(200)), now));
+    let _ = black_box(attempt(&mut retry, black_box(world.response(200)), now));
     retry.finish(now);
 }
 
 fn happy_without_budget(world: &World, serial: u64) {
     let now = Tick(serial * 1000);
     let mut retry = Retry::begin(&world.bare, GET, None, 7, serial, now);
-    black_box(attempt(&mut retry, black_box(world.response(200)), now));
+    let _ = black_box(attempt(&mut retry, black_box(world.response(200)), now));
     retry.finish(now);
 }
 

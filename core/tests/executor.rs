@@ -271,3 +271,18 @@ async fn every_limit_fires_on_time_whatever_the_other_one_is() {
         assert_eq!((error.kind(), error.attempts()[0].duration), (ErrorKind::PerTryTimeout, ms(2000 + 1000)), "{idle}");
     }
 }
+
+/// A response that trickles is drained for 50 ms, but not past the deadline.
+#[tokio::test(start_paused = true)]
+async fn draining_ends_with_the_call() {
+    let trickle = Step::status(503).body([(ms(40), Some(1)), (ms(1000), Some(1))]);
+    let script = Scripted::new([trickle.clone(), Step::status(200)]);
+    let response = client(&script, &json!({"backoff": "none"})).get(URL).send().await.unwrap();
+    assert_eq!((response.status(), response.elapsed()), (200, ms(50)));
+
+    let began = TokioClock.now();
+    let script = Scripted::new([trickle, Step::status(200)]);
+    let error = client(&script, &json!({"backoff": "none", "timeout": "30ms"})).get(URL).send().await.unwrap_err();
+    assert_eq!((error.kind(), TokioClock.now().since(began)), (ErrorKind::Deadline, ms(30)));
+    assert_eq!((script.sent().len(), error.attempts()[1].evidence), (1, Evidence::NotSent));
+}

@@ -65,6 +65,8 @@ enum Step {
     Succeed(usize),
     /// Abandoned, in whatever state.
     Drop(usize),
+    /// Its failure is handed to the caller.
+    GiveUp(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -76,6 +78,7 @@ fn step() -> impl Strategy<Value = Step> {
         5 => (0..8_usize).prop_map(Step::Fail),
         2 => (0..8_usize).prop_map(Step::Succeed),
         2 => (0..8_usize).prop_map(Step::Drop),
+        2 => (0..8_usize).prop_map(Step::GiveUp),
     ]
 }
 
@@ -151,8 +154,12 @@ proptest! {
                         model.deposit(now);
                     }
                 }
-                Step::Drop(index) if index < calls.len() => {
-                    let (_, event) = calls.swap_remove(index);
+                Step::Drop(index) | Step::GiveUp(index) if index < calls.len() => {
+                    let (retry, event) = calls.swap_remove(index);
+                    match step {
+                        Step::GiveUp(_) => retry.finish(now),
+                        _ => drop(retry),
+                    }
                     if let Some(event) = event {
                         model.refund(event);
                     }
@@ -199,7 +206,7 @@ fn racing_threads_never_overdraw() {
 /// One call; the number of retries it sent.
 fn race(policy: &Policy, budget: &Arc<Budget>, number: u64) -> u64 {
     let mut retry = Retry::begin(policy, GET, Some(Arc::clone(budget)), 0, number, Tick(0));
-    if fail(&mut retry, Tick(0)) == Decision::Stop(StopReason::BudgetExhausted) || number % 3 == 0 {
+    if fail(&mut retry, Tick(0)) == Decision::Stop(StopReason::BudgetExhausted) || number.is_multiple_of(3) {
         return 0;
     }
     retry.attempt(Tick(0));

@@ -111,7 +111,7 @@ proptest! {
             };
             let verdict = retry.classify(outcome, UnixTime(0));
             let evidence = match step.status {
-                Ok(status) if matches!(status, 421 | 425 | 429) => Evidence::Refused,
+                Ok(421 | 425 | 429) => Evidence::Refused,
                 Ok(_) => Evidence::Unknown,
                 Err((_, evidence)) => evidence,
             };

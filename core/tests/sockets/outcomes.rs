@@ -240,3 +240,20 @@ async fn the_budget_refuses() {
     let reading = client.budget(peer.url()).unwrap();
     assert_eq!((reading.balance, reading.deposits, reading.withdrawals, reading.refusals), (0, 4, 2, 4));
 }
+
+/// A proxy that demands credentials will not change its mind, whatever the policy says.
+#[tokio::test]
+async fn a_proxy_that_demands_authentication() {
+    for (status, attempts, reason) in [(407, 1, NotRetryable), (502, 3, RetriesExhausted)] {
+        let proxy = peer(always(json!({"do": "status", "status": status}))).await;
+        let mut options = options(&proxy, Http2::Auto);
+        options.proxy = reknock::client::Proxy::Url(format!("http://user:hunter2@127.0.0.1:{}", proxy.port()));
+        let client = Client::on(options).policy(policy("retry_on: [5xx, connect-failure, tls]")).build().unwrap();
+        let outcome = patient(client.get("https://target.test/?secret=hunter2").send()).await;
+        let (records, stopped) = told(&outcome);
+        assert_eq!((seen(&outcome), records.len(), stopped), (Err(Connect), attempts, reason), "{outcome:?}");
+        assert!(records.iter().all(|record| record.evidence == NotSent));
+        assert_eq!(proxy.log().iter().filter(|arrival| arrival.method == "CONNECT").count(), attempts);
+        assert!(!format!("{outcome:?}").contains("hunter2"));
+    }
+}

@@ -40,3 +40,13 @@ async fn no_retries_at_all() {
         honest(&peer, &result).await;
     }
 }
+
+#[tokio::test]
+async fn a_requests_own_header_replaces_the_clients() {
+    let peer = peer(json!([{"do": "echo"}])).await;
+    let client = builder(&peer, "{}").header("x-default", "client").header("user-agent", "mine").build().unwrap();
+    let outcome = patient(client.get(peer.url()).header("x-default", "own").send()).await;
+    let log = honest(&peer, &outcome).await;
+    let lines = |name: &str| log[0].headers.iter().filter(|(key, _)| key == name).map(|(_, value)| value.clone()).collect::<Vec<_>>();
+    assert_eq!((lines("x-default"), lines("user-agent")), (vec!["own".to_owned()], vec!["mine".to_owned()]));
+}
