@@ -46,6 +46,7 @@ use crate::retry::{BudgetReading, Budgets};
 use crate::time::Tick;
 use attempt::{Delivery, Whole};
 use call::{Finished, Mode, Running};
+use cancel::CallOff;
 use transport::{Incoming, Transport};
 
 /// Sends requests under a policy.
@@ -142,8 +143,8 @@ impl<T: Transport, C: Clock> Client<T, C> {
         let head = running.head(head, stop_reason);
         match body {
             Whole::Live(body) => {
-                let (clock, idle) = (self.0.clock.clone(), policy.idle_timeout());
-                Ok(StreamingResponse { head, body, clock, idle, length, read: 0, ended: false })
+                let (clock, idle, off) = (self.0.clock.clone(), policy.idle_timeout(), self.call_off(options));
+                Ok(StreamingResponse { head, body: Some(body), clock, idle, off, length, read: 0 })
             }
             Whole::Bytes(_) => Err(Error::new(ErrorKind::Internal, "a streamed call was buffered")),
         }
@@ -159,22 +160,14 @@ impl<T: Transport, C: Clock> Client<T, C> {
     ) -> Result<(Finished<T::Body>, Running<'a, T, C, H>), Error> {
         let redirects = options.redirects.unwrap_or(self.0.redirects);
         let running = Running::begin(&self.0, policy, host, Mode { delivery, redirects }, request)?;
-        let called_off = async {
-            let cancelled = async {
-                match &options.cancel {
-                    Some(cancel) => cancel.cancelled().await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = cancelled => ErrorKind::Cancelled,
-                () = self.0.closed.cancelled() => ErrorKind::Closed,
-            }
-        };
-        running.finish(called_off).await
+        running.finish(self.call_off(options).called_off()).await
     }
 
-    /// Ends the calls in flight with kind `closed`, and those to come. Clones of the client are closed with it.
+    fn call_off(&self, options: &CallOptions) -> CallOff {
+        CallOff { cancel: options.cancel.clone(), closed: self.0.closed.clone() }
+    }
+
+    /// Ends the calls in flight with kind `closed`, streamed bodies included, and those to come. Clones of the client are closed with it.
     pub fn close(&self) {
         self.0.closed.cancel();
     }
