@@ -227,7 +227,7 @@ async fn a_stalled_upload_ends_by_idle_timeout() {
         let error = patient(client(&json!({"idle_timeout": "100ms"})).post(peer.url()).body(body).send()).await.unwrap_err();
         assert_eq!((error.kind(), error.attempts().len()), (ErrorKind::Body, 1), "{error} {}", error.explain());
         // A blocked write ends by the kernel's limit, of which a peer that does not read hears nothing.
-        if peer.log()[0].did != "stop-reading" {
+        if !peer.log()[0].did.starts_with("stop-reading") {
             eventually("the connection is closed", || peer.open_connections() == 0).await;
         }
     }
