@@ -1,5 +1,6 @@
 //! One attempt: sending it, reading its body, asking about it.
 
+use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -56,6 +57,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         let began = self.config.clock.now();
         let attempt = self.retry.attempt(began);
         self.records.push(AttemptRecord::begun(attempt.number, self.retry.hops(), began.since(self.began)));
+        self.open = true;
         self.progress = Arc::default();
         let outgoing = match self.outgoing(&attempt) {
             Ok(outgoing) => outgoing,
@@ -75,8 +77,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     }
 
     fn outgoing(&mut self, attempt: &retry::Attempt) -> Result<Outgoing, Failure> {
-        let edited = self.edited.take();
-        let request = edited.as_ref().unwrap_or(&self.request);
+        let request = self.sent();
         let mut headers = request.headers.clone();
         if attempt.number > 1
             && let Some(name) = self.policy.attempt_header()
@@ -84,9 +85,9 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         {
             headers.insert(name, HeaderValue::from(attempt.number));
         }
-        let body = request.body.produce(self.policy.max_body_buffer()).map_err(|error| Failure {
-            source: Some(error),
-            ..Failure::new(ErrorKind::Callback, Evidence::NotSent, "the function that makes the request body failed")
+        let body = request.body.produce(self.policy.max_body_buffer()).map_err(|error| {
+            let message = format!("the function that makes the request body failed: {error}");
+            Failure { source: Some(error), ..Failure::new(ErrorKind::Callback, Evidence::NotSent, message) }
         })?;
         Ok(Outgoing {
             method: request.method.clone(),
@@ -171,12 +172,13 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
             Ended::Head(received, whole) => (received.headers.clone(), whole.clone(), None),
             Ended::Failed(failure, _) => (Default::default(), None, Some(failure)),
         };
+        let request = self.sent();
         Attempt {
             number: self.retry.attempts(),
             retries_left: self.retry.retries_left(),
-            method: self.request.method.clone(),
-            url: self.request.url.clone(),
-            request_headers: self.request.headers.clone(),
+            method: request.method.clone(),
+            url: request.url.clone(),
+            request_headers: request.headers.clone(),
             elapsed: self.config.clock.now().since(self.began),
             status: ended.status(),
             headers,
@@ -240,16 +242,25 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
 
     /// Asks the host, for as long as the deadline allows.
     async fn ask(&mut self, name: &str, question: Question) -> Result<Reply, Failure> {
-        let answer = AssertUnwindSafe(self.host.ask(question)).catch_unwind();
+        // Asked inside, so that a host that panics before it has a future is caught too.
+        let answer = AssertUnwindSafe(async { self.host.ask(question).await }).catch_unwind();
         match within(&self.config.clock, None, self.retry.deadline(), answer).await {
             Err(_) => Err(self.past_deadline()),
-            Ok(Err(_)) => Err(Failure::new(ErrorKind::Callback, Evidence::Unknown, format!("{name} panicked"))),
+            Ok(Err(panic)) => {
+                Err(Failure::new(ErrorKind::Callback, Evidence::Unknown, format!("{name} panicked: {}", panic_text(&*panic))))
+            }
             Ok(Ok(Err(error))) => {
                 Err(Failure { source: Some(error), ..Failure::new(ErrorKind::Callback, Evidence::Unknown, format!("{name} failed")) })
             }
             Ok(Ok(Ok(reply))) => Ok(reply),
         }
     }
+}
+
+/// What a panic said.
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no text)")
 }
 
 fn no_answer(name: &str) -> Failure {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Seek};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -11,6 +12,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::stream::unfold;
 
+use super::attempt::panic_text;
 use super::transport::OutgoingBody;
 use crate::error::BoxError;
 
@@ -87,9 +89,10 @@ impl Body {
     pub(super) fn produce(&self, most: u64) -> Result<OutgoingBody, BoxError> {
         Ok(match &self.0 {
             Kind::Bytes(bytes) => OutgoingBody::Bytes(bytes.clone()),
-            Kind::Factory { make, length } => OutgoingBody::Stream { stream: make()?, length: *length },
+            Kind::Factory { make, length } => OutgoingBody::Stream { stream: made(make)?, length: *length },
             Kind::Once { stream, length } => {
-                OutgoingBody::Stream { stream: Box::pin(Replay { once: Arc::clone(stream), next: 0, most }), length: *length }
+                let pass = lock(stream).pass;
+                OutgoingBody::Stream { stream: Box::pin(Replay { once: Arc::clone(stream), pass, next: 0, most }), length: *length }
             }
         })
     }
@@ -99,6 +102,20 @@ impl Body {
         match &self.0 {
             Kind::Bytes(_) | Kind::Factory { .. } => true,
             Kind::Once { stream, .. } => !lock(stream).lost,
+        }
+    }
+
+    /// Back to the start, for the next attempt: ends a pass that is still going on. False if it cannot be produced again.
+    pub(super) fn rewind(&self) -> bool {
+        match &self.0 {
+            Kind::Bytes(_) | Kind::Factory { .. } => true,
+            Kind::Once { stream, .. } => {
+                let mut once = lock(stream);
+                if !once.lost {
+                    once.pass += 1;
+                }
+                !once.lost
+            }
         }
     }
 
@@ -148,15 +165,22 @@ struct Once {
     size: u64,
     /// Something it yielded is kept nowhere, or it failed: it cannot be sent again.
     lost: bool,
+    /// Which pass may read on: one that is outdated must not take from the source what the next one needs.
+    pass: u64,
+}
+
+fn made(make: &Factory) -> Result<BodyStream, BoxError> {
+    catch_unwind(AssertUnwindSafe(|| make())).unwrap_or_else(|panic| Err(format!("it panicked: {}", panic_text(&*panic)).into()))
 }
 
 fn lock(once: &Mutex<Once>) -> MutexGuard<'_, Once> {
     once.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One attempt's pass over a [`Once`]: first what was kept, then the source. Passes follow each other, never overlap.
+/// One attempt's pass over a [`Once`]: first what was kept, then the source. Only the latest pass gets anything.
 struct Replay {
     once: Arc<Mutex<Once>>,
+    pass: u64,
     next: usize,
     most: u64,
 }
@@ -167,6 +191,9 @@ impl Stream for Replay {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         let mut once = lock(&this.once);
+        if once.pass != this.pass {
+            return Poll::Ready(Some(Err("the attempt that was reading it was given up".into())));
+        }
         if let Some(piece) = once.kept.get(this.next) {
             this.next += 1;
             return Poll::Ready(Some(Ok(piece.clone())));

@@ -44,8 +44,9 @@ impl IntoTransport for TransportOptions {
     type Transport = ReqwestTransport;
 
     fn into_transport(mut self, policy: &Policy) -> Result<ReqwestTransport, Error> {
-        // The limit of a blocked write is the limit of silence.
-        self.write_stall = policy.idle_timeout();
+        // A blocked write ends by idle_timeout, which is ours. The kernel's limit is there for the writes of calls that are gone;
+        // at the same length it would often fire first, and look like a connection that was lost.
+        self.write_stall = policy.idle_timeout().map(|idle| idle.saturating_add(Duration::from_secs(1)));
         ReqwestTransport::new(&self)
     }
 }

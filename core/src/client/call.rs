@@ -1,5 +1,6 @@
 //! One call: the loop around the decision machine. It decides nothing itself.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -7,6 +8,7 @@ use http::header::HeaderName;
 
 use super::attempt::{Delivery, Ended, Whole};
 use super::callback::{Event, Host};
+use super::cancel::called_off;
 use super::clock::Clock;
 use super::redirect::{Hop, Redirects, hop};
 use super::request::Request;
@@ -39,11 +41,13 @@ pub(super) struct Running<'a, T: Transport, C, H> {
     pub(super) mode: Mode,
     /// The request of the present hop.
     pub(super) request: Request,
-    /// The request of the next attempt alone, if a callback edited it.
+    /// The request of the present attempt alone, if a callback edited it.
     pub(super) edited: Option<Request>,
     pub(super) retry: Retry,
     pub(super) began: Tick,
     pub(super) records: Vec<AttemptRecord>,
+    /// The attempt of the last record is going on.
+    pub(super) open: bool,
     /// How far the attempt in flight is.
     pub(super) progress: Arc<Progress>,
 }
@@ -90,29 +94,17 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
         };
         let asked = host.wants().retry_if;
         let retry = Retry::begin(policy, facts(&request, asked), budget, shared.entropy, shared.next_serial(), began);
-        let progress = Arc::default();
-        Ok(Running {
-            config,
-            shared,
-            transport,
-            policy,
-            host,
-            mode,
-            request,
-            edited: None,
-            retry,
-            began,
-            records: Vec::with_capacity(1),
-            progress,
-        })
+        let (records, progress) = (Vec::with_capacity(1), Arc::default());
+        Ok(Running { config, shared, transport, policy, host, mode, request, edited: None, retry, began, records, open: false, progress })
     }
 
     /// Sends until the machine says stop, or somebody calls it off.
-    pub(super) async fn finish(mut self, called_off: impl Future<Output = ErrorKind>) -> Result<(Finished<T::Body>, Self), Error> {
+    pub(super) async fn finish(mut self, off: impl Future<Output = ErrorKind>) -> Result<(Finished<T::Body>, Self), Error> {
         let ended = tokio::select! {
+            // In this order: a call that is called off sends nothing more, nor anything at all.
             biased;
+            kind = off => Err(kind),
             ended = self.run() => Ok(ended),
-            kind = called_off => Err(kind),
         };
         let ended = match ended {
             Ok(ended) => ended,
@@ -172,7 +164,7 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
             Ended::Failed(failure, _) => (Outcome::Failure { kind: failure.kind, evidence: failure.evidence }, Some(failure.kind)),
         };
         let verdict = self.retry.classify(outcome, self.config.clock.wall());
-        self.end_record();
+        self.close_record();
         if let Some(record) = self.records.last_mut() {
             record.status = ended.status();
             record.error = error;
@@ -197,6 +189,8 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
             }
         };
         match decision {
+            // An upload that went on after its answer has lost what was to be sent again. (The budget gets its token back.)
+            Decision::Retry { .. } if !self.request.body.rewind() => Ok(Next::Stop(StopReason::BodyNotReplayable)),
             Decision::Retry { wait } => {
                 if let Some(record) = self.records.last_mut() {
                     record.wait = Some(wait);
@@ -212,27 +206,25 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
     fn redirect(&self, ended: &Ended<T::Body>, reason: StopReason) -> Result<Next, Failure> {
         let Ended::Head(received, _) = ended else { return Ok(Next::Stop(reason)) };
         let rules = self.mode.redirects;
-        match hop(&self.request, received.status.as_u16(), &received.headers, rules) {
+        match hop(self.sent(), received.status.as_u16(), &received.headers, rules) {
             Hop::None => Ok(Next::Stop(reason)),
             Hop::BodyGone => Ok(Next::Stop(StopReason::BodyNotReplayable)),
             Hop::To(_) if self.retry.hops() >= rules.max => {
                 Err(Failure::new(ErrorKind::TooManyRedirects, Evidence::Unknown, format!("more than {} redirects", rules.max)))
             }
+            Hop::To(request) if !request.body.rewind() => Ok(Next::Stop(StopReason::BodyNotReplayable)),
             Hop::To(request) => Ok(Next::Redirect(request)),
         }
     }
 
     /// Frees the connection of a response that is not handed out, waits, and lets a callback edit what is sent next.
     async fn pause(&mut self, ended: Ended<T::Body>, verdict: Verdict, until: Tick) -> Result<(), (Failure, Option<u16>, StopReason)> {
-        if self.host.wants().events
-            && let Some(record) = self.records.last()
-        {
-            self.host.tell(Event::Retry(record.clone()));
-        }
+        self.tell(|records| records.last().cloned().map(Event::Retry));
         let asked = self.host.wants().before_retry.then(|| self.told(&ended, verdict));
         let status = ended.status();
         self.drain(ended).await;
         self.config.clock.pause_until(until).await;
+        self.edited = None;
         let Some(attempt) = asked else { return Ok(()) };
         self.edited = Some(self.before_retry(attempt).await.map_err(|failure| instead(failure, status))?);
         Ok(())
@@ -245,18 +237,20 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
     }
 
     async fn follow(&mut self, ended: Ended<T::Body>, request: Request) -> Result<(), (Failure, Option<u16>, StopReason)> {
-        if self.host.wants().events
-            && let Some(record) = self.records.last()
-        {
-            self.host.tell(Event::Redirect(record.clone(), super::redact::redacted(&request.url)));
-        }
+        self.tell(|records| Some(Event::Redirect(records.last()?.clone(), super::redact::redacted(&request.url))));
         self.drain(ended).await;
         let now = self.config.clock.now();
         // A name that is in use with other parameters was refused when the first hop looked it up.
         let budget = self.policy.budget().and_then(|spec| self.shared.budgets.find(spec, request.origin(), now).ok());
         self.retry.redirect(facts(&request, self.host.wants().retry_if), budget, now);
         self.request = request;
+        self.edited = None;
         Ok(())
+    }
+
+    /// What the present attempt sends, or the last one sent.
+    pub(super) fn sent(&self) -> &Request {
+        self.edited.as_ref().unwrap_or(&self.request)
     }
 
     /// Hands a response to the caller, with its whole body if that is what it wants.
@@ -269,17 +263,22 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
         let mut received = received;
         let body = match (bytes, self.mode.delivery) {
             (Some(bytes), _) => Some(bytes),
-            (None, Delivery::Buffered) => Some(self.read(&mut received).await?),
+            (None, Delivery::Buffered) => {
+                self.open = true;
+                Some(self.read(&mut received).await?)
+            }
             (None, Delivery::Streamed) => None,
         };
         let (head, live) = received.split();
         Ok(Finished { head, body: body.map_or(Whole::Live(live), Whole::Bytes), stop_reason })
     }
 
-    /// An attempt lasts until the last byte of its body, when that is read.
-    pub(super) fn end_record(&mut self) {
+    /// An attempt lasts until the last byte of its body, when that is read; not while somebody thinks about it.
+    fn close_record(&mut self) {
         let now = self.config.clock.now();
-        if let Some(record) = self.records.last_mut() {
+        if std::mem::take(&mut self.open)
+            && let Some(record) = self.records.last_mut()
+        {
             record.duration = now.since(self.began).saturating_sub(record.start);
         }
     }
@@ -292,7 +291,7 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
             status: head.status,
             version: head.version,
             headers: head.headers,
-            url: self.request.url,
+            url: self.edited.unwrap_or(self.request).url,
             elapsed: now.since(self.began),
             attempts: self.records,
             stop_reason,
@@ -300,20 +299,30 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
     }
 
     fn over(&mut self, stop_reason: StopReason) {
-        self.end_record();
-        if self.host.wants().events {
-            self.host.tell(Event::End { attempts: self.records.clone(), stop_reason });
+        self.close_record();
+        self.tell(|records| Some(Event::End { attempts: records.to_vec(), stop_reason }));
+    }
+
+    /// Whatever an observer does, the call goes on.
+    fn tell(&mut self, event: impl FnOnce(&[AttemptRecord]) -> Option<Event>) {
+        if self.host.wants().events
+            && let Some(event) = event(&self.records)
+        {
+            // The panic hook has reported it.
+            let _ = std::panic::catch_unwind(AssertUnwindSafe(|| self.host.tell(event)));
         }
     }
 
     fn fail(mut self, failure: Failure, status: Option<u16>, stop_reason: StopReason) -> Error {
+        // An attempt that had ended keeps its outcome, whatever ended the call afterwards.
         if let Some(record) = self.records.last_mut()
-            && failure.kind != ErrorKind::Callback
+            && (self.open || failure.kind == ErrorKind::TooManyRedirects)
         {
             record.error = Some(failure.kind);
         }
         self.over(stop_reason);
-        self.retry.finish(self.config.clock.now());
+        // No success: a response whose body did not arrive earns the budget nothing.
+        drop(self.retry);
         let error = Error::new(failure.kind, failure.message).with_status(status).with_records(self.records, stop_reason);
         match failure.source {
             Some(source) => error.with_source(source),
@@ -323,19 +332,15 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
 
     /// The failure of a call that somebody called off, in whatever state it was.
     async fn call_off(&mut self, kind: ErrorKind) -> (Failure, Option<u16>, StopReason) {
-        let (message, reason) = match kind {
-            ErrorKind::Closed => ("the client was closed while the call was running", StopReason::Closed),
-            _ => ("the call was cancelled", StopReason::Cancelled),
-        };
+        let reason = StopReason::of_kind(kind).unwrap_or(StopReason::Cancelled);
         let evidence = self.progress.proof(&self.config.clock).await;
         let status = self.records.last_mut().and_then(|record| {
-            // An attempt that had ended keeps its outcome.
-            if record.status.is_none() && record.error.is_none() {
+            if self.open && record.status.is_none() {
                 record.evidence = evidence;
             }
             record.status
         });
-        (Failure::new(kind, evidence, message), status, reason)
+        (Failure::new(kind, evidence, called_off(kind)), status, reason)
     }
 }
 

@@ -180,7 +180,7 @@ pub trait Host: Send {
     fn wants(&self) -> Wants;
     /// Answers a question. The call's deadline and a cancel end the wait for the answer. An error ends the call with kind `callback`.
     fn ask(&mut self, question: Question) -> impl Future<Output = Result<Reply, BoxError>> + Send;
-    /// Told, not asked.
+    /// Told, not asked. A panic in it is reported by the panic hook and fails no call.
     fn tell(&mut self, event: Event);
 }
 
@@ -327,8 +327,7 @@ impl Host for Callbacks {
 
     fn tell(&mut self, event: Event) {
         if let Some(f) = &self.on_event {
-            // The panic hook has reported it; an observer fails no call.
-            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| f(&event)));
+            f(&event);
         }
     }
 }

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Notify;
 
+use crate::error::ErrorKind;
+
 /// Cancels the calls that hold a clone of it, from any thread, once and for all. Dropping it cancels nothing.
 ///
 /// A cancelled call ends with kind `cancelled` and its attempts; dropping a call's future ends it likewise, but tells nothing.
@@ -15,6 +17,38 @@ pub struct Cancel(Arc<Inner>);
 struct Inner {
     cancelled: AtomicBool,
     waiting: Notify,
+}
+
+/// What calls a call off: its own cancel, or that of its client.
+#[derive(Clone, Debug)]
+pub(super) struct CallOff {
+    pub(super) cancel: Option<Cancel>,
+    pub(super) closed: Cancel,
+}
+
+impl CallOff {
+    /// Completes when the call is called off, with the kind of error that this is.
+    pub(super) async fn called_off(&self) -> ErrorKind {
+        let cancelled = async {
+            match &self.cancel {
+                Some(cancel) => cancel.cancelled().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = cancelled => ErrorKind::Cancelled,
+            () = self.closed.cancelled() => ErrorKind::Closed,
+        }
+    }
+}
+
+/// What an error of this kind says.
+pub(super) fn called_off(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Closed => "the client was closed",
+        _ => "the call was cancelled",
+    }
 }
 
 impl Cancel {

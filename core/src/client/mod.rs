@@ -50,6 +50,7 @@ use crate::retry::{BudgetNames, BudgetReading, Budgets};
 use crate::time::Tick;
 use attempt::{Delivery, Whole};
 use call::{Finished, Mode, Running};
+use cancel::CallOff;
 use process::PerProcess;
 use runtime::PerRuntime;
 use transport::{Incoming, Transport};
@@ -169,8 +170,8 @@ impl<T: Transport, C: Clock> Client<T, C> {
         let head = running.head(head, stop_reason);
         match body {
             Whole::Live(body) => {
-                let (clock, idle) = (self.0.config.clock.clone(), policy.idle_timeout());
-                Ok(StreamingResponse { head, body, clock, idle, length, read: 0, ended: false })
+                let (clock, idle, off) = (self.0.config.clock.clone(), policy.idle_timeout(), self.own()?.call_off(options));
+                Ok(StreamingResponse { head, body: Some(body), clock, idle, off, length, read: 0 })
             }
             Whole::Bytes(_) => Err(Error::new(ErrorKind::Internal, "a streamed call was buffered")),
         }
@@ -187,22 +188,10 @@ impl<T: Transport, C: Clock> Client<T, C> {
         let redirects = options.redirects.unwrap_or(self.0.config.redirects);
         let shared = self.own()?;
         let running = Running::begin(&self.0.config, shared, policy, host, Mode { delivery, redirects }, request)?;
-        let called_off = async {
-            let cancelled = async {
-                match &options.cancel {
-                    Some(cancel) => cancel.cancelled().await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = cancelled => ErrorKind::Cancelled,
-                () = shared.closed.cancelled() => ErrorKind::Closed,
-            }
-        };
-        running.finish(called_off).await
+        running.finish(shared.call_off(options).called_off()).await
     }
 
-    /// Ends the calls in flight with kind `closed`, and those to come. Clones of the client are closed with it.
+    /// Ends the calls in flight with kind `closed`, streamed bodies included, and those to come. Clones of the client are closed with it.
     pub fn close(&self) {
         if let Ok(shared) = self.own() {
             shared.closed.cancel();
@@ -261,6 +250,11 @@ impl<T, C> Config<T, C> {
 }
 
 impl<T> Shared<T> {
+    /// Who may end a call with these options.
+    fn call_off(&self, options: &CallOptions) -> CallOff {
+        CallOff { cancel: options.cancel.clone(), closed: self.closed.clone() }
+    }
+
     fn next_serial(&self) -> u64 {
         self.serial.fetch_add(1, Ordering::Relaxed)
     }

@@ -208,6 +208,10 @@ impl Request {
                 }
             }
         }
+        // Said twice, it would make the server refuse the request.
+        if let Some(first) = self.headers.get(CONTENT_LENGTH).cloned() {
+            self.headers.insert(CONTENT_LENGTH, first);
+        }
         Ok(())
     }
 }

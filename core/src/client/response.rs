@@ -9,11 +9,12 @@ use http::{HeaderMap, StatusCode, Version};
 use url::Url;
 
 use super::attempt::{silent, whole};
+use super::cancel::{CallOff, called_off};
 use super::clock::Clock;
 use super::timers::within;
 use super::transport::{Failure, Incoming};
 use crate::error::{Error, ErrorKind};
-use crate::record::{AttemptRecord, StopReason};
+use crate::record::{AttemptRecord, Evidence, StopReason};
 
 /// The head of a response, and how it came about.
 #[derive(Clone)]
@@ -149,16 +150,17 @@ impl Response {
 /// A response whose body is read as it comes. Dropping it early closes its connection (HTTP/1) or resets its stream (HTTP/2).
 ///
 /// Its head's methods can be called on it. Nothing is read that was not asked for. A body that breaks is an error, never retried:
-/// part of it is in the caller's hands.
+/// part of it is in the caller's hands. What cancels the call, or closes its client, ends the body too.
 pub struct StreamingResponse<B, C> {
     pub(super) head: ResponseHead,
-    pub(super) body: B,
+    /// `None` once it ended, well or not: its connection is given back or closed at once.
+    pub(super) body: Option<B>,
     pub(super) clock: C,
     pub(super) idle: Option<Duration>,
+    pub(super) off: CallOff,
     /// What content-length announced.
     pub(super) length: Option<u64>,
     pub(super) read: u64,
-    pub(super) ended: bool,
 }
 
 impl<B, C> Deref for StreamingResponse<B, C> {
@@ -179,17 +181,22 @@ impl<B: Incoming, C: Clock> StreamingResponse<B, C> {
     /// The next piece of the body; `None` at its end.
     ///
     /// # Errors
-    /// `body` if it is cut, corrupt, of another length than announced, or silent for the policy's `idle_timeout` while this waits.
+    /// `body` if it is cut, corrupt, of another length than announced, or silent for the policy's `idle_timeout` while this waits;
+    /// `cancelled` or `closed`. After an error there are no more pieces.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
-        if self.ended {
-            return Ok(None);
-        }
-        let piece = match within(&self.clock, self.idle, None, self.body.frame()).await {
-            Err(_) => Err(silent(self.idle)),
-            Ok(Ok(None)) => whole(self.length, self.read).map(|()| None),
-            Ok(piece) => piece,
+        let Some(body) = &mut self.body else { return Ok(None) };
+        let piece = tokio::select! {
+            biased;
+            kind = self.off.called_off() => Err(Failure::new(kind, Evidence::Unknown, called_off(kind))),
+            piece = within(&self.clock, self.idle, None, body.frame()) => match piece {
+                Err(_) => Err(silent(self.idle)),
+                Ok(Ok(None)) => whole(self.length, self.read).map(|()| None),
+                Ok(piece) => piece,
+            },
         };
-        self.ended = !matches!(piece, Ok(Some(_)));
+        if !matches!(piece, Ok(Some(_))) {
+            self.body = None;
+        }
         let piece = piece.map_err(|failure| self.head.failed(failure))?;
         self.read += piece.as_ref().map_or(0, |piece| piece.len() as u64);
         Ok(piece)
@@ -203,8 +210,9 @@ impl<B: Incoming, C: Clock> StreamingResponse<B, C> {
         let mut all = BytesMut::new();
         while let Some(piece) = self.chunk().await? {
             if all.len() + piece.len() > most {
+                self.body = None;
                 let message = format!("the rest of the response body is larger than {most} bytes");
-                return Err(self.head.failed(Failure::new(ErrorKind::ResponseTooLarge, crate::Evidence::Unknown, message)));
+                return Err(self.head.failed(Failure::new(ErrorKind::ResponseTooLarge, Evidence::Unknown, message)));
             }
             all.extend_from_slice(&piece);
         }

@@ -39,17 +39,15 @@ impl<'a> HeadTimer<'a> {
         if self.deadline.is_some_and(|deadline| now >= deadline) {
             return Err(Limit::Deadline);
         }
-        let (limit, other, spent, name) = match self.progress.uploading() {
-            Some(moved) => (self.idle, self.per_try, now.since(moved), Limit::Idle),
-            None => (self.per_try, self.idle, self.waited(now), Limit::PerTry),
+        // The other clock may start at any moment, with the begin or the end of the upload.
+        let (limit, spent, name, other) = match self.progress.uploading() {
+            Some(moved) => (self.idle, now.since(moved), Limit::Idle, self.per_try),
+            None => (self.per_try, self.waited(now), Limit::PerTry, self.idle.filter(|_| self.progress.uploaded_at().is_none())),
         };
-        let rest = match limit {
-            Some(limit) if spent >= limit => return Err(name),
-            Some(limit) => limit - spent,
-            None => Duration::MAX,
-        };
-        // The upload may begin or end at any time, and with it the other clock starts: look again when that one could fire.
-        let next = now.after(rest.min(other.unwrap_or(Duration::MAX)));
+        let mut next = other.map_or(Tick::MAX, |limit| now.after(limit));
+        if let Some(limit) = limit {
+            next = next.min(now.after(limit.checked_sub(spent).filter(|left| !left.is_zero()).ok_or(name)?));
+        }
         Ok(next.min(self.deadline.unwrap_or(Tick::MAX)))
     }
 

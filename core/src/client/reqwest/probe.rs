@@ -1,6 +1,7 @@
 //! The request body as the connection sees it: it notes in [`Progress`] what the connection took.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -8,6 +9,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use crate::client::attempt::panic_text;
 use crate::client::body::BodyStream;
 use crate::client::clock::{Clock, TokioClock};
 use crate::client::transport::{OutgoingBody, Progress};
@@ -107,9 +109,11 @@ impl State {
             if !self.ready.is_empty() && missing != Some(self.ready.len() as u64) {
                 break;
             }
-            let piece = match stream.as_mut().poll_next(context) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(piece) => piece,
+            // A panic would take the connection's task with it, and look like a connection that was lost.
+            let piece = match catch_unwind(AssertUnwindSafe(|| stream.as_mut().poll_next(context))) {
+                Ok(Poll::Pending) => return Poll::Pending,
+                Ok(Poll::Ready(piece)) => piece,
+                Err(panic) => Some(Err(format!("it panicked: {}", panic_text(&*panic)).into())),
             };
             match (piece, self.declared) {
                 (Some(Ok(bytes)), _) if bytes.is_empty() => {}
