@@ -24,10 +24,11 @@ pub struct Budgets {
 
 #[derive(Debug, Default)]
 struct Own {
-    groups: HashMap<BudgetKind, Group>,
+    /// One per parameters. A client knows few of them, so that looking through is faster than hashing.
+    groups: Vec<(BudgetKind, Group)>,
     named: HashMap<String, Arc<Budget>>,
     origins: usize,
-    /// When to look for idle origins next: at this number of them, and not before this moment. Keeps its cost small per call.
+    /// When to look for idle ones next: at this number of origins and groups, and not before this moment. Keeps its cost small per call.
     sweep_at: (usize, Tick),
 }
 
@@ -95,11 +96,14 @@ impl Budgets {
                 Ok(budget)
             }
             Scope::Client => {
-                let group = own.groups.entry(spec.kind).or_default();
+                if own.group(spec.kind).is_none() {
+                    own.sweep(now);
+                }
+                let group = own.group_or_new(spec.kind);
                 Ok(Arc::clone(group.client.get_or_insert_with(|| Arc::new(Budget::new(spec.kind)))))
             }
             Scope::Origin => {
-                if let Some(budget) = own.groups.get(&spec.kind).and_then(|group| group.origins.get(origin)) {
+                if let Some(budget) = own.group(spec.kind).and_then(|group| group.origins.get(origin)) {
                     return Ok(Arc::clone(budget));
                 }
                 Ok(own.new_origin(spec.kind, origin, now))
@@ -121,7 +125,7 @@ impl Budgets {
     /// What the budget of `spec` for `origin` has; `None` if no call used it yet. Makes nothing.
     pub fn reading(&self, spec: &BudgetSpec, origin: &str, now: Tick) -> Option<BudgetReading> {
         let own = self.lock();
-        let group = own.groups.get(&spec.kind);
+        let group = own.group(spec.kind);
         let budget = match &spec.scope {
             Scope::Name(name) => own.named.get(name).filter(|budget| budget.kind() == spec.kind),
             Scope::Client => group.and_then(|group| group.client.as_ref()),
@@ -137,29 +141,46 @@ impl Budgets {
 
 impl Own {
     fn new_origin(&mut self, kind: BudgetKind, origin: &str, now: Tick) -> Arc<Budget> {
-        if self.origins >= self.sweep_at.0.max(64) && now >= self.sweep_at.1 {
-            self.drop_idle(now);
-            self.sweep_at = ((self.origins * 2).min(MOST_ORIGINS), now.after(Duration::from_millis(100)));
-        }
+        self.sweep(now);
         let full = self.origins >= MOST_ORIGINS;
-        let group = self.groups.entry(kind).or_default();
+        let group = self.group_or_new(kind);
         if full {
             return Arc::clone(group.beyond.get_or_insert_with(|| Arc::new(Budget::new(kind))));
         }
-        self.origins += 1;
         let budget = Arc::new(Budget::new(kind));
         group.origins.insert(origin.into(), Arc::clone(&budget));
+        self.origins += 1;
         budget
+    }
+
+    fn group(&self, kind: BudgetKind) -> Option<&Group> {
+        self.groups.iter().find(|(other, _)| *other == kind).map(|(_, group)| group)
+    }
+
+    fn group_or_new(&mut self, kind: BudgetKind) -> &mut Group {
+        let index = self.groups.iter().position(|(other, _)| *other == kind).unwrap_or_else(|| {
+            self.groups.push((kind, Group::default()));
+            self.groups.len() - 1
+        });
+        &mut self.groups[index].1
+    }
+
+    /// Drops idle budgets once enough have come together.
+    fn sweep(&mut self, now: Tick) {
+        if self.origins + self.groups.len() >= self.sweep_at.0.max(64) && now >= self.sweep_at.1 {
+            self.drop_idle(now);
+            self.sweep_at = (((self.origins + self.groups.len()) * 2).min(MOST_ORIGINS), now.after(Duration::from_millis(100)));
+        }
     }
 
     fn drop_idle(&mut self, now: Tick) {
         let used = |budget: &Arc<Budget>| Arc::strong_count(budget) > 1 || !budget.idle(now);
-        for group in self.groups.values_mut() {
+        for (_, group) in &mut self.groups {
             group.origins.retain(|_, budget| used(budget));
             group.client = group.client.take().filter(used);
             group.beyond = group.beyond.take().filter(used);
         }
-        self.groups.retain(|_, group| !group.origins.is_empty() || group.client.is_some() || group.beyond.is_some());
-        self.origins = self.groups.values().map(|group| group.origins.len()).sum();
+        self.groups.retain(|(_, group)| !group.origins.is_empty() || group.client.is_some() || group.beyond.is_some());
+        self.origins = self.groups.iter().map(|(_, group)| group.origins.len()).sum();
     }
 }
