@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use reknock::client::transport::{Failure, Outgoing, Received, Transport};
 use reknock::client::{Client, Clock, Http2, ReqwestTransport, Response, TokioClock, TransportOptions};
-use reknock::policy::{Value, envoy_route};
+use reknock::policy::{Value, envoy};
 use reknock::{Error, ErrorKind, Policy, Tick, UnixTime};
 use reknock_test_server::{Script, Server};
 use serde_json::{Value as Json, json};
@@ -77,19 +77,17 @@ async fn replay(server: &Server, case: &Json) -> Result<(), String> {
     same_gap(case, &result)
 }
 
-/// The route as our reader has it, with the connect limit of the recording and the request's own headers merged in.
+/// The route as our reader has it, with the connect limit of the recording, and the request's own headers merged in.
 fn policy(case: &Json) -> Policy {
-    let mut route = case["route"].clone();
-    for header in case["request"]["headers"].as_array().unwrap() {
-        // The option that reads these from requests is to come; the recording shows how they combine.
-        let (name, tokens) = (header[0].as_str().unwrap(), header[1].as_str().unwrap());
-        let grpc = ["cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"];
-        let mine = |token: &&str| grpc.contains(&token.trim()) == (name == "x-envoy-retry-grpc-on");
-        let tokens: Vec<&str> = tokens.split(',').filter(mine).collect();
-        route["retry_policy"]["retry_on"] = tokens.join(",").into();
-        route["retry_policy"]["retry_back_off"] = json!({"base_interval": "0.001s", "max_interval": "0.010s"});
-    }
-    let policy = envoy_route(&support::value(&route)).unwrap();
+    let policy = envoy::route(&support::value(&case["route"])).unwrap();
+    let headers: Vec<(&str, &str)> = case["request"]["headers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|header| (header[0].as_str().unwrap(), header[1].as_str().unwrap()))
+        .collect();
+    let (policy, removed) = envoy::with_request_headers(&policy, &headers.as_slice());
+    assert_eq!(removed.len(), headers.len());
     policy.merge(&Value::from([("connect_timeout", "300ms")])).unwrap()
 }
 

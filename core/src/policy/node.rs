@@ -30,6 +30,11 @@ impl<'a> Node<'a> {
         Node { path: String::new(), value: Cow::Borrowed(value), keys }
     }
 
+    /// A value of a document with other keys than ours.
+    pub(super) fn at(path: impl Into<String>, value: &'a Value) -> Self {
+        Node { path: path.into(), value: Cow::Borrowed(value), keys: Keys::Snake }
+    }
+
     /// `path: must RULE, got VALUE`.
     pub(super) fn must(&self, rule: impl std::fmt::Display) -> Problem {
         Problem::must(self.path.as_str(), rule, &self.value)
@@ -189,7 +194,7 @@ pub(super) fn whole_rule(lowest: i64, highest: i64) -> String {
     format!("be a whole number from {lowest} to {highest}")
 }
 
-fn join(path: &str, key: &str) -> String {
+pub(super) fn join(path: &str, key: &str) -> String {
     let key = path_name(key);
     if path.is_empty() { key } else { format!("{path}.{key}") }
 }
