@@ -191,7 +191,10 @@ const DURATION_RULE: &str = "be a duration with a unit";
 
 /// `be a whole number from 0 to 1000`
 pub(super) fn whole_rule(lowest: i64, highest: i64) -> String {
-    format!("be a whole number from {lowest} to {highest}")
+    match (lowest, highest) {
+        (i64::MIN, i64::MAX) => "be a whole number".to_owned(),
+        _ => format!("be a whole number from {lowest} to {highest}"),
+    }
 }
 
 pub(super) fn join(path: &str, key: &str) -> String {

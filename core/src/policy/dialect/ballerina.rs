@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::Value;
 use super::super::node::{Node, join};
 use super::super::problem::Problem;
-use super::block::{Block, list, whole};
+use super::block::{Block, int, list};
 use super::draft::{Draft, duration, limit};
 use super::{Dialect, Loaded};
 
@@ -94,7 +94,7 @@ const KEYS: &[&str] = &["count", "interval", "backOffFactor", "maxWaitInterval",
 fn retry_config(draft: &mut Draft, mut block: Block<'_>) -> Result<(), Problem> {
     let mut count = 0;
     if let Some(node) = block.take("count")? {
-        count = whole(&node, i64::MIN, i64::MAX)?;
+        count = int(&node, i64::MIN, i64::MAX)?;
         if count < 0 {
             return Err(node.must("not be negative").fix("Ballerina would send nothing at all; write 0 for no retries"));
         }
@@ -164,7 +164,8 @@ fn statuses(draft: &mut Draft, node: &Node<'_>) -> Result<(), Problem> {
     let mut statuses = Vec::new();
     for item in list(node)? {
         let named = item.str().and_then(|text| NAMED.iter().find(|(name, _)| text.strip_prefix("http:").unwrap_or(text) == *name));
-        let number = named.map_or_else(|| whole(&item, i64::MIN, i64::MAX), |(_, number)| Ok(*number))?;
+        let number =
+            named.map_or_else(|| int(&item, i64::MIN, i64::MAX), |(_, number)| Ok(*number)).map_err(|_| item.must("be a status"))?;
         if (100..=999).contains(&number) {
             statuses.push(Value::Int(number));
         } else {

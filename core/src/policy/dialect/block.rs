@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::node::{Node, join};
+use super::super::node::{Node, join, whole_rule};
 use super::super::problem::{Problem, camel};
 use super::super::value::Value;
 use super::Note;
@@ -114,9 +114,15 @@ pub(super) fn whole(node: &Node<'_>, lowest: i64, highest: i64) -> Result<i64, P
         Value::Str(text) => text.parse().ok(),
         _ => None,
     };
-    number
-        .filter(|number| (lowest..=highest).contains(number))
-        .ok_or_else(|| node.must(format_args!("be a whole number from {lowest} to {highest}")))
+    number.filter(|number| (lowest..=highest).contains(number)).ok_or_else(|| node.must(whole_rule(lowest, highest)))
+}
+
+/// A whole number, and nothing that only looks like one.
+pub(super) fn int(node: &Node<'_>, lowest: i64, highest: i64) -> Result<i64, Problem> {
+    match *node.value {
+        Value::Int(number) if (lowest..=highest).contains(&number) => Ok(number),
+        _ => Err(node.must(whole_rule(lowest, highest))),
+    }
 }
 
 /// A duration of protocol buffers (`"0.25s"`, `{seconds: 1, nanos: 5}`) or of Go (`"1m30s"`), in whole milliseconds as Envoy counts.
@@ -152,7 +158,7 @@ pub(super) fn proto_duration(node: &Node<'_>) -> Result<Duration, Problem> {
 /// A number of milliseconds.
 pub(super) fn millis(node: &Node<'_>, lowest: i64) -> Result<Duration, Problem> {
     // As many as fit in 2^64 nanoseconds.
-    let number = whole(node, lowest, 18_446_744_073_709)
+    let number = int(node, lowest, 18_446_744_073_709)
         .map_err(|_| node.must(format_args!("be a number of milliseconds{}", if lowest > 0 { " above 0" } else { "" })))?;
     Ok(Duration::from_millis(number as u64))
 }

@@ -51,7 +51,7 @@ fn resource(found: &mut Vec<Loaded>, path: &str, value: &Value, name: Option<&st
                 Some(Value::Str(name)) => Some(name.as_str()),
                 _ => name,
             };
-            if value.get("metadata").is_some() && !is_ours(value) {
+            if value.get("metadata").is_some() && !may_hold(value) {
                 return Ok(());
             }
             let mut block = Block::of(path, value)?;
@@ -68,16 +68,18 @@ fn resource(found: &mut Vec<Loaded>, path: &str, value: &Value, name: Option<&st
     }
 }
 
-/// Whether a resource is of a group that may hold retries; a resource without one is.
-fn is_ours(resource: &Value) -> bool {
-    const GROUPS: [&str; 5] =
-        ["gateway.networking.k8s.io/", "gateway.kgateway.dev/", "gateway.gloo.solo.io/", "gateway.solo.io/", "gloo.solo.io/"];
-    match resource.get("apiVersion") {
-        Some(Value::Str(version)) => {
-            version == "v1" && resource.get("items").is_some() || GROUPS.iter().any(|group| version.starts_with(group))
-        }
-        _ => true,
-    }
+/// The groups of the resources that may hold retries.
+const GROUPS: &[&str] =
+    &["gateway.networking.k8s.io/", "gateway.kgateway.dev/", "gateway.gloo.solo.io/", "gateway.solo.io/", "gloo.solo.io/"];
+
+/// Whether an `apiVersion` is of a group that may hold retries.
+pub(super) fn is_ours(version: &Value) -> bool {
+    matches!(version, Value::Str(version) if GROUPS.iter().any(|group| version.starts_with(group)))
+}
+
+/// Whether to look into a resource: one of our groups, one without a version, or a list.
+fn may_hold(resource: &Value) -> bool {
+    resource.get("items").is_some() || resource.get("apiVersion").is_none_or(is_ours)
 }
 
 /// The name of the ith part of something with a name; the first needs no other.

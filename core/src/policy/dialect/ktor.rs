@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::node::{Node, join};
 use super::super::problem::{Problem, nearest};
 use super::super::{MOST_RETRIES, Value};
-use super::block::{Block, millis, whole};
+use super::block::{Block, int, millis};
 use super::draft::{Draft, duration};
 use super::{Dialect, Loaded};
 
@@ -107,6 +107,13 @@ fn plugin(draft: &mut Draft, path: &str, value: &Value) -> Result<(), Problem> {
         }
     }
     slots.write(draft);
+    if slots.max > 0 {
+        draft.note(path, "the limit is that of the call; Ktor begins anew after each redirect");
+        draft.note(path, "a body that can be read only once is not sent again; Ktor sends what is left of it");
+    }
+    if slots.max > 0 && slots.respect_retry_after {
+        draft.note(path, "dates in Retry-After and milliseconds in retry-after-ms are read as well; Ktor reads whole seconds only");
+    }
     Ok(())
 }
 
@@ -155,6 +162,7 @@ impl Slots {
             "delayMillis" => Err(code(node, "the callback delay")),
             "modifyRequest" => Err(code(node, "the callback before_retry")),
             "delay" => Err(code(node, "a clock of its own in tests")),
+            "retry" => Err(code(node, "a policy for the one call")),
             _ => {
                 let near = nearest(key, KEYS.iter().copied()).map(|near| format!("did you mean {near}?"));
                 let problem = Problem::new(node.path.as_str(), "unknown function");
@@ -164,7 +172,7 @@ impl Slots {
     }
 
     fn limit(&mut self, node: &Node<'_>, is_property: bool) -> Result<(), Problem> {
-        let number = whole(node, i32::MIN.into(), i32::MAX.into())?;
+        let number = int(node, i32::MIN.into(), i32::MAX.into())?;
         // To a function -1 means: as it is.
         if is_property || number != -1 {
             self.max = number;

@@ -3,7 +3,7 @@
 use super::super::Value;
 use super::super::node::{Node, join};
 use super::super::problem::Problem;
-use super::block::{Block, list, millis, whole};
+use super::block::{Block, int, list, millis};
 use super::draft::{Draft, limit};
 use super::{Dialect, Loaded};
 
@@ -18,6 +18,8 @@ pub(super) fn draft() -> Draft {
     classifier::set(&mut draft, classifier::DEFAULT);
     draft
 }
+
+const NO_LIMIT: &str = "linkerd has no limit of retries per call but its budget; reknock stops after 100 as well";
 
 fn ratio(ratio: f64, min_per_second: i64, ttl: i64) -> Value {
     Value::from([
@@ -52,6 +54,7 @@ pub(super) fn read(node: &Node<'_>) -> Result<Vec<Loaded>, Problem> {
         let parts = ["budget", "backoff", "minRetriesPerSec", "percentCanRetry", "ttlSecs", "minMs", "maxMs", "ms"];
         if entries.iter().any(|(key, _)| parts.contains(&key.as_str())) || is_backoff(&node.value) {
             let mut draft = draft();
+            draft.note("", NO_LIMIT);
             retries(&mut draft, block)?;
             found.push(draft.finish(Dialect::Linkerd, None)?);
         }
@@ -165,6 +168,7 @@ fn service_with(
     if [&classifier, &retried, &total, &attempt].iter().all(|part| part.is_none()) {
         return Ok(());
     }
+    draft.note("", NO_LIMIT);
     if let Some((path, value)) = &classifier {
         classifier::read(&mut draft, Block::of(path, value)?)?;
     }
@@ -208,7 +212,7 @@ fn retries(draft: &mut Draft, mut block: Block<'_>) -> Result<(), Problem> {
 /// The ranges are Finagle's, and so are the words.
 fn budget(draft: &mut Draft, mut block: Block<'_>) -> Result<(), Problem> {
     let mut number = |key: &str, default: i64| match block.take(key)? {
-        Some(node) => whole(&node, i32::MIN.into(), i32::MAX.into()).map(|number| (number, Some(node))),
+        Some(node) => int(&node, i32::MIN.into(), i32::MAX.into()).map(|number| (number, Some(node))),
         None => Ok((default, None)),
     };
     let said = |node: Option<&Node<'_>>, rule: &str| {

@@ -15,7 +15,7 @@ mod recognise;
 use std::fmt;
 
 use super::node::Node;
-use super::problem::{Problem, nearest};
+use super::problem::{Problem, nearest, path_name};
 use super::{Policy, Value};
 use crate::error::Error;
 
@@ -160,7 +160,7 @@ pub(super) fn only(mut all: Vec<Loaded>) -> Result<Loaded, Problem> {
 const MOST_NAMES: usize = 20;
 
 fn listed(all: &[Loaded]) -> String {
-    let names = all.iter().map(|loaded| loaded.name.as_deref().unwrap_or("without a name"));
+    let names = all.iter().map(|loaded| loaded.name.as_deref().map_or_else(|| "without a name".to_owned(), path_name));
     let mut text = names.take(MOST_NAMES).collect::<Vec<_>>().join(", ");
     if all.len() > MOST_NAMES {
         text.push_str(", ...");

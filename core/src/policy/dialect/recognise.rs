@@ -14,6 +14,10 @@ pub(in super::super) fn recognise(documents: &[Value]) -> Result<Dialect, Proble
         }
         search(document, 0, &mut found);
     }
+    let is_resource = |document: &Value| document.get("apiVersion").is_some() && document.get("kind").is_some();
+    if found.is_empty() && documents.iter().any(is_resource) {
+        found.push(Dialect::Kgateway);
+    }
     match found.as_slice() {
         [] => Ok(Dialect::Reknock),
         [one] => Ok(*one),
@@ -94,6 +98,7 @@ fn holder(key: &str, value: &Value) -> Option<Dialect> {
             Some(Dialect::Kgateway)
         }
         "retry" if has(&["attempts", "codes", "retryOn", "statusCodes", "perTryTimeout", "backoff"]) => Some(Dialect::Kgateway),
+        "apiVersion" if super::kgateway::is_ours(value) => Some(Dialect::Kgateway),
         "retryConfig" => Some(Dialect::Ballerina),
         "HttpRequestRetry" => Some(Dialect::Ktor),
         _ => None,

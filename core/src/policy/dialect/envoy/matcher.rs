@@ -11,13 +11,17 @@ pub(super) fn set(draft: &mut Draft, key: &'static str, node: &Node<'_>) -> Resu
     let mut matchers = Vec::new();
     for (i, item) in list(node)?.iter().enumerate() {
         draft.source(format!("{key}[{i}]"), &item.path);
-        matchers.push(matcher(draft, item)?);
+        let (matcher, regex) = matcher(draft, item)?;
+        draft.source(format!("{key}[{i}].name"), &join(&item.path, "name"));
+        draft.source(format!("{key}[{i}].regex"), regex.as_deref().unwrap_or(&item.path));
+        matchers.push(matcher);
     }
     draft.set_from(key, Value::List(matchers), &node.path);
     Ok(())
 }
 
-fn matcher(draft: &mut Draft, node: &Node<'_>) -> Result<Value, Problem> {
+/// One matcher, and where its test is.
+fn matcher(draft: &mut Draft, node: &Node<'_>) -> Result<(Value, Option<String>), Problem> {
     let mut block = Block::of(&node.path, &node.value)?;
     let name = block.need("name")?;
     let mut out = vec![("name", Value::from(name.text()?))];
@@ -76,7 +80,7 @@ fn matcher(draft: &mut Draft, node: &Node<'_>) -> Result<Value, Problem> {
         draft.note(missing.path, "not copied: a missing header matches nothing but present tests");
     }
     block.no_rest(&["name", "string_match", "range_match", "present_match", "invert_match", "treat_missing_header_as_empty"])?;
-    Ok(Value::map(out))
+    Ok((Value::map(out), kinds.pop()))
 }
 
 fn regex<'a>(block: &mut Block<'a>) -> Result<Node<'a>, Problem> {

@@ -120,11 +120,26 @@ pub(in super::super) fn fill(draft: &mut Draft, block: &mut Block<'_>, flavour: 
     if let Some(node) = block.take("retriable_request_headers")? {
         matcher::set(draft, "request_headers", &node)?;
     }
+    idle_lists(draft, block);
     let mut notes = Vec::new();
     block.leave(LEFT_OUT, &mut notes)?;
     draft.notes(notes);
     block.ignore_rest(draft);
     Ok(timeouts)
+}
+
+/// Notes on a list whose token is not named, and on a token without its list.
+fn idle_lists(draft: &mut Draft, block: &Block<'_>) {
+    let (by_status, by_header) = draft.route.0.as_ref().map_or((false, false), |dormant| (dormant.by_status, dormant.by_header));
+    for (key, token, named) in
+        [("retriable_status_codes", "retriable-status-codes", by_status), ("retriable_headers", "retriable-headers", by_header)]
+    {
+        match (block.has(key), named) {
+            (true, false) => draft.note(join(&block.path, key), format!("does nothing, because retry_on does not name {token}")),
+            (false, true) => draft.note(join(&block.path, "retry_on"), format!("{token} does nothing without {key}")),
+            _ => {}
+        }
+    }
 }
 
 const NO_HOSTS: &str = "not copied: a client has no choice of hosts";

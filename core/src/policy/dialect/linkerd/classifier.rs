@@ -2,7 +2,7 @@
 
 use super::super::super::Value;
 use super::super::super::problem::Problem;
-use super::super::block::{Block, list, whole};
+use super::super::block::{Block, int, list};
 use super::super::draft::Draft;
 
 const READ: &[&str] = &["GET", "HEAD", "OPTIONS", "TRACE"];
@@ -44,9 +44,6 @@ pub(super) fn read(draft: &mut Draft, mut block: Block<'_>) -> Result<(), Proble
     let name = word.strip_prefix("io.l5d.http.").or_else(|| word.strip_prefix("io.l5d.h2."));
     let Some((_, methods)) = name.and_then(|name| KINDS.iter().find(|(known, _)| *known == name)) else { return Err(unknown(&kind)) };
     set(draft, methods);
-    if !methods.is_empty() {
-        draft.note(kind.path, "a request body that is streamed is sent once, as linkerd does with chunked ones");
-    }
     Ok(())
 }
 
@@ -74,14 +71,18 @@ fn grpc(draft: &mut Draft, block: &mut Block<'_>, word: &str, kind: &super::Node
             statuses = &[429, 502, 503, 504];
         }
         "alwaysRetryable" => {
-            conditions.extend(CODES.iter().map(|(_, token)| *token));
+            conditions.extend(CODES.iter().map(|(_, token)| *token).chain(["reset"]));
             draft.note(kind.path.as_str(), "of the gRPC codes only 1, 4, 8, 13 and 14 are retried");
         }
-        "neverRetryable" | "successStatusCodes" => {}
+        // What was not sent is repeated whatever the classifier says.
+        "neverRetryable" | "successStatusCodes" => {
+            set(draft, DEFAULT);
+            return Ok(());
+        }
         "retryableStatusCodes" => {
             let codes = block.need("retryableStatusCodes")?;
             for item in list(&codes)? {
-                let code = whole(&item, 0, 16)?;
+                let code = int(&item, 0, 16)?;
                 match CODES.iter().find(|(known, _)| *known == code) {
                     Some((_, token)) => conditions.push(token),
                     None => draft.note(item.path, format!("gRPC code {code} is not retried; 1, 4, 8, 13 and 14 can be")),
@@ -92,7 +93,7 @@ fn grpc(draft: &mut Draft, block: &mut Block<'_>, word: &str, kind: &super::Node
     }
     draft.note(kind.path.as_str(), "grpc-status is read in the headers of a response only, not in its trailers");
     set(draft, DEFAULT);
-    conditions.extend(["connect-failure", "refused-stream", "reset", "not per-try-timeout"]);
+    conditions.extend(["connect-failure", "refused-stream"]);
     conditions.sort_unstable();
     conditions.dedup();
     draft.set_from("retry_on", Value::list(conditions), &kind.path);
