@@ -284,3 +284,119 @@ fn deep_and_wide_values() {
     let many = Value::from([("retry_policy", Value::from([("retry_on", Value::from("5xx")), ("retriable_headers", items)]))]);
     read_all(&many, None).expect_err("no matchers");
 }
+
+/// Every value of every document above, replaced by what does not belong there, for every dialect: an error or a policy, no panic,
+/// and no error without a place.
+#[test]
+fn nothing_that_is_misplaced_panics() {
+    let hostile = || {
+        let texts = ["", "none", "-1", "\u{0}\u{202e}", "5xx", "99999999999999999999s"].into_iter().map(Value::from);
+        let numbers =
+            [Value::Int(i64::MIN), Value::Int(i64::MAX), Value::Float(f64::NAN), Value::Float(1e308), Value::Big("9".repeat(400))];
+        texts.chain(numbers).chain([Value::Null, Value::Bool(false), Value::List(Vec::new()), Value::EMPTY])
+    };
+    let mut ran = 0;
+    for (file, _) in CASES {
+        for case in list(&vectors(file), "cases") {
+            let Some(document) = case.get("document").map(floats) else { continue };
+            for place in 0..places(&document) {
+                for value in hostile() {
+                    let broken = replaced(&document, &mut place.clone(), &value);
+                    for dialect in [None].into_iter().chain(Dialect::ALL.iter().copied().map(Some)) {
+                        ran += 1;
+                        match read_all(&broken, dialect) {
+                            Ok(all) => all.iter().for_each(|loaded| assert!(loaded.explain().len() < 40_000)),
+                            Err(error) => assert!(error.to_string().len() < 1000 && error.to_string().contains(": "), "{error}"),
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(ran > 100_000, "{ran}");
+}
+
+/// The number of values in a value, itself included.
+fn places(value: &Value) -> usize {
+    1 + match value {
+        Value::List(items) => items.iter().take(5).map(places).sum(),
+        Value::Map(entries) => entries.iter().map(|(_, value)| places(value)).sum(),
+        _ => 0,
+    }
+}
+
+/// The value with the one at a place, counted as in `places`, replaced.
+fn replaced(value: &Value, place: &mut usize, by: &Value) -> Value {
+    if *place == 0 {
+        *place = usize::MAX;
+        return by.clone();
+    }
+    *place = place.saturating_sub(1);
+    match value {
+        Value::List(items) => Value::List(items.iter().take(5).map(|item| next(item, place, by)).collect()),
+        Value::Map(entries) => Value::Map(entries.iter().map(|(key, value)| (key.clone(), next(value, place, by))).collect()),
+        value => value.clone(),
+    }
+}
+
+fn next(value: &Value, place: &mut usize, by: &Value) -> Value {
+    if *place > usize::MAX / 2 { value.clone() } else { replaced(value, place, by) }
+}
+
+/// Texts cut off anywhere, with a character too many anywhere.
+#[test]
+fn no_cut_text_panics() {
+    for (file, _) in CASES {
+        for case in list(&vectors(file), "cases") {
+            let Some(whole) = text(case, "text") else { continue };
+            for (at, _) in whole.char_indices().step_by(1 + whole.len() / 100) {
+                for broken in
+                    [whole[..at].to_owned(), format!("{}{{{}", &whole[..at], &whole[at..]), format!("{}\"{}", &whole[..at], &whole[at..])]
+                {
+                    for dialect in [None, Some(Dialect::Ballerina)] {
+                        if let Err(error) = load_text(&broken, dialect) {
+                            assert_eq!(error.kind(), ErrorKind::Config);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn explained() {
+    let document = r#"{"retryOn": "5xx", "numRetries": 2, "perTryTimeout": "1s"}"#;
+    let loaded = load_text(document, Some(Dialect::Kgateway)).expect("a policy").remove(0);
+    let text = loaded.explain();
+    let (_, tail) = text.split_once("\n\n").expect("two parts");
+    assert!(text.starts_with("# kgateway\nmax_retries: 2\ntimeout: 15s\n"), "{text}");
+    assert_eq!(
+        tail,
+        "waits:\n  before retry 1: 0s to 25ms\n  before retry 2: 0s to 50ms\nworst case: 3 attempts, 75ms of waits\n  \
+         until the last response head: no limit by connect_timeout, per_try_timeout and waits; timeout ends the call after 15s\n\
+         budget: at a time 3 retries or 0 % of the sends in flight, whichever is more, so it refuses only when 3 others are under way\n"
+    );
+    let text = Policy::default().explain();
+    assert!(text.contains("worst case: 3 attempts, 600ms of waits, up to 2m12s if the server asks for it each time\n"), "{text}");
+    assert!(
+        text.contains(
+            "  until the last response head: 3m27s by connect_timeout, per_try_timeout and waits; timeout ends the call after 1m\n"
+        )
+    );
+    assert!(text.contains("a reserve of 10 within 10s; a call that comes alone gets 10, so it refuses only when several calls fail\n"));
+    let text = Policy::none().explain();
+    assert!(text.contains("worst case: 1 attempt, no retries\n  until the last response head: 25s by connect_timeout, per_try_timeout and waits, within the timeout of 1m\n"), "{text}");
+    let text = load_text("retryConfig: {count: 1}, timeout: -1", None).expect("a policy")[0].explain();
+    assert!(text.contains("and no timeout ends the call\nbudget: none, every retry that max_retries permits is made\nnotes:\n  - retryConfig: the last error"), "{text}");
+    let linkerd = Policy::preset("linkerd")
+        .expect("a preset")
+        .merge(&Value::from([("budget", Value::from([("min_per_second", 5)]))]))
+        .expect("valid");
+    assert!(linkerd.explain().contains("gets 50, so it can refuse what max_retries (100) permits to a single call\n"));
+    let long = Policy::from_value(&Value::from([(
+        "response_headers",
+        Value::list([Value::from([("name", Value::from("x")), ("exact", "y".repeat(500_000).into())])]),
+    )]));
+    assert!(long.expect("valid").explain().len() < 5000);
+}

@@ -12,10 +12,19 @@ use crate::time::DurationText;
 /// Retries whose waits are shown one by one.
 const SHOWN: u32 = 8;
 
+/// Characters of a line; lists may be longer than anyone reads.
+const MOST_CHARS: usize = 1000;
+
 impl Policy {
     /// The policy in words: its document, the range of each wait, the worst case, and what the budget may refuse.
     pub fn explain(&self) -> String {
-        let mut out = emit::lines(&self.to_value());
+        let mut out = String::new();
+        for line in emit::lines(&self.to_value()).lines() {
+            match line.char_indices().nth(MOST_CHARS) {
+                Some((end, _)) => out.extend([&line[..end], "...\n"]),
+                None => out.extend([line, "\n"]),
+            }
+        }
         out.push('\n');
         // Writing to a String cannot fail.
         let _ = self.worst(&mut out).and_then(|()| self.purse(&mut out));

@@ -216,13 +216,13 @@ impl OptionRow {
         let mut texts: Vec<(String, &str)> = Vec::new();
         for (kind, document) in smallest(block, self) {
             let path = block.name.trim_end_matches("[]").split('.').filter(|part| !part.is_empty());
-            let given = path.clone().fold(Some(&document), |place, key| first(place?.get(key)?));
+            let given = path.clone().try_fold(&document, |place, key| first(place.get(key)?));
             if given.is_some_and(|place| self.key != "kind" && place.get(self.key).is_some()) {
                 texts.push(("required".to_owned(), kind));
                 continue;
             }
             let Ok(full) = Policy::from_value(&document).map(|policy| policy.to_value()) else { continue };
-            let place = path.fold(Some(&full), |place, key| first(place?.get(key)?));
+            let place = path.clone().try_fold(&full, |place, key| first(place.get(key)?));
             if let Some(value) = place.and_then(|place| place.get(self.key)) {
                 texts.push((if matches!(value, Value::Map(_)) { "see below".to_owned() } else { value.to_string() }, kind));
             }
