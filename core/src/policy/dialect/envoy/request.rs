@@ -38,10 +38,15 @@ pub fn with_request_headers(policy: &Policy, headers: &dyn Headers) -> (Policy, 
         return (policy.clone(), present);
     }
     let value = |name: &str| headers.line(name, 0).and_then(|value| std::str::from_utf8(value).ok());
-    let items = |name: &str| value(name).unwrap_or_default().split(',').map(str::trim).filter(|item| !item.is_empty());
+    // Lists may be spread over several lines.
+    let items = |name: &'static str| {
+        let lines = (0..MOST_ITEMS).map_while(move |index| headers.line(name, index));
+        let texts = lines.filter_map(|line| std::str::from_utf8(line).ok());
+        texts.flat_map(|text| text.split(',')).map(str::trim).filter(|item| !item.is_empty())
+    };
     let mut settings = policy.settings().clone();
 
-    let known = |name: &str, grpc: bool| {
+    let known = |name: &'static str, grpc: bool| {
         let tokens: Vec<_> = items(name).filter_map(Condition::from_token).collect();
         tokens.into_iter().filter(move |condition| !condition.is_ours() && is_grpc(*condition) == grpc)
     };
