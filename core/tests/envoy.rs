@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use reknock::client::transport::{Failure, Outgoing, Received, Transport};
 use reknock::client::{Client, Clock, Http2, ReqwestTransport, Response, TokioClock, TransportOptions};
-use reknock::policy::{Value, envoy};
+use reknock::policy::{RequestHead, Value, envoy};
 use reknock::{Error, ErrorKind, Policy, Tick, UnixTime};
 use reknock_test_server::{Script, Server};
 use serde_json::{Value as Json, json};
@@ -88,7 +88,14 @@ fn policy(case: &Json) -> Policy {
         .collect();
     let (policy, removed) = envoy::with_request_headers(&policy, &headers.as_slice());
     assert_eq!(removed.len(), headers.len());
-    policy.merge(&Value::from([("connect_timeout", "300ms")])).unwrap()
+    let head = RequestHead {
+        method: case["request"]["method"].as_str().unwrap(),
+        scheme: "http",
+        authority: "",
+        path: "/",
+        headers: &headers.as_slice(),
+    };
+    policy.for_request(&head).merge(&Value::from([("connect_timeout", "300ms")])).unwrap()
 }
 
 fn same_outcome(case: &Json, result: &Result<Response, Error>) -> Result<(), String> {

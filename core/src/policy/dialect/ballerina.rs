@@ -41,10 +41,7 @@ pub(super) fn read(node: &Node<'_>) -> Result<Vec<Loaded>, Problem> {
 fn walk(found: &mut Vec<Loaded>, path: &str, value: &Value, name: Option<&str>) -> Result<(), Problem> {
     match value {
         Value::List(items) => items.iter().enumerate().try_for_each(|(i, item)| walk(found, &format!("{path}[{i}]"), item, name)),
-        Value::Map(entries) if value.get("retryConfig").is_some() => {
-            debug_assert!(!entries.is_empty());
-            client(found, Block::of(path, value)?, name)
-        }
+        Value::Map(_) if value.get("retryConfig").is_some() => client(found, Block::of(path, value)?, name),
         Value::Map(entries) => entries.iter().try_for_each(|(key, value)| {
             // A group of a source text has no name.
             let (path, name) = if key.is_empty() { (path.to_owned(), name) } else { (join(path, key), Some(key.as_str())) };
@@ -74,7 +71,7 @@ fn client(found: &mut Vec<Loaded>, mut block: Block<'_>, name: Option<&str>) -> 
     let mut notes = Vec::new();
     let breaker = "not copied: a budget bounds the load of retries; rejecting calls is the caller's";
     block.leave(&[("circuitBreaker", breaker), ("failoverConfig", "not copied: one client has one target")], &mut notes)?;
-    draft.notes(notes);
+    draft.note_all(notes);
     found.push(draft.finish(Dialect::Ballerina, name.map(str::to_owned))?);
     Ok(())
 }

@@ -66,7 +66,7 @@ impl Draft {
         }
     }
 
-    pub(super) fn notes(&mut self, notes: Vec<Note>) {
+    pub(super) fn note_all(&mut self, notes: Vec<Note>) {
         notes.into_iter().for_each(|note| self.note(note.path, note.text));
     }
 

@@ -119,7 +119,7 @@ fn retry(found: &mut Vec<Loaded>, name: Option<&str>, mut block: Block<'_>, time
     limits.set(&mut draft, total);
     let mut notes = Vec::new();
     timeouts.leave(&[("streamIdle", "the idle timeout of a stream is not copied")], &mut notes)?;
-    draft.notes(notes);
+    draft.note_all(notes);
     block.ignore_rest(&mut draft);
     found.push(draft.finish(Dialect::Kgateway, name.map(str::to_owned))?);
     Ok(())
@@ -161,7 +161,7 @@ fn traffic_policy(draft: &mut Draft, block: &mut Block<'_>, limits: &mut Timeout
     }
     let mut notes = Vec::new();
     block.leave(&[("retryHostPredicates", "not copied: a client has no choice of hosts")], &mut notes)?;
-    draft.notes(notes);
+    draft.note_all(notes);
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use super::super::node::{Node, join};
 use super::super::problem::Problem;
 use super::block::{Block, int, list, millis};
 use super::draft::{Draft, limit};
-use super::{Dialect, Loaded};
+use super::{Dialect, Loaded, Note};
 
 mod classifier;
 
@@ -90,9 +90,26 @@ fn router(found: &mut Vec<Loaded>, mut router: Block<'_>) -> Result<(), Problem>
         return Ok(());
     };
     let clients = layers(client.as_ref())?;
-    if client.as_ref().is_some_and(|node| node.value.get("configs").is_some()) && clients.is_empty() {
-        return Ok(());
+    let before = found.len();
+    self::services(found, label, &service_node, &clients, old)?;
+    for path in narrow(client.as_ref()) {
+        for loaded in &mut found[before..] {
+            loaded
+                .notes
+                .push(Note { path: path.clone(), text: "not read: it is for some clients only, and services do not say which".to_owned() });
+        }
     }
+    Ok(())
+}
+
+/// The policies of a router's services.
+fn services(
+    found: &mut Vec<Loaded>,
+    label: Option<String>,
+    service_node: &Node<'_>,
+    clients: &[Layer<'_>],
+    old: Option<Node<'_>>,
+) -> Result<(), Problem> {
     match service_node.value.get("configs") {
         Some(Value::List(configs)) => {
             let prefix = |config: &Value| match config.get("prefix") {
@@ -110,11 +127,11 @@ fn router(found: &mut Vec<Loaded>, mut router: Block<'_>) -> Result<(), Problem>
                     .map(|(j, value)| Layer { path: format!("{}.configs[{j}]", service_node.path), value })
                     .collect();
                 let name = label.as_ref().map_or(own.clone(), |label| format!("{label}{own}"));
-                service_with(found, Some(name), &applying, &clients, None)?;
+                service_with(found, Some(name), &applying, clients, None)?;
             }
             Ok(())
         }
-        _ => service_with(found, label, &[Layer { path: service_node.path.clone(), value: &service_node.value }], &clients, old),
+        _ => service_with(found, label, &[Layer { path: service_node.path.clone(), value: &service_node.value }], clients, old),
     }
 }
 
@@ -140,6 +157,19 @@ fn layers<'a>(client: Option<&'a Node<'_>>) -> Result<Vec<Layer<'a>>, Problem> {
     }
 }
 
+/// The blocks of clients that do not apply to every service, and bear on retries.
+fn narrow(client: Option<&Node<'_>>) -> Vec<String> {
+    let Some(node) = client else { return Vec::new() };
+    let Some(Value::List(configs)) = node.value.get("configs") else { return Vec::new() };
+    let bears = |config: &Value| ["requestAttemptTimeoutMs", "requeueBudget", "retries"].iter().any(|key| config.get(key).is_some());
+    let covered = |config: &Value| matches!(config.get("prefix"), Some(Value::Str(prefix)) if covers(prefix, ""));
+    let all = configs.iter().enumerate().filter(|(_, config)| bears(config) && !covered(config));
+    all.take(MOST_NARROW).map(|(i, _)| format!("{}.configs[{i}]", node.path)).collect()
+}
+
+/// Notes on clients are for each service.
+const MOST_NARROW: usize = 10;
+
 fn service(found: &mut Vec<Loaded>, name: Option<String>, block: Block<'_>, layers: &[Layer<'_>]) -> Result<(), Problem> {
     if let Some((_, Value::List(_))) = block.entries().iter().find(|(key, _)| key == "configs") {
         // A service's block without the key that holds it.
@@ -163,7 +193,7 @@ fn service_with(
         Ok(given.map(|layer| (join(&layer.path, key), layer.value.get(key).cloned().unwrap_or(Value::Null))))
     };
     let classifier = last(services, "responseClassifier")?.or(old.map(|node| (node.path, node.value.into_owned())));
-    let (retried, total) = (last(services, "retries")?, last(services, "totalTimeoutMs")?);
+    let (retried, total) = (last(services, "retries")?.or(last(clients, "retries")?), last(services, "totalTimeoutMs")?);
     let (attempt, requeue) = (last(clients, "requestAttemptTimeoutMs")?, last(clients, "requeueBudget")?);
     if [&classifier, &retried, &total, &attempt].iter().all(|part| part.is_none()) {
         return Ok(());

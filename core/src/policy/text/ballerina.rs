@@ -123,13 +123,13 @@ impl Reader<'_> {
             end = i + 1;
         }
         self.at = start + end;
-        let digits = rest[..end].trim_end_matches(['d', 'D', 'f', 'F']);
+        let digits = rest[..end].strip_suffix(['d', 'D', 'f', 'F']).unwrap_or(&rest[..end]);
         let suffixed = digits.len() != end;
         if !suffixed && let Ok(whole) = digits.parse::<i64>() {
             return Ok(Value::Int(whole));
         }
         match digits.parse::<f64>() {
-            Ok(number) if number.is_finite() && rest.len() - digits.len() <= rest.len() - end + 1 => Ok(Value::number(number)),
+            Ok(number) if number.is_finite() => Ok(Value::number(number)),
             _ => self.mistake(start, "not a number"),
         }
     }

@@ -204,7 +204,7 @@ impl<'a> Walk<'a> {
         timeouts.set(&mut draft, timeout);
         let mut notes = Vec::new();
         action.leave(LEFT_OUT, &mut notes)?;
-        draft.notes(notes);
+        draft.note_all(notes);
         if let Some(node) = buffer(&mut action)?.or_else(|| host.buffer.clone()) {
             draft.set_from("max_body_buffer", whole(&node, 0, i64::MAX)?.min(1 << 40), &node.path);
         }

@@ -123,7 +123,7 @@ pub(in super::super) fn fill(draft: &mut Draft, block: &mut Block<'_>, flavour: 
     idle_lists(draft, block);
     let mut notes = Vec::new();
     block.leave(LEFT_OUT, &mut notes)?;
-    draft.notes(notes);
+    draft.note_all(notes);
     block.ignore_rest(draft);
     Ok(timeouts)
 }
