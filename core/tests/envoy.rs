@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use reknock::client::transport::{Failure, Outgoing, Received, Transport};
 use reknock::client::{Client, Clock, Http2, ReqwestTransport, Response, TokioClock, TransportOptions};
-use reknock::policy::{Value, envoy_route};
+use reknock::policy::{Value, envoy};
 use reknock::{Error, ErrorKind, Policy, Tick, UnixTime};
 use reknock_test_server::{Script, Server};
 use serde_json::{Value as Json, json};
@@ -67,8 +67,12 @@ async fn replay(server: &Server, case: &Json) -> Result<(), String> {
         sends: Arc::default(),
     };
     let sends = Arc::clone(&transport.sends);
-    let client = Client::on(transport).clock(Leaping::default()).policy(policy(case)).build().unwrap();
-    let result = client.request(case["request"]["method"].as_str().unwrap(), script.url()).send().await;
+    let client = Client::on(transport).clock(Leaping::default()).policy(policy(case)).envoy_headers(true).build().unwrap();
+    let mut request = client.request(case["request"]["method"].as_str().unwrap(), script.url());
+    for header in case["request"]["headers"].as_array().unwrap() {
+        request = request.header(header[0].as_str().unwrap(), header[1].as_str().unwrap());
+    }
+    let result = request.send().await;
     let sends = sends.load(Ordering::SeqCst);
     if Some(sends as u64) != case["attempts"].as_u64() {
         return Err(format!("{sends} sends instead of {}; {}", case["attempts"], told(&result)));
@@ -85,7 +89,7 @@ fn patient(limit: &mut Json) {
     }
 }
 
-/// The route as our reader has it, with a connect limit and the request's own headers merged in.
+/// The route as our reader has it, with a connect limit.
 fn policy(case: &Json) -> Policy {
     let mut route = case["route"].clone();
     patient(&mut route["timeout"]);
@@ -94,16 +98,7 @@ fn policy(case: &Json) -> Policy {
             patient(limit);
         }
     }
-    for header in case["request"]["headers"].as_array().unwrap() {
-        // The option that reads these from requests is to come; the recording shows how they combine.
-        let (name, tokens) = (header[0].as_str().unwrap(), header[1].as_str().unwrap());
-        let grpc = ["cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"];
-        let mine = |token: &&str| grpc.contains(&token.trim()) == (name == "x-envoy-retry-grpc-on");
-        let tokens: Vec<&str> = tokens.split(',').filter(mine).collect();
-        route["retry_policy"]["retry_on"] = tokens.join(",").into();
-        route["retry_policy"]["retry_back_off"] = json!({"base_interval": "0.001s", "max_interval": "0.010s"});
-    }
-    let policy = envoy_route(&support::value(&route)).unwrap();
+    let policy = envoy::route(&support::value(&route)).unwrap();
     policy.merge(&Value::from([("connect_timeout", "2s")])).unwrap()
 }
 

@@ -286,3 +286,26 @@ async fn draining_ends_with_the_call() {
     assert_eq!((error.kind(), TokioClock.now().since(began)), (ErrorKind::Deadline, ms(30)));
     assert_eq!((script.sent().len(), error.attempts()[1].evidence), (1, Evidence::NotSent));
 }
+
+#[tokio::test(start_paused = true)]
+async fn compat_envoy_tells_attempts_and_the_time_that_is_left() {
+    let route = json!({"timeout": "1s", "retry_policy": {"retry_on": "5xx", "num_retries": 2, "per_try_timeout": "0.4s", "retry_back_off": {"base_interval": "0.001s"}}});
+    let script = Scripted::new([Step::status(503).head(ms(350))]);
+    let client = Client::on(script.clone())
+        .policy(reknock::policy::envoy::route(&support::value(&route)).unwrap())
+        .envoy_headers(true)
+        .build()
+        .unwrap();
+    let error = client.get(URL).header("x-envoy-max-retries", "3").send().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Deadline);
+    let told: Vec<_> = script
+        .sent()
+        .iter()
+        .map(|sent| (sent.headers["x-envoy-attempt-count"].clone(), sent.headers.contains_key("x-envoy-max-retries")))
+        .collect();
+    assert_eq!(told, [("1".parse().unwrap(), false), ("2".parse().unwrap(), false), ("3".parse().unwrap(), false)]);
+    let left: Vec<u64> =
+        script.sent().iter().map(|sent| sent.headers["x-envoy-expected-rq-timeout-ms"].to_str().unwrap().parse().unwrap()).collect();
+    assert_eq!(left[..2], [400, 400]);
+    assert!(left[2] < 300, "what is left of the call: {left:?}");
+}

@@ -15,9 +15,13 @@ use super::request::Request;
 use super::timers::{HeadTimer, Limit, within};
 use super::transport::{Failure, Incoming, Outgoing, Received, Transport};
 use crate::error::ErrorKind;
+use crate::policy::{Compat, envoy};
 use crate::record::{AttemptRecord, Evidence};
 use crate::retry::{self, Answer, Verdict};
 use crate::time::DurationText;
+
+const ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-attempt-count");
+const EXPECTED_TIMEOUT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
 
 /// How the caller wants the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +69,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         };
         let transport = Arc::clone(&self.transport);
         let exchange = transport.send(outgoing);
-        let timer = HeadTimer::new(self.policy, &self.progress, began, attempt.deadline);
+        let timer = HeadTimer::new(&self.policy, &self.progress, began, attempt.deadline);
         match timer.run(&self.config.clock, exchange).await {
             Ok(Ok(received)) => Ended::Head(received, None),
             Ok(Err(failure)) => Ended::Failed(failure, None),
@@ -84,6 +88,12 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
             && let Ok(name) = HeaderName::from_bytes(name.as_bytes())
         {
             headers.insert(name, HeaderValue::from(attempt.number));
+        }
+        if self.policy.compat() == Some(Compat::Envoy) {
+            headers.insert(ATTEMPT_COUNT, HeaderValue::from(attempt.number));
+            let elapsed = self.config.clock.now().since(self.began);
+            let expected = envoy::expected_rq_timeout_ms(self.policy.timeout(), self.policy.per_try_timeout(), elapsed);
+            headers.extend(expected.map(|ms| (EXPECTED_TIMEOUT, HeaderValue::from(ms))));
         }
         let body = request.body.produce(self.policy.max_body_buffer()).map_err(|error| {
             let message = format!("the function that makes the request body failed: {error}");

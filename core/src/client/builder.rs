@@ -25,6 +25,7 @@ pub struct ClientBuilder<S = TransportOptions, C = TokioClock> {
     redirects: Redirects,
     callbacks: Callbacks,
     base_url: Option<String>,
+    envoy_headers: bool,
 }
 
 /// What a client can be built on: options for the transport on reqwest, or a transport.
@@ -78,6 +79,7 @@ impl Client {
             redirects: Redirects::default(),
             callbacks: Callbacks::default(),
             base_url: None,
+            envoy_headers: false,
         }
     }
 }
@@ -91,8 +93,30 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
 
     /// Another clock, for tests and simulations.
     pub fn clock<D: Clock>(self, clock: D) -> ClientBuilder<S, D> {
-        let ClientBuilder { transport, policy, headers, invalid_header, max_response_size, redirects, callbacks, base_url, .. } = self;
-        ClientBuilder { transport, clock, policy, headers, invalid_header, max_response_size, redirects, callbacks, base_url }
+        let ClientBuilder {
+            transport,
+            policy,
+            headers,
+            invalid_header,
+            max_response_size,
+            redirects,
+            callbacks,
+            base_url,
+            envoy_headers,
+            ..
+        } = self;
+        ClientBuilder {
+            transport,
+            clock,
+            policy,
+            headers,
+            invalid_header,
+            max_response_size,
+            redirects,
+            callbacks,
+            base_url,
+            envoy_headers,
+        }
     }
 
     /// A header field of all requests that do not bring it themselves.
@@ -154,6 +178,13 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
         self
     }
 
+    /// Whether `x-envoy-retry-on` and its kin on a request change its policy, as they would in Envoy. They are removed before it is
+    /// sent. Default off.
+    pub fn envoy_headers(mut self, on: bool) -> Self {
+        self.envoy_headers = on;
+        self
+    }
+
     /// The client.
     ///
     /// # Errors
@@ -174,6 +205,7 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
             redirects: self.redirects,
             callbacks: self.callbacks,
             base_url,
+            envoy_headers: self.envoy_headers,
         };
         let client = Client(Arc::new(Inner { config, shared: PerProcess::new() }));
         // So that what cannot be shows now and not at the first call.

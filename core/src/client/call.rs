@@ -1,5 +1,6 @@
 //! One call: the loop around the decision machine. It decides nothing itself.
 
+use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -36,7 +37,7 @@ pub(super) struct Running<'a, T: Transport, C, H> {
     pub(super) shared: &'a Shared<T>,
     /// The present runtime's.
     pub(super) transport: Arc<T>,
-    pub(super) policy: &'a Policy,
+    pub(super) policy: Cow<'a, Policy>,
     pub(super) host: H,
     pub(super) mode: Mode,
     /// The request of the present hop.
@@ -72,14 +73,13 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
     pub(super) fn begin(
         config: &'a Config<T, C>,
         shared: &'a Shared<T>,
-        policy: &'a Policy,
+        policy: Cow<'a, Policy>,
         host: H,
         mode: Mode,
         mut request: Request,
     ) -> Result<Self, Error> {
         request.settle_length()?;
         let transport = shared.transports.get(&config.transport)?;
-        config.complete(&mut request);
         let may_mint = policy.idempotency_key() == IdempotencyKey::Auto && !policy.methods().contains(request.method());
         if may_mint
             && !request.headers.contains_key(IDEMPOTENCY_KEY)
@@ -93,7 +93,7 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
             None => None,
         };
         let asked = host.wants().retry_if;
-        let retry = Retry::begin(policy, facts(&request, asked), budget, shared.entropy, shared.next_serial(), began);
+        let retry = Retry::begin(&policy, facts(&request, asked), budget, shared.entropy, shared.next_serial(), began);
         let (records, progress) = (Vec::with_capacity(1), Arc::default());
         Ok(Running { config, shared, transport, policy, host, mode, request, edited: None, retry, began, records, open: false, progress })
     }

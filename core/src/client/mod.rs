@@ -22,13 +22,14 @@ mod runtime;
 mod timers;
 pub mod transport;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::HeaderMap;
-use url::Url;
+use url::{Position, Url};
 
 pub use self::reqwest::{ClientCert, Http2, Proxy, ReqwestBody, ReqwestTransport, TlsOptions, TransportOptions};
 pub use body::{Body, BodyStream};
@@ -45,7 +46,7 @@ pub use runtime::runtime;
 
 use crate::error::{Error, ErrorKind};
 
-use crate::policy::Policy;
+use crate::policy::{Policy, RequestHead, envoy};
 use crate::retry::{BudgetNames, BudgetReading, Budgets};
 use crate::time::Tick;
 use attempt::{Delivery, Whole};
@@ -76,6 +77,7 @@ struct Config<T, C> {
     redirects: Redirects,
     callbacks: Callbacks,
     base_url: Option<Url>,
+    envoy_headers: bool,
 }
 
 /// What the calls of one client in one process share.
@@ -179,15 +181,18 @@ impl<T: Transport, C: Clock> Client<T, C> {
 
     async fn run<'a, H: Host>(
         &'a self,
-        request: Request,
+        mut request: Request,
         policy: &'a Policy,
         options: &CallOptions,
         host: H,
         delivery: Delivery,
     ) -> Result<(Finished<T::Body>, Running<'a, T, C, H>), Error> {
-        let redirects = options.redirects.unwrap_or(self.0.config.redirects);
+        let config = &self.0.config;
+        let redirects = options.redirects.unwrap_or(config.redirects);
         let shared = self.own()?;
-        let running = Running::begin(&self.0.config, shared, policy, host, Mode { delivery, redirects }, request)?;
+        config.complete(&mut request);
+        let policy = config.policy_for(&mut request, policy);
+        let running = Running::begin(config, shared, policy, host, Mode { delivery, redirects }, request)?;
         running.finish(shared.call_off(options).called_off()).await
     }
 
@@ -237,6 +242,26 @@ impl<T: Transport, C: Clock> Client<T, C> {
 }
 
 impl<T, C> Config<T, C> {
+    /// The policy of one request: what its header fields change, and whether they allow retries at all.
+    fn policy_for<'a>(&self, request: &mut Request, policy: &'a Policy) -> Cow<'a, Policy> {
+        let asked = self.envoy_headers.then(|| envoy::with_request_headers(policy, &request.headers));
+        let head = RequestHead {
+            method: request.method.as_str(),
+            scheme: request.url.scheme(),
+            authority: request.url.authority(),
+            path: &request.url[Position::BeforePath..],
+            headers: &request.headers,
+        };
+        match asked {
+            None => policy.for_request(&head),
+            Some((policy, removed)) => {
+                let policy = policy.for_request(&head).into_owned();
+                removed.iter().for_each(|name| request.remove_header(name));
+                Cow::Owned(policy)
+            }
+        }
+    }
+
     /// Adds what every request of this client carries, under what it brings itself.
     fn complete(&self, request: &mut Request) {
         for name in self.headers.keys() {

@@ -89,8 +89,19 @@ impl PolicyBuilder {
 
     /// Responses that match one of these are retried. At most 100, default none. Names may be in any case.
     pub fn response_headers(mut self, matchers: impl IntoIterator<Item = HeaderMatcher>) -> Self {
-        self.settings.response_headers = matchers.into_iter().collect();
-        self.settings.response_headers.iter_mut().for_each(|matcher| matcher.name.make_ascii_lowercase());
+        self.settings.response_headers = in_lower_case(matchers);
+        self
+    }
+
+    /// A response that matches one of these was not processed: any method may be repeated. At most 100, default none.
+    pub fn refused_headers(mut self, matchers: impl IntoIterator<Item = HeaderMatcher>) -> Self {
+        self.settings.refused_headers = in_lower_case(matchers);
+        self
+    }
+
+    /// Only requests that match one of these are retried. At most 100, default none, which means all.
+    pub fn request_headers(mut self, matchers: impl IntoIterator<Item = HeaderMatcher>) -> Self {
+        self.settings.request_headers = in_lower_case(matchers);
         self
     }
 
@@ -162,4 +173,10 @@ impl PolicyBuilder {
         validate::all(&self.settings)?;
         Ok(Policy::of(self.settings))
     }
+}
+
+fn in_lower_case(matchers: impl IntoIterator<Item = HeaderMatcher>) -> Vec<HeaderMatcher> {
+    let mut matchers: Vec<_> = matchers.into_iter().collect();
+    matchers.iter_mut().for_each(|matcher| matcher.name.make_ascii_lowercase());
+    matchers
 }

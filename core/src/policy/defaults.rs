@@ -29,6 +29,8 @@ impl Default for Settings {
                 .with(Condition::TruncatedBody),
             statuses: StatusSet::of(&[408, 425, 429, 500, 502, 503, 504]),
             response_headers: Vec::new(),
+            refused_headers: Vec::new(),
+            request_headers: Vec::new(),
             methods: Methods::Idempotent,
             backoff: Backoff::Exponential {
                 base: BACKOFF_BASE,
@@ -44,6 +46,7 @@ impl Default for Settings {
             attempt_header: None,
             compat: None,
             seed: None,
+            route: Default::default(),
         }
     }
 }

@@ -4,6 +4,7 @@ mod builder;
 mod defaults;
 mod dialect;
 mod emit;
+mod explain;
 mod names;
 mod node;
 mod options;
@@ -11,6 +12,7 @@ mod problem;
 mod read;
 mod read_blocks;
 mod read_match;
+mod request;
 #[cfg(test)]
 mod tests;
 #[cfg(feature = "documents")]
@@ -25,9 +27,12 @@ use std::time::Duration;
 use crate::retry::{Backoff, BudgetSpec, Conditions, HeaderMatcher, Methods, RetryAfter, StatusSet};
 
 pub use builder::PolicyBuilder;
-pub use dialect::envoy_route;
+pub use dialect::{Dialect, Loaded, Note, envoy, read_all};
 pub use options::{OptionBlock, OptionRow, option_blocks};
 pub use read::Keys;
+pub use request::RequestHead;
+#[cfg(feature = "documents")]
+pub use text::{load_all, load_text};
 pub use value::Value;
 
 /// Retries per call.
@@ -58,6 +63,8 @@ pub(crate) struct Settings {
     pub(crate) retry_on: Conditions,
     pub(crate) statuses: StatusSet,
     pub(crate) response_headers: Vec<HeaderMatcher>,
+    pub(crate) refused_headers: Vec<HeaderMatcher>,
+    pub(crate) request_headers: Vec<HeaderMatcher>,
     pub(crate) methods: Methods,
     pub(crate) backoff: Backoff,
     pub(crate) retry_after: Option<RetryAfter>,
@@ -67,6 +74,7 @@ pub(crate) struct Settings {
     pub(crate) attempt_header: Option<String>,
     pub(crate) compat: Option<Compat>,
     pub(crate) seed: Option<u64>,
+    pub(crate) route: dialect::envoy::Route,
 }
 
 /// What an `Idempotency-Key` header means for retries.
@@ -144,6 +152,16 @@ impl Policy {
     /// Responses that match one of these are retried.
     pub fn response_headers(&self) -> &[HeaderMatcher] {
         &self.0.response_headers
+    }
+
+    /// A response that matches one of these was not processed: any method may be repeated.
+    pub fn refused_headers(&self) -> &[HeaderMatcher] {
+        &self.0.refused_headers
+    }
+
+    /// Only requests that match one of these are retried; empty for all.
+    pub fn request_headers(&self) -> &[HeaderMatcher] {
+        &self.0.request_headers
     }
 
     /// Which methods may be repeated although the server may have executed them.

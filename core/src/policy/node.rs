@@ -31,6 +31,11 @@ impl<'a> Node<'a> {
         Node { path: String::new(), value: Cow::Borrowed(value), keys }
     }
 
+    /// A value of a document with other keys than ours.
+    pub(super) fn at(path: impl Into<String>, value: &'a Value) -> Self {
+        Node { path: path.into(), value: Cow::Borrowed(value), keys: Keys::Snake }
+    }
+
     /// `path: must RULE, got VALUE`.
     pub(super) fn must(&self, rule: impl std::fmt::Display) -> Problem {
         Problem::must(self.path.as_str(), rule, &self.value)
@@ -187,10 +192,13 @@ const DURATION_RULE: &str = "be a duration with a unit";
 
 /// `be a whole number from 0 to 1000`
 pub(super) fn whole_rule(lowest: i64, highest: i64) -> String {
-    format!("be a whole number from {lowest} to {highest}")
+    match (lowest, highest) {
+        (i64::MIN, i64::MAX) => "be a whole number".to_owned(),
+        _ => format!("be a whole number from {lowest} to {highest}"),
+    }
 }
 
-fn join(path: &str, key: &str) -> String {
+pub(super) fn join(path: &str, key: &str) -> String {
     let key = path_name(key);
     if path.is_empty() { key } else { format!("{path}.{key}") }
 }

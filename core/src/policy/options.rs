@@ -61,6 +61,16 @@ pub(super) static DOCUMENT: OptionBlock = OptionBlock {
         ),
         row("response_headers", "list of matchers, at most 100, or `none`", "A response that one of these matches is retried."),
         row(
+            "refused_headers",
+            "list of matchers, at most 100, or `none`",
+            "A response that one of these matches was not processed by the server: any method may be repeated.",
+        ),
+        row(
+            "request_headers",
+            "list of matchers, at most 100, or `none`",
+            "If given, only requests that one of these matches are retried. Names may be `:method`, `:scheme`, `:authority` and `:path`.",
+        ),
+        row(
             "methods",
             "`idempotent`, `any`, or a list of methods",
             "Methods that may be repeated although the server may have executed them. \

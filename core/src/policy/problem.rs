@@ -70,6 +70,26 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// The same problem at the place in the original document that its part of ours was made from: `sources` are pairs of paths.
+    pub(super) fn moved(mut self, sources: &[(String, String)]) -> Self {
+        let within = |part: &str| self.path.strip_prefix(part).filter(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+        let longest = sources.iter().filter(|(ours, _)| within(ours).is_some()).max_by_key(|(ours, _)| ours.len());
+        if let Some((_, original)) = longest {
+            self.path = original.clone();
+        }
+        self
+    }
+
+    /// The same problem with a prefix to its path, for example the number of a document.
+    pub(super) fn within(mut self, place: &str) -> Self {
+        if !place.is_empty() {
+            self.path = if self.path.is_empty() { place.to_owned() } else { format!("{place}, {}", self.path) };
+        }
+        self
+    }
+}
+
 impl From<Problem> for Error {
     fn from(problem: Problem) -> Self {
         let Problem { path, rule, got, fixes } = problem;

@@ -63,6 +63,13 @@ impl Policy {
     }
 }
 
+/// The policy of a document that another reader wrote, with the problem as it is.
+pub(super) fn of_document(document: &Value) -> Result<Policy, Problem> {
+    let mut settings = Settings::default();
+    read(&mut settings, document, Keys::Snake)?;
+    Ok(Policy::of(settings))
+}
+
 fn read(settings: &mut Settings, document: &Value, keys: Keys) -> Result<(), Problem> {
     let root = Node::root(document, keys);
     let fields = root.fields(&DOCUMENT)?;
@@ -87,6 +94,8 @@ fn read_key(settings: &mut Settings, key: &str, node: &Node<'_>) -> Result<(), P
         "retry_on" => settings.retry_on = if node.is_off() { Conditions::NONE } else { read_match::conditions(node)? },
         "statuses" => settings.statuses = if node.is_off() { StatusSet::NONE } else { read_match::statuses(node)? },
         "response_headers" => settings.response_headers = read_match::matchers(node)?,
+        "refused_headers" => settings.refused_headers = read_match::matchers(node)?,
+        "request_headers" => settings.request_headers = read_match::matchers(node)?,
         "methods" => settings.methods = read_match::methods(node)?,
         "backoff" => settings.backoff = read_blocks::backoff(node)?,
         "retry_after" => settings.retry_after = read_blocks::retry_after(node)?,

@@ -25,10 +25,9 @@ pub(super) fn key(settings: &Settings, key: &str) -> Checked {
         "connect_timeout" => limit(key, settings.connect_timeout),
         "per_try_timeout" => limit(key, settings.per_try_timeout),
         "idle_timeout" => limit(key, settings.idle_timeout),
-        "response_headers" => {
-            at_most(key, settings.response_headers.len())?;
-            settings.response_headers.iter().enumerate().try_for_each(|(i, matcher)| header_matcher(&format!("{key}[{i}]"), matcher))
-        }
+        "response_headers" => matchers(key, &settings.response_headers, &[":status"]),
+        "refused_headers" => matchers(key, &settings.refused_headers, &[":status"]),
+        "request_headers" => matchers(key, &settings.request_headers, &[":method", ":scheme", ":authority", ":path"]),
         "methods" => methods(key, &settings.methods),
         "backoff" => backoff(&settings.backoff),
         "retry_after" => settings.retry_after.as_ref().map_or(Ok(()), retry_after),
@@ -112,9 +111,14 @@ fn header_name(path: &str, name: &str, rule: &str) -> Checked {
     ensure(is_token(name) && name.len() <= MOST_NAME, || Problem::must(path, format_args!("be {rule}"), &name.into()))
 }
 
-fn header_matcher(path: &str, matcher: &HeaderMatcher) -> Checked {
-    if matcher.name != ":status" {
-        header_name(&format!("{path}.name"), &matcher.name, "a header name or :status")?;
+fn matchers(path: &str, matchers: &[HeaderMatcher], pseudo: &[&str]) -> Checked {
+    at_most(path, matchers.len())?;
+    matchers.iter().enumerate().try_for_each(|(i, matcher)| header_matcher(&format!("{path}[{i}]"), matcher, pseudo))
+}
+
+fn header_matcher(path: &str, matcher: &HeaderMatcher, pseudo: &[&str]) -> Checked {
+    if !pseudo.contains(&matcher.name.as_str()) {
+        header_name(&format!("{path}.name"), &matcher.name, &format!("a header name or {}", pseudo.join(", ")))?;
     }
     match &matcher.test {
         Test::Range(range) if range.is_empty() => {

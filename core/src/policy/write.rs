@@ -26,6 +26,8 @@ impl Policy {
             ("retry_on", conditions(s.retry_on)),
             ("statuses", statuses(&s.statuses)),
             ("response_headers", Value::list(s.response_headers.iter().map(matcher))),
+            ("refused_headers", Value::list(s.refused_headers.iter().map(matcher))),
+            ("request_headers", Value::list(s.request_headers.iter().map(matcher))),
             ("methods", methods(&s.methods)),
             ("backoff", backoff(&s.backoff)),
             ("retry_after", or_none(s.retry_after.as_ref(), retry_after)),

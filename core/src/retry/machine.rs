@@ -251,7 +251,8 @@ impl Retry {
                 verdict.retry = self.retryable(status, headers);
                 verdict.completed = status < 400;
                 self.succeeded = !verdict.retry;
-                if matches!(status, 421 | 425 | 429) {
+                let refused = self.policy.refused_headers().iter().any(|matcher| matcher.matches(status, headers));
+                if refused || matches!(status, 421 | 425 | 429) {
                     verdict.evidence = Evidence::Refused;
                 }
                 let envoy = self.policy.compat() == Some(Compat::Envoy);

@@ -1,12 +1,12 @@
-//! Matchers on response headers.
+//! Matchers on the headers of responses and requests.
 
 use std::ops::RangeInclusive;
 
 use regex::bytes::Regex;
 
-use super::machine::HeaderView;
+use super::machine::{HeaderView, Headers};
 
-/// Matches a response by one of its headers.
+/// Matches a response, or a request, by one of its headers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeaderMatcher {
     /// The header's name, in lower case. `:status` stands for the status as text.
@@ -97,6 +97,15 @@ impl HeaderMatcher {
                 _ => self.test.matches(&digits) != self.invert,
             };
         }
+        self.matches_line(headers)
+    }
+
+    /// Whether a request with these headers (`:method` and its like among them) matches.
+    pub(crate) fn matches_request(&self, headers: &dyn Headers) -> bool {
+        self.matches_line(HeaderView(headers))
+    }
+
+    fn matches_line(&self, headers: HeaderView<'_>) -> bool {
         if let Test::Present(present) = self.test {
             return (headers.has(&self.name) == present) != self.invert;
         }

@@ -1,6 +1,8 @@
-//! Documents as text: YAML, JSON, TOML. Each becomes a [`Value`]; time and memory are bounded on any input.
+//! Documents as text: YAML, JSON, TOML, and Ballerina source. Each becomes a [`Value`]; time and memory are bounded on any input.
 
+mod ballerina;
 mod json;
+mod load;
 #[cfg(test)]
 mod tests;
 mod toml;
@@ -13,7 +15,9 @@ use std::path::Path;
 use super::Policy;
 use super::problem::Problem;
 use super::value::Value;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
+
+pub use load::{load_all, load_text};
 
 /// The longest text that is read.
 const MOST_BYTES: usize = 1 << 20;
@@ -30,6 +34,7 @@ enum Language {
     Yaml,
     Json,
     Toml,
+    Ballerina,
 }
 
 impl Language {
@@ -38,6 +43,7 @@ impl Language {
             Language::Yaml => "YAML",
             Language::Json => "JSON",
             Language::Toml => "TOML",
+            Language::Ballerina => "Ballerina",
         }
     }
 
@@ -46,6 +52,7 @@ impl Language {
             "yaml" | "yml" => Some(Language::Yaml),
             "json" => Some(Language::Json),
             "toml" => Some(Language::Toml),
+            "bal" => Some(Language::Ballerina),
             _ => None,
         }
     }
@@ -59,6 +66,7 @@ impl Language {
             Language::Yaml => yaml::read(text),
             Language::Json => json::read(text),
             Language::Toml => toml::read(text),
+            Language::Ballerina => ballerina::read(text),
         };
         value.map_err(|mistake| mistake.problem(self).into())
     }
@@ -157,24 +165,6 @@ impl Policy {
     /// As [`Value::from_toml`] and [`Policy::from_value`].
     pub fn from_toml(text: &str) -> Result<Policy, Error> {
         Policy::from_value(&Value::from_toml(text)?)
-    }
-
-    /// The policy of a file: `.yaml`, `.yml`, `.json` or `.toml`, at most 1 MiB.
-    ///
-    /// # Errors
-    /// `config`: the file cannot be read, its name has another ending, or it holds no valid policy. The message begins with the path.
-    pub fn load(path: impl AsRef<Path>) -> Result<Policy, Error> {
-        let path = path.as_ref();
-        let name = path.display().to_string();
-        let Some(language) = Language::of_extension(path) else {
-            return Err(Problem::new(name, "must end in .yaml, .yml, .json or .toml").into());
-        };
-        let text = read_file(path).map_err(|error| Error::from(Problem::new(name.as_str(), error.to_string())).with_source(error))?;
-        if text.len() > MOST_BYTES {
-            return Err(too_long(&name, file_size(path, text.len())).into());
-        }
-        let policy = language.read(&text).and_then(|value| Policy::from_value(&value));
-        policy.map_err(|error| Error::new(ErrorKind::Config, format!("{name}: {error}")))
     }
 }
 

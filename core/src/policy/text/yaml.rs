@@ -8,16 +8,26 @@ use super::super::value::Value;
 use super::{MOST_DEPTH, MOST_NODES, MOST_TEXT, Mistake, given_twice, too_deep, too_many};
 
 pub(super) fn read(text: &str) -> Result<Value, Mistake> {
-    let mut builder = Builder::default();
+    let builder = build(text, Builder::default())?;
+    match builder.documents {
+        0 | 1 => Ok(builder.roots.into_iter().next().unwrap_or(Value::EMPTY)),
+        count => Err(Mistake { place: None, text: format!("holds {count} documents, must hold one") }),
+    }
+}
+
+/// Every document of a text that others wrote for others: tags are passed over, and numbers with leading zeros are text.
+pub(super) fn read_all(text: &str) -> Result<Vec<Value>, Mistake> {
+    let builder = build(text, Builder { lenient: true, ..Builder::default() })?;
+    Ok(if builder.roots.is_empty() { vec![Value::EMPTY] } else { builder.roots })
+}
+
+fn build(text: &str, mut builder: Builder) -> Result<Builder, Mistake> {
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
         let (event, span) = event.map_err(|error| syntax(text, &error))?;
         builder.event(event).map_err(|message| at(&span.start, message))?;
     }
-    match builder.documents {
-        0 | 1 => Ok(builder.root.unwrap_or(Value::EMPTY)),
-        count => Err(Mistake { place: None, text: format!("holds {count} documents, must hold one") }),
-    }
+    Ok(builder)
 }
 
 fn at(marker: &Marker, message: String) -> Mistake {
@@ -42,7 +52,8 @@ struct Weight {
 #[derive(Default)]
 struct Builder {
     documents: usize,
-    root: Option<Value>,
+    lenient: bool,
+    roots: Vec<Value>,
     open: Vec<Frame>,
     anchors: HashMap<usize, (Value, Weight)>,
     nodes: usize,
@@ -66,13 +77,14 @@ impl Builder {
                 Ok(())
             }
             Event::Scalar(text, style, anchor, tag) => {
-                no_tag(tag.is_some())?;
+                self.no_tag(tag.is_some())?;
                 if self.wants_key() {
                     return self.key(text.into_owned());
                 }
                 let is_empty_document = self.open.is_empty() && text.is_empty() && style == ScalarStyle::Plain;
                 let value = match style {
                     _ if is_empty_document => Value::EMPTY,
+                    ScalarStyle::Plain if self.lenient => resolve(&text).unwrap_or_else(|_| Value::Str(text.into_owned())),
                     ScalarStyle::Plain => resolve(&text)?,
                     _ => Value::Str(text.into_owned()),
                 };
@@ -103,6 +115,10 @@ impl Builder {
         self.put(value)
     }
 
+    fn no_tag(&self, tagged: bool) -> Result<(), String> {
+        if tagged && !self.lenient { Err("tags (!) are not supported; quote text".to_owned()) } else { Ok(()) }
+    }
+
     fn wants_key(&self) -> bool {
         self.open.last().is_some_and(|frame| matches!(frame.value, Value::Map(_)) && frame.key.is_none())
     }
@@ -121,7 +137,7 @@ impl Builder {
     }
 
     fn begin(&mut self, value: Value, anchor: usize, tagged: bool) -> Result<(), String> {
-        no_tag(tagged)?;
+        self.no_tag(tagged)?;
         self.count(1, 0)?;
         if self.wants_key() {
             return Err(NOT_A_KEY.to_owned());
@@ -150,7 +166,7 @@ impl Builder {
 
     fn put(&mut self, value: Value) -> Result<(), String> {
         let Some(frame) = self.open.last_mut() else {
-            self.root.get_or_insert(value);
+            self.roots.push(value);
             return Ok(());
         };
         match &mut frame.value {
@@ -175,10 +191,6 @@ impl Builder {
 }
 
 const NOT_A_KEY: &str = "a key must be text";
-
-fn no_tag(tagged: bool) -> Result<(), String> {
-    if tagged { Err("tags (!) are not supported; quote text".to_owned()) } else { Ok(()) }
-}
 
 /// The depth of values is bounded, so the recursion is.
 fn weigh(value: &Value) -> Weight {

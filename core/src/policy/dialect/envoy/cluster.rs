@@ -1,0 +1,113 @@
+//! Circuit breakers of a cluster: how many retries may run at a time.
+
+use super::super::super::Value;
+use super::super::super::node::join;
+use super::super::super::problem::Problem;
+use super::super::block::{Block, list, proto_duration, whole};
+use super::super::draft::{Draft, limit};
+
+/// A cluster of the documents, or the breakers alone.
+#[derive(Clone)]
+pub(super) struct Cluster<'a> {
+    pub(super) name: Option<&'a str>,
+    pub(super) path: String,
+    pub(super) value: &'a Value,
+    /// The thresholds of routes with `priority: HIGH` apply.
+    pub(super) high: bool,
+}
+
+/// Envoy's numbers for a cluster that does not say, and for a retry budget that does not.
+const MIN: i64 = 3;
+const PERCENT: f64 = 20.0;
+
+pub(super) fn default_budget() -> Value {
+    concurrency(0.0, MIN)
+}
+
+fn concurrency(percent: f64, min: i64) -> Value {
+    // Millionths of a percent are as fine as it gets.
+    let percent = Value::number((percent * 1e6).round() / 1e6);
+    Value::from([("kind", Value::from("concurrency")), ("percent", percent), ("min", Value::Int(min))])
+}
+
+/// Every map with `circuit_breakers` in the documents.
+pub(super) fn all(documents: &[Value]) -> Vec<Cluster<'_>> {
+    let mut found = Vec::new();
+    for document in documents {
+        collect("", document, &mut found);
+    }
+    found
+}
+
+/// More clusters than any mesh has.
+const MOST_CLUSTERS: usize = 10_000;
+
+fn collect<'a>(path: &str, value: &'a Value, found: &mut Vec<Cluster<'a>>) {
+    match value {
+        Value::List(items) => items.iter().enumerate().for_each(|(i, item)| collect(&format!("{path}[{i}]"), item, found)),
+        Value::Map(entries) => {
+            let breakers = entries.iter().any(|(key, _)| key == "circuit_breakers" || key == "circuitBreakers");
+            if breakers && found.len() < MOST_CLUSTERS {
+                // Beside a retry_policy the name is another's.
+                let name = match value.get("name") {
+                    Some(Value::Str(name)) if value.get("retry_policy").is_none() => Some(name.as_str()),
+                    _ => None,
+                };
+                found.push(Cluster { name, path: path.to_owned(), value, high: false });
+            }
+            entries.iter().for_each(|(key, value)| collect(&join(path, key), value, found));
+        }
+        _ => {}
+    }
+}
+
+/// Sets the budget, and the limit of connecting, of the cluster.
+pub(super) fn budget(draft: &mut Draft, cluster: Option<&Cluster<'_>>) -> Result<(), Problem> {
+    let Some(cluster) = cluster else { return Ok(()) };
+    let mut block = Block::of(&cluster.path, cluster.value)?;
+    if let Some(node) = block.take("connect_timeout")? {
+        draft.set_from("connect_timeout", limit(proto_duration(&node)?), &node.path);
+    }
+    let Some(mut breakers) = block.block("circuit_breakers")? else { return Ok(()) };
+    let Some(thresholds) = breakers.take("thresholds")? else { return Ok(()) };
+    for item in list(&thresholds)? {
+        let mut threshold = Block::of(&item.path, &item.value)?;
+        let is_high = threshold.take("priority")?.is_some_and(|node| node.str() == Some("HIGH") || *node.value == Value::Int(1));
+        if is_high != cluster.high {
+            continue;
+        }
+        let max = threshold.take("max_retries")?;
+        let (mut percent, mut min) = (0.0, max.as_ref().map_or(Ok(MIN), |node| whole(node, 0, u32::MAX.into()))?);
+        let mut path = max.map(|node| node.path);
+        if let Some(mut budget) = threshold.block("retry_budget")? {
+            (percent, min) = (PERCENT, MIN);
+            if let Some(node) = budget.take("budget_percent")? {
+                percent = node.value.get("value").map_or(Some(0.0), number).or_else(|| number(&node.value)).unwrap_or(f64::NAN);
+                if !(0.0..=100.0).contains(&percent) {
+                    return Err(node.must("be a percentage from 0 to 100, written {value: 20.0}"));
+                }
+            }
+            if let Some(node) = budget.take("min_retry_concurrency")? {
+                min = whole(&node, 0, u32::MAX.into())?;
+            }
+            if let Some(node) =
+                budget.take("budget_interval")?.filter(|node| !proto_duration(node).is_ok_and(|interval| interval.is_zero()))
+            {
+                draft.note(node.path, "not copied: the percentage is of the sends in flight, not of those in an interval");
+            }
+            budget.ignore_rest(draft);
+            path = Some(budget.path);
+        }
+        draft.set_from("budget", concurrency(percent, min), path.as_deref().unwrap_or(&item.path));
+        return Ok(());
+    }
+    Ok(())
+}
+
+fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Int(number) => Some(*number as f64),
+        Value::Float(number) => Some(*number),
+        _ => None,
+    }
+}

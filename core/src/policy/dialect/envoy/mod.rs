@@ -1,0 +1,266 @@
+//! Envoy's routes, virtual hosts and clusters, alone or within anything that holds them; and its request headers.
+
+mod cluster;
+mod matcher;
+mod request;
+pub(super) mod retry_policy;
+
+use std::time::Duration;
+
+use super::super::node::{Node, join};
+use super::super::problem::Problem;
+use super::super::{Policy, Value};
+use super::block::{Block, proto_duration, whole};
+use super::draft::Draft;
+use super::{Dialect, Loaded};
+use crate::error::Error;
+use crate::retry::{HeaderMatcher, StatusSet};
+
+pub use request::{expected_rq_timeout_ms, with_request_headers};
+
+/// The timeout of a route that does not say.
+const ROUTE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What a route holds that decides only together with the `x-envoy-*` headers of a request. Takes no part in comparing policies.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Route(Option<Box<Dormant>>);
+
+#[derive(Clone, Debug, Default)]
+struct Dormant {
+    /// Whether the tokens of the two lists are named.
+    by_status: bool,
+    by_header: bool,
+    /// The lists whose token is not.
+    statuses: StatusSet,
+    response_headers: Vec<HeaderMatcher>,
+    /// Before it was compared with the timeout of the whole.
+    per_try_timeout: Option<Duration>,
+}
+
+impl PartialEq for Route {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Policy {
+    /// This policy as a route has it: a list whose token is not named is put aside.
+    pub(in crate::policy) fn routed(self, route: Route) -> Policy {
+        let Some(mut dormant) = route.0 else { return self };
+        let mut settings = self.settings().clone();
+        if !dormant.by_status {
+            dormant.statuses = std::mem::take(&mut settings.statuses);
+        }
+        if !dormant.by_header {
+            dormant.response_headers = std::mem::take(&mut settings.response_headers);
+        }
+        settings.route = Route(Some(dormant));
+        Policy::of(settings)
+    }
+}
+
+/// What Envoy does unless it is told otherwise.
+pub(super) fn draft() -> Draft {
+    let mut draft = Draft::off();
+    draft.set("compat", "envoy");
+    draft.set("max_retries", 1);
+    draft.set("timeout", super::draft::duration(ROUTE_TIMEOUT));
+    draft.set("max_body_buffer", 1 << 20);
+    draft.set("backoff", retry_policy::backoff_of(retry_policy::BASE, retry_policy::BASE * 10));
+    draft.set("budget", cluster::default_budget());
+    draft
+}
+
+/// The policy of an Envoy route action (`{timeout, retry_policy}` in Envoy's JSON or YAML names), with the `circuit_breakers` of its
+/// cluster beside them if there are any. A route without a `retry_policy` retries nothing by itself.
+///
+/// # Errors
+/// `config` with the path of what is wrong. Unknown tokens of `retry_on` are ignored, as Envoy does.
+pub fn route(route: &Value) -> Result<Policy, Error> {
+    let mut walk = Walk { clusters: cluster::all(std::slice::from_ref(route)), found: Vec::new() };
+    if !matches!(route, Value::Map(_)) {
+        return Err(Problem::must("route", "be a map", route).into());
+    }
+    walk.action(Block::of("", route)?, &Host::default(), None)?;
+    Ok(super::only(walk.found)?.policy)
+}
+
+/// The policies of a document; clusters may be in any of `documents`.
+pub(super) fn read(node: &Node<'_>, documents: &[Value]) -> Result<Vec<Loaded>, Problem> {
+    let mut walk = Walk { clusters: cluster::all(documents), found: Vec::new() };
+    if retry_policy::is_bare(&node.value) {
+        let mut draft = draft();
+        let mut block = Block::of("", &node.value)?;
+        let timeouts = retry_policy::fill(&mut draft, &mut block, retry_policy::Flavour::Envoy)?;
+        timeouts.set(&mut draft, ROUTE_TIMEOUT);
+        cluster::budget(&mut draft, walk.clusters.first())?;
+        return Ok(vec![draft.finish(Dialect::Envoy, None)?]);
+    }
+    walk.value("", &node.value, &Host::default())?;
+    Ok(walk.found)
+}
+
+/// What a virtual host gives to its routes.
+#[derive(Clone, Default)]
+struct Host<'a> {
+    name: Option<String>,
+    retry_policy: Option<(String, &'a Value)>,
+    buffer: Option<Node<'a>>,
+    hedge: Option<String>,
+}
+
+struct Walk<'a> {
+    clusters: Vec<cluster::Cluster<'a>>,
+    found: Vec<Loaded>,
+}
+
+/// Where a `retry_policy` is about something else than the requests of a route.
+const ELSEWHERE: &[&str] = &[
+    "http_filters",
+    "httpFilters",
+    "typed_per_filter_config",
+    "typedPerFilterConfig",
+    "access_log",
+    "accessLog",
+    "tracing",
+    "stats_sinks",
+    "statsSinks",
+    "rds",
+    "dynamic_resources",
+    "dynamicResources",
+];
+
+impl<'a> Walk<'a> {
+    fn value(&mut self, path: &str, value: &'a Value, host: &Host<'a>) -> Result<(), Problem> {
+        match value {
+            Value::List(items) => items.iter().enumerate().try_for_each(|(i, item)| self.value(&format!("{path}[{i}]"), item, host)),
+            Value::Map(entries) => {
+                let block = Block::of(path, value)?;
+                if block.has("routes") {
+                    return self.host(block);
+                }
+                if block.has("route") && block.has("match") {
+                    return self.route(block, host, None);
+                }
+                if block.has("retry_policy") {
+                    return self.action(block, host, None);
+                }
+                let inner = entries.iter().filter(|(key, _)| !ELSEWHERE.contains(&key.as_str()));
+                inner.into_iter().try_for_each(|(key, value)| self.value(&join(path, key), value, host))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn host(&mut self, mut block: Block<'a>) -> Result<(), Problem> {
+        let host = Host {
+            name: block.take("name")?.and_then(|name| name.str().map(str::to_owned)),
+            retry_policy: found(&mut block, "retry_policy")?,
+            buffer: buffer(&mut block)?,
+            hedge: block.take("hedge_policy")?.map(|node| node.path),
+        };
+        let path = join(&block.path, "routes");
+        let Some((_, Value::List(routes))) = block.entries().iter().find(|(key, _)| key == "routes") else {
+            return Err(Problem::must(path, "be a list", block.take("routes")?.as_ref().map_or(&Value::Null, |node| &node.value)));
+        };
+        let before = self.found.len();
+        for (i, route) in routes.iter().enumerate() {
+            let name = route_name(route).unwrap_or_else(|| format!("routes[{i}]"));
+            self.route(Block::of(&format!("{path}[{i}]"), route)?, &host, Some(name))?;
+        }
+        if self.found.len() == before && host.retry_policy.is_some() {
+            self.action(Block::empty(&block.path), &host, None)?;
+        }
+        Ok(())
+    }
+
+    fn route(&mut self, mut block: Block<'a>, host: &Host<'a>, name: Option<String>) -> Result<(), Problem> {
+        let mut host = host.clone();
+        host.buffer = buffer(&mut block)?.or(host.buffer);
+        let Some(action) = block.block("route")? else { return Ok(()) };
+        if !action.has("retry_policy") && host.retry_policy.is_none() {
+            return Ok(());
+        }
+        let name = name.or_else(|| block.take("name").ok().flatten().and_then(|name| name.str().map(str::to_owned)));
+        self.action(action, &host, name)
+    }
+
+    /// A route action: its own retry policy, or the virtual host's, whole.
+    fn action(&mut self, mut action: Block<'a>, host: &Host<'a>, name: Option<String>) -> Result<(), Problem> {
+        let mut draft = draft();
+        let own = found(&mut action, "retry_policy")?;
+        let mut policy = match own.as_ref().or(host.retry_policy.as_ref()) {
+            Some((path, value)) => Block::of(path, value)?,
+            None => Block::empty("retry_policy"),
+        };
+        if action.has("hedge_policy") || host.hedge.is_some() {
+            let path = action.take("hedge_policy")?.map(|node| node.path).or(host.hedge.clone());
+            draft.note(path.unwrap_or_default(), "hedging is not done: a slow attempt is ended by per_try_timeout, not raced");
+        }
+        let timeout = action.take("timeout")?.map(|node| Ok::<_, Problem>((proto_duration(&node)?, node.path))).transpose()?;
+        let timeouts = retry_policy::fill(&mut draft, &mut policy, retry_policy::Flavour::Envoy)?;
+        let (timeout, path) = timeout.unwrap_or((ROUTE_TIMEOUT, String::new()));
+        draft.source("timeout", &path);
+        timeouts.set(&mut draft, timeout);
+        let mut notes = Vec::new();
+        action.leave(LEFT_OUT, &mut notes)?;
+        draft.note_all(notes);
+        if let Some(node) = buffer(&mut action)?.or_else(|| host.buffer.clone()) {
+            draft.set_from("max_body_buffer", whole(&node, 0, i64::MAX)?.min(1 << 40), &node.path);
+        }
+        cluster::budget(&mut draft, self.cluster(&mut action)?.as_ref())?;
+        let name = match (&host.name, name) {
+            (Some(host), Some(route)) if route.starts_with('/') => Some(format!("{host}{route}")),
+            (Some(host), Some(route)) => Some(format!("{host}/{route}")),
+            (host, route) => route.or_else(|| host.clone()),
+        };
+        self.found.push(draft.finish(Dialect::Envoy, name)?);
+        Ok(())
+    }
+
+    /// The cluster that a route goes to, if the documents hold it; the only one there is, if the route names none.
+    fn cluster(&self, action: &mut Block<'a>) -> Result<Option<cluster::Cluster<'a>>, Problem> {
+        let high = action.take("priority")?.is_some_and(|node| node.str() == Some("HIGH") || *node.value == Value::Int(1));
+        let named = action.take("cluster")?.and_then(|node| node.str().map(str::to_owned));
+        let found = match &named {
+            Some(name) => self.clusters.iter().find(|cluster| cluster.name.is_none_or(|known| known == name)),
+            None => self.clusters.first().filter(|_| self.clusters.len() == 1),
+        };
+        Ok(found.map(|cluster| cluster::Cluster { high, ..cluster.clone() }))
+    }
+}
+
+/// Keys of a route action that bear on retries and have no counterpart.
+const LEFT_OUT: &[(&str, &str)] = &[
+    ("retry_policy_typed_config", "not read; only retry_policy is"),
+    ("idle_timeout", "the idle timeout of a stream is not copied; retry_policy.per_try_idle_timeout is"),
+    ("max_stream_duration", "not copied; timeout bounds the whole, per_try_timeout each attempt"),
+    ("max_grpc_timeout", "the header grpc-timeout is not read"),
+    ("grpc_timeout_offset", "the header grpc-timeout is not read"),
+    ("internal_redirect_policy", "redirects are followed by the client, within its own limit"),
+];
+
+/// A value and where it stands, kept as it was written.
+fn found<'a>(block: &mut Block<'a>, key: &str) -> Result<Option<(String, &'a Value)>, Problem> {
+    let Some(node) = block.take(key)? else { return Ok(None) };
+    let value = block.entries().iter().find(|(written, _)| written == key || *written == super::super::problem::camel(key));
+    Ok(value.map(|(_, value)| (node.path, value)))
+}
+
+/// How much of a body is kept for retries, under its new name or its old one.
+fn buffer<'a>(block: &mut Block<'a>) -> Result<Option<Node<'a>>, Problem> {
+    let new = block.take("request_body_buffer_limit")?;
+    let old = block.take("per_request_buffer_limit_bytes")?;
+    Ok(new.or(old))
+}
+
+/// The name of a route, or what it matches.
+fn route_name(route: &Value) -> Option<String> {
+    let matched = |key: &str| route.get("match")?.get(key);
+    let keys = ["prefix", "path", "path_separated_prefix", "pathSeparatedPrefix"];
+    let name = route.get("name").or_else(|| keys.into_iter().find_map(matched))?;
+    match name {
+        Value::Str(text) if !text.is_empty() => Some(text.clone()),
+        _ => None,
+    }
+}

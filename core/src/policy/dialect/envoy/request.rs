@@ -1,0 +1,133 @@
+//! The `x-envoy-*` headers of a request, which change the policy of that request, and the one that tells the server its time.
+
+use std::time::Duration;
+
+use super::super::super::{MOST_ITEMS, MOST_RETRIES, Policy, Settings};
+use super::{Dormant, retry_policy};
+use crate::retry::{Condition, Conditions, HeaderMatcher, Headers, StatusSet, Test};
+
+const RETRY_ON: &str = "x-envoy-retry-on";
+const RETRY_GRPC_ON: &str = "x-envoy-retry-grpc-on";
+const MAX_RETRIES: &str = "x-envoy-max-retries";
+const STATUS_CODES: &str = "x-envoy-retriable-status-codes";
+const HEADER_NAMES: &str = "x-envoy-retriable-header-names";
+const TIMEOUT: &str = "x-envoy-upstream-rq-timeout-ms";
+const PER_TRY_TIMEOUT: &str = "x-envoy-upstream-rq-per-try-timeout-ms";
+
+/// Every header that Envoy keeps to itself; the last two change nothing here, because there is no hedging and no other answer.
+const CONSUMED: &[&str] = &[
+    RETRY_ON,
+    RETRY_GRPC_ON,
+    MAX_RETRIES,
+    STATUS_CODES,
+    HEADER_NAMES,
+    TIMEOUT,
+    PER_TRY_TIMEOUT,
+    "x-envoy-hedge-on-per-try-timeout",
+    "x-envoy-upstream-rq-timeout-alt-response",
+];
+
+/// The policy of a request that carries `x-envoy-*` headers, and which of them are to be removed before it is sent.
+///
+/// As Envoy does for a request it trusts: conditions, statuses and header names are added to the policy's, numbers replace its own,
+/// and what cannot be read is ignored.
+#[must_use]
+pub fn with_request_headers(policy: &Policy, headers: &dyn Headers) -> (Policy, Vec<&'static str>) {
+    let present: Vec<_> = CONSUMED.iter().copied().filter(|name| headers.line(name, 0).is_some()).collect();
+    if present.is_empty() {
+        return (policy.clone(), present);
+    }
+    let value = |name: &str| headers.line(name, 0).and_then(|value| std::str::from_utf8(value).ok());
+    // Lists may be spread over several lines.
+    let items = |name: &'static str| {
+        let lines = (0..MOST_ITEMS).map_while(move |index| headers.line(name, index));
+        let texts = lines.filter_map(|line| std::str::from_utf8(line).ok());
+        texts.flat_map(|text| text.split(',')).map(str::trim).filter(|item| !item.is_empty())
+    };
+    let mut settings = policy.settings().clone();
+
+    let known = |name: &'static str, grpc: bool| {
+        let tokens: Vec<_> = items(name).filter_map(Condition::from_token).collect();
+        tokens.into_iter().filter(move |condition| !condition.is_ours() && is_grpc(*condition) == grpc)
+    };
+    let named: Vec<Condition> = known(RETRY_ON, false).chain(known(RETRY_GRPC_ON, true)).collect();
+    let numbers = items(STATUS_CODES).filter_map(|item| item.strip_prefix('+').unwrap_or(item).parse::<u32>().ok());
+    let statuses = numbers.fold(StatusSet::NONE, |all, number| all.with(u16::try_from(number).unwrap_or(0)));
+    let matchers =
+        items(HEADER_NAMES).map(|name| HeaderMatcher { name: name.to_ascii_lowercase(), test: Test::Present(true), invert: false });
+    add(&mut settings, &named, statuses, matchers.take(MOST_ITEMS).collect());
+
+    let nothing = Conditions::NONE;
+    let retries = settings.retry_on != nothing || !settings.statuses.is_empty() || !settings.response_headers.is_empty();
+    if let Some(number) = value(MAX_RETRIES).and_then(whole).filter(|_| retries) {
+        // Kept in 32 bits, so that 4294967296 is 0.
+        settings.max_retries = (number as u32).min(MOST_RETRIES);
+    }
+    limits(&mut settings, value(TIMEOUT).and_then(whole), value(PER_TRY_TIMEOUT).and_then(whole));
+    (Policy::of(settings), present)
+}
+
+/// Adds what is named, and wakes the lists of the route whose tokens are named now.
+fn add(settings: &mut Settings, named: &[Condition], statuses: StatusSet, matchers: Vec<HeaderMatcher>) {
+    let nothing = Dormant::default();
+    let dormant = settings.route.0.as_deref().unwrap_or(&nothing);
+    let was_named = |condition| settings.retry_on.includes(condition);
+    let by_status = dormant.by_status || was_named(Condition::RetriableStatusCodes) || !settings.statuses.is_empty();
+    let by_header = dormant.by_header || was_named(Condition::RetriableHeaders) || !settings.response_headers.is_empty();
+    if by_status || named.contains(&Condition::RetriableStatusCodes) {
+        for (low, high) in dormant.statuses.included().into_iter().chain(statuses.included()) {
+            settings.statuses = (low..=high).fold(settings.statuses, StatusSet::with);
+        }
+    }
+    if by_header || named.contains(&Condition::RetriableHeaders) {
+        let woken = dormant.response_headers.iter().cloned().chain(matchers);
+        let room = MOST_ITEMS.saturating_sub(settings.response_headers.len());
+        settings.response_headers.extend(woken.take(room).collect::<Vec<_>>());
+    }
+    let lists = [Condition::RetriableStatusCodes, Condition::RetriableHeaders];
+    let tls = retry_policy::covers_connecting(named).then_some(Condition::Tls);
+    let added = named.iter().copied().filter(|condition| !lists.contains(condition)).chain(tls);
+    settings.retry_on = added.fold(settings.retry_on, Conditions::with);
+}
+
+fn limits(settings: &mut Settings, total: Option<u64>, per_try: Option<u64>) {
+    if total.is_none() && per_try.is_none() {
+        return;
+    }
+    let limit = |ms: u64| Some(Duration::from_millis(ms.min(MOST_MS))).filter(|limit| !limit.is_zero());
+    let of_route = settings.route.0.as_ref().map(|dormant| dormant.per_try_timeout);
+    let own = of_route.unwrap_or(settings.per_try_timeout);
+    if let Some(total) = total {
+        settings.timeout = limit(total);
+    }
+    let per_try = per_try.map_or(own, limit).filter(|limit| settings.timeout.is_none_or(|total| *limit < total));
+    // Of a route the idle timeout limits the attempt as well.
+    let idle = settings.idle_timeout.filter(|_| of_route.is_some());
+    settings.per_try_timeout = per_try.into_iter().chain(idle).min();
+}
+
+/// As many milliseconds as a document can say.
+const MOST_MS: u64 = u64::MAX / 1_000_000;
+
+/// A whole number as Envoy reads it.
+fn whole(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None }
+}
+
+fn is_grpc(condition: Condition) -> bool {
+    use Condition::{Cancelled, DeadlineExceeded, Internal, ResourceExhausted, Unavailable};
+    matches!(condition, Cancelled | DeadlineExceeded | ResourceExhausted | Internal | Unavailable)
+}
+
+/// The value of `x-envoy-expected-rq-timeout-ms` for an attempt that begins `elapsed` after the call: what the server has to answer.
+/// `None`: no limit, no header.
+pub fn expected_rq_timeout_ms(timeout: Option<Duration>, per_try_timeout: Option<Duration>, elapsed: Duration) -> Option<u64> {
+    let ms = |limit: Duration| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+    let total = timeout.map(ms).filter(|total| *total > 0);
+    let per_try = per_try_timeout.map(ms).filter(|limit| *limit > 0 && total.is_none_or(|total| *limit < total));
+    let Some(total) = total else { return per_try };
+    let left = total.saturating_sub(ms(elapsed));
+    Some(if left == 0 { 1 } else { left.min(per_try.unwrap_or(total)) })
+}

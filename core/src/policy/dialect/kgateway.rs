@@ -1,0 +1,190 @@
+//! Kubernetes resources of gateways built on Envoy: gloo's RouteOption, kgateway's TrafficPolicy, the Gateway API's HTTPRoute.
+
+use std::time::Duration;
+
+use super::super::Value;
+use super::super::node::{Node, join};
+use super::super::problem::Problem;
+use super::block::{Block, list, proto_duration, whole};
+use super::draft::Draft;
+use super::envoy::retry_policy::{self, Flavour, Timeouts};
+use super::{Dialect, Loaded, envoy};
+
+/// The timeout of a route that does not say: Envoy's.
+const ROUTE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The policies of a resource, of a list of them, or of a part of one.
+pub(super) fn read(node: &Node<'_>) -> Result<Vec<Loaded>, Problem> {
+    let mut found = Vec::new();
+    if retry_policy::is_bare(&node.value) && !is_traffic_policy(&node.value) {
+        gloo(&mut found, None, Some(Block::of(&node.path, &node.value)?), None)?;
+    } else if is_retry(&node.value) {
+        retry(&mut found, None, Block::of(&node.path, &node.value)?, None)?;
+    } else {
+        resource(&mut found, &node.path, &node.value, None)?;
+    }
+    Ok(found)
+}
+
+fn is_traffic_policy(value: &Value) -> bool {
+    ["statusCodes", "backoffBaseInterval", "rateLimitedBackOff", "attempts"].iter().any(|key| value.get(key).is_some())
+}
+
+fn is_retry(value: &Value) -> bool {
+    is_traffic_policy(value) || (value.get("codes").is_some() && value.get("retry").is_none())
+}
+
+/// Deeper than any resource; lists of lists are not followed further.
+const DEEPEST: usize = 32;
+
+fn resource(found: &mut Vec<Loaded>, path: &str, value: &Value, name: Option<&str>) -> Result<(), Problem> {
+    if path.matches(['.', '[']).count() > DEEPEST {
+        return Ok(());
+    }
+    match value {
+        Value::List(items) => items
+            .iter()
+            .enumerate()
+            .try_for_each(|(i, item)| resource(found, &format!("{path}[{i}]"), item, part(name, item, i).as_deref())),
+        Value::Map(entries) => {
+            let of_resource = match value.get("metadata").and_then(|metadata| metadata.get("name")) {
+                Some(Value::Str(name)) => Some(name.as_str()),
+                _ => name,
+            };
+            if value.get("metadata").is_some() && !may_hold(value) {
+                return Ok(());
+            }
+            let mut block = Block::of(path, value)?;
+            if let Some(retries) = block.block("retries")? {
+                return gloo(found, of_resource, Some(retries), block.take("timeout")?);
+            }
+            if let Some(inner) = block.block("retry")? {
+                return retry(found, of_resource, inner, block.block("timeouts")?);
+            }
+            let inner = entries.iter().filter(|(key, _)| !matches!(key.as_str(), "metadata" | "status"));
+            inner.into_iter().try_for_each(|(key, value)| resource(found, &join(path, key), value, of_resource))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The groups of the resources that may hold retries.
+const GROUPS: &[&str] =
+    &["gateway.networking.k8s.io/", "gateway.kgateway.dev/", "gateway.gloo.solo.io/", "gateway.solo.io/", "gloo.solo.io/"];
+
+/// Whether an `apiVersion` is of a group that may hold retries.
+pub(super) fn is_ours(version: &Value) -> bool {
+    matches!(version, Value::Str(version) if GROUPS.iter().any(|group| version.starts_with(group)))
+}
+
+/// Whether to look into a resource: one of our groups, one without a version, or a list.
+fn may_hold(resource: &Value) -> bool {
+    resource.get("items").is_some() || resource.get("apiVersion").is_none_or(is_ours)
+}
+
+/// The name of the ith part of something with a name; the first needs no other.
+fn part(name: Option<&str>, item: &Value, i: usize) -> Option<String> {
+    let own = match item.get("name") {
+        Some(Value::Str(text)) => text.clone(),
+        _ if i == 0 => return name.map(str::to_owned),
+        _ => format!("[{i}]"),
+    };
+    name.map(|name| format!("{name}/{own}"))
+}
+
+/// gloo's `retries`: Envoy's retry policy in other letters.
+fn gloo(found: &mut Vec<Loaded>, name: Option<&str>, block: Option<Block<'_>>, timeout: Option<Node<'_>>) -> Result<(), Problem> {
+    let Some(mut block) = block else { return Ok(()) };
+    let mut draft = envoy::draft();
+    let timeouts = retry_policy::fill(&mut draft, &mut block, Flavour::Gloo)?;
+    timeouts.set(&mut draft, timeout.as_ref().map_or(Ok(ROUTE_TIMEOUT), proto_duration)?);
+    found.push(draft.finish(Dialect::Kgateway, name.map(str::to_owned))?);
+    Ok(())
+}
+
+/// `retry` of a TrafficPolicy or of an HTTPRoute's rule.
+fn retry(found: &mut Vec<Loaded>, name: Option<&str>, mut block: Block<'_>, timeouts: Option<Block<'_>>) -> Result<(), Problem> {
+    let mut draft = envoy::draft();
+    let is_policy =
+        ["retryOn", "statusCodes", "perTryTimeout", "backoffBaseInterval", "rateLimitedBackOff"].iter().any(|key| block.has(key));
+    let mut timeouts = timeouts.unwrap_or_else(|| Block::empty("timeouts"));
+    let mut limits = Timeouts::default();
+    if is_policy {
+        traffic_policy(&mut draft, &mut block, &mut limits)?;
+    } else {
+        http_route(&mut draft, &mut block)?;
+        limits.per_try = timeouts.take("backendRequest")?.map(|node| Ok::<_, Problem>((proto_duration(&node)?, node.path))).transpose()?;
+    }
+    let total = timeouts.take("request")?.as_ref().map_or(Ok(ROUTE_TIMEOUT), proto_duration)?;
+    limits.set(&mut draft, total);
+    let mut notes = Vec::new();
+    timeouts.leave(&[("streamIdle", "the idle timeout of a stream is not copied")], &mut notes)?;
+    draft.note_all(notes);
+    block.ignore_rest(&mut draft);
+    found.push(draft.finish(Dialect::Kgateway, name.map(str::to_owned))?);
+    Ok(())
+}
+
+const LEAST: Duration = Duration::from_millis(1);
+
+fn at_least_1ms(node: &Node<'_>) -> Result<Duration, Problem> {
+    let length = proto_duration(node)?;
+    if length < LEAST { Err(node.must("be at least 1ms")) } else { Ok(length) }
+}
+
+fn traffic_policy(draft: &mut Draft, block: &mut Block<'_>, limits: &mut Timeouts) -> Result<(), Problem> {
+    let (retry_on, codes) = (block.take("retryOn")?, block.take("statusCodes")?);
+    if retry_on.is_none() && codes.is_none() {
+        return Err(Problem::new(join(&block.path, "retryOn"), "retryOn or statusCodes is required"));
+    }
+    let items = retry_on.as_ref().map_or(Ok(Vec::new()), list)?;
+    let named = items.iter().map(Node::text).collect::<Result<Vec<_>, _>>()?;
+    let implied = codes.is_some().then_some("retriable-status-codes");
+    let path = retry_on.as_ref().map_or(block.path.as_str(), |node| node.path.as_str());
+    retry_policy::tokens(draft, named.iter().copied().chain(implied), path);
+    if let Some(node) = &codes {
+        retry_policy::statuses(draft, node, 400, 599)?;
+    }
+    if let Some(node) = block.take("attempts")? {
+        draft.retries(whole(&node, 0, i32::MAX.into())?, &node.path);
+    }
+    limits.per_try = block.take("perTryTimeout")?.map(|node| Ok::<_, Problem>((at_least_1ms(&node)?, node.path))).transpose()?;
+    if let Some(node) = block.take("backoffBaseInterval")? {
+        let base = at_least_1ms(&node)?;
+        draft.set_from("backoff", retry_policy::backoff_of(base, base.saturating_mul(10)), &node.path);
+    }
+    if let Some(mut limited) = block.block("rateLimitedBackOff")? {
+        if !named.contains(&"envoy-ratelimited") {
+            return Err(Problem::new(limited.path.as_str(), "needs envoy-ratelimited in retryOn"));
+        }
+        retry_policy::rate_limited(draft, &mut limited)?;
+    }
+    let mut notes = Vec::new();
+    block.leave(&[("retryHostPredicates", "not copied: a client has no choice of hosts")], &mut notes)?;
+    draft.note_all(notes);
+    Ok(())
+}
+
+/// What kgateway makes of the Gateway API's `retry`, whatever it says.
+const HTTP_ROUTE: [&str; 7] =
+    ["cancelled", "connect-failure", "refused-stream", "reset", "retriable-headers", "retriable-status-codes", "unavailable"];
+
+fn http_route(draft: &mut Draft, block: &mut Block<'_>) -> Result<(), Problem> {
+    retry_policy::tokens(draft, HTTP_ROUTE.into_iter(), &block.path);
+    draft.note(
+        block.path.as_str(),
+        "reset is retried, as kgateway's newest version does; older ones did not retry it, nor a backendRequest timeout",
+    );
+    if let Some(node) = block.take("codes")? {
+        retry_policy::statuses(draft, &node, 400, 599)?;
+    }
+    if let Some(node) = block.take("attempts")? {
+        draft.retries(whole(&node, 1, i32::MAX.into())?, &node.path);
+    }
+    if let Some(node) = block.take("backoff")? {
+        let base = at_least_1ms(&node)?;
+        draft.set_from("backoff", retry_policy::backoff_of(base, base.saturating_mul(10)), &node.path);
+        draft.note(node.path, "the least wait to the Gateway API, the scale of a random one from zero to Envoy, which is what is done");
+    }
+    Ok(())
+}

@@ -1,0 +1,297 @@
+//! Ballerina source, as far as a `retryConfig` record and what stands around it: comments, calls and other code are passed over.
+
+use super::super::value::Value;
+use super::{MOST_DEPTH, MOST_NODES, Mistake, given_twice, too_deep, too_many};
+
+/// Maps of what is written as `key: value` or `key = value`, nested like the brackets; a group without a name has an empty key.
+pub(super) fn read(text: &str) -> Result<Value, Mistake> {
+    let mut reader = Reader { text, at: 0, nodes: 0 };
+    reader.group(None, 0)
+}
+
+/// Whether a text holds the record in source form.
+pub(super) fn is_source(text: &str) -> bool {
+    text.match_indices("retryConfig").any(|(at, word)| {
+        let rest = text[at + word.len()..].trim_start_matches(['"', '\'']).trim_start();
+        rest.strip_prefix([':', '=']).is_some_and(|rest| rest.trim_start().starts_with('{'))
+    })
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Token {
+    Word(String),
+    Text(String),
+    Number(Value),
+    Mark(char),
+    End,
+}
+
+struct Reader<'t> {
+    text: &'t str,
+    at: usize,
+    nodes: usize,
+}
+
+type Read<T> = Result<T, Mistake>;
+
+impl Reader<'_> {
+    fn rest(&self) -> &str {
+        &self.text[self.at..]
+    }
+
+    fn mistake<T>(&self, at: usize, message: impl Into<String>) -> Read<T> {
+        Err(Mistake::at_byte(self.text, at, message))
+    }
+
+    fn skip_space(&mut self) {
+        loop {
+            let rest = self.rest();
+            let spaces = rest.len() - rest.trim_start().len();
+            self.at += spaces;
+            if !self.rest().starts_with("//") {
+                return;
+            }
+            self.at += self.rest().find('\n').unwrap_or(self.rest().len());
+        }
+    }
+
+    /// The next token and where it begins.
+    fn next(&mut self) -> Read<(usize, Token)> {
+        self.skip_space();
+        let start = self.at;
+        let Some(first) = self.rest().chars().next() else { return Ok((start, Token::End)) };
+        if first == '"' || first == '`' {
+            return self.quoted(start, first).map(|text| (start, Token::Text(text)));
+        }
+        if first.is_ascii_digit() || (first == '.' && self.rest()[1..].starts_with(|c: char| c.is_ascii_digit())) {
+            return self.number(start).map(|number| (start, Token::Number(number)));
+        }
+        if first.is_alphabetic() || first == '_' || first == '\'' {
+            let mut end = 0;
+            for (i, c) in self.rest().char_indices() {
+                let qualifies = c == ':' && self.rest()[i + 1..].starts_with(|c: char| c.is_alphabetic() || c == '_');
+                if !(c.is_alphanumeric() || c == '_' || (i == 0 && c == '\'') || qualifies) {
+                    break;
+                }
+                end = i + c.len_utf8();
+            }
+            let word = self.rest()[..end].trim_start_matches('\'').to_owned();
+            self.at += end;
+            return Ok((start, Token::Word(word)));
+        }
+        self.at += first.len_utf8();
+        Ok((start, Token::Mark(first)))
+    }
+
+    fn peek(&mut self) -> Read<Token> {
+        let before = self.at;
+        let token = self.next().map(|(_, token)| token);
+        self.at = before;
+        token
+    }
+
+    fn quoted(&mut self, start: usize, quote: char) -> Read<String> {
+        let mut text = String::new();
+        let mut escaped = false;
+        for (i, c) in self.text[start + 1..].char_indices() {
+            match c {
+                _ if escaped => {
+                    text.push(c);
+                    escaped = false;
+                }
+                '\\' if quote == '"' => escaped = true,
+                '\n' if quote == '"' => break,
+                c if c == quote => {
+                    self.at = start + 1 + i + 1;
+                    return Ok(text);
+                }
+                c => text.push(c),
+            }
+        }
+        self.mistake(start, "text without an end")
+    }
+
+    /// `3`, `2.0`, `2.5d`, `1e3`, `2f`.
+    fn number(&mut self, start: usize) -> Read<Value> {
+        let rest = &self.text[start..];
+        let mut end = 0;
+        for (i, c) in rest.char_indices() {
+            let sign = matches!(c, '+' | '-') && rest[..i].ends_with(['e', 'E']);
+            if !(c.is_ascii_alphanumeric() || c == '.' || sign) {
+                break;
+            }
+            end = i + 1;
+        }
+        self.at = start + end;
+        let digits = rest[..end].strip_suffix(['d', 'D', 'f', 'F']).unwrap_or(&rest[..end]);
+        let suffixed = digits.len() != end;
+        if !suffixed && let Ok(whole) = digits.parse::<i64>() {
+            return Ok(Value::Int(whole));
+        }
+        match digits.parse::<f64>() {
+            Ok(number) if number.is_finite() => Ok(Value::number(number)),
+            _ => self.mistake(start, "not a number"),
+        }
+    }
+
+    fn count(&mut self, at: usize) -> Read<()> {
+        self.nodes += 1;
+        if self.nodes > MOST_NODES { self.mistake(at, too_many()) } else { Ok(()) }
+    }
+
+    /// Any code up to `close`, of which only what looks like `key: value` is kept.
+    fn group(&mut self, close: Option<char>, depth: usize) -> Read<Value> {
+        let opened = self.at;
+        if depth > MOST_DEPTH {
+            return self.mistake(opened, too_deep());
+        }
+        let mut entries = Vec::new();
+        let mut pending = None;
+        loop {
+            let (start, token) = self.next()?;
+            self.count(start)?;
+            match token {
+                Token::End => match close {
+                    None => return Ok(Value::Map(entries)),
+                    Some(close) => return self.mistake(opened, format!("no {close} closes this")),
+                },
+                Token::Mark(mark) if Some(mark) == close => return Ok(Value::Map(entries)),
+                Token::Mark(open @ ('{' | '(' | '[')) => {
+                    let inner = self.group(Some(closing(open)), depth + 1)?;
+                    entries.push((pending.take().unwrap_or_default(), inner));
+                }
+                Token::Mark(mark @ ('}' | ')' | ']')) => return self.mistake(start, format!("{mark} closes nothing")),
+                Token::Mark(';') => pending = None,
+                Token::Word(key) | Token::Text(key) => match self.separator()? {
+                    None => {}
+                    Some('=') if matches!(self.peek()?, Token::Word(_)) => pending = Some(key),
+                    Some(_) => entries.extend(self.value(&key, depth)?.map(|value| (key, value))),
+                },
+                Token::Mark(_) | Token::Number(_) => {}
+            }
+        }
+    }
+
+    /// `:` or `=`, but not `==` and `=>`.
+    fn separator(&mut self) -> Read<Option<char>> {
+        let Token::Mark(mark @ (':' | '=')) = self.peek()? else { return Ok(None) };
+        self.next()?;
+        if mark == '=' && self.rest().starts_with(['=', '>']) {
+            self.at += 1;
+            return Ok(None);
+        }
+        Ok(Some(mark))
+    }
+
+    /// The value of a key in any code; `None` if it is none that can be kept.
+    fn value(&mut self, key: &str, depth: usize) -> Read<Option<Value>> {
+        match self.peek()? {
+            Token::Mark('{') if key == "retryConfig" => {
+                self.next()?;
+                self.record(depth + 1).map(Some)
+            }
+            Token::Mark('{') => {
+                self.next()?;
+                self.group(Some('}'), depth + 1).map(Some)
+            }
+            Token::Mark('[' | '-' | '(') | Token::Number(_) | Token::Text(_) if !key.is_empty() => {
+                let before = self.at;
+                // Brackets around code are code.
+                match self.strict(depth) {
+                    Ok(value) => Ok(Some(value)),
+                    Err(_) => {
+                        self.at = before;
+                        Ok(None)
+                    }
+                }
+            }
+            Token::Word(word) => {
+                self.next()?;
+                Ok(Some(named(word)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The record itself: nothing in it is passed over.
+    fn record(&mut self, depth: usize) -> Read<Value> {
+        let opened = self.at;
+        let mut entries: Vec<(String, Value)> = Vec::new();
+        loop {
+            let (start, token) = self.next()?;
+            self.count(start)?;
+            let key = match token {
+                Token::Mark('}') => return Ok(Value::Map(entries)),
+                Token::Word(key) | Token::Text(key) => key,
+                Token::End => return self.mistake(opened, "no } closes this"),
+                _ => return self.mistake(start, "expected a key"),
+            };
+            if entries.iter().any(|(known, _)| *known == key) {
+                return self.mistake(start, given_twice(&key));
+            }
+            if self.separator()?.is_none() {
+                return self.mistake(start, format!("expected : after {}", super::super::problem::path_name(&key)));
+            }
+            entries.push((key, self.strict(depth)?));
+            match self.next()? {
+                (_, Token::Mark(',')) => {}
+                (_, Token::Mark('}')) => return Ok(Value::Map(entries)),
+                (at, _) => return self.mistake(at, "expected , or }"),
+            }
+        }
+    }
+
+    /// A literal: a number, text, a word, a list, a record, nil.
+    fn strict(&mut self, depth: usize) -> Read<Value> {
+        let (start, token) = self.next()?;
+        self.count(start)?;
+        if depth > MOST_DEPTH {
+            return self.mistake(start, too_deep());
+        }
+        match token {
+            Token::Number(number) => Ok(number),
+            Token::Text(text) => Ok(Value::Str(text)),
+            Token::Word(word) => Ok(named(word)),
+            Token::Mark('-') => match self.next()? {
+                (_, Token::Number(Value::Int(number))) => Ok(Value::Int(-number)),
+                (_, Token::Number(Value::Float(number))) => Ok(Value::Float(-number)),
+                (at, _) => self.mistake(at, "not a number"),
+            },
+            Token::Mark('{') => self.record(depth + 1),
+            Token::Mark('(') if self.peek()? == Token::Mark(')') => self.next().map(|_| Value::Null),
+            Token::Mark('[') => {
+                let mut items = Vec::new();
+                loop {
+                    if self.peek()? == Token::Mark(']') {
+                        self.next()?;
+                        return Ok(Value::List(items));
+                    }
+                    items.push(self.strict(depth + 1)?);
+                    match self.next()? {
+                        (_, Token::Mark(',')) => {}
+                        (_, Token::Mark(']')) => return Ok(Value::List(items)),
+                        (at, _) => return self.mistake(at, "expected , or ]"),
+                    }
+                }
+            }
+            _ => self.mistake(start, "expected a value"),
+        }
+    }
+}
+
+fn named(word: String) -> Value {
+    match word.as_str() {
+        "true" => Value::Bool(true),
+        "false" => Value::Bool(false),
+        "null" => Value::Null,
+        _ => Value::Str(word),
+    }
+}
+
+const fn closing(open: char) -> char {
+    match open {
+        '{' => '}',
+        '(' => ')',
+        _ => ']',
+    }
+}

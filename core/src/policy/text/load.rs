@@ -1,0 +1,99 @@
+//! Files and texts of any dialect: the language by the file's name or by its looks, the dialect by its keys or by name.
+
+use std::path::Path;
+
+use super::super::dialect::{self, Dialect, Loaded};
+use super::super::problem::Problem;
+use super::super::{Policy, Value};
+use super::{Language, MOST_BYTES, ballerina, file_size, read_file, too_long};
+use crate::error::{Error, ErrorKind};
+
+/// The policies of a file, in the order they stand there: `.yaml`, `.yml`, `.json`, `.toml`, or `.bal` for Ballerina source; at most
+/// 1 MiB. The dialect is recognised by the keys unless it is named. YAML may hold several documents, and a file other things.
+///
+/// # Errors
+/// `config`, beginning with the path: the file cannot be read, its name has another ending, its keys belong to several dialects, it
+/// holds no policy, or what is wrong in one of them.
+pub fn load_all(path: impl AsRef<Path>, dialect: Option<Dialect>) -> Result<Vec<Loaded>, Error> {
+    let path = path.as_ref();
+    let name = path.display().to_string();
+    let Some(language) = Language::of_extension(path) else {
+        return Err(Problem::new(name, "must end in .yaml, .yml, .json, .toml or .bal").into());
+    };
+    let text = read_file(path).map_err(|error| Error::from(Problem::new(name.as_str(), error.to_string())).with_source(error))?;
+    if text.len() > MOST_BYTES {
+        return Err(too_long(&name, file_size(path, text.len())).into());
+    }
+    read(language, &text, dialect).map_err(|error| Error::new(ErrorKind::Config, format!("{name}: {error}")))
+}
+
+/// [`load_all`] of a text: JSON, TOML, YAML or Ballerina source, by its looks.
+///
+/// # Errors
+/// As [`load_all`], without a path.
+pub fn load_text(text: &str, dialect: Option<Dialect>) -> Result<Vec<Loaded>, Error> {
+    read(by_looks(text), text, dialect)
+}
+
+impl Policy {
+    /// The policy of a file: ours, or in the words of one of the systems that [`Dialect`] lists, recognised by its keys.
+    /// `.yaml`, `.yml`, `.json`, `.toml`, or `.bal` for Ballerina source; at most 1 MiB.
+    ///
+    /// # Errors
+    /// As [`load_all`]; and if it holds several policies, with their names.
+    pub fn load(path: impl AsRef<Path>) -> Result<Policy, Error> {
+        let all = load_all(&path, None)?;
+        let one = dialect::only(all).map_err(Error::from);
+        one.map(|loaded| loaded.policy).map_err(|error| Error::new(ErrorKind::Config, format!("{}: {error}", path.as_ref().display())))
+    }
+}
+
+fn read(language: Language, text: &str, dialect: Option<Dialect>) -> Result<Vec<Loaded>, Error> {
+    let documents = language.read_all(text)?;
+    let dialect = match dialect {
+        Some(dialect) => dialect,
+        None => dialect::recognise(&documents)?,
+    };
+    if dialect == Dialect::Reknock {
+        // Our own documents are read to the letter.
+        let policy = Policy::from_value(&language.read(text)?)?;
+        return Ok(vec![Loaded { name: None, dialect, policy, notes: Vec::new() }]);
+    }
+    Ok(dialect::documents(&documents, Some(dialect))?)
+}
+
+fn by_looks(text: &str) -> Language {
+    let start = text.trim_start_matches('\u{feff}').trim_start();
+    let is_json = |text: &str| Language::Json.read(text).is_ok();
+    if start.starts_with(['{', '[']) && is_json(text) {
+        return Language::Json;
+    }
+    let key_is_first =
+        |line: &str| line.split_once('=').is_some_and(|(key, _)| !key.contains([':', ' ']) || key.trim().chars().all(is_key));
+    let lines = || start.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let is_toml = lines().next().is_some_and(|line| (line.starts_with('[') && line.ends_with(']')) || key_is_first(line));
+    if is_toml && (Language::Toml.read(text).is_ok() || !ballerina::is_source(text)) {
+        return Language::Toml;
+    }
+    if ballerina::is_source(text) {
+        return Language::Ballerina;
+    }
+    // What begins like JSON and has quoted keys was meant to be JSON, so that its mistakes are JSON's.
+    let quoted = start.strip_prefix(['{', '[']).is_some_and(|rest| rest.trim_start().starts_with(['"', '{']));
+    if quoted { Language::Json } else { Language::Yaml }
+}
+
+fn is_key(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '"')
+}
+
+impl Language {
+    /// Every document of a text. What only other keys than ours hold is taken leniently: tags, numbers with leading zeros.
+    fn read_all(self, text: &str) -> Result<Vec<Value>, Error> {
+        let plain = text.strip_prefix('\u{feff}').unwrap_or(text);
+        if !matches!(self, Language::Yaml) || plain.len() > MOST_BYTES {
+            return self.read(text).map(|value| vec![value]);
+        }
+        super::yaml::read_all(plain).map_err(|mistake| mistake.problem(self).into())
+    }
+}
