@@ -203,7 +203,7 @@ impl Conditions {
 /// What the conditions look at on a response head.
 pub(super) struct ResponseFacts<'a> {
     pub(super) status: u16,
-    pub(super) headers: super::machine::HeaderView<'a>,
+    pub(super) headers: super::outcome::HeaderView<'a>,
     pub(super) listed: bool,
     pub(super) matched: bool,
 }

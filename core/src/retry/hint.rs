@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::machine::HeaderView;
+use super::outcome::HeaderView;
 use crate::time::UnixTime;
 
 /// How server hints are read and obeyed.

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use regex::bytes::Regex;
 
-use super::machine::{HeaderView, Headers};
+use super::outcome::{HeaderView, Headers};
 
 /// Matches a response, or a request, by one of its headers.
 #[derive(Clone, Debug, PartialEq)]

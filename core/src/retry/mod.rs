@@ -8,6 +8,7 @@ mod draw;
 mod hint;
 mod machine;
 mod matcher;
+mod outcome;
 
 pub use backoff::{Backoff, DecorrelatedForm, Jitter};
 pub use budget::{Budget, BudgetKind, BudgetReading, BudgetSpec, DepositOn, Scope};
@@ -15,5 +16,6 @@ pub use budgets::{BudgetNames, Budgets};
 pub use condition::{Condition, Conditions, Methods, StatusSet};
 pub use draw::{draw, mix};
 pub use hint::{Combine, Format, HintHeader, RetryAfter, WhenOver};
-pub use machine::{Answer, Attempt, Call, Decision, Headers, Outcome, Retry, Verdict};
+pub use machine::Retry;
 pub use matcher::{HeaderMatcher, IgnoreCase, Pattern, Test};
+pub use outcome::{Answer, Attempt, Call, Decision, Headers, Outcome, Verdict};
