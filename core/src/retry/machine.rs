@@ -8,7 +8,6 @@ use super::condition::ResponseFacts;
 use super::hint::{Combine, WhenOver};
 use super::outcome::{Answer, Attempt, Call, Decision, HeaderView, Outcome, Verdict};
 use super::{BudgetKind, draw, mix};
-use crate::error::ErrorKind;
 use crate::policy::{Compat, IdempotencyKey, Policy};
 use crate::record::{Evidence, StopReason};
 use crate::time::{Tick, UnixTime};
