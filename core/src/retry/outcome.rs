@@ -131,7 +131,7 @@ pub struct Attempt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Decision {
-    /// Wait this long, then call [`Retry::attempt`] and send again.
+    /// Wait this long, then call [`Retry::attempt`](super::Retry::attempt) and send again.
     Retry {
         /// From now.
         wait: Duration,
