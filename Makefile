@@ -15,6 +15,7 @@ demo: ## show retries against the embedded flaky server, with the timeline of at
 test: ## run every test
 	$(CARGO) test --workspace --quiet
 	$(CARGO) test -p reknock --no-default-features --lib --quiet
+	$(CARGO) test -p reknock --no-default-features --doc --quiet
 
 check: ## format, lints as errors, documentation, generated files unchanged
 	cargo fmt --all --check

@@ -3,7 +3,8 @@
 //! A [`Policy`] says what a call is allowed to do; [`client::Client`] does it on tokio and reqwest; every response and every error
 //! tells what was sent, what was decided and why.
 //!
-//! ```no_run
+#![cfg_attr(all(feature = "client", feature = "documents"), doc = "```no_run")]
+#![cfg_attr(not(all(feature = "client", feature = "documents")), doc = "```ignore")]
 //! # async fn run() -> Result<(), reknock::Error> {
 //! use reknock::Policy;
 //! use reknock::client::Client;
