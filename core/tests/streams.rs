@@ -17,7 +17,7 @@ use futures_util::stream::{iter, pending};
 use http::{HeaderMap, StatusCode, Version};
 use live::*;
 use reknock::client::transport::{Failure, Incoming, Outgoing, OutgoingBody, Received, Transport};
-use reknock::client::{Body, BodyStream, Client};
+use reknock::client::{Body, BodyStream, Client, Http2};
 use reknock::{BoxError, ErrorKind, Evidence, StopReason};
 use serde_json::json;
 use support::{Scripted, Step, policy};
@@ -74,6 +74,23 @@ async fn every_replayable_body_arrives_whole_on_the_last_attempt() {
         assert_eq!(log[0].header("transfer-encoding"), (!declared).then_some("chunked"), "{what}");
     }
     assert_eq!(made.load(Ordering::Relaxed), 6, "once per attempt");
+}
+
+#[tokio::test]
+async fn a_stream_is_sent_whatever_the_method_and_version() {
+    for (http2, version) in [(false, "1.1"), (true, "2")] {
+        for method in ["GET", "DELETE", "POST", "QUERY"] {
+            let peer = peer(json!({"script": [{"do": "echo"}], "http2": http2})).await;
+            let mut options = options(None);
+            options.http2 = if http2 { Http2::Only } else { Http2::Auto };
+            let client = Client::on(options).build().unwrap();
+            let echo = patient(client.request(method, peer.url()).body(once(b"streamed", None)).send()).await.unwrap();
+            assert_eq!(echo.json::<serde_json::Value>().unwrap()["body"], "streamed", "{method} {version}");
+            assert_eq!(peer.log()[0].version, version);
+            let framed = peer.log()[0].header("transfer-encoding").is_some();
+            assert_eq!(framed, !http2, "{method} {version}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ mod tls;
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
+use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use http::{Method, StatusCode};
 
 pub use options::{ClientCert, Http2, Proxy, TlsOptions, TransportOptions};
@@ -118,7 +118,7 @@ impl Transport for ReqwestTransport {
     }
 }
 
-/// Makes the declared length true: POST, PUT and PATCH always say one if it is known, nobody says a wrong one. (hyper would send a
+/// Makes the framing true: POST, PUT and PATCH always say their length if it is known, nobody says a wrong one, no body is left out. (hyper would send a
 /// wrong one as it is.)
 fn declare_length(method: &Method, headers: &mut HeaderMap, length: Option<u64>) -> Result<(), Failure> {
     if headers.contains_key(CONTENT_LENGTH) {
@@ -132,6 +132,9 @@ fn declare_length(method: &Method, headers: &mut HeaderMap, length: Option<u64>)
         }
     } else if length == Some(0) && matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
         headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    } else if length.is_none() && matches!(*method, Method::GET | Method::HEAD | Method::CONNECT) {
+        // Else hyper sends these without their body, silently. It takes the header out again for HTTP/2.
+        headers.entry(TRANSFER_ENCODING).or_insert(HeaderValue::from_static("chunked"));
     }
     Ok(())
 }
