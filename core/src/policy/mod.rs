@@ -15,6 +15,7 @@ mod read_match;
 mod tests;
 #[cfg(feature = "documents")]
 mod text;
+mod typed;
 mod validate;
 mod value;
 mod write;
@@ -26,8 +27,13 @@ use crate::retry::{Backoff, BudgetSpec, Conditions, HeaderMatcher, Methods, Retr
 
 pub use builder::PolicyBuilder;
 pub use dialect::envoy_route;
+pub(crate) use node::Node;
+pub(crate) use options::row;
 pub use options::{OptionBlock, OptionRow, option_blocks};
+pub(crate) use problem::Problem;
 pub use read::Keys;
+pub(crate) use read::{bytes, or_none};
+pub use typed::Unit;
 pub use value::Value;
 
 /// Retries per call.
