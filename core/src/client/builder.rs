@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use url::Url;
 
 use super::clock::{Clock, TokioClock};
@@ -127,6 +127,12 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
             }
             _ => self.invalid_header = self.invalid_header.or_else(|| Some(name.to_owned())),
         }
+        self
+    }
+
+    /// Basic credentials of all requests that bring none themselves.
+    pub fn basic_auth(mut self, user: &str, password: &str) -> Self {
+        self.headers.insert(AUTHORIZATION, super::auth::basic(user.as_bytes(), password.as_bytes()));
         self
     }
 

@@ -1,5 +1,6 @@
 //! The executor: sends, asks the machine, waits, sends again.
 
+mod answers;
 mod attempt;
 mod auth;
 mod body;
@@ -9,7 +10,9 @@ mod callback;
 mod cancel;
 mod clock;
 mod entropy;
+mod event_text;
 mod multipart;
+mod options;
 mod process;
 pub mod queue;
 mod redact;
@@ -19,6 +22,7 @@ mod request_builder;
 mod reqwest;
 mod response;
 mod runtime;
+mod status;
 mod timers;
 pub mod transport;
 
@@ -32,12 +36,14 @@ use http::HeaderMap;
 use url::{Position, Url};
 
 pub use self::reqwest::{ClientCert, Http2, Proxy, ReqwestBody, ReqwestTransport, TlsOptions, TransportOptions};
+pub use answers::delay_from_value;
 pub use body::{Body, BodyStream};
 pub use builder::{ClientBuilder, IntoTransport};
 pub use callback::{Attempt, Callbacks, Event, Host, Opinion, Question, Reply, Wants, wait};
 pub use cancel::Cancel;
 pub use clock::{Clock, TokioClock};
 pub use multipart::Multipart;
+pub use options::CLIENT_OPTIONS;
 pub use redirect::Redirects;
 pub use request::Request;
 pub use request_builder::RequestBuilder;

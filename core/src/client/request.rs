@@ -174,6 +174,17 @@ impl Request {
         Ok(())
     }
 
+    /// [`set_json`](Request::set_json) for a value that the caller has written as JSON.
+    pub fn set_json_text(&mut self, text: impl Into<Body>) {
+        self.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+        self.body = text.into();
+    }
+
+    /// The body.
+    pub fn body(&self) -> &Body {
+        &self.body
+    }
+
     /// The method.
     pub fn method(&self) -> &str {
         self.method.as_str()

@@ -54,6 +54,7 @@ fn flow(value: &Value, out: &mut dyn Write, style: Style) -> fmt::Result {
         Value::Big(digits) => out.write_str(digits),
         Value::Float(number) => float(*number, out, style),
         Value::Str(text) => string(text, out, style),
+        Value::Other(name) => string(name, out, style),
         Value::List(items) => {
             out.write_char('[')?;
             for (i, item) in items.iter().enumerate() {

@@ -17,6 +17,7 @@ mod request;
 mod tests;
 #[cfg(feature = "documents")]
 mod text;
+mod typed;
 mod validate;
 mod value;
 mod write;
@@ -28,11 +29,16 @@ use crate::retry::{Backoff, BudgetSpec, Conditions, HeaderMatcher, Methods, Retr
 
 pub use builder::PolicyBuilder;
 pub use dialect::{Dialect, Loaded, Note, envoy, read_all};
+pub(crate) use node::Node;
+pub(crate) use options::row;
 pub use options::{OptionBlock, OptionRow, option_blocks};
+pub(crate) use problem::Problem;
 pub use read::Keys;
+pub(crate) use read::{bytes, or_none};
 pub use request::RequestHead;
 #[cfg(feature = "documents")]
 pub use text::{load_all, load_text};
+pub use typed::Unit;
 pub use value::Value;
 
 /// Retries per call.

@@ -3,7 +3,7 @@
 use super::{Compat, IdempotencyKey};
 use crate::retry::{Combine, DecorrelatedForm, DepositOn, Format, WhenOver};
 
-pub(super) type Names<T> = &'static [(&'static str, T)];
+pub(crate) type Names<T> = &'static [(&'static str, T)];
 
 pub(super) const IDEMPOTENCY_KEY: Names<IdempotencyKey> =
     &[("honour", IdempotencyKey::Honour), ("auto", IdempotencyKey::Auto), ("none", IdempotencyKey::None)];

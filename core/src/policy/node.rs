@@ -13,21 +13,21 @@ use crate::time::parse_duration;
 
 /// A value of the document and where it stands.
 #[derive(Clone)]
-pub(super) struct Node<'a> {
-    pub(super) path: String,
-    pub(super) value: Cow<'a, Value>,
+pub(crate) struct Node<'a> {
+    pub(crate) path: String,
+    pub(crate) value: Cow<'a, Value>,
     keys: Keys,
 }
 
 /// The entries of a block, all of them known.
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     path: String,
     entries: Vec<(&'static str, Node<'a>)>,
 }
 
 impl<'a> Node<'a> {
     /// The document itself.
-    pub(super) fn root(value: &'a Value, keys: Keys) -> Self {
+    pub(crate) fn root(value: &'a Value, keys: Keys) -> Self {
         Node { path: String::new(), value: Cow::Borrowed(value), keys }
     }
 
@@ -37,19 +37,19 @@ impl<'a> Node<'a> {
     }
 
     /// `path: must RULE, got VALUE`.
-    pub(super) fn must(&self, rule: impl std::fmt::Display) -> Problem {
+    pub(crate) fn must(&self, rule: impl std::fmt::Display) -> Problem {
         Problem::must(self.path.as_str(), rule, &self.value)
     }
 
-    pub(super) fn is_off(&self) -> bool {
+    pub(crate) fn is_off(&self) -> bool {
         self.value.is_off()
     }
 
-    pub(super) fn is_map(&self) -> bool {
+    pub(crate) fn is_map(&self) -> bool {
         matches!(*self.value, Value::Map(_))
     }
 
-    pub(super) fn str(&self) -> Option<&str> {
+    pub(crate) fn str(&self) -> Option<&str> {
         match &*self.value {
             Value::Str(text) => Some(text),
             _ => None,
@@ -57,7 +57,7 @@ impl<'a> Node<'a> {
     }
 
     /// Text.
-    pub(super) fn text(&self) -> Result<&str, Problem> {
+    pub(crate) fn text(&self) -> Result<&str, Problem> {
         self.str().ok_or_else(|| {
             let quoted = match &*self.value {
                 Value::Bool(_) | Value::Int(_) | Value::Float(_) => Some(format!("write \"{}\"", self.value.shown())),
@@ -68,7 +68,7 @@ impl<'a> Node<'a> {
     }
 
     /// `true` or `false`; the words that YAML 1.1 takes for them get a fix.
-    pub(super) fn flag(&self) -> Result<bool, Problem> {
+    pub(crate) fn flag(&self) -> Result<bool, Problem> {
         if let Value::Bool(flag) = *self.value {
             return Ok(flag);
         }
@@ -81,7 +81,7 @@ impl<'a> Node<'a> {
     }
 
     /// A whole number in a range that the message names.
-    pub(super) fn whole(&self, lowest: i64, highest: i64) -> Result<i64, Problem> {
+    pub(crate) fn whole(&self, lowest: i64, highest: i64) -> Result<i64, Problem> {
         match *self.value {
             Value::Int(number) if (lowest..=highest).contains(&number) => Ok(number),
             _ => Err(self.must(whole_rule(lowest, highest))),
@@ -89,7 +89,7 @@ impl<'a> Node<'a> {
     }
 
     /// Any number. Its range, NaN included, is for the validator.
-    pub(super) fn number(&self) -> Result<f64, Problem> {
+    pub(crate) fn number(&self) -> Result<f64, Problem> {
         match *self.value {
             Value::Int(number) => Ok(number as f64),
             Value::Float(number) => Ok(number),
@@ -98,7 +98,7 @@ impl<'a> Node<'a> {
     }
 
     /// A duration: text with a unit and nothing else, so that one file means one thing everywhere.
-    pub(super) fn duration(&self) -> Result<Duration, Problem> {
+    pub(crate) fn duration(&self) -> Result<Duration, Problem> {
         let text = match &*self.value {
             Value::Str(text) => text.as_str(),
             value => {
@@ -132,21 +132,35 @@ impl<'a> Node<'a> {
     }
 
     /// One of a few words.
-    pub(super) fn choice<T: Copy>(&self, names: Names<T>) -> Result<T, Problem> {
+    pub(crate) fn choice<T: Copy>(&self, names: Names<T>) -> Result<T, Problem> {
         let known = self.str().and_then(|text| names.iter().find(|(name, _)| *name == text));
         known.map(|(_, value)| *value).ok_or_else(|| self.one_of(names.iter().map(|(name, _)| *name)))
     }
 
     /// `must be one of a, b, got c; did you mean "b"?`
-    pub(super) fn one_of(&self, names: impl Iterator<Item = &'static str> + Clone) -> Problem {
+    pub(crate) fn one_of(&self, names: impl Iterator<Item = &'static str> + Clone) -> Problem {
         let near = self.str().and_then(|text| nearest(text, names.clone()));
         let list: Vec<_> = names.collect();
         let rule = if list.len() == 1 { format!("be {}", list[0]) } else { format!("be one of {}", list.join(", ")) };
         self.must(rule).maybe_fix(near.map(|name| format!("did you mean \"{name}\"?")))
     }
 
+    /// The items of a list, if it is one.
+    pub(crate) fn list(&self) -> Option<Vec<Node<'_>>> {
+        let Value::List(items) = &*self.value else { return None };
+        let node = |(i, item)| Node { path: format!("{}[{i}]", self.path), value: Cow::Borrowed(item), keys: self.keys };
+        Some(items.iter().enumerate().map(node).collect())
+    }
+
+    /// The entries of a map whose keys are anybody's, if it is one.
+    pub(crate) fn entries(&self) -> Option<Vec<(String, Node<'_>)>> {
+        let Value::Map(entries) = &*self.value else { return None };
+        let node = |value, key| Node { path: join(&self.path, key), value: Cow::Borrowed(value), keys: self.keys };
+        Some(entries.iter().map(|(key, value)| (key.clone(), node(value, key))).collect())
+    }
+
     /// The items of a list, of a comma string, or of a single value; `none` has none. At most `most` of them.
-    pub(super) fn items(&self, most: usize) -> Result<Vec<Node<'_>>, Problem> {
+    pub(crate) fn items(&self, most: usize) -> Result<Vec<Node<'_>>, Problem> {
         let node = |path: String, value| Node { path, value, keys: self.keys };
         let items: Vec<_> = match &*self.value {
             value if value.is_off() => Vec::new(),
@@ -165,7 +179,7 @@ impl<'a> Node<'a> {
     }
 
     /// The entries of a map, after checking that all its keys are known and none is given twice.
-    pub(super) fn fields(&'a self, block: &'static OptionBlock) -> Result<Fields<'a>, Problem> {
+    pub(crate) fn fields(&'a self, block: &'static OptionBlock) -> Result<Fields<'a>, Problem> {
         let Value::Map(entries) = &*self.value else { return Err(self.must("be a map")) };
         let mut fields = Fields { path: self.path.clone(), entries: Vec::new() };
         let mut seen: Vec<(&'static str, &str)> = Vec::new();
@@ -191,7 +205,7 @@ impl<'a> Node<'a> {
 const DURATION_RULE: &str = "be a duration with a unit";
 
 /// `be a whole number from 0 to 1000`
-pub(super) fn whole_rule(lowest: i64, highest: i64) -> String {
+pub(crate) fn whole_rule(lowest: i64, highest: i64) -> String {
     match (lowest, highest) {
         (i64::MIN, i64::MAX) => "be a whole number".to_owned(),
         _ => format!("be a whole number from {lowest} to {highest}"),
@@ -233,27 +247,27 @@ fn snake(key: &str) -> String {
 
 impl<'a> Fields<'a> {
     /// All entries under their canonical names, in the order they were written.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&'static str, &Node<'a>)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &Node<'a>)> {
         self.entries.iter().map(|(name, node)| (*name, node))
     }
 
     /// The value of a key that was given.
-    pub(super) fn get(&self, name: &str) -> Option<&Node<'a>> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Node<'a>> {
         self.entries.iter().find(|(known, _)| *known == name).map(|(_, node)| node)
     }
 
     /// The value of a key that must be given.
-    pub(super) fn need(&self, name: &str, why: &str) -> Result<&Node<'a>, Problem> {
+    pub(crate) fn need(&self, name: &str, why: &str) -> Result<&Node<'a>, Problem> {
         self.get(name).ok_or_else(|| Problem::new(join(&self.path, name), format!("required for {why}")))
     }
 
     /// Reads a key if it was given.
-    pub(super) fn read<T>(&self, name: &str, read: impl Fn(&Node<'a>) -> Result<T, Problem>) -> Result<Option<T>, Problem> {
+    pub(crate) fn read<T>(&self, name: &str, read: impl Fn(&Node<'a>) -> Result<T, Problem>) -> Result<Option<T>, Problem> {
         self.get(name).map(read).transpose()
     }
 
     /// Checks that every key belongs to the chosen kind.
-    pub(super) fn only_of(&self, kind: &str, block: &'static OptionBlock) -> Result<(), Problem> {
+    pub(crate) fn only_of(&self, kind: &str, block: &'static OptionBlock) -> Result<(), Problem> {
         for (name, node) in &self.entries {
             let Some(row) = block.rows.iter().find(|row| row.key == *name) else { continue };
             if !row.kinds.is_empty() && !row.kinds.contains(&kind) {

@@ -25,7 +25,7 @@ pub struct OptionRow {
     pub meaning: &'static str,
 }
 
-const fn row(key: &'static str, takes: &'static str, meaning: &'static str) -> OptionRow {
+pub(crate) const fn row(key: &'static str, takes: &'static str, meaning: &'static str) -> OptionRow {
     OptionRow { key, kinds: &[], takes, meaning }
 }
 

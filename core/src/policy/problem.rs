@@ -7,7 +7,7 @@ use crate::error::Error;
 
 /// What is wrong with one value of a policy.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     path: String,
     rule: String,
     got: Option<String>,
@@ -16,23 +16,23 @@ pub(super) struct Problem {
 
 impl Problem {
     /// `path: rule`, for rules without a value received.
-    pub(super) fn new(path: impl Into<String>, rule: impl Into<String>) -> Self {
+    pub(crate) fn new(path: impl Into<String>, rule: impl Into<String>) -> Self {
         Problem { path: path.into(), rule: rule.into(), got: None, fixes: Vec::new() }
     }
 
     /// `path: must RULE, got VALUE`.
-    pub(super) fn must(path: impl Into<String>, rule: impl Display, got: &Value) -> Self {
+    pub(crate) fn must(path: impl Into<String>, rule: impl Display, got: &Value) -> Self {
         Problem { got: Some(got.shown().to_string()), ..Self::new(path, format!("must {rule}")) }
     }
 
     /// Adds `; fix`.
-    pub(super) fn fix(mut self, fix: impl Display) -> Self {
+    pub(crate) fn fix(mut self, fix: impl Display) -> Self {
         self.fixes.push(fix.to_string());
         self
     }
 
     /// Adds a fix if there is one.
-    pub(super) fn maybe_fix(self, fix: Option<impl Display>) -> Self {
+    pub(crate) fn maybe_fix(self, fix: Option<impl Display>) -> Self {
         match fix {
             Some(fix) => self.fix(fix),
             None => self,
@@ -40,7 +40,7 @@ impl Problem {
     }
 
     /// The same problem with the path's keys, and the value, as `document` has them: the validator knows neither spelling.
-    pub(super) fn spelled(mut self, document: &Value) -> Self {
+    pub(crate) fn spelled(mut self, document: &Value) -> Self {
         let mut place = Some(document);
         let mut path = String::new();
         for key in self.path.split('.') {
@@ -100,7 +100,7 @@ impl From<Problem> for Error {
 }
 
 /// `max_retries` as `maxRetries`.
-pub(super) fn camel(key: &str) -> String {
+pub(crate) fn camel(key: &str) -> String {
     let mut out = String::with_capacity(key.len());
     let mut upper = false;
     for letter in key.chars() {
@@ -115,7 +115,7 @@ pub(super) fn camel(key: &str) -> String {
 }
 
 /// A name as part of a path: shortened, and on one line.
-pub(super) fn path_name(name: &str) -> String {
+pub(crate) fn path_name(name: &str) -> String {
     if name.is_empty() {
         return "\"\"".to_owned();
     }
@@ -123,7 +123,7 @@ pub(super) fn path_name(name: &str) -> String {
 }
 
 /// The name among `names` that `text` was probably meant to be.
-pub(super) fn nearest<'n>(text: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+pub(crate) fn nearest<'n>(text: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let text = text.to_ascii_lowercase().replace('-', "_");
     if text.is_empty() || text.len() > 40 {
         return None;

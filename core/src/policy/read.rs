@@ -112,7 +112,7 @@ fn read_key(settings: &mut Settings, key: &str, node: &Node<'_>) -> Result<(), P
 }
 
 /// `None` for `none`, else what `read` reads.
-pub(super) fn or_none<'a, T>(node: &Node<'a>, read: impl Fn(&Node<'a>) -> Result<T, Problem>) -> Result<Option<T>, Problem> {
+pub(crate) fn or_none<'a, T>(node: &Node<'a>, read: impl Fn(&Node<'a>) -> Result<T, Problem>) -> Result<Option<T>, Problem> {
     if node.is_off() { Ok(None) } else { read(node).map(Some) }
 }
 
@@ -134,7 +134,7 @@ pub(super) fn timeout(node: &Node<'_>) -> Result<Option<std::time::Duration>, Pr
 pub(super) const BINARY_UNITS: &[(&str, u64)] = &[("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
 const DECIMAL_UNITS: &[(&str, u64)] = &[("TB", 1_000_000_000_000), ("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000), ("B", 1)];
 
-fn bytes(node: &Node<'_>) -> Result<u64, Problem> {
+pub(crate) fn bytes(node: &Node<'_>) -> Result<u64, Problem> {
     if node.is_off() {
         return Ok(0);
     }

@@ -23,6 +23,8 @@ pub enum Value {
     List(Vec<Value>),
     /// Keys and values, in the order they were written.
     Map(Vec<(String, Value)>),
+    /// A value of the host's that no document holds, by the name of its type. No key takes one; the error shall name it.
+    Other(String),
 }
 
 impl Value {
@@ -63,13 +65,13 @@ impl Value {
     }
 
     /// The value as an error message shows it: text quoted, numbers bare, lists and maps by their type.
-    pub(super) fn shown(&self) -> Shown<'_> {
+    pub(crate) fn shown(&self) -> Shown<'_> {
         Shown(self)
     }
 }
 
 /// See [`Value::shown`].
-pub(super) struct Shown<'a>(&'a Value);
+pub(crate) struct Shown<'a>(&'a Value);
 
 /// The longest text that an error message repeats.
 const SHOWN_CHARS: usize = 60;
@@ -86,6 +88,7 @@ impl fmt::Display for Shown<'_> {
             Value::List(items) if items.is_empty() => f.write_str("an empty list"),
             Value::List(_) => f.write_str("a list"),
             Value::Map(_) => f.write_str("a map"),
+            Value::Other(name) => write!(f, "a value of type {}", shortened(name)),
         }
     }
 }

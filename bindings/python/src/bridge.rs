@@ -1,0 +1,318 @@
+//! Asynchronous calls: one bridge per event loop, between its thread and the runtime.
+
+use std::collections::{HashMap, VecDeque};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use pyo3::exceptions::{PyOSError, PyRuntimeError};
+use pyo3::gc::PyVisit;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use pyo3::{PyTraverseError, intern};
+use reknock::Error;
+use reknock::client::queue::{Delivery, Item, Queue};
+use reknock::client::{self, runtime};
+
+use crate::call::Call;
+use crate::callbacks::{Asked, Callbacks, Turn};
+use crate::client::NativeClient;
+use crate::errors::raised;
+use crate::response::Response;
+
+/// What a submission to the runtime gives.
+pub enum Outcome {
+    Response(Result<client::Response, Error>),
+}
+
+/// A call on the loop's side.
+struct Slot {
+    /// What its coroutine waits for.
+    future: Option<Py<PyAny>>,
+    /// What came while nobody waited.
+    ready: VecDeque<PyResult<Py<PyAny>>>,
+    /// The task that runs a callback of it: interrupted when something comes.
+    task: Option<Py<PyAny>>,
+    callbacks: Arc<Callbacks>,
+    events: bool,
+}
+
+/// Takes an event loop's calls to the runtime and their results back. All methods are for the loop's thread.
+#[pyclass(frozen, weakref, module = "reknock._native")]
+pub struct Bridge {
+    /// `None` once cleared.
+    queue: Mutex<Option<Queue<Outcome>>>,
+    wake: Arc<Wake>,
+    slots: Mutex<HashMap<u64, Slot>>,
+    create_future: Mutex<Option<Py<PyAny>>>,
+    pid: u32,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[pymethods]
+impl Bridge {
+    #[new]
+    fn new(event_loop: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let wake = Arc::new(Wake::new().map_err(|error| PyOSError::new_err(error.to_string()))?);
+        let waker = Arc::clone(&wake);
+        Ok(Bridge {
+            queue: Mutex::new(Some(Queue::new(move || waker.wake()))),
+            wake,
+            slots: Mutex::default(),
+            create_future: Mutex::new(Some(event_loop.getattr("create_future")?.unbind())),
+            pid: std::process::id(),
+        })
+    }
+
+    /// Becomes readable when `drain` has something to do.
+    fn fileno(&self) -> RawFd {
+        self.wake.read.as_raw_fd()
+    }
+
+    /// Calls that are not over.
+    #[getter]
+    fn in_flight(&self) -> usize {
+        lock(&self.slots).len()
+    }
+
+    /// Begins a call; returns its number and a future of what comes first.
+    fn send(
+        &self,
+        py: Python<'_>,
+        client: &NativeClient,
+        method: &str,
+        url: &str,
+        options: &Bound<'_, PyDict>,
+        log: bool,
+    ) -> PyResult<(u64, Py<PyAny>)> {
+        let Call { client, request, options, callbacks } = Call::new(client, method, url, Some(options), py)?;
+        let runtime = runtime().map_err(|error| raised(py, &error))?;
+        let wants = callbacks.wants(log);
+        let future = self.future(py)?;
+        let queue = self.queue()?;
+        let id = queue.submit(runtime, wants, |host| async move { Outcome::Response(client.send_with(request, &options, host).await) });
+        let slot = Slot {
+            future: Some(future.clone_ref(py)),
+            ready: VecDeque::new(),
+            task: None,
+            callbacks: Arc::new(callbacks),
+            events: wants.events,
+        };
+        lock(&self.slots).insert(id, slot);
+        Ok((id, future))
+    }
+
+    /// Answers what a call asked; returns a future of what comes next.
+    fn answer(&self, py: Python<'_>, turn: &Turn, answer: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let reply = turn.reply(answer)?;
+        let future = self.next(py, turn.id)?;
+        self.queue()?.answer(turn.id, reply);
+        Ok(future)
+    }
+
+    /// A future of what comes next in a call.
+    fn next(&self, py: Python<'_>, id: u64) -> PyResult<Py<PyAny>> {
+        let future = self.future(py)?;
+        let mut slots = lock(&self.slots);
+        let slot = slots.get_mut(&id).ok_or_else(|| PyRuntimeError::new_err("the call is over"))?;
+        slot.task = None;
+        match slot.ready.pop_front() {
+            None => slot.future = Some(future.clone_ref(py)),
+            Some(item) => {
+                drop(slots);
+                settle(py, &future, item);
+            }
+        }
+        Ok(future)
+    }
+
+    /// Has `task` cancelled when something comes in a call whose callback it runs.
+    fn watch(&self, id: u64, task: Py<PyAny>) {
+        if let Some(slot) = lock(&self.slots).get_mut(&id) {
+            slot.task = Some(task);
+        }
+    }
+
+    /// Ends that; True if something has come.
+    fn unwatch(&self, id: u64) -> bool {
+        let mut slots = lock(&self.slots);
+        let Some(slot) = slots.get_mut(&id) else { return false };
+        let task = slot.task.take();
+        let ready = !slot.ready.is_empty();
+        drop(slots);
+        drop(task);
+        ready
+    }
+
+    /// Ends a call, whatever its state.
+    fn cancel(&self, id: u64) {
+        let slot = lock(&self.slots).remove(&id);
+        if slot.is_some()
+            && let Ok(queue) = self.queue()
+        {
+            queue.cancel(id);
+        }
+    }
+
+    /// Forgets a call that is over.
+    fn forget(&self, id: u64) {
+        let slot = lock(&self.slots).remove(&id);
+        drop(slot);
+    }
+
+    /// Settles the futures of what has come. Never runs user code.
+    fn drain(&self, py: Python<'_>) -> PyResult<()> {
+        // First the descriptor, then the queue: the other way round loses wake-ups.
+        self.wake.clear();
+        for delivery in self.queue()?.take() {
+            self.deliver(py, delivery)?;
+        }
+        Ok(())
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if let Ok(create) = self.create_future.try_lock() {
+            create.as_ref().map_or(Ok(()), |create| visit.call(create))?;
+        }
+        let Ok(slots) = self.slots.try_lock() else { return Ok(()) };
+        for slot in slots.values() {
+            for object in [&slot.future, &slot.task].into_iter().flatten() {
+                visit.call(object)?;
+            }
+            for item in slot.ready.iter().flatten() {
+                visit.call(item)?;
+            }
+            slot.callbacks.visit(visit)?;
+        }
+        Ok(())
+    }
+
+    fn __clear__(&self) {
+        let (create, slots) = (lock(&self.create_future).take(), std::mem::take(&mut *lock(&self.slots)));
+        self.stop();
+        drop((create, slots));
+    }
+}
+
+impl Bridge {
+    fn queue(&self) -> PyResult<Queue<Outcome>> {
+        lock(&self.queue).clone().ok_or_else(|| PyRuntimeError::new_err("the event loop is closed"))
+    }
+
+    fn future(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        match &*lock(&self.create_future) {
+            Some(create) => create.call0(py),
+            None => Err(PyRuntimeError::new_err("the event loop is closed")),
+        }
+    }
+
+    fn deliver(&self, py: Python<'_>, delivery: Delivery<Outcome>) -> PyResult<()> {
+        let Delivery { id, events, item } = delivery;
+        let mut slots = lock(&self.slots);
+        let Some(slot) = slots.get_mut(&id) else { return Ok(()) };
+        let (callbacks, wants_events) = (Arc::clone(&slot.callbacks), slot.events);
+        drop(slots);
+        let turn = |asked, result| {
+            let turn = Turn { id, callbacks: Arc::clone(&callbacks), asked, events: Mutex::new(events), result };
+            Ok(Py::new(py, turn)?.into_any())
+        };
+        let over = !matches!(item, Item::Question(_));
+        let item = match item {
+            Item::Question(question) => Asked::new(py, *question).and_then(|asked| turn(Some(asked), None)),
+            item => {
+                let result = match item {
+                    Item::Done(Outcome::Response(Ok(response))) => Response::object(py, response),
+                    Item::Done(Outcome::Response(Err(error))) | Item::Failed(error) => Err(raised(py, &error)),
+                    Item::Question(_) => Err(PyRuntimeError::new_err("a question twice")),
+                };
+                if wants_events { turn(None, Some(result)) } else { result }
+            }
+        };
+        self.hand_over(py, id, item, over);
+        Ok(())
+    }
+
+    /// Gives an item to the coroutine of a call, now or when it asks.
+    fn hand_over(&self, py: Python<'_>, id: u64, item: PyResult<Py<PyAny>>, over: bool) {
+        let mut slots = lock(&self.slots);
+        let Some(slot) = slots.get_mut(&id) else { return };
+        let future = slot.future.take();
+        let Some(future) = future else {
+            slot.ready.push_back(item);
+            let task = slot.task.take();
+            drop(slots);
+            if let Some(task) = task {
+                // As asyncio.timeout does; the coroutine takes the cancellation back.
+                let _ = task.call_method0(py, intern!(py, "cancel"));
+            }
+            return;
+        };
+        let gone = if over { slots.remove(&id) } else { None };
+        drop(slots);
+        drop(gone);
+        settle(py, &future, item);
+    }
+
+    /// Ends all calls. In a forked child nothing inherited is touched: its locks may be held by threads that are gone.
+    fn stop(&self) {
+        let queue = lock(&self.queue).take();
+        if self.pid != std::process::id() {
+            std::mem::forget(queue);
+        }
+    }
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Sets a future, unless it was cancelled meanwhile.
+fn settle(py: Python<'_>, future: &Py<PyAny>, item: PyResult<Py<PyAny>>) {
+    let set = match item {
+        Ok(item) => future.call_method1(py, intern!(py, "set_result"), (item,)),
+        Err(error) => future.call_method1(py, intern!(py, "set_exception"), (error.into_value(py),)),
+    };
+    // InvalidStateError: its task was cancelled, and will say so.
+    drop(set);
+}
+
+/// A descriptor that is readable while there is something to drain.
+struct Wake {
+    read: OwnedFd,
+    write: OwnedFd,
+}
+
+impl Wake {
+    #[cfg(target_os = "linux")]
+    fn new() -> std::io::Result<Self> {
+        use rustix::event::{EventfdFlags, eventfd};
+        let read = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let write = read.try_clone()?;
+        Ok(Wake { read, write })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn new() -> std::io::Result<Self> {
+        use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionbio};
+        let (read, write) = rustix::pipe::pipe()?;
+        for end in [&read, &write] {
+            fcntl_setfd(end, FdFlags::CLOEXEC)?;
+            ioctl_fionbio(end, true)?;
+        }
+        Ok(Wake { read, write })
+    }
+
+    fn wake(&self) {
+        // Full means readable, which is all that is wanted.
+        let _ = rustix::io::write(self.write.as_fd(), &1u64.to_ne_bytes());
+    }
+
+    fn clear(&self) {
+        let mut scratch = [0; 64];
+        while matches!(rustix::io::read(self.read.as_fd(), &mut scratch), Ok(64)) {}
+    }
+}

@@ -1,0 +1,359 @@
+//! Callbacks: what they are asked, and what their answers mean.
+
+use std::time::Duration;
+
+use pyo3::PyTraverseError;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::gc::PyVisit;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDelta, PyTuple};
+use reknock::client::{self, Opinion, Question, Reply, Wants, delay_from_value};
+use reknock::{BoxError, ErrorKind};
+
+use crate::convert::{UNIT, to_value};
+use crate::errors::raised;
+use crate::headers::Headers;
+use crate::records::{AttemptRecord, record, records};
+use crate::request::Request;
+
+/// The callbacks of a client or a call.
+#[derive(Default)]
+pub struct Callbacks {
+    pub retry_if: Option<Py<PyAny>>,
+    pub delay: Option<Py<PyAny>>,
+    pub before_retry: Option<Py<PyAny>>,
+    pub on_event: Option<Py<PyAny>>,
+    pub with_body: bool,
+}
+
+impl Callbacks {
+    /// Takes an option that is one of them.
+    pub fn set(&mut self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let slot = match name {
+            "retry_if" => &mut self.retry_if,
+            "delay" => &mut self.delay,
+            "before_retry" => &mut self.before_retry,
+            "on_event" => &mut self.on_event,
+            "with_body" => {
+                self.with_body = value.is_truthy()?;
+                return Ok(true);
+            }
+            _ => return Ok(false),
+        };
+        *slot = (!value.is_none()).then(|| value.clone().unbind());
+        Ok(true)
+    }
+
+    pub fn copy(&self, py: Python<'_>) -> Self {
+        let copy = |callback: &Option<Py<PyAny>>| callback.as_ref().map(|callback| callback.clone_ref(py));
+        Callbacks {
+            retry_if: copy(&self.retry_if),
+            delay: copy(&self.delay),
+            before_retry: copy(&self.before_retry),
+            on_event: copy(&self.on_event),
+            with_body: self.with_body,
+        }
+    }
+
+    pub fn wants(&self, log: bool) -> Wants {
+        Wants {
+            retry_if: self.retry_if.is_some(),
+            body: self.with_body && (self.retry_if.is_some() || self.delay.is_some()),
+            delay: self.delay.is_some(),
+            before_retry: self.before_retry.is_some(),
+            events: log || self.on_event.is_some(),
+        }
+    }
+
+    pub fn visit(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        [&self.retry_if, &self.delay, &self.before_retry, &self.on_event]
+            .into_iter()
+            .flatten()
+            .try_for_each(|callback| visit.call(callback))
+    }
+
+    /// Hands events to the log and to the observer. What an observer raises fails no call.
+    pub fn tell(&self, py: Python<'_>, events: Vec<client::Event>) {
+        for event in events {
+            let told = Py::new(py, Event(event)).and_then(|event| {
+                py.import("reknock._log")?.call_method1("event", (&event,))?;
+                self.on_event.as_ref().map_or(Ok(()), |observer| observer.call1(py, (event,)).map(drop))
+            });
+            if let Err(error) = told {
+                error.write_unraisable(py, self.on_event.as_ref().map(|observer| observer.bind(py)));
+            }
+        }
+    }
+
+    /// Asks the callback that the question is for; returns what it returned.
+    pub fn ask<'py>(&self, py: Python<'py>, question: &Asked) -> PyResult<Bound<'py, PyAny>> {
+        let (callback, arguments) = match question {
+            Asked::RetryIf(attempt) => (&self.retry_if, PyTuple::new(py, [attempt])?),
+            Asked::Delay(attempt) => (&self.delay, PyTuple::new(py, [attempt])?),
+            Asked::BeforeRetry(attempt, request) => {
+                (&self.before_retry, PyTuple::new(py, [attempt.bind(py).as_any(), request.bind(py).as_any()])?)
+            }
+        };
+        match callback {
+            Some(callback) => callback.bind(py).call1(arguments),
+            None => Ok(py.None().into_bound(py)),
+        }
+    }
+}
+
+/// A question with what it hands to the callback.
+pub enum Asked {
+    RetryIf(Py<Attempt>),
+    Delay(Py<Attempt>),
+    BeforeRetry(Py<Attempt>, Py<Request>),
+}
+
+impl Asked {
+    pub fn new(py: Python<'_>, question: Question) -> PyResult<Self> {
+        let attempt = |attempt: Box<client::Attempt>| Py::new(py, Attempt(*attempt));
+        Ok(match question {
+            Question::RetryIf(about) => Asked::RetryIf(attempt(about)?),
+            Question::Delay(about) => Asked::Delay(attempt(about)?),
+            Question::BeforeRetry(about, request) => Asked::BeforeRetry(attempt(about)?, Py::new(py, Request::new(*request))?),
+            question => return Err(PyRuntimeError::new_err(format!("unknown question {question:?}"))),
+        })
+    }
+
+    /// What an answer means to the core.
+    pub fn reply(&self, answer: &Bound<'_, PyAny>) -> Result<Reply, PyErr> {
+        let py = answer.py();
+        let core = |error: reknock::Error| raised(py, &error);
+        Ok(match self {
+            Asked::RetryIf(_) => Reply::Opinion(Opinion::from_value(&to_value(answer)?, UNIT).map_err(core)?),
+            Asked::Delay(_) => Reply::Delay(delay_from_value(&to_value(answer)?, UNIT).map_err(core)?),
+            Asked::BeforeRetry(_, request) => match request.get().take() {
+                Some(request) => Reply::Request(Box::new(request)),
+                None => return Err(PyRuntimeError::new_err("the request has been sent")),
+            },
+        })
+    }
+}
+
+/// One attempt and how it ended, as callbacks see it. Times are seconds.
+#[pyclass(frozen, module = "reknock")]
+pub struct Attempt(client::Attempt);
+
+fn seconds(duration: Option<Duration>) -> Option<f64> {
+    duration.map(|duration| duration.as_secs_f64())
+}
+
+#[pymethods]
+impl Attempt {
+    /// From 1.
+    #[getter]
+    fn number(&self) -> u32 {
+        self.0.number
+    }
+
+    /// Retries left, the one in question included.
+    #[getter]
+    fn retries_left(&self) -> u32 {
+        self.0.retries_left
+    }
+
+    /// The method of the request.
+    #[getter]
+    fn method(&self) -> &str {
+        self.0.method.as_str()
+    }
+
+    /// Its URL.
+    #[getter]
+    fn url(&self) -> &str {
+        self.0.url.as_str()
+    }
+
+    /// Its header fields.
+    #[getter]
+    fn request_headers(&self) -> Headers {
+        Headers(self.0.request_headers.clone())
+    }
+
+    /// Since the start of the call.
+    #[getter]
+    fn elapsed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDelta>> {
+        self.0.elapsed.into_pyobject(py)
+    }
+
+    /// The response status; None on failures before a head.
+    #[getter]
+    fn status_code(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    /// The response's header fields; empty on failures before a head.
+    #[getter]
+    fn headers(&self) -> Headers {
+        Headers(self.0.headers.clone())
+    }
+
+    /// The response's body, in buffered calls with `with_body=True`.
+    #[getter]
+    fn content<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        self.0.body.as_ref().map(|body| PyBytes::new(py, body))
+    }
+
+    /// The kind of failure: the `kind` of an exception. None on responses.
+    #[getter]
+    fn error(&self) -> Option<&'static str> {
+        self.0.error.map(ErrorKind::code)
+    }
+
+    /// One line about the failure.
+    #[getter]
+    fn message(&self) -> Option<&str> {
+        self.0.message.as_deref()
+    }
+
+    /// Whether the server may have acted on it: "not_sent", "refused" or "unknown".
+    #[getter]
+    fn evidence(&self) -> &'static str {
+        self.0.evidence.code()
+    }
+
+    /// The wait the server asks for.
+    #[getter]
+    fn hint(&self) -> Option<f64> {
+        seconds(self.0.hint)
+    }
+
+    /// Whether the policy would retry it.
+    #[getter]
+    fn verdict(&self) -> bool {
+        self.0.verdict
+    }
+
+    /// The wait the policy would take; None if the server asks for a longer one than allowed.
+    #[getter]
+    fn planned_wait(&self) -> Option<f64> {
+        seconds(self.0.planned_wait)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<{:?}>", self.0)
+    }
+}
+
+/// What observers are told.
+#[pyclass(frozen, module = "reknock")]
+pub struct Event(client::Event);
+
+#[pymethods]
+impl Event {
+    /// "retry", "redirect" or "end".
+    #[getter]
+    fn kind(&self) -> &'static str {
+        match self.0 {
+            client::Event::Retry(_) => "retry",
+            client::Event::Redirect(..) => "redirect",
+            _ => "end",
+        }
+    }
+
+    /// The attempt that a retry or redirect follows.
+    #[getter]
+    fn attempt(&self) -> Option<AttemptRecord> {
+        match &self.0 {
+            client::Event::Retry(about) | client::Event::Redirect(about, _) => Some(record(about)),
+            _ => None,
+        }
+    }
+
+    /// Where a redirect leads.
+    #[getter]
+    fn url(&self) -> Option<&str> {
+        match &self.0 {
+            client::Event::Redirect(_, url) => Some(url),
+            _ => None,
+        }
+    }
+
+    /// At the end: what was sent.
+    #[getter]
+    fn attempts<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        match &self.0 {
+            client::Event::End { attempts, .. } => records(py, attempts).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// At the end: why nothing further was sent.
+    #[getter]
+    fn stop_reason(&self) -> Option<&'static str> {
+        match &self.0 {
+            client::Event::End { stop_reason, .. } => Some(stop_reason.code()),
+            _ => None,
+        }
+    }
+
+    fn __str__(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Event {}>", self.0.to_string().trim())
+    }
+}
+
+/// What happened to an asynchronous call, when it is more than its result.
+#[pyclass(frozen, module = "reknock._native")]
+pub struct Turn {
+    pub id: u64,
+    pub callbacks: std::sync::Arc<Callbacks>,
+    pub asked: Option<Asked>,
+    pub events: std::sync::Mutex<Vec<client::Event>>,
+    /// Of a call that is over.
+    pub result: Option<PyResult<Py<PyAny>>>,
+}
+
+impl Turn {
+    /// The reply to post for an answer, or what it raised.
+    pub fn reply(&self, answer: &Bound<'_, PyAny>) -> PyResult<Result<Reply, BoxError>> {
+        match &self.asked {
+            Some(asked) => asked.reply(answer).map(Ok),
+            None => Ok(Err("nothing was asked".into())),
+        }
+    }
+}
+
+#[pymethods]
+impl Turn {
+    /// The number of the call.
+    #[getter]
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Tells observers; then, if the call asks something, returns True.
+    fn begin(&self, py: Python<'_>) -> bool {
+        let events = std::mem::take(&mut *self.events.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        self.callbacks.tell(py, events);
+        self.asked.is_some()
+    }
+
+    /// Calls the callback; returns what it returned, which may have to be awaited.
+    fn call<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.asked {
+            Some(asked) => self.callbacks.ask(py, asked),
+            None => Err(PyRuntimeError::new_err("nothing was asked")),
+        }
+    }
+
+    /// The result of a call that is over.
+    fn result(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        match &self.result {
+            Some(Ok(result)) => Ok(result.clone_ref(py)),
+            Some(Err(error)) => Err(error.clone_ref(py)),
+            None => Err(PyRuntimeError::new_err("the call is not over")),
+        }
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Turn of call {}>", self.id)
+    }
+}

@@ -1,0 +1,37 @@
+//! The native module of the Python package `reknock`. It converts and forwards; the core decides.
+
+mod blocking;
+mod bridge;
+mod call;
+mod callbacks;
+mod client;
+mod convert;
+mod errors;
+mod headers;
+mod policy;
+mod records;
+mod request;
+mod response;
+
+use pyo3::prelude::*;
+
+#[pymodule(gil_used = false)]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<bridge::Bridge>()?;
+    module.add_class::<callbacks::Attempt>()?;
+    module.add_class::<callbacks::Event>()?;
+    module.add_class::<callbacks::Turn>()?;
+    module.add_class::<client::NativeClient>()?;
+    module.add_class::<client::BudgetReading>()?;
+    module.add_class::<headers::Headers>()?;
+    module.add_class::<policy::Policy>()?;
+    module.add_class::<records::AttemptRecord>()?;
+    module.add_class::<request::Request>()?;
+    module.add_class::<request::RequestHeaders>()?;
+    module.add_class::<response::ResponseHead>()?;
+    module.add_class::<response::Response>()?;
+    module.add_function(wrap_pyfunction!(errors::kinds, module)?)?;
+    module.add_function(wrap_pyfunction!(errors::stop_reasons, module)?)?;
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! Responses.
+
+use bytes::Bytes;
+use http::Version;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDelta, PyTuple, PyType};
+use reknock::client;
+
+use crate::headers::{Headers, joined};
+use crate::records::records;
+
+/// The head of a response, and how it came about.
+#[pyclass(frozen, subclass, module = "reknock")]
+pub struct ResponseHead {
+    head: client::ResponseHead,
+    headers: PyOnceLock<Py<Headers>>,
+}
+
+impl ResponseHead {
+    pub fn new(head: client::ResponseHead) -> Self {
+        ResponseHead { head, headers: PyOnceLock::new() }
+    }
+}
+
+#[pymethods]
+impl ResponseHead {
+    /// The status code, for example 200.
+    #[getter]
+    fn status_code(&self) -> u16 {
+        self.head.status()
+    }
+
+    /// The usual words for the status, for example "Not Found"; empty if it has none.
+    #[getter]
+    fn reason_phrase(&self) -> &'static str {
+        self.head.reason()
+    }
+
+    /// Whether the status is 200-299.
+    #[getter]
+    fn is_success(&self) -> bool {
+        self.head.is_success()
+    }
+
+    /// Whether the status is 400-599.
+    #[getter]
+    fn is_error(&self) -> bool {
+        self.head.status() >= 400
+    }
+
+    /// "HTTP/1.1" or "HTTP/2".
+    #[getter]
+    fn http_version(&self) -> &'static str {
+        match self.head.version() {
+            Version::HTTP_2 => "HTTP/2",
+            Version::HTTP_10 => "HTTP/1.0",
+            _ => "HTTP/1.1",
+        }
+    }
+
+    /// The header fields.
+    #[getter]
+    fn headers(&self, py: Python<'_>) -> PyResult<Py<Headers>> {
+        let made = self.headers.get_or_try_init(py, || Py::new(py, Headers(self.head.headers().clone())))?;
+        Ok(made.clone_ref(py))
+    }
+
+    /// The URL of the last attempt, after redirects.
+    #[getter]
+    fn url(&self) -> &str {
+        self.head.url().as_str()
+    }
+
+    /// From the start of the call to the last byte of a buffered body, or to the head of a streamed one.
+    #[getter]
+    fn elapsed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDelta>> {
+        self.head.elapsed().into_pyobject(py)
+    }
+
+    /// What was sent, in order.
+    #[getter]
+    fn attempts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        records(py, self.head.attempts())
+    }
+
+    /// Why nothing further was sent, for example "completed" or "retries_exhausted".
+    #[getter]
+    fn stop_reason(&self) -> &'static str {
+        self.head.stop_reason().code()
+    }
+
+    /// The attempts as a short timeline, with the advice that fits the stop reason.
+    fn explain(&self) -> String {
+        self.head.explain()
+    }
+
+    /// The charset that the content-type names, or "utf-8".
+    #[getter]
+    fn encoding(&self) -> String {
+        let content_type = joined(self.head.headers(), "content-type").unwrap_or_default();
+        let named = content_type.split(';').skip(1).find_map(|part| {
+            let (name, value) = part.split_once('=')?;
+            name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"').to_owned())
+        });
+        named.unwrap_or_else(|| "utf-8".to_owned())
+    }
+
+    /// Raises `HTTPStatusError` unless the status is 200-299; else returns the response.
+    fn raise_for_status<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
+        let py = slf.py();
+        let Some(problem) = slf.get().head.status_problem() else { return Ok(slf) };
+        static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+        let class = CLASS.import(py, "reknock._exceptions", "HTTPStatusError")?;
+        Err(PyErr::from_value(class.call1((problem, &slf))?))
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Response [{} {}]>", self.head.status(), self.head.reason()).replace(" ]", "]")
+    }
+}
+
+/// A response with its whole body.
+#[pyclass(frozen, extends = ResponseHead, module = "reknock")]
+pub struct Response {
+    body: Bytes,
+    content: PyOnceLock<Py<PyBytes>>,
+}
+
+impl Response {
+    pub fn object(py: Python<'_>, response: client::Response) -> PyResult<Py<PyAny>> {
+        let (head, body) = response.into_parts();
+        let parts = PyClassInitializer::from(ResponseHead::new(head)).add_subclass(Response { body, content: PyOnceLock::new() });
+        Ok(Py::new(py, parts)?.into_any())
+    }
+}
+
+/// Bytes as text: undecodable ones, and unknown encodings, do not raise.
+pub fn decoded<'py>(content: &Bound<'py, PyBytes>, encoding: &str) -> PyResult<Bound<'py, PyAny>> {
+    let decode = |encoding: &str| content.call_method1("decode", (encoding, "replace"));
+    decode(encoding).or_else(|_| decode("utf-8"))
+}
+
+pub fn parsed<'py>(content: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyAny>> {
+    static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = content.py();
+    LOADS.get_or_try_init(py, || -> PyResult<_> { Ok(py.import("json")?.getattr("loads")?.unbind()) })?.bind(py).call1((content,))
+}
+
+#[pymethods]
+impl Response {
+    /// The body, decompressed.
+    #[getter]
+    fn content<'py>(&self, py: Python<'py>) -> &Bound<'py, PyBytes> {
+        self.content.get_or_init(py, || PyBytes::new(py, &self.body).unbind()).bind(py)
+    }
+
+    /// The body as text, by the charset of the content-type, else UTF-8; what does not decode is replaced by U+FFFD.
+    #[getter]
+    fn text<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let encoding = slf.as_super().get().encoding();
+        decoded(slf.get().content(slf.py()), &encoding)
+    }
+
+    /// The body as JSON. Raises `json.JSONDecodeError` if it is none.
+    fn json<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        parsed(self.content(py))
+    }
+}

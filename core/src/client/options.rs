@@ -1,0 +1,163 @@
+//! A client from a host's options: their names, shapes and messages, the same on every surface.
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use bytes::Bytes;
+
+use super::builder::ClientBuilder;
+use super::{Client, ClientCert, Http2, Proxy, Redirects, TransportOptions};
+use crate::error::Error;
+use crate::policy::{Keys, Node, OptionBlock, Problem, Unit, Value, bytes, or_none, row};
+
+/// The options of a client besides its policy and its callbacks.
+pub static CLIENT_OPTIONS: OptionBlock = OptionBlock {
+    name: "client",
+    rows: &[
+        row("base_url", "URL", "What relative URLs are appended to."),
+        row("headers", "map, or list of pairs", "Header fields of all requests that do not bring them themselves."),
+        row("auth", "user name and password", "Basic credentials of all requests."),
+        row("follow_redirects", "true or false", "Whether redirects are followed."),
+        row("max_redirects", "0..=1000", "The most redirects that are followed in one call."),
+        row("max_response_size", "bytes, or `none`", "The largest response body, decompressed, that is read into memory."),
+        row("http2", "`auto`, `only`, `none`, true or false", "Which HTTP versions to speak."),
+        row("proxy", "URL, or `none`", "The proxy for everything; none also ignores the environment's."),
+        row("verify", "true or false", "Whether the server's certificate is checked."),
+        row("ca_bundle", "PEM text, or a path", "Root certificates to trust besides the system's."),
+        row("cert", "PEM text or a path, or a list of certificate and key", "The certificate to show to servers that ask for one."),
+        row("compression", "true or false", "Whether to ask for compressed bodies, and decompress them."),
+        row("local_address", "IP address", "The address to connect from."),
+        row("pool_idle_timeout", "duration, or `none`", "How long an unused connection is kept."),
+        row("pool_max_idle_per_host", "0..=100000", "How many unused connections are kept per origin."),
+    ],
+};
+
+impl Client {
+    /// A builder with these options; durations may be numbers of `unit`. What is missing has its default.
+    ///
+    /// # Errors
+    /// `config` for the first mistake: `option: rule, got value; fix`.
+    pub fn with_options(options: &Value, unit: Unit, keys: Keys) -> Result<ClientBuilder, Error> {
+        let root = Node::root(options, keys);
+        let fields = root.fields(&CLIENT_OPTIONS)?;
+        let mut transport = TransportOptions::default();
+        let mut cert = None;
+        for (key, node) in fields.iter() {
+            match key {
+                "http2" => transport.http2 = http2(node)?,
+                "proxy" => transport.proxy = or_none(node, |node| node.text().map(str::to_owned))?.map_or(Proxy::None, Proxy::Url),
+                "verify" => transport.tls.verify = verify(node)?,
+                "ca_bundle" => transport.tls.ca_bundle = or_none(node, pem)?,
+                "cert" => cert = or_none(node, client_cert)?,
+                "compression" => transport.compression = node.flag()?,
+                "local_address" => transport.local_address = or_none(node, address)?,
+                "pool_idle_timeout" => transport.pool_idle_timeout = or_none(node, |node| typed(node, unit))?,
+                "pool_max_idle_per_host" => transport.pool_max_idle_per_host = node.whole(0, 100_000)? as usize,
+                _ => {}
+            }
+        }
+        transport.tls.client_cert = cert;
+        let mut builder = Client::on(transport);
+        let mut redirects = Redirects::default();
+        for (key, node) in fields.iter() {
+            match key {
+                "base_url" => {
+                    if let Some(url) = or_none(node, |node| node.text().map(str::to_owned))?.filter(|url| !url.is_empty()) {
+                        builder = builder.base_url(&url);
+                    }
+                }
+                "headers" => {
+                    for (name, value) in pairs(node)? {
+                        builder = builder.header(&name, &value);
+                    }
+                }
+                "auth" => {
+                    if let Some((user, password)) = or_none(node, credentials)? {
+                        builder = builder.basic_auth(&user, &password);
+                    }
+                }
+                "max_redirects" => redirects.max = node.whole(0, 1000)? as u32,
+                "max_response_size" => {
+                    if let Some(size) = or_none(node, bytes)? {
+                        builder = builder.max_response_size(size);
+                    }
+                }
+                _ => {}
+            }
+        }
+        if let Some(false) = fields.read("follow_redirects", Node::flag)? {
+            redirects.max = 0;
+        }
+        Ok(builder.redirects(redirects))
+    }
+}
+
+fn http2(node: &Node<'_>) -> Result<Http2, Problem> {
+    if node.is_off() {
+        return Ok(Http2::None);
+    }
+    if node.flag().is_ok() {
+        return Ok(Http2::Auto);
+    }
+    node.choice(&[("auto", Http2::Auto), ("only", Http2::Only), ("none", Http2::None)])
+}
+
+fn verify(node: &Node<'_>) -> Result<bool, Problem> {
+    node.flag().map_err(|problem| match node.str() {
+        Some(_) => problem.fix("give the path of a bundle as ca_bundle"),
+        None => problem,
+    })
+}
+
+fn address(node: &Node<'_>) -> Result<IpAddr, Problem> {
+    node.str().and_then(|text| text.parse().ok()).ok_or_else(|| node.must("be an IP address"))
+}
+
+fn typed(node: &Node<'_>, unit: Unit) -> Result<std::time::Duration, Problem> {
+    match node.number() {
+        Ok(number) => unit.read(number).map_err(|rule| node.must(rule)),
+        Err(_) => node.duration(),
+    }
+}
+
+/// PEM text, or that of the file at a path.
+fn pem(node: &Node<'_>) -> Result<Bytes, Problem> {
+    let text = node.text()?;
+    if text.contains("-----BEGIN") {
+        return Ok(Bytes::copy_from_slice(text.as_bytes()));
+    }
+    let read = std::fs::read(Path::new(text)).map(Bytes::from);
+    read.map_err(|error| node.must(format!("be PEM text or the path of a file that can be read ({error})")))
+}
+
+fn client_cert(node: &Node<'_>) -> Result<ClientCert, Problem> {
+    match node.list() {
+        None => Ok(ClientCert { cert: pem(node)?, key: None }),
+        Some(items) => match items.as_slice() {
+            [cert, key] => Ok(ClientCert { cert: pem(cert)?, key: Some(pem(key)?) }),
+            _ => Err(node.must("be a certificate, or a list of a certificate and its key")),
+        },
+    }
+}
+
+/// A user name and a password. They are not shown in messages.
+fn credentials(node: &Node<'_>) -> Result<(String, String), Problem> {
+    let texts: Option<Vec<String>> = node.list().unwrap_or_default().iter().map(|item| item.str().map(str::to_owned)).collect();
+    match texts.as_deref() {
+        Some([user, password]) => Ok((user.clone(), password.clone())),
+        _ => Err(node.must("be a list of a user name and a password")),
+    }
+}
+
+/// Names and values, of a map or of a list of pairs.
+fn pairs(node: &Node<'_>) -> Result<Vec<(String, String)>, Problem> {
+    if let Some(entries) = node.entries() {
+        return entries.iter().map(|(name, value)| Ok((name.clone(), value.text()?.to_owned()))).collect();
+    }
+    let wrong = || node.must("be a map, or a list of pairs of a name and a value");
+    let pair = |item: &Node<'_>| match item.list()?.as_slice() {
+        [name, value] => Some((name.str()?.to_owned(), value.str()?.to_owned())),
+        _ => None,
+    };
+    node.list().ok_or_else(wrong)?.iter().map(|item| pair(item).ok_or_else(wrong)).collect()
+}

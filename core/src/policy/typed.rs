@@ -1,0 +1,109 @@
+//! Typed arguments: where a host's own call syntax takes a number for a duration, and documents take text with a unit.
+
+use std::time::Duration;
+
+use super::options::DOCUMENT;
+use super::problem::{Problem, camel};
+use super::{Keys, Policy, Value};
+use crate::error::Error;
+use crate::time::DurationText;
+
+/// What a bare number means where a host's arguments take a duration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Python.
+    Seconds,
+    /// Node.
+    Milliseconds,
+}
+
+impl Unit {
+    /// The duration that a number of these stands for.
+    ///
+    /// # Errors
+    /// `config`, under the name of the argument, for a number that is no duration: negative, NaN, infinite or over 584 years.
+    pub fn duration(self, argument: &str, number: f64) -> Result<Duration, Error> {
+        self.read(number).map_err(|rule| Problem::must(argument, rule, &Value::number(number)).into())
+    }
+
+    pub(crate) fn read(self, number: f64) -> Result<Duration, String> {
+        let (scale, name) = match self {
+            Unit::Seconds => (1.0, "seconds"),
+            Unit::Milliseconds => (1e3, "milliseconds"),
+        };
+        let duration = Duration::try_from_secs_f64(number / scale).ok();
+        let duration = duration.filter(|duration| u64::try_from(duration.as_nanos()).is_ok());
+        duration.ok_or_else(|| format!("be a number of {name} from 0"))
+    }
+}
+
+impl Policy {
+    /// [`Policy::merge_with`] for the arguments of a call: durations at the top may be numbers of `unit`. Blocks are documents as
+    /// ever.
+    ///
+    /// # Errors
+    /// As [`Policy::from_value`].
+    pub fn merge_typed(&self, arguments: &Value, unit: Unit, keys: Keys) -> Result<Policy, Error> {
+        let Value::Map(entries) = arguments else { return self.merge_with(arguments, keys) };
+        let mut document = Vec::with_capacity(entries.len());
+        for (key, value) in entries {
+            document.push((key.clone(), typed(key, value, unit)?));
+        }
+        self.merge_with(&Value::Map(document), keys)
+    }
+}
+
+/// The value as a document has it.
+fn typed(key: &str, value: &Value, unit: Unit) -> Result<Value, Problem> {
+    let number = match *value {
+        Value::Int(number) => number as f64,
+        Value::Float(number) => number,
+        Value::Other(_) if key == "timeout" => {
+            let fix = "timeout is the limit of the whole call; connect_timeout, per_try_timeout and idle_timeout limit its parts";
+            return Err(Problem::must(key, "be a duration", value).fix(fix));
+        }
+        _ => return Ok(value.clone()),
+    };
+    let takes_one = DOCUMENT.rows.iter().any(|row| (row.key == key || camel(row.key) == key) && row.takes.contains("duration"));
+    // Zero is refused, or not, by the rules of its key.
+    if !takes_one || (number == 0.0 && key != "backoff") {
+        return Ok(value.clone());
+    }
+    let duration = unit.read(number).map_err(|rule| Problem::must(key, rule, value))?;
+    Ok(Value::Str(DurationText(duration).to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn merged(entries: Value, unit: Unit) -> String {
+        match Policy::default().merge_typed(&entries, unit, Keys::Either) {
+            Ok(policy) => policy.to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn numbers_are_durations_at_the_top() {
+        let entries = || Value::from([("timeout", Value::Float(2.5)), ("backoff", Value::Int(1))]);
+        assert_eq!(merged(entries(), Unit::Seconds), "{timeout: 2s500ms, backoff: {kind: constant, delay: 1s}}");
+        assert_eq!(merged(entries(), Unit::Milliseconds), "{timeout: 2500us, backoff: {kind: constant, delay: 1ms}}");
+        assert_eq!(merged(Value::from([("perTryTimeout", 7)]), Unit::Milliseconds), "{per_try_timeout: 7ms}");
+        assert_eq!(merged(Value::from([("max_retries", 7)]), Unit::Seconds), "{max_retries: 7}");
+    }
+
+    #[test]
+    fn numbers_that_are_no_durations() {
+        for number in [-1.0, f64::NAN, f64::INFINITY, 1e20] {
+            let expected = format!("timeout: must be a number of seconds from 0, got {number:?}");
+            assert_eq!(merged(Value::from([("timeout", number)]), Unit::Seconds), expected);
+        }
+        let zero = "timeout: must be more than zero, got 0; write none for no limit";
+        assert_eq!(merged(Value::from([("timeout", 0)]), Unit::Seconds), zero);
+        let block = Value::from([("backoff", Value::from([("base", 1)]))]);
+        assert_eq!(merged(block, Unit::Seconds), "backoff.base: must be a duration with a unit, got 1; write \"1s\"");
+        let other = Value::from([("timeout", Value::Other("Timeout".to_owned()))]);
+        assert!(merged(other, Unit::Seconds).starts_with("timeout: must be a duration, got a value of type Timeout; timeout is"));
+    }
+}

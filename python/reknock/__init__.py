@@ -1,0 +1,39 @@
+"""An HTTP client that retries: one policy, one budget, sync and async."""
+
+from ._api import delete, get, head, options, patch, post, put, request
+from ._client import AsyncClient, Client
+from ._exceptions import (
+    BodyError,
+    CallbackError,
+    Cancelled,
+    ClientClosed,
+    ConfigError,
+    ConnectError,
+    ConnectTimeout,
+    DeadlineExceeded,
+    HTTPError,
+    HTTPStatusError,
+    InternalError,
+    InvalidRequest,
+    NetworkError,
+    ProtocolError,
+    ReadError,
+    ReadTimeout,
+    RefusedStream,
+    RemoteProtocolError,
+    RequestError,
+    ResponseTooLarge,
+    TimeoutException,
+    TLSError,
+    TooManyRedirects,
+    TransportError,
+)
+from ._native import Attempt, AttemptRecord, BudgetReading, Event, Headers, Policy, Request, Response, __version__
+
+__all__ = [
+    "AsyncClient", "Attempt", "AttemptRecord", "BodyError", "BudgetReading", "CallbackError", "Cancelled", "Client", "ClientClosed",
+    "ConfigError", "ConnectError", "ConnectTimeout", "DeadlineExceeded", "Event", "HTTPError", "HTTPStatusError", "Headers",
+    "InternalError", "InvalidRequest", "NetworkError", "Policy", "ProtocolError", "ReadError", "ReadTimeout", "RefusedStream",
+    "RemoteProtocolError", "Request", "RequestError", "Response", "ResponseTooLarge", "TLSError", "TimeoutException", "TooManyRedirects",
+    "TransportError", "__version__", "delete", "get", "head", "options", "patch", "post", "put", "request",
+]

@@ -1,0 +1,56 @@
+"""The module's verbs: blocking calls on one client that all of them share."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Unpack
+
+from ._client import Client
+from ._native import Response
+from ._options import CallOptions
+
+
+@cache
+def default_client() -> Client:
+    """The client of the verbs, made on first use."""
+    return Client()
+
+
+def request(method: str, url: str, **options: Unpack[CallOptions]) -> Response:
+    """Sends a request and reads the whole response."""
+    return default_client().request(method, url, **options)
+
+
+def get(url: str, **options: Unpack[CallOptions]) -> Response:
+    """Sends a GET request."""
+    return default_client().request("GET", url, **options)
+
+
+def options(url: str, **options: Unpack[CallOptions]) -> Response:
+    """Sends an OPTIONS request."""
+    return default_client().request("OPTIONS", url, **options)
+
+
+def head(url: str, **options: Unpack[CallOptions]) -> Response:
+    """Sends a HEAD request."""
+    return default_client().request("HEAD", url, **options)
+
+
+def post(url: str, **options: Unpack[CallOptions]) -> Response:
+    """Sends a POST request."""
+    return default_client().request("POST", url, **options)
+
+
+def put(url: str, **options: Unpack[CallOptions]) -> Response:
+    """Sends a PUT request."""
+    return default_client().request("PUT", url, **options)
+
+
+def patch(url: str, **options: Unpack[CallOptions]) -> Response:
+    """Sends a PATCH request."""
+    return default_client().request("PATCH", url, **options)
+
+
+def delete(url: str, **options: Unpack[CallOptions]) -> Response:
+    """Sends a DELETE request."""
+    return default_client().request("DELETE", url, **options)

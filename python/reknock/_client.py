@@ -1,0 +1,125 @@
+"""The clients. They convert calls into the core's and run callbacks where the caller is."""
+
+from __future__ import annotations
+
+from typing import Self, Unpack
+
+from . import _native
+from ._log import wanted
+from ._loop import bridge, finish
+from ._native import BudgetReading, Policy, Response
+from ._options import CallOptions, ClientOptions
+
+
+class _Base:
+    """What both clients have."""
+
+    def __init__(self, **options: Unpack[ClientOptions]) -> None:
+        self._native = _native.Client(options)
+
+    @property
+    def policy(self) -> Policy:
+        """The client's policy."""
+        return self._native.policy
+
+    def budget(self, origin: str) -> BudgetReading | None:
+        """What the budget for an origin (`scheme://host`, with a port that is not the default) has; None if no call used it yet."""
+        return self._native.budget(origin)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.policy!r}>"
+
+
+class Client(_Base):
+    """Sends requests under a policy, on the calling thread. May be shared between threads."""
+
+    def request(self, method: str, url: str, **options: Unpack[CallOptions]) -> Response:
+        """Sends a request and reads the whole response. Raises an `HTTPError` if there is none; any status is a response."""
+        return self._native.send(method, url, options, wanted())
+
+    def get(self, url: str, **options: Unpack[CallOptions]) -> Response:
+        """Sends a GET request."""
+        return self._native.send("GET", url, options, wanted())
+
+    def options(self, url: str, **options: Unpack[CallOptions]) -> Response:
+        """Sends an OPTIONS request."""
+        return self._native.send("OPTIONS", url, options, wanted())
+
+    def head(self, url: str, **options: Unpack[CallOptions]) -> Response:
+        """Sends a HEAD request."""
+        return self._native.send("HEAD", url, options, wanted())
+
+    def post(self, url: str, **options: Unpack[CallOptions]) -> Response:
+        """Sends a POST request."""
+        return self._native.send("POST", url, options, wanted())
+
+    def put(self, url: str, **options: Unpack[CallOptions]) -> Response:
+        """Sends a PUT request."""
+        return self._native.send("PUT", url, options, wanted())
+
+    def patch(self, url: str, **options: Unpack[CallOptions]) -> Response:
+        """Sends a PATCH request."""
+        return self._native.send("PATCH", url, options, wanted())
+
+    def delete(self, url: str, **options: Unpack[CallOptions]) -> Response:
+        """Sends a DELETE request."""
+        return self._native.send("DELETE", url, options, wanted())
+
+    def close(self) -> None:
+        """Ends the calls in flight, and those to come, with `ClientClosed`."""
+        self._native.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class AsyncClient(_Base):
+    """Sends requests under a policy, in asyncio. May be shared between event loops and threads."""
+
+    async def request(self, method: str, url: str, **options: Unpack[CallOptions]) -> Response:
+        """Sends a request and reads the whole response. Raises an `HTTPError` if there is none; any status is a response."""
+        own = bridge()
+        call, first = own.send(self._native, method, url, options, wanted())
+        response: Response = await finish(own, call, first)
+        return response
+
+    async def get(self, url: str, **options: Unpack[CallOptions]) -> Response:
+        """Sends a GET request."""
+        return await self.request("GET", url, **options)
+
+    async def options(self, url: str, **options: Unpack[CallOptions]) -> Response:
+        """Sends an OPTIONS request."""
+        return await self.request("OPTIONS", url, **options)
+
+    async def head(self, url: str, **options: Unpack[CallOptions]) -> Response:
+        """Sends a HEAD request."""
+        return await self.request("HEAD", url, **options)
+
+    async def post(self, url: str, **options: Unpack[CallOptions]) -> Response:
+        """Sends a POST request."""
+        return await self.request("POST", url, **options)
+
+    async def put(self, url: str, **options: Unpack[CallOptions]) -> Response:
+        """Sends a PUT request."""
+        return await self.request("PUT", url, **options)
+
+    async def patch(self, url: str, **options: Unpack[CallOptions]) -> Response:
+        """Sends a PATCH request."""
+        return await self.request("PATCH", url, **options)
+
+    async def delete(self, url: str, **options: Unpack[CallOptions]) -> Response:
+        """Sends a DELETE request."""
+        return await self.request("DELETE", url, **options)
+
+    async def aclose(self) -> None:
+        """Ends the calls in flight, and those to come, with `ClientClosed`."""
+        self._native.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()

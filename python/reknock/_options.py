@@ -1,0 +1,99 @@
+"""The types of options and callbacks."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
+from os import PathLike
+from typing import Any, Literal, TypeAlias, TypedDict
+
+from ._native import Attempt, Event, Policy, Request
+
+Seconds: TypeAlias = float | timedelta
+Primitive: TypeAlias = str | int | float | bool | None
+Pairs: TypeAlias = Mapping[str, Primitive | Sequence[Primitive]] | Iterable[tuple[str, Primitive]]
+PolicyLike: TypeAlias = Policy | Mapping[str, Any] | Literal[False] | None
+Opinion: TypeAlias = bool | Seconds | None
+RetryIf: TypeAlias = Callable[[Attempt], Opinion | Awaitable[Opinion]]
+Delay: TypeAlias = Callable[[Attempt], Seconds | None | Awaitable[Seconds | None]]
+BeforeRetry: TypeAlias = Callable[[Attempt, Request], None | Awaitable[None]]
+OnEvent: TypeAlias = Callable[[Event], object]
+
+
+class Callbacks(TypedDict, total=False):
+    """What a client or a call may ask. In `AsyncClient` all but `on_event` may be coroutine functions."""
+
+    retry_if: RetryIf | None
+    """Asked after every attempt while a retry is possible: true, false, a wait in seconds, or None for what the policy says."""
+    delay: Delay | None
+    """Asked for the wait before a retry, in seconds; None for the policy's."""
+    before_retry: BeforeRetry | None
+    """Edits the request of the next attempt alone."""
+    on_event: OnEvent | None
+    """Told of retries, redirects and the end. What it raises fails no call."""
+    with_body: bool
+    """Lets `retry_if` and `delay` of buffered calls see the body."""
+
+
+class CallOptions(Callbacks, total=False):
+    """The options of one call."""
+
+    params: Pairs | str | None
+    """Appended to the URL's query."""
+    headers: Mapping[str, str] | Iterable[tuple[str, str]] | None
+    """Header fields, in place of the client's of the same name."""
+    content: bytes | str | None
+    """The body."""
+    data: Pairs | bytes | str | None
+    """A form body."""
+    json: Any
+    """A JSON body."""
+    files: Any
+    """The files of a multipart body."""
+    auth: tuple[str, str] | None
+    """User name and password."""
+    timeout: Seconds | None
+    """Limit of the whole call in seconds: attempts, waits, callbacks, reading the body. None for no limit."""
+    policy: PolicyLike
+    """A `Policy` replaces the client's, a dict is merged over it, False turns retries off."""
+    follow_redirects: bool | None
+    """Whether redirects are followed."""
+
+
+class ClientOptions(Callbacks, total=False):
+    """The options of a client."""
+
+    policy: PolicyLike
+    """The policy of all calls that bring none of their own."""
+    timeout: Seconds | None
+    """Limit of a whole call in seconds. None for no limit."""
+    base_url: str
+    """What relative URLs are appended to."""
+    headers: Mapping[str, str] | Sequence[tuple[str, str]] | None
+    """Header fields of all requests that do not bring them themselves."""
+    auth: tuple[str, str] | None
+    """User name and password."""
+    follow_redirects: bool
+    """Whether redirects are followed."""
+    max_redirects: int
+    """The most redirects that are followed in one call."""
+    max_response_size: int | str | None
+    """The largest response body, decompressed, that is read into memory: bytes, or text such as "10MiB"."""
+    http2: bool | Literal["auto", "only", "none"]
+    """Which HTTP versions to speak."""
+    proxy: str | Literal[False] | None
+    """The proxy for everything. None or False also ignores the environment's."""
+    verify: bool
+    """Whether the server's certificate is checked."""
+    ca_bundle: str | PathLike[str] | None
+    """Root certificates to trust besides the system's: PEM text, or a path."""
+    cert: str | PathLike[str] | Sequence[str | PathLike[str]] | None
+    """The certificate to show to servers that ask: PEM text or a path, or a pair of certificate and key."""
+    compression: bool
+    """Whether to ask for compressed bodies, and decompress them."""
+    local_address: str | None
+    """The address to connect from."""
+    pool_idle_timeout: Seconds | None
+    """How long an unused connection is kept, in seconds."""
+    pool_max_idle_per_host: int
+    """How many unused connections are kept per origin."""

@@ -1,0 +1,127 @@
+"""The scripted server, as a fixture."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FAST = {"backoff": "10ms", "budget": "none"}
+
+
+@dataclass
+class Script:
+    """A port that does what it is told."""
+
+    control: str
+    id: str
+    url: str
+    port: int
+    ca: str | None
+
+    def _ask(self, method: str, path: str) -> Any:
+        return ask(self.control, method, f"/scripts/{self.id}{path}")
+
+    def log(self) -> list[dict[str, Any]]:
+        """The requests that arrived."""
+        arrivals: list[dict[str, Any]] = self._ask("GET", "/log")["arrivals"]
+        return arrivals
+
+    def open(self) -> int:
+        """Connections that are open."""
+        return int(self._ask("GET", "/log")["open"])
+
+    def advance(self) -> None:
+        """Moves on to the next outcome."""
+        self._ask("POST", "/advance")
+
+    def until(self, condition: Callable[[list[dict[str, Any]]], bool], seconds: float = 5) -> list[dict[str, Any]]:
+        """The log once it fulfils a condition."""
+        end = time.monotonic() + seconds
+        while not condition(log := self.log()):
+            assert time.monotonic() < end, log
+            time.sleep(0.005)
+        return log
+
+
+def ask(control: str, method: str, path: str, body: object = None) -> Any:
+    """Talks to the server's control port."""
+    data = None if body is None else json.dumps(body).encode()
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(urllib.request.Request(control + path, data, method=method)) as answer:
+        text = answer.read()
+    return json.loads(text) if text else None
+
+
+@pytest.fixture(scope="session")
+def control() -> Iterator[str]:
+    """The server's control URL."""
+    target = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
+    program = os.environ.get("REKNOCK_TEST_SERVER") or str(target / "debug" / "reknock-test-server")
+    with subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().split()[1]
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+@pytest.fixture
+def serve(control: str) -> Iterator[Callable[..., Script]]:
+    """Starts a script: `serve(outcome, ..., tls="trusted")`."""
+    scripts: list[Script] = []
+
+    def start(*outcomes: dict[str, Any], **document: Any) -> Script:
+        made = ask(control, "POST", "/scripts", {"script": list(outcomes), **document})
+        script = Script(control, made["id"], made["url"], made["port"], made.get("ca"))
+        scripts.append(script)
+        return script
+
+    yield start
+    gc.collect()
+    for script in scripts:
+        ask(control, "DELETE", f"/scripts/{script.id}")
+
+
+def status(code: int, body: str = "", **rest: Any) -> dict[str, Any]:
+    """The outcome of a plain response."""
+    return {"do": "status", "status": code, "body": body, **rest}
+
+
+class Either:
+    """One way to write a test for both clients."""
+
+    def __init__(self, asynchronous: bool) -> None:
+        self.asynchronous = asynchronous
+
+    def __call__(self, method: str, url: str, client: dict[str, Any] | None = None, **options: Any) -> Any:
+        """One call on a client of its own."""
+        import asyncio
+
+        import reknock
+
+        settings: Any = {"policy": FAST, **(client or {})}
+        if not self.asynchronous:
+            with reknock.Client(**settings) as blocking:
+                return blocking.request(method, url, **options)
+
+        async def main() -> Any:
+            async with reknock.AsyncClient(**settings) as concurrent:
+                return await concurrent.request(method, url, **options)
+
+        return asyncio.run(main())
+
+
+@pytest.fixture(params=["sync", "async"])
+def call(request: pytest.FixtureRequest) -> Either:
+    """A call, once through `Client` and once through `AsyncClient`."""
+    return Either(request.param == "async")
