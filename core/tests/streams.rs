@@ -162,6 +162,26 @@ async fn an_upload_that_outlives_its_answer_takes_nothing_from_the_next() {
 }
 
 #[tokio::test]
+async fn a_consumed_stream_is_sent_by_no_other_call() {
+    for (most, sent) in [("5B", None), ("1MiB", Some("1234567890"))] {
+        let peer = peer(json!([{"do": "echo"}])).await;
+        let client = client(&json!({"max_body_buffer": most}));
+        let request = client.post(peer.url()).body(Body::stream(pieces(b"1234567890", 3), None)).build().unwrap();
+        patient(client.send(request.clone())).await.unwrap();
+        // What was recorded can be sent again; what was not is neither sent empty nor in part.
+        match (patient(client.send(request)).await, sent) {
+            (Ok(echo), Some(sent)) => assert_eq!(echo.json::<serde_json::Value>().unwrap()["body"], sent),
+            (Err(error), None) => {
+                assert_eq!((error.kind(), error.attempts()[0].evidence), (ErrorKind::InvalidRequest, Evidence::NotSent), "{error}");
+                assert!(error.to_string().contains("consumed"), "{error}");
+                assert_eq!(peer.log().len(), 1);
+            }
+            (result, sent) => panic!("{result:?} for {sent:?}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_source_that_fails_ends_the_call_with_its_error() {
     fn failing() -> BodyStream {
         Box::pin(iter([Ok(Bytes::from_static(b"some")), Err("the disk is on fire".into())]))

@@ -84,6 +84,10 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         {
             headers.insert(name, HeaderValue::from(attempt.number));
         }
+        if !request.body.rewind() {
+            let message = "the request body is a stream that was consumed before, and too large to have been kept (max_body_buffer)";
+            return Err(Failure::new(ErrorKind::InvalidRequest, Evidence::NotSent, message));
+        }
         let body = request.body.produce(self.policy.max_body_buffer()).map_err(|error| {
             let message = format!("the function that makes the request body failed: {error}");
             Failure { source: Some(error), ..Failure::new(ErrorKind::Callback, Evidence::NotSent, message) }
