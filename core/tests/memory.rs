@@ -1,6 +1,6 @@
 //! Memory of large bodies. A binary of its own with one test: what is measured is the process.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)] // the size of a run comes from the environment
 
 #[path = "support/live.rs"]
 mod live;
