@@ -1,6 +1,6 @@
 //! Memory of large bodies. A binary of its own with one test: what is measured is the process.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)] // the size of a run comes from the environment
 
 #[path = "support/live.rs"]
 mod live;
@@ -73,6 +73,19 @@ async fn large_bodies_take_little_memory() {
     growth("download", download(&client, down.url(), size)).await;
     let packed = peer(json!([{"do": "status", "status": 200, "body_size": size / 4, "fill": "zeros", "encoding": "gzip"}])).await;
     growth("download of a coded body", download(&client, packed.url(), size / 4)).await;
+
+    let small = Client::on(options(None)).max_response_size(MIB).build().unwrap();
+    for encoding in ["gzip", "deflate", "br", "zstd"] {
+        let bomb = peer(json!([{"do": "status", "status": 200, "body_size": 64 * MIB, "fill": "zeros", "encoding": encoding}])).await;
+        let refused = async {
+            assert_eq!(small.get(bomb.url()).send().await.unwrap_err().kind(), reknock::ErrorKind::ResponseTooLarge);
+        };
+        growth(&format!("a {encoding} bomb, its making included"), refused).await;
+    }
+    let endless = peer(json!([{"do": "status", "status": 200, "interim_endless": true}])).await;
+    // A million of them, all read where the machine is fast enough.
+    let loud = async { drop(small.get(endless.url()).policy(swift(&json!({"timeout": "1s"}))).send().await) };
+    growth("interim heads", loud).await;
 
     let up = peer(json!([{"do": "status", "status": 503}, {"do": "status", "status": 200}])).await;
     let upload = async {

@@ -17,7 +17,7 @@ use futures_util::stream::{iter, pending};
 use http::{HeaderMap, StatusCode, Version};
 use live::*;
 use reknock::client::transport::{Failure, Incoming, Outgoing, OutgoingBody, Received, Transport};
-use reknock::client::{Body, BodyStream, Client, Http2};
+use reknock::client::{Body, BodyStream, Callbacks, Client, Http2};
 use reknock::{BoxError, ErrorKind, Evidence, StopReason};
 use serde_json::json;
 use support::{Scripted, Step, policy};
@@ -162,6 +162,56 @@ async fn an_upload_that_outlives_its_answer_takes_nothing_from_the_next() {
 }
 
 #[tokio::test]
+async fn an_early_answer_on_sockets_loses_nothing_either() {
+    let bytes = pattern(500_000);
+    for fault in [
+        json!({"do": "status", "status": 503, "read_body": false}),
+        json!({"do": "redirect", "status": 307, "location": "/next", "read_body": false}),
+    ] {
+        let peer = peer(json!([fault, {"do": "echo"}])).await;
+        // The source goes on only when the answer has been decided on, while its connection is drained.
+        let gate = Arc::new(tokio::sync::Notify::new());
+        let (opened, mut first) = (gate.clone(), true);
+        let source = pieces(&bytes, 10_000).then(move |piece| {
+            let wait = (!std::mem::take(&mut first)).then(|| opened.clone());
+            async move {
+                if let Some(gate) = wait {
+                    gate.notified().await;
+                    gate.notify_one();
+                }
+                piece
+            }
+        });
+        let open = Callbacks::new().on_event(move |_| gate.notify_one());
+        let client = client(&json!({"max_body_buffer": "10000B"}));
+        let request = client.put(peer.url()).body(Body::stream(source, None)).callbacks(open);
+        let response = patient(request.send()).await.unwrap();
+        assert_eq!((response.status(), response.attempts().len()), (200, 2), "{fault}");
+        assert_eq!(peer.log()[1].body_size, 500_000, "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn a_consumed_stream_is_sent_by_no_other_call() {
+    for (most, sent) in [("5B", None), ("1MiB", Some("1234567890"))] {
+        let peer = peer(json!([{"do": "echo"}])).await;
+        let client = client(&json!({"max_body_buffer": most}));
+        let request = client.post(peer.url()).body(Body::stream(pieces(b"1234567890", 3), None)).build().unwrap();
+        patient(client.send(request.clone())).await.unwrap();
+        // What was recorded can be sent again; what was not is neither sent empty nor in part.
+        match (patient(client.send(request)).await, sent) {
+            (Ok(echo), Some(sent)) => assert_eq!(echo.json::<serde_json::Value>().unwrap()["body"], sent),
+            (Err(error), None) => {
+                assert_eq!((error.kind(), error.attempts()[0].evidence), (ErrorKind::InvalidRequest, Evidence::NotSent), "{error}");
+                assert!(error.to_string().contains("consumed"), "{error}");
+                assert_eq!(peer.log().len(), 1);
+            }
+            (result, sent) => panic!("{result:?} for {sent:?}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_source_that_fails_ends_the_call_with_its_error() {
     fn failing() -> BodyStream {
         Box::pin(iter([Ok(Bytes::from_static(b"some")), Err("the disk is on fire".into())]))
@@ -262,6 +312,11 @@ async fn the_limits_of_an_upload_fire_on_time_whichever_is_shorter() {
         let limits = json!({"idle_timeout": "100ms", "per_try_timeout": per_try});
         assert_eq!(ends(stuck.clone(), limits).await, (ErrorKind::Body, ms(150)), "per_try_timeout {per_try}");
     }
+    let moving = Step { upload_piece: ms(19_000), ..Step::status(200) };
+    let minutes = policy(&json!({"per_try_timeout": "1s", "idle_timeout": "20s", "timeout": "10m"}));
+    let client = Client::on(Scripted::new([moving])).policy(minutes).build().unwrap();
+    assert_eq!(client.post(URL).body("large").send().await.unwrap().elapsed(), ms(190_000), "slow, but moving");
+
     let slow = Step { upload_piece: ms(100), head: ms(50_000), ..Step::status(200) };
     for idle in ["101ms", "1s", "30s", "none"] {
         let limits = json!({"idle_timeout": idle, "per_try_timeout": "300ms"});

@@ -95,6 +95,10 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
             let expected = envoy::expected_rq_timeout_ms(self.policy.timeout(), self.policy.per_try_timeout(), elapsed);
             headers.extend(expected.map(|ms| (EXPECTED_TIMEOUT, HeaderValue::from(ms))));
         }
+        if !request.body.rewind() {
+            let message = "the request body is a stream that was consumed before, and too large to have been kept (max_body_buffer)";
+            return Err(Failure::new(ErrorKind::InvalidRequest, Evidence::NotSent, message));
+        }
         let body = request.body.produce(self.policy.max_body_buffer()).map_err(|error| {
             let message = format!("the function that makes the request body failed: {error}");
             Failure { source: Some(error), ..Failure::new(ErrorKind::Callback, Evidence::NotSent, message) }

@@ -190,7 +190,8 @@ impl Stream for Replay {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        let mut once = lock(&this.once);
+        let mut guard = lock(&this.once);
+        let once = &mut *guard;
         if once.pass != this.pass {
             return Poll::Ready(Some(Err("the attempt that was reading it was given up".into())));
         }
@@ -199,7 +200,11 @@ impl Stream for Replay {
             return Poll::Ready(Some(Ok(piece.clone())));
         }
         let Some(source) = &mut once.source else { return Poll::Ready(None) };
-        let piece = match source.as_mut().poll_next(context) {
+        // Lost, should it panic.
+        let lost = std::mem::replace(&mut once.lost, true);
+        let polled = source.as_mut().poll_next(context);
+        once.lost = lost;
+        let piece = match polled {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(None) => {
                 once.source = None;

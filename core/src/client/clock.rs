@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::OnceLock;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
@@ -27,10 +27,14 @@ pub trait Clock: Clone + Send + Sync + 'static {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TokioClock;
 
-/// Ticks count from the first use of the clock in the process.
+/// Ticks count from an hour before the first use of the clock in the process: the clock of a runtime whose time is paused may be
+/// behind that of the one which came first, and must not stand still at zero until it has caught up.
 fn epoch() -> Instant {
     static EPOCH: OnceLock<Instant> = OnceLock::new();
-    *EPOCH.get_or_init(Instant::now)
+    *EPOCH.get_or_init(|| {
+        let now = Instant::now();
+        now.checked_sub(Duration::from_secs(3600)).unwrap_or(now)
+    })
 }
 
 impl Clock for TokioClock {
@@ -48,5 +52,25 @@ impl Clock for TokioClock {
     fn sleep_until(&self, when: Tick) -> impl Future<Output = ()> + Send {
         let wait = when.since(self.now());
         tokio::time::sleep(wait)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_runtime_that_is_behind_the_first_one_has_a_clock() {
+        let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let behind = runtime();
+        runtime().block_on(async {
+            tokio::time::advance(Duration::from_secs(1000)).await;
+            TokioClock.now();
+        });
+        behind.block_on(async {
+            let began = TokioClock.now();
+            TokioClock.sleep_until(began.after(Duration::from_secs(1))).await;
+            assert_eq!(TokioClock.now().since(began), Duration::from_secs(1));
+        });
     }
 }

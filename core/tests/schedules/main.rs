@@ -1,7 +1,7 @@
 //! Random schedules: whatever happens, the promises of a call hold. In virtual time, and a smaller number on sockets.
 //!
 //! `REKNOCK_SCHEDULES` sets the number of calls, `REKNOCK_SEED` where they begin.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)] // the size of a run comes from the environment
 
 mod chaos;
 #[path = "../support/live.rs"]

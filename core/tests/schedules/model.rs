@@ -99,10 +99,13 @@ enum Off {
     Drop(Duration),
 }
 
+/// What a call says of itself.
+type Told = Result<(u16, Vec<AttemptRecord>, StopReason), Error>;
+
 /// A call as it ended.
 struct Over {
     /// `None` if it was dropped.
-    result: Option<Result<(u16, Vec<AttemptRecord>, StopReason), Error>>,
+    result: Option<Told>,
     ended: Tick,
     began: Tick,
     cancelled: Option<Tick>,

@@ -13,7 +13,7 @@ use crate::live::{options, patient, pattern, swift};
 
 fn http1(dice: &mut Dice) -> Json {
     let after = dice.below(50_000);
-    let outcome = match dice.below(16) {
+    match dice.below(16) {
         0 => json!({"do": "reset"}),
         1 => json!({"do": "close"}),
         2 => json!({"do": "partial-head", "end": dice.pick(&["fin", "reset"])}),
@@ -27,8 +27,7 @@ fn http1(dice: &mut Dice) -> Json {
         11 => json!({"do": "status", "status": 503, "read_body": false}),
         12 => json!({"do": "reset", "read_body": false}),
         _ => json!({"do": "status", "status": 200, "body_size": after, "close": dice.chance(20)}),
-    };
-    outcome
+    }
 }
 
 /// `goaway`: calls go one by one. A GOAWAY below streams that were served would be a lie.
