@@ -23,7 +23,7 @@ check: ## format, lints as errors, documentation, generated files unchanged
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
 	$(CARGO) run --quiet -p xtask -- gen --check
 
-gen: ## write the generated files (docs/options.md)
+gen: ## write the generated files (docs/options.md, include/reknock.h)
 	$(CARGO) run --quiet -p xtask -- gen
 
 fuzz: ## fuzz documents, durations, hints and matchers, SECONDS_EACH=60
