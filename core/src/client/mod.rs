@@ -36,6 +36,7 @@ pub use builder::{ClientBuilder, IntoTransport};
 pub use callback::{Attempt, Callbacks, Event, Host, Opinion, Question, Reply, Wants, wait};
 pub use cancel::Cancel;
 pub use clock::{Clock, TokioClock};
+pub use entropy::seed as entropy;
 pub use multipart::Multipart;
 pub use redirect::Redirects;
 pub use request::Request;
