@@ -151,6 +151,11 @@
 #define REKNOCK_ERROR_INVALID_ARGUMENT 100
 
 /**
+ * reknock_queue_next: nothing is there. No error.
+ */
+#define REKNOCK_EMPTY 101
+
+/**
  * A response below 400 that the policy does not retry.
  */
 #define REKNOCK_STOP_COMPLETED 1
@@ -287,6 +292,13 @@
 #define REKNOCK_HTTP2_NONE 2
 
 /**
+ * The retry budgets that calls share: keep one beside each client of your own.
+ *
+ * May be used from any number of threads at once. Calls that were begun with it keep it alive.
+ */
+typedef struct reknock_budgets reknock_budgets;
+
+/**
  * Cancels the calls that were given it, from any thread, once and for all.
  *
  * May be shared by any number of calls and threads. A call holds what it needs: freeing a token early cancels nothing.
@@ -318,6 +330,14 @@ typedef struct reknock_error reknock_error;
 typedef struct reknock_policy reknock_policy;
 
 /**
+ * Where calls that nobody waits for are completed, and where their callbacks run: on the thread that drains the queue.
+ *
+ * Make one per event loop. Any thread may submit and cancel; threads that drain at once each get other completions. Freeing it
+ * cancels the calls in flight, whose completions never come.
+ */
+typedef struct reknock_queue reknock_queue;
+
+/**
  * A request: method, URL, header fields, body. Checked while it is built; sending it changes nothing, so that it may be sent
  * again, under other policies too.
  *
@@ -331,6 +351,16 @@ typedef struct reknock_request reknock_request;
  * What its functions return belongs to it and lives as long, unchanged. May be read from several threads at once.
  */
 typedef struct reknock_response reknock_response;
+
+/**
+ * One call on its way, decided step by step: it sends nothing, waits for nothing and reads no clock.
+ *
+ * reknock_retry_new; then per attempt reknock_retry_attempt, your send, reknock_retry_classify_response or _failure, and
+ * reknock_retry_decide, which says retry (wait, then begin again) or stop; at the end reknock_retry_finish.
+ *
+ * Times are nanoseconds on a monotonic clock of yours; read it immediately before each function. Used by one thread at a time.
+ */
+typedef struct reknock_retry reknock_retry;
 
 /**
  * What a function that can fail returns: REKNOCK_OK, or a REKNOCK_ERROR_ number. Numbers never change their meaning;
@@ -662,6 +692,141 @@ typedef struct reknock_event {
  * Told of retries, redirects and the end.
  */
 typedef void (*reknock_on_event_fn)(void *user_data, const struct reknock_event *event);
+
+/**
+ * The number of a call on its queue: from 1, never used again. Not a handle: it needs no freeing.
+ */
+typedef uint64_t reknock_call;
+
+/**
+ * How a call ended. Its fields do not change within an ABI.
+ */
+typedef struct reknock_completion {
+  /**
+   * The number that reknock_client_submit gave.
+   */
+  reknock_call call;
+  /**
+   * What reknock_client_submit was given.
+   */
+  void *user_data;
+  /**
+   * REKNOCK_OK, or why the call failed.
+   */
+  reknock_status status;
+  /**
+   * The response, if the status is REKNOCK_OK, else NULL. Free it with reknock_response_free.
+   */
+  struct reknock_response *response;
+  /**
+   * The error, if the status is not REKNOCK_OK, else NULL. Free it with reknock_error_free.
+   */
+  struct reknock_error *error;
+} reknock_completion;
+
+/**
+ * What is known of a call before it is sent. Begin with REKNOCK_RETRY_OPTIONS_INIT.
+ */
+typedef struct reknock_retry_options {
+  /**
+   * sizeof(reknock_retry_options). Tells the library which fields the program knows.
+   */
+  size_t struct_size;
+  /**
+   * The policy. Default: 2 retries of idempotent requests.
+   */
+  const struct reknock_policy *policy;
+  /**
+   * The budgets to share. Default: none is kept, whatever the policy says.
+   */
+  const struct reknock_budgets *budgets;
+  /**
+   * The request's method. Must be given.
+   */
+  const char *method;
+  /**
+   * Where it goes, such as "http://127.0.0.1:8080": the budget is found by it. Must be given if budgets is.
+   */
+  const char *origin;
+  /**
+   * Not 0: the request carries an Idempotency-Key.
+   */
+  int32_t has_idempotency_key;
+  /**
+   * Not 0: somebody is asked about every outcome, so that hints are read on every response.
+   */
+  int32_t asked;
+} reknock_retry_options;
+
+/**
+ * What the policy thinks of an outcome. Its fields do not change within an ABI.
+ */
+typedef struct reknock_verdict {
+  /**
+   * 1 if the policy would retry it (if method, body, limits, deadline and budget agree), else 0.
+   */
+  int32_t retry;
+  /**
+   * Whether the server may have acted on it.
+   */
+  reknock_evidence evidence;
+  /**
+   * The wait the server asks for, unshortened, in nanoseconds, or -1.
+   */
+  int64_t hint_ns;
+  /**
+   * The policy's own back-off before the next retry, in nanoseconds.
+   */
+  uint64_t backoff_ns;
+  /**
+   * The wait a retry would have by the policy alone, in nanoseconds; -1 if the server asks for too long a one.
+   */
+  int64_t planned_wait_ns;
+} reknock_verdict;
+
+/**
+ * What callbacks of yours said about an outcome. Begin with REKNOCK_RETRY_ANSWER_INIT; zero is that nobody was asked.
+ */
+typedef struct reknock_retry_answer {
+  /**
+   * sizeof(reknock_retry_answer). Tells the library which fields the program knows.
+   */
+  size_t struct_size;
+  /**
+   * REKNOCK_ANSWER_DEFAULT, _RETRY, _STOP, or _WAIT: retry after exactly wait_ms; hints do not apply.
+   */
+  reknock_answer answer;
+  /**
+   * Not 0: backoff_ms stands for the policy's own back-off; hints apply.
+   */
+  int32_t has_backoff;
+  /**
+   * See answer.
+   */
+  uint64_t wait_ms;
+  /**
+   * See has_backoff.
+   */
+  uint64_t backoff_ms;
+} reknock_retry_answer;
+
+/**
+ * What happens next. Its fields do not change within an ABI.
+ */
+typedef struct reknock_decision {
+  /**
+   * 1: wait for wait_ns, then call reknock_retry_attempt and send again. 0: the outcome is the call's.
+   */
+  int32_t retry;
+  /**
+   * Why it is not sent again; 0 if it is.
+   */
+  reknock_stop_reason stop_reason;
+  /**
+   * From now, in nanoseconds.
+   */
+  uint64_t wait_ns;
+} reknock_decision;
 
 #ifdef __cplusplus
 extern "C" {
@@ -1047,6 +1212,145 @@ const char *reknock_response_explain(const struct reknock_response *response);
  */
 void reknock_response_free(struct reknock_response *response);
 
+/**
+ * Makes a queue in `*out`. Free it with reknock_queue_free.
+ *
+ * Errors: REKNOCK_ERROR_INTERNAL if the system has no descriptors left.
+ */
+reknock_status reknock_queue_new(struct reknock_queue **out, struct reknock_error **error);
+
+/**
+ * The descriptor to poll (select, poll, epoll, kqueue) for reading. It is readable while reknock_queue_next may have something,
+ * and stays so until that returned REKNOCK_EMPTY. It belongs to the queue: do not read, write or close it. -1 for NULL.
+ */
+int32_t reknock_queue_descriptor(const struct reknock_queue *queue);
+
+/**
+ * Sends a request as reknock_client_send does, but returns at once with the call's number in `*out` (which may be NULL). The call
+ * is completed on the queue, once, whatever happens to it, with this user_data. `options` may be NULL. The request, the
+ * options and the client may be freed when this returns.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_ARGUMENT, REKNOCK_ERROR_CLOSED in a forked child that inherited the queue; the call's own come out
+ * of the queue.
+ */
+reknock_status reknock_client_submit(const struct reknock_client *client,
+                                     const struct reknock_request *request,
+                                     const struct reknock_call_options *options,
+                                     const struct reknock_queue *queue,
+                                     void *user_data,
+                                     reknock_call *out,
+                                     struct reknock_error **error);
+
+/**
+ * Ends a call with REKNOCK_ERROR_CANCELLED; its completion still comes out of the queue, and if the call was faster it is the
+ * response. Any thread, more than once; numbers of calls that are over, and a NULL queue, do nothing.
+ */
+void reknock_call_cancel(const struct reknock_queue *queue,
+                         reknock_call call);
+
+/**
+ * Runs the callbacks that calls are waiting for, on this thread, and takes the next completion into `*out`. Never waits.
+ *
+ * Returns REKNOCK_OK with a completion, REKNOCK_EMPTY when there is none, and writes nothing then, or
+ * REKNOCK_ERROR_INVALID_ARGUMENT (also in a forked child that inherited the queue).
+ */
+reknock_status reknock_queue_next(const struct reknock_queue *queue,
+                                  struct reknock_completion *out);
+
+/**
+ * How many calls are in flight or wait to be taken. 0 for NULL.
+ */
+size_t reknock_queue_pending(const struct reknock_queue *queue);
+
+/**
+ * Frees a queue and cancels its calls; also inside a callback. NULL does nothing.
+ */
+void reknock_queue_free(struct reknock_queue *queue);
+
+/**
+ * Makes budgets in `*out`, all full. Free them with reknock_budgets_free.
+ */
+reknock_status reknock_budgets_new(struct reknock_budgets **out, struct reknock_error **error);
+
+/**
+ * Frees budgets. NULL does nothing.
+ */
+void reknock_budgets_free(struct reknock_budgets *budgets);
+
+/**
+ * Begins a call at `now_ns` in `*out`: fixes its deadline and counts it in its budget. Free it with reknock_retry_finish or
+ * reknock_retry_free.
+ *
+ * Errors: REKNOCK_ERROR_CONFIG if the policy names a budget that is in use with other parameters.
+ */
+reknock_status reknock_retry_new(const struct reknock_retry_options *options,
+                                 uint64_t now_ns,
+                                 struct reknock_retry **out,
+                                 struct reknock_error **error);
+
+/**
+ * A redirect is followed: the next attempt is of another method or origin, counts in that budget, and is no retry. The policy and
+ * the budgets stay; those of `options` are not looked at.
+ *
+ * Errors: as reknock_retry_new.
+ */
+reknock_status reknock_retry_redirect(struct reknock_retry *retry,
+                                      const struct reknock_retry_options *options,
+                                      uint64_t now_ns,
+                                      struct reknock_error **error);
+
+/**
+ * The next attempt is about to be sent; its number, from 1, goes to `*number` (which may be NULL).
+ */
+reknock_status reknock_retry_attempt(struct reknock_retry *retry,
+                                     uint64_t now_ns,
+                                     uint32_t *number,
+                                     struct reknock_error **error);
+
+/**
+ * The verdict on a response head, in `*out` (which may be NULL). `unix_ms` is the wall-clock time in milliseconds since 1970,
+ * for hints that are dates.
+ */
+reknock_status reknock_retry_classify_response(struct reknock_retry *retry,
+                                               int32_t http_status,
+                                               const struct reknock_header *headers,
+                                               size_t header_count,
+                                               int64_t unix_ms,
+                                               struct reknock_verdict *out,
+                                               struct reknock_error **error);
+
+/**
+ * The verdict on a failure, in `*out` (which may be NULL). `kind` is a REKNOCK_ERROR_ number, such as REKNOCK_ERROR_CONNECT.
+ */
+reknock_status reknock_retry_classify_failure(struct reknock_retry *retry,
+                                              reknock_status kind,
+                                              reknock_evidence evidence,
+                                              struct reknock_verdict *out,
+                                              struct reknock_error **error);
+
+/**
+ * What happens after the outcome that was classified last, in `*out`. `answer` may be NULL. replayable: not 0 if the request's
+ * body can be produced again.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_ARGUMENT if nothing was classified since the last decision.
+ */
+reknock_status reknock_retry_decide(struct reknock_retry *retry,
+                                    const struct reknock_retry_answer *answer,
+                                    int32_t replayable,
+                                    uint64_t now_ns,
+                                    struct reknock_decision *out,
+                                    struct reknock_error **error);
+
+/**
+ * The call is over and its outcome goes to the caller; frees it. NULL does nothing.
+ */
+void reknock_retry_finish(struct reknock_retry *retry, uint64_t now_ns);
+
+/**
+ * The call is abandoned: gives back what it holds of its budget, and frees it. NULL does nothing.
+ */
+void reknock_retry_free(struct reknock_retry *retry);
+
 #ifdef __cplusplus
 }  // extern "C"
 #endif  // __cplusplus
@@ -1059,6 +1363,8 @@ void reknock_response_free(struct reknock_response *response);
  *
  *     reknock_client_options options = REKNOCK_CLIENT_OPTIONS_INIT;
  *     reknock_call_options options = REKNOCK_CALL_OPTIONS_INIT;
+ *     reknock_retry_options options = REKNOCK_RETRY_OPTIONS_INIT;
+ *     reknock_retry_answer answer = REKNOCK_RETRY_ANSWER_INIT;
  */
 #ifdef __cplusplus
 template <typename T> static inline T reknock_options_init() {
@@ -1068,7 +1374,11 @@ template <typename T> static inline T reknock_options_init() {
 }
 #define REKNOCK_CLIENT_OPTIONS_INIT reknock_options_init<reknock_client_options>()
 #define REKNOCK_CALL_OPTIONS_INIT reknock_options_init<reknock_call_options>()
+#define REKNOCK_RETRY_OPTIONS_INIT reknock_options_init<reknock_retry_options>()
+#define REKNOCK_RETRY_ANSWER_INIT reknock_options_init<reknock_retry_answer>()
 #else
 #define REKNOCK_CLIENT_OPTIONS_INIT {.struct_size = sizeof(reknock_client_options)}
 #define REKNOCK_CALL_OPTIONS_INIT {.struct_size = sizeof(reknock_call_options)}
+#define REKNOCK_RETRY_OPTIONS_INIT {.struct_size = sizeof(reknock_retry_options)}
+#define REKNOCK_RETRY_ANSWER_INIT {.struct_size = sizeof(reknock_retry_answer)}
 #endif

@@ -5,7 +5,7 @@ use std::path::Path;
 use cbindgen::{Builder, Config, DocumentationLength, DocumentationStyle, Language, SortKey, Style};
 
 /// The files of the binding, in the order of the header.
-const SOURCES: &[&str] = &["version", "error", "record", "policy", "cancel", "request", "callback", "client", "response"];
+const SOURCES: &[&str] = &["version", "error", "record", "policy", "cancel", "request", "callback", "client", "response", "queue", "retry"];
 
 /// What stands above everything.
 const INTRODUCTION: &str = include_str!("header.h");
@@ -43,6 +43,8 @@ const TRAILER: &str = "
  *
  *     reknock_client_options options = REKNOCK_CLIENT_OPTIONS_INIT;
  *     reknock_call_options options = REKNOCK_CALL_OPTIONS_INIT;
+ *     reknock_retry_options options = REKNOCK_RETRY_OPTIONS_INIT;
+ *     reknock_retry_answer answer = REKNOCK_RETRY_ANSWER_INIT;
  */
 #ifdef __cplusplus
 template <typename T> static inline T reknock_options_init() {
@@ -52,9 +54,13 @@ template <typename T> static inline T reknock_options_init() {
 }
 #define REKNOCK_CLIENT_OPTIONS_INIT reknock_options_init<reknock_client_options>()
 #define REKNOCK_CALL_OPTIONS_INIT reknock_options_init<reknock_call_options>()
+#define REKNOCK_RETRY_OPTIONS_INIT reknock_options_init<reknock_retry_options>()
+#define REKNOCK_RETRY_ANSWER_INIT reknock_options_init<reknock_retry_answer>()
 #else
 #define REKNOCK_CLIENT_OPTIONS_INIT {.struct_size = sizeof(reknock_client_options)}
 #define REKNOCK_CALL_OPTIONS_INIT {.struct_size = sizeof(reknock_call_options)}
+#define REKNOCK_RETRY_OPTIONS_INIT {.struct_size = sizeof(reknock_retry_options)}
+#define REKNOCK_RETRY_ANSWER_INIT {.struct_size = sizeof(reknock_retry_answer)}
 #endif
 ";
 

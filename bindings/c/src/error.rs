@@ -53,6 +53,8 @@ pub const REKNOCK_ERROR_INTERNAL: i32 = 17;
 /// The function was called against its contract: a NULL that is not allowed, text that is not UTF-8, a struct_size that is none.
 /// Of the C library alone. Nothing was done.
 pub const REKNOCK_ERROR_INVALID_ARGUMENT: i32 = 100;
+/// reknock_queue_next: nothing is there. No error.
+pub const REKNOCK_EMPTY: i32 = 101;
 
 /// What went wrong: a status, one line of text, what was sent and why nothing further was.
 ///
@@ -93,6 +95,11 @@ pub(crate) fn status_of(kind: ErrorKind) -> reknock_status {
     i32::from(kind.number())
 }
 
+/// The kind of a status, if it is one.
+pub(crate) fn kind_of(status: reknock_status) -> Option<ErrorKind> {
+    ErrorKind::ALL.iter().copied().find(|kind| status_of(*kind) == status)
+}
+
 /// The names and meanings of the kinds, NUL-terminated, in the order of the core's list.
 fn texts() -> &'static [(i32, CString, CString)] {
     static TEXTS: OnceLock<Vec<(i32, CString, CString)>> = OnceLock::new();
@@ -109,6 +116,7 @@ pub extern "C" fn reknock_status_name(status: reknock_status) -> *const c_char {
     plain(null(), || match status {
         REKNOCK_OK => c"ok".as_ptr(),
         REKNOCK_ERROR_INVALID_ARGUMENT => c"invalid_argument".as_ptr(),
+        REKNOCK_EMPTY => c"empty".as_ptr(),
         _ => texts().iter().find(|text| text.0 == status).map_or(c"unknown".as_ptr(), |text| text.1.as_ptr()),
     })
 }
