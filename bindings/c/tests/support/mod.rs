@@ -19,8 +19,12 @@ pub fn root() -> PathBuf {
 pub fn libraries() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
-        let test = std::env::current_exe().unwrap();
-        let built = test.parent().unwrap().join("libreknock.so");
+        // Cargo builds a library for the tests of its package only if they link to it as Rust.
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "--locked", "--package", "reknock-c", "--target-dir"]).arg(target).current_dir(root());
+        assert!(cargo.status().unwrap().success());
+        let built = target.join("debug/libreknock.so");
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lib");
         std::fs::create_dir_all(&folder).unwrap();
         for name in ["libreknock.so", "libreknock.so.0"] {
