@@ -106,6 +106,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("examples/c/epoll.c", "epoll"),
     ("examples/c/predicates.c", "predicates"),
     ("examples/c/machine.c", "machine"),
+    ("examples/c/demo.c", "demo"),
     ("tests/c/misuse.c", "misuse"),
     ("tests/c/async.c", "async"),
     ("tests/c/threads.c", "threads"),

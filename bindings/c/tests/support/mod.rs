@@ -1,6 +1,7 @@
 //! Compiles C programs against the header and the library of this build, and runs them.
 #![allow(dead_code)] // each test file uses some of it
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -15,8 +16,8 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// A folder with the library of this build, under the names that an installation gives it.
-pub fn libraries() -> &'static Path {
+/// Where the library of this build is.
+pub fn built() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
         // Cargo builds a library for the tests of its package only if they link to it as Rust.
@@ -24,13 +25,21 @@ pub fn libraries() -> &'static Path {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["build", "--quiet", "--locked", "--package", "reknock-c", "--target-dir"]).arg(target).current_dir(root());
         assert!(cargo.status().unwrap().success());
-        let built = target.join("debug/libreknock.so");
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lib");
+        target.join("debug")
+    })
+}
+
+/// A folder with the library of this build under its installed names.
+pub fn libraries() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        // One per process: another test may have its programs running.
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("lib-{}", env!("CARGO_CRATE_NAME")));
         std::fs::create_dir_all(&folder).unwrap();
         for name in ["libreknock.so", "libreknock.so.0"] {
             let link = folder.join(name);
             let _ = std::fs::remove_file(&link);
-            std::os::unix::fs::symlink(&built, &link).unwrap();
+            std::os::unix::fs::symlink(built().join("libreknock.so"), &link).unwrap();
         }
         folder
     })
@@ -45,10 +54,15 @@ pub const CPP17: &[&str] = &["g++", "-x", "c++", "-std=c++17", "-Wall", "-Wextra
 pub fn has(tool: &str) -> bool {
     let found = Command::new(tool).arg("--version").output().is_ok_and(|output| output.status.success());
     if !found {
-        let test = std::thread::current().name().unwrap_or_default().to_owned();
-        eprintln!("skipped: {test}: there is no {tool}");
+        skipped(&format!("there is no {tool}"));
     }
     found
+}
+
+/// Says by name which test did not run; past the test harness, which would swallow it.
+pub fn skipped(why: &str) {
+    let test = std::thread::current().name().unwrap_or_default().to_owned();
+    let _ = std::io::stderr().write_all(format!("skipped: {test}: {why}\n").as_bytes());
 }
 
 /// Compiles a program of tests/c or examples/c.
