@@ -961,6 +961,24 @@ reknock_status reknock_policy_from_yaml_n(const char *yaml,
                                           struct reknock_error **error);
 
 /**
+ * Reads a policy from TOML text. A missing key means its default.
+ *
+ * Errors: as reknock_policy_load.
+ */
+reknock_status reknock_policy_from_toml(const char *toml, struct reknock_policy **out, struct reknock_error **error);
+
+/**
+ * Makes a policy in `*out` of `base` with the keys of a JSON document in place of its own, one by one: for calls that differ from
+ * their client in a key or two. `false` as the whole document means no retries. Free it with reknock_policy_free.
+ *
+ * Errors: as reknock_policy_load.
+ */
+reknock_status reknock_policy_merge_json(const struct reknock_policy *base,
+                                         const char *json,
+                                         struct reknock_policy **out,
+                                         struct reknock_error **error);
+
+/**
  * The whole policy as JSON text, defaults included. It belongs to the policy and lives as long. NULL for NULL. Any thread.
  */
 const char *reknock_policy_to_json(const struct reknock_policy *policy);

@@ -34,6 +34,8 @@ static void null_is_refused(reknock_client *client, reknock_request *request) {
     INVALID(reknock_policy_from_yaml(NULL, &policy, error));
     INVALID(reknock_policy_from_yaml_n(NULL, 2, &policy, error));
     INVALID(reknock_policy_from_yaml("\xff", &policy, error));
+    INVALID(reknock_policy_from_toml(NULL, &policy, error));
+    INVALID(reknock_policy_merge_json(NULL, "{}", &policy, error));
     INVALID(reknock_client_new(NULL, NULL, error));
     INVALID(reknock_request_new(NULL, "http://a/", &fresh, error));
     INVALID(reknock_request_new("GET", NULL, &fresh, error));

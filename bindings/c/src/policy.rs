@@ -7,6 +7,7 @@ use std::ptr::null;
 use std::sync::OnceLock;
 
 use core_::Policy;
+use core_::policy::Value;
 
 use crate::error::{reknock_error, reknock_status};
 use crate::ffi::{Fault, c_text, counted_text, entry, given, plain, put, text};
@@ -103,6 +104,39 @@ pub unsafe extern "C" fn reknock_policy_from_yaml_n(
 ) -> reknock_status {
     // SAFETY: `length` readable bytes, or NULL.
     read(unsafe { counted_text(yaml, length, "yaml") }, Policy::from_yaml, out, error)
+}
+
+/// Reads a policy from TOML text. A missing key means its default.
+///
+/// Errors: as reknock_policy_load.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_policy_from_toml(
+    toml: *const c_char,
+    out: Option<&mut MaybeUninit<*mut reknock_policy>>,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    // SAFETY: NUL-terminated or NULL.
+    read(unsafe { text(toml, "toml") }, Policy::from_toml, out, error)
+}
+
+/// Makes a policy in `*out` of `base` with the keys of a JSON document in place of its own, one by one: for calls that differ from
+/// their client in a key or two. `false` as the whole document means no retries. Free it with reknock_policy_free.
+///
+/// Errors: as reknock_policy_load.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_policy_merge_json(
+    base: Option<&reknock_policy>,
+    json: *const c_char,
+    out: Option<&mut MaybeUninit<*mut reknock_policy>>,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    entry(error, || {
+        let (base, out) = (given(base, "base")?, given(out, "out")?);
+        // SAFETY: NUL-terminated or NULL.
+        let document = Value::from_json(unsafe { text(json, "json") }?)?;
+        put(out, reknock_policy::of(base.policy.merge(&document)?));
+        Ok(())
+    })
 }
 
 /// The whole policy as JSON text, defaults included. It belongs to the policy and lives as long. NULL for NULL. Any thread.

@@ -110,4 +110,5 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("tests/c/misuse.c", "misuse"),
     ("tests/c/async.c", "async"),
     ("tests/c/threads.c", "threads"),
+    ("tests/c/vectors.c", "vectors"),
 ];
