@@ -42,7 +42,7 @@ pub use redirect::Redirects;
 pub use request::Request;
 pub use request_builder::RequestBuilder;
 pub use response::{Response, ResponseHead, StreamingResponse};
-pub use runtime::runtime;
+pub use runtime::{runtime, shutdown};
 
 use crate::error::{Error, ErrorKind};
 
