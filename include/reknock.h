@@ -346,9 +346,10 @@ typedef struct reknock_queue reknock_queue;
 typedef struct reknock_request reknock_request;
 
 /**
- * A response with its whole body, of any status: whether a 404 is an error is the caller's business.
+ * A response with its body, of any status: whether a 404 is an error is the caller's business.
  *
- * What its functions return belongs to it and lives as long, unchanged. May be read from several threads at once.
+ * What its functions return belongs to it and lives as long, unchanged. May be read from several threads at once, except with
+ * reknock_response_read.
  */
 typedef struct reknock_response reknock_response;
 
@@ -1072,6 +1073,15 @@ reknock_status reknock_request_set_body(struct reknock_request *request,
                                         struct reknock_error **error);
 
 /**
+ * Sets the body to a file, read while it is sent and again for each attempt. It must not change meanwhile.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_REQUEST if the file cannot be opened.
+ */
+reknock_status reknock_request_set_body_file(struct reknock_request *request,
+                                             const char *path,
+                                             struct reknock_error **error);
+
+/**
  * The request's URL, without userinfo and fragment. It belongs to the request, until the next call of this function.
  * NULL for NULL.
  */
@@ -1128,6 +1138,26 @@ reknock_status reknock_client_send(const struct reknock_client *client,
                                    struct reknock_error **error);
 
 /**
+ * As reknock_client_send, but returns once the response's head is there: read its body with reknock_response_read.
+ *
+ * The policy's timeout is over with the head; its idle_timeout limits each read. What may cancel the call has no effect on reads.
+ * A body that breaks is an error of the read, never retried.
+ */
+reknock_status reknock_client_stream(const struct reknock_client *client,
+                                     const struct reknock_request *request,
+                                     const struct reknock_call_options *options,
+                                     struct reknock_response **out,
+                                     struct reknock_error **error);
+
+/**
+ * Stops the library's thread in this process, for good: calls on queues are dropped without completion, and every later call fails
+ * with REKNOCK_ERROR_CLOSED. Optional; for programs that unload the library or want nothing left at their end.
+ *
+ * No blocking call may be in flight. More than once does nothing more. Handles may be freed before and after.
+ */
+void reknock_shutdown(void);
+
+/**
  * Sets the function that is asked about every completed attempt; NULL for none. See reknock_retry_if_fn.
  *
  * It runs on the calling thread of blocking calls, and on the thread that drains the queue for others: several at once, if
@@ -1180,9 +1210,24 @@ reknock_status reknock_client_set_on_event(const struct reknock_client *client,
 int32_t reknock_response_status(const struct reknock_response *response);
 
 /**
- * The body, decoded; its size goes to `*length`. Not NUL-terminated. NULL for NULL, which writes nothing.
+ * The body, decoded; its size goes to `*length` (which may be NULL). Not NUL-terminated. Of a streamed response it is empty.
+ * NULL for NULL, which writes nothing.
  */
-const uint8_t *reknock_response_body(const struct reknock_response *response, size_t *length);
+const uint8_t *reknock_response_body(const struct reknock_response *response,
+                                     size_t *length);
+
+/**
+ * Reads up to `size` bytes of the body into `buffer`, and how many to `*read`: 0 at its end. Blocks until there are some. Reads what
+ * reknock_client_stream left to come; a whole response can be read likewise, from its start. One thread at a time.
+ *
+ * Errors: REKNOCK_ERROR_BODY if the body is cut, corrupt, of another length than announced, or silent for the policy's
+ * idle_timeout.
+ */
+reknock_status reknock_response_read(struct reknock_response *response,
+                                     uint8_t *buffer,
+                                     size_t size,
+                                     size_t *read,
+                                     struct reknock_error **error);
 
 /**
  * The first value of a header, whatever the case of `name`; NULL if it is not there, and for NULL.

@@ -308,6 +308,41 @@ pub unsafe extern "C" fn reknock_client_send(
     })
 }
 
+/// As reknock_client_send, but returns once the response's head is there: read its body with reknock_response_read.
+///
+/// The policy's timeout is over with the head; its idle_timeout limits each read. What may cancel the call has no effect on reads.
+/// A body that breaks is an error of the read, never retried.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_client_stream(
+    client: *const reknock_client,
+    request: Option<&reknock_request>,
+    options: *const reknock_call_options,
+    out: Option<&mut MaybeUninit<*mut reknock_response>>,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    entry(error, || {
+        let out = given(out, "out")?;
+        // SAFETY: a live client or NULL.
+        let client = unsafe { shared(client, "client") }?;
+        let request = given(request, "request")?.request.clone();
+        // SAFETY: NULL, or a struct as large as it says.
+        let options = unsafe { call_options(options) }?;
+        let _inside = runtime()?.enter();
+        let response = block_on(client.client.stream_with(request, &options, Here(client.hooks())))?;
+        put(out, reknock_response::streamed(response));
+        Ok(())
+    })
+}
+
+/// Stops the library's thread in this process, for good: calls on queues are dropped without completion, and every later call fails
+/// with REKNOCK_ERROR_CLOSED. Optional; for programs that unload the library or want nothing left at their end.
+///
+/// No blocking call may be in flight. More than once does nothing more. Handles may be freed before and after.
+#[unsafe(no_mangle)]
+pub extern "C" fn reknock_shutdown() {
+    plain((), core_::client::shutdown);
+}
+
 /// Changes the callbacks of a client; the data is freed if that fails.
 ///
 /// # Safety

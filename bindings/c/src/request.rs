@@ -2,11 +2,13 @@
 #![allow(unsafe_code)] // pointers from C; each block says why it may
 
 use std::ffi::{CString, c_char};
+use std::fs::File;
 use std::mem::MaybeUninit;
 use std::ptr::null;
 
 use bytes::Bytes;
-use core_::client::Request;
+use core_::client::{Body, Request};
+use core_::{Error, ErrorKind};
 use http::HeaderMap;
 
 use crate::error::{reknock_error, reknock_status};
@@ -176,6 +178,25 @@ pub unsafe extern "C" fn reknock_request_set_body(
         // SAFETY: `length` readable bytes, or NULL.
         let body = unsafe { bytes(body, length, "body") }?;
         given(request, "request")?.request.set_body(Bytes::copy_from_slice(body));
+        Ok(())
+    })
+}
+
+/// Sets the body to a file, read while it is sent and again for each attempt. It must not change meanwhile.
+///
+/// Errors: REKNOCK_ERROR_INVALID_REQUEST if the file cannot be opened.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_request_set_body_file(
+    request: Option<&mut reknock_request>,
+    path: *const c_char,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    entry(error, || {
+        let request = given(request, "request")?;
+        // SAFETY: NUL-terminated or NULL.
+        let path = unsafe { text(path, "path") }?;
+        let failed = |why: std::io::Error| Error::new(ErrorKind::InvalidRequest, format!("{path}: {why}"));
+        request.request.set_body(File::open(path).and_then(Body::file).map_err(failed)?);
         Ok(())
     })
 }

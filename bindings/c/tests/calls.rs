@@ -92,6 +92,20 @@ fn a_hundred_threads_share_a_client() {
 }
 
 #[test]
+fn bodies_are_streamed_both_ways() {
+    let server = scripts();
+    let unavailable = json!({"do": "status", "status": 503});
+    let big = server.script(json!([unavailable, {"do": "status", "status": 200, "body_size": 3_000_000}]));
+    let cut = server.script(json!([{"do": "status", "status": 200, "body_size": 100, "body_mode": "truncate-fin", "after": 10}]));
+    let echo = server.script(json!([unavailable, {"do": "echo"}]));
+    let file = policy("body.txt", &"a file ".repeat(20_000));
+    let stream = compile("tests/c/stream.c", C99, "stream");
+    printed(&stream, &[big.url(), cut.url(), echo.url(), file.to_str().unwrap()]);
+    assert!(echo.log().iter().all(|arrival| arrival.to_json()["body_size"] == 140_000));
+    assert!(server.closed(&big), "what is given up closes its connection");
+}
+
+#[test]
 fn all_programs_are_cpp_too() {
     if has("g++") {
         for (source, name) in PROGRAMS {
@@ -110,5 +124,6 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("tests/c/misuse.c", "misuse"),
     ("tests/c/async.c", "async"),
     ("tests/c/threads.c", "threads"),
+    ("tests/c/stream.c", "stream"),
     ("tests/c/vectors.c", "vectors"),
 ];
