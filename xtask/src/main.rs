@@ -1,5 +1,6 @@
 //! `cargo run -p xtask -- gen` writes the generated files; `gen --check` fails if a committed one differs.
 
+mod header;
 mod options;
 
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::process::ExitCode;
 type Page = fn() -> String;
 
 /// Each generated file, from the root of the repository, and what makes it.
-const FILES: &[(&str, Page)] = &[("docs/options.md", options::page)];
+const FILES: &[(&str, Page)] = &[("docs/options.md", options::page), ("include/reknock.h", header::page)];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -4,10 +4,10 @@ use http::HeaderValue;
 use rand::TryRng;
 use rand::rngs::SysRng;
 
-/// A number that differs between processes and clients.
+/// A number that differs between processes and clients: the `entropy` that [`Retry::begin`](crate::retry::Retry::begin) takes.
 ///
 /// From the operating system, not from a generator of this process: a forked child would repeat the draws of its parent.
-pub(super) fn seed() -> u64 {
+pub fn seed() -> u64 {
     // A system without randomness still gets waits; they are then alike in all its processes.
     SysRng.try_next_u64().unwrap_or(0)
 }

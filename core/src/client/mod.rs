@@ -42,13 +42,14 @@ pub use builder::{ClientBuilder, IntoTransport};
 pub use callback::{Attempt, Callbacks, Event, Host, Opinion, Question, Reply, Wants, wait};
 pub use cancel::Cancel;
 pub use clock::{Clock, TokioClock};
+pub use entropy::seed as entropy;
 pub use multipart::Multipart;
 pub use options::CLIENT_OPTIONS;
 pub use redirect::Redirects;
 pub use request::Request;
 pub use request_builder::RequestBuilder;
 pub use response::{Response, ResponseHead, StreamingResponse};
-pub use runtime::runtime;
+pub use runtime::{runtime, shutdown};
 
 use crate::error::{Error, ErrorKind};
 

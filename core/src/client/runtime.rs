@@ -1,31 +1,56 @@
 //! The process's own runtime, for callers that have none, and one transport per runtime that sends.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Id, Runtime};
 
 use super::process::PerProcess;
 use crate::error::{Error, ErrorKind};
 
-/// The process's runtime: started on first use, one worker, never dropped, made anew in a forked child.
-///
-/// # Errors
-/// `internal` if the system refuses a thread.
-pub fn runtime() -> Result<&'static Handle, Error> {
-    static RUNTIME: PerProcess<Kept> = PerProcess::new();
-    let start = |_: Option<&Kept>| -> io::Result<Kept> {
-        let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("reknock").enable_all().build()?;
-        Ok(Kept { handle: runtime.handle().clone(), _runtime: runtime })
-    };
-    let kept = RUNTIME.get_or_try_make(start);
-    kept.map(|kept| &kept.handle).map_err(|error| Error::new(ErrorKind::Internal, "the runtime cannot start").with_source(error))
-}
+static RUNTIME: PerProcess<Kept> = PerProcess::new();
 
 struct Kept {
     handle: Handle,
-    _runtime: Runtime,
+    runtime: Mutex<Option<Runtime>>,
+    stopped: AtomicBool,
 }
+
+/// The process's runtime: started on first use, one worker, never dropped, made anew in a forked child.
+///
+/// # Errors
+/// `internal` if the system refuses a thread, `closed` after [`shutdown`].
+pub fn runtime() -> Result<&'static Handle, Error> {
+    let start = |_: Option<&Kept>| -> io::Result<Kept> {
+        let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("reknock").enable_all().build()?;
+        Ok(Kept { handle: runtime.handle().clone(), runtime: Mutex::new(Some(runtime)), stopped: AtomicBool::new(false) })
+    };
+    let kept = RUNTIME.get_or_try_make(start);
+    let kept = kept.map_err(|error| Error::new(ErrorKind::Internal, "the runtime cannot start").with_source(error))?;
+    match kept.stopped.load(Ordering::Acquire) {
+        false => Ok(&kept.handle),
+        true => Err(Error::new(ErrorKind::Closed, "reknock was shut down in this process")),
+    }
+}
+
+/// Ends the process's runtime and its thread, for good: what is in flight on it is dropped, later calls on it fail with `closed`.
+///
+/// For programs that unload the library, or that want nothing left at their end. No blocking call may be in flight on it.
+pub fn shutdown() {
+    // Nothing is made only to be stopped.
+    if let Ok(kept) = RUNTIME.get_or_try_make(|_| Err(())) {
+        kept.stopped.store(true, Ordering::Release);
+        let runtime = kept.runtime.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(runtime) = runtime {
+            runtime.shutdown_timeout(PATIENCE);
+        }
+    }
+}
+
+/// How long a shutdown waits for file reads and name resolutions that cannot be cut.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The most runtimes one client keeps connections in.
 const MOST: usize = 32;

@@ -1,0 +1,430 @@
+//! Clients and blocking calls.
+#![allow(unsafe_code)] // pointers from C; each block says why it may
+
+use std::ffi::{c_char, c_void};
+use std::mem::MaybeUninit;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use core_::client::{CallOptions, Client, ClientCert, Http2, Proxy, Redirects, TransportOptions, runtime};
+
+use crate::callback::{
+    Here, Hook, Hooks, reknock_before_retry_fn, reknock_delay_fn, reknock_free_fn, reknock_on_event_fn, reknock_retry_if_fn,
+};
+use crate::cancel::reknock_cancel;
+use crate::error::{reknock_error, reknock_status};
+use crate::ffi::{Fault, Options, block_on, bytes, entry, given, hand_out, list, options, plain, put, shared, take_back, text};
+use crate::policy::reknock_policy;
+use crate::request::{reknock_header, reknock_request};
+use crate::response::reknock_response;
+
+/// Sends requests under a policy. Keeps connections and retry budgets, so make one and share it.
+///
+/// May be used from any number of threads at once. In a forked child it starts with no connections and full budgets.
+/// Freeing it while calls are in flight, in other threads too, is allowed: those calls go on, and keep what they need.
+pub struct reknock_client {
+    pub(crate) client: Client,
+    hooks: Mutex<Hooks>,
+}
+
+impl reknock_client {
+    /// The callbacks as they are now.
+    pub(crate) fn hooks(&self) -> Hooks {
+        self.hooks.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Changes the callbacks of calls to come. What goes is dropped after the lock is free: its free function may call us.
+    fn change(&self, change: impl FnOnce(&mut Hooks)) {
+        let mut hooks = self.hooks.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = hooks.clone();
+        change(&mut hooks);
+        drop(hooks);
+        drop(before);
+    }
+}
+
+/// Of max_redirects and pool_max_idle_per_host: not even one.
+pub const REKNOCK_NONE: i32 = -1;
+/// Of times in milliseconds: no limit.
+pub const REKNOCK_UNLIMITED_MS: u64 = u64::MAX;
+/// Of http2: HTTP/2 only, without asking, over plain TCP too.
+pub const REKNOCK_HTTP2_ONLY: i32 = 1;
+/// Of http2: HTTP/1.1 only.
+pub const REKNOCK_HTTP2_NONE: i32 = 2;
+
+/// What a client can be told. Begin with REKNOCK_CLIENT_OPTIONS_INIT; a field that is zero or NULL has its default.
+///
+/// Everything is copied: pointers need to live until reknock_client_new returns.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct reknock_client_options {
+    /// sizeof(reknock_client_options). Tells the library which fields the program knows.
+    pub struct_size: usize,
+    /// The policy of all calls that bring none of their own. Default: 2 retries of idempotent requests.
+    pub policy: *const reknock_policy,
+    /// What the relative URLs of reknock_client_request_new are appended to. Default: none.
+    pub base_url: *const c_char,
+    /// Header fields of all requests that do not bring them themselves.
+    pub headers: *const reknock_header,
+    /// How many they are.
+    pub header_count: usize,
+    /// The largest response body, decompressed, that is read into memory, in bytes. Default: no limit.
+    pub max_response_size: u64,
+    /// Redirects followed per call; REKNOCK_NONE follows none. Default: 10.
+    pub max_redirects: i32,
+    /// Not 0: redirects from https to http are followed too.
+    pub allow_downgrade: i32,
+    /// Which HTTP versions to speak: REKNOCK_HTTP2_ONLY or REKNOCK_HTTP2_NONE. Default: HTTP/2 where TLS offers it.
+    pub http2: i32,
+    /// Not 0: bodies are not asked for and handed out compressed.
+    pub no_compression: i32,
+    /// An http or https proxy for everything, userinfo allowed; "" for none. Default: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY.
+    pub proxy: *const c_char,
+    /// How long an unused connection is kept, in milliseconds; REKNOCK_UNLIMITED_MS for as long as the server does. Default: 4 s.
+    pub pool_idle_timeout_ms: u64,
+    /// Unused connections kept per origin; REKNOCK_NONE keeps none. Default: 100.
+    pub pool_max_idle_per_host: i32,
+    /// Not 0: certificates are not checked. Anybody in between can then read and change everything.
+    pub no_verify: i32,
+    /// Not 0: the system's root certificates are not trusted, only those of ca_pem.
+    pub no_system_roots: i32,
+    /// Root certificates to trust, in PEM.
+    pub ca_pem: *const u8,
+    /// Their size in bytes.
+    pub ca_pem_length: usize,
+    /// The certificate to show to servers that ask for one, then its intermediates, in PEM.
+    pub cert_pem: *const u8,
+    /// Their size in bytes.
+    pub cert_pem_length: usize,
+    /// The private key in PEM; NULL if it is among the certificates.
+    pub key_pem: *const u8,
+    /// Its size in bytes.
+    pub key_pem_length: usize,
+}
+
+// SAFETY: numbers and nullable pointers, the size first.
+unsafe impl Options for reknock_client_options {}
+
+impl reknock_client_options {
+    fn transport(&self) -> Result<TransportOptions, Fault> {
+        let mut out = TransportOptions::default();
+        out.http2 = match self.http2 {
+            0 => out.http2,
+            REKNOCK_HTTP2_ONLY => Http2::Only,
+            REKNOCK_HTTP2_NONE => Http2::None,
+            other => return Err(no_choice("http2", other)),
+        };
+        match self.pool_idle_timeout_ms {
+            0 => {}
+            REKNOCK_UNLIMITED_MS => out.pool_idle_timeout = None,
+            ms => out.pool_idle_timeout = Some(Duration::from_millis(ms)),
+        }
+        if let Some(most) = count("pool_max_idle_per_host", self.pool_max_idle_per_host)? {
+            out.pool_max_idle_per_host = most as usize;
+        }
+        if !self.proxy.is_null() {
+            // SAFETY: NUL-terminated.
+            out.proxy = match unsafe { text(self.proxy, "proxy") }? {
+                "" => Proxy::None,
+                url => Proxy::Url(url.to_owned()),
+            };
+        }
+        out.compression &= self.no_compression == 0;
+        out.tls.verify &= self.no_verify == 0;
+        out.tls.system_roots &= self.no_system_roots == 0;
+        // SAFETY: as many readable bytes as are said, or NULL; copied below.
+        let pem = |pointer: *const u8, length, name| unsafe { bytes(pointer, length, name) }.map(|pem| copied(pointer, pem));
+        out.tls.ca_bundle = pem(self.ca_pem, self.ca_pem_length, "ca_pem")?;
+        let key = pem(self.key_pem, self.key_pem_length, "key_pem")?;
+        out.tls.client_cert = pem(self.cert_pem, self.cert_pem_length, "cert_pem")?.map(|cert| ClientCert { cert, key });
+        Ok(out)
+    }
+}
+
+/// An empty text is a text; NULL is none.
+fn copied(pointer: *const u8, bytes: &[u8]) -> Option<Bytes> {
+    (!pointer.is_null()).then(|| Bytes::copy_from_slice(bytes))
+}
+
+fn no_choice(name: &str, got: i32) -> Fault {
+    Fault::Argument(format!("{name}: is none of its values, got {got}"))
+}
+
+/// A number where 0 is the default and REKNOCK_NONE is none at all.
+fn count(name: &str, number: i32) -> Result<Option<u32>, Fault> {
+    match number {
+        0 => Ok(None),
+        REKNOCK_NONE => Ok(Some(0)),
+        _ => u32::try_from(number).map(Some).map_err(|_| no_choice(name, number)),
+    }
+}
+
+fn redirects(max: i32, allow_downgrade: i32) -> Result<Redirects, Fault> {
+    let mut out = Redirects::default();
+    out.max = count("max_redirects", max)?.unwrap_or(out.max);
+    out.allow_downgrade |= allow_downgrade != 0;
+    Ok(out)
+}
+
+/// Makes a client in `*out`. Free it with reknock_client_free. NULL options are all defaults.
+///
+/// Errors: REKNOCK_ERROR_CONFIG for options that cannot be, such as PEM that is none or a budget's name that is in use with
+/// other parameters.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_client_new(
+    options: *const reknock_client_options,
+    out: Option<&mut MaybeUninit<*mut reknock_client>>,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    entry(error, || {
+        let out = given(out, "out")?;
+        // SAFETY: NULL, or a struct as large as it says.
+        let said = unsafe { self::options(options, "options") }?;
+        let mut builder = Client::on(said.transport()?).redirects(redirects(said.max_redirects, said.allow_downgrade)?);
+        // SAFETY: a live policy or NULL.
+        if let Some(policy) = unsafe { said.policy.as_ref() } {
+            builder = builder.policy(policy.policy.clone());
+        }
+        // SAFETY: as many headers as are said, or NULL.
+        for header in unsafe { list(said.headers, said.header_count, "headers") }? {
+            // SAFETY: NUL-terminated or NULL, both.
+            let (name, value) = unsafe { (text(header.name, "headers: name")?, text(header.value, "headers: value")?) };
+            builder = builder.header(name, value);
+        }
+        if !said.base_url.is_null() {
+            // SAFETY: NUL-terminated.
+            builder = builder.base_url(unsafe { text(said.base_url, "base_url") }?);
+        }
+        if said.max_response_size != 0 {
+            builder = builder.max_response_size(said.max_response_size);
+        }
+        out.write(hand_out(reknock_client { client: builder.build()?, hooks: Mutex::default() }));
+        Ok(())
+    })
+}
+
+/// Ends the calls in flight with REKNOCK_ERROR_CLOSED, and those to come. Any thread, more than once. NULL does nothing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_client_close(client: *const reknock_client) {
+    plain((), || {
+        // SAFETY: a live client or NULL.
+        if let Ok(client) = unsafe { shared(client, "client") } {
+            client.client.close();
+        }
+    });
+}
+
+/// Frees a client. Calls in flight go on; reknock_client_close ends them. NULL does nothing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_client_free(client: *mut reknock_client) {
+    // SAFETY: a live client or NULL.
+    plain((), || unsafe { take_back(client) });
+}
+
+/// As reknock_request_new, with a URL that may be relative to the client's base_url: `http://host/v1` and `users` or `/users`
+/// make `http://host/v1/users`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_client_request_new(
+    client: *const reknock_client,
+    method: *const c_char,
+    url: *const c_char,
+    out: Option<&mut MaybeUninit<*mut reknock_request>>,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    entry(error, || {
+        let out = given(out, "out")?;
+        // SAFETY: a live client or NULL; NUL-terminated or NULL.
+        let (client, method, url) = unsafe { (shared(client, "client")?, text(method, "method")?, text(url, "url")?) };
+        put(out, reknock_request::of(client.client.request(method, url).build()?));
+        Ok(())
+    })
+}
+
+/// What one call wants that differs from its client. Begin with REKNOCK_CALL_OPTIONS_INIT; a field that is zero or NULL is as
+/// the client has it. Everything is copied or counted: nothing needs to outlive the function that takes it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct reknock_call_options {
+    /// sizeof(reknock_call_options). Tells the library which fields the program knows.
+    pub struct_size: usize,
+    /// Another policy.
+    pub policy: *const reknock_policy,
+    /// What may cancel the call.
+    pub cancel: *const reknock_cancel,
+    /// Redirects followed; REKNOCK_NONE follows none.
+    pub max_redirects: i32,
+}
+
+// SAFETY: numbers and nullable pointers, the size first.
+unsafe impl Options for reknock_call_options {}
+
+/// The options of a call, for the core.
+///
+/// # Safety
+/// NULL, or a struct as large as it says whose handles are live or NULL.
+pub(crate) unsafe fn call_options(options: *const reknock_call_options) -> Result<CallOptions, Fault> {
+    // SAFETY: by the contract.
+    let said = unsafe { self::options(options, "options") }?;
+    // SAFETY: a live policy or NULL.
+    let policy = unsafe { said.policy.as_ref() }.map(|policy| policy.policy.clone());
+    let mut out = CallOptions { policy, ..CallOptions::default() };
+    if !said.cancel.is_null() {
+        // SAFETY: a live token.
+        out.cancel = Some(unsafe { shared(said.cancel, "cancel") }?.cancel.clone());
+    }
+    if said.max_redirects != 0 {
+        out.redirects = Some(redirects(said.max_redirects, 0)?);
+    }
+    Ok(out)
+}
+
+/// Sends a request, retries it as the policy says, reads the whole response into `*out`. Free it with reknock_response_free.
+///
+/// Blocks the calling thread until the call is over; the client's callbacks run on this thread, and may make calls of their own.
+/// Signals are not handled. `options` may be NULL.
+///
+/// Errors: the original failure of the last attempt, or REKNOCK_ERROR_DEADLINE, with the attempts and the stop reason. A response
+/// of any status is no error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_client_send(
+    client: *const reknock_client,
+    request: Option<&reknock_request>,
+    options: *const reknock_call_options,
+    out: Option<&mut MaybeUninit<*mut reknock_response>>,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    entry(error, || {
+        let out = given(out, "out")?;
+        // SAFETY: a live client or NULL.
+        let client = unsafe { shared(client, "client") }?;
+        let request = given(request, "request")?.request.clone();
+        // SAFETY: NULL, or a struct as large as it says.
+        let options = unsafe { call_options(options) }?;
+        let _inside = runtime()?.enter();
+        let response = block_on(client.client.send_with(request, &options, Here(client.hooks())))?;
+        put(out, reknock_response::of(response));
+        Ok(())
+    })
+}
+
+/// As reknock_client_send, but returns once the response's head is there: read its body with reknock_response_read.
+///
+/// The policy's timeout is over with the head; its idle_timeout limits each read. What may cancel the call has no effect on reads.
+/// A body that breaks is an error of the read, never retried.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_client_stream(
+    client: *const reknock_client,
+    request: Option<&reknock_request>,
+    options: *const reknock_call_options,
+    out: Option<&mut MaybeUninit<*mut reknock_response>>,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    entry(error, || {
+        let out = given(out, "out")?;
+        // SAFETY: a live client or NULL.
+        let client = unsafe { shared(client, "client") }?;
+        let request = given(request, "request")?.request.clone();
+        // SAFETY: NULL, or a struct as large as it says.
+        let options = unsafe { call_options(options) }?;
+        let _inside = runtime()?.enter();
+        let response = block_on(client.client.stream_with(request, &options, Here(client.hooks())))?;
+        put(out, reknock_response::streamed(response));
+        Ok(())
+    })
+}
+
+/// Stops the library's thread in this process, for good: calls on queues are dropped without completion, and every later call fails
+/// with REKNOCK_ERROR_CLOSED. Optional; for programs that unload the library or want nothing left at their end.
+///
+/// No blocking call may be in flight. More than once does nothing more. Handles may be freed before and after.
+#[unsafe(no_mangle)]
+pub extern "C" fn reknock_shutdown() {
+    plain((), core_::client::shutdown);
+}
+
+/// Changes the callbacks of a client; the data is freed if that fails.
+///
+/// # Safety
+/// A live client or NULL.
+unsafe fn set<F: Copy>(
+    client: *const reknock_client,
+    function: Option<F>,
+    user_data: *mut c_void,
+    free: reknock_free_fn,
+    change: impl FnOnce(&mut Hooks, Option<Arc<Hook<Option<F>>>>),
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    entry(error, || {
+        // Made before anything can fail, and without a function too: its end frees the data.
+        let hook = Hook::new(function, user_data, free);
+        let hook = function.is_some().then(|| Arc::new(hook));
+        // SAFETY: by the contract.
+        unsafe { shared(client, "client") }?.change(|hooks| change(hooks, hook));
+        Ok(())
+    })
+}
+
+/// Sets the function that is asked about every completed attempt; NULL for none. See reknock_retry_if_fn.
+///
+/// It runs on the calling thread of blocking calls, and on the thread that drains the queue for others: several at once, if
+/// several threads call. Calls begun before keep the function they began with; free_user_data, which may be NULL, is called once,
+/// on any of these threads, when no call can use it any more, or at once if this fails. Callbacks must return: no longjmp, no C++
+/// exception. with_body not 0: the response's body is read before it is asked.
+///
+/// Errors: REKNOCK_ERROR_INVALID_ARGUMENT for a NULL client.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_client_set_retry_if(
+    client: *const reknock_client,
+    function: reknock_retry_if_fn,
+    with_body: i32,
+    user_data: *mut c_void,
+    free_user_data: reknock_free_fn,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    let change = |hooks: &mut Hooks, hook| (hooks.retry_if, hooks.body) = (hook, with_body != 0);
+    // SAFETY: a live client or NULL.
+    unsafe { set(client, function, user_data, free_user_data, change, error) }
+}
+
+/// Sets the function that is asked for the wait before a retry; NULL for none. Threads, lifetime and errors as
+/// reknock_client_set_retry_if. See reknock_delay_fn.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_client_set_delay(
+    client: *const reknock_client,
+    function: reknock_delay_fn,
+    user_data: *mut c_void,
+    free_user_data: reknock_free_fn,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    // SAFETY: a live client or NULL.
+    unsafe { set(client, function, user_data, free_user_data, |hooks, hook| hooks.delay = hook, error) }
+}
+
+/// Sets the function that edits the request of a retry; NULL for none. Threads, lifetime and errors as
+/// reknock_client_set_retry_if. See reknock_before_retry_fn.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_client_set_before_retry(
+    client: *const reknock_client,
+    function: reknock_before_retry_fn,
+    user_data: *mut c_void,
+    free_user_data: reknock_free_fn,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    // SAFETY: a live client or NULL.
+    unsafe { set(client, function, user_data, free_user_data, |hooks, hook| hooks.before_retry = hook, error) }
+}
+
+/// Sets the function that is told of retries, redirects and the end of calls; NULL for none. Threads, lifetime and errors as
+/// reknock_client_set_retry_if. See reknock_on_event_fn.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_client_set_on_event(
+    client: *const reknock_client,
+    function: reknock_on_event_fn,
+    user_data: *mut c_void,
+    free_user_data: reknock_free_fn,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    // SAFETY: a live client or NULL.
+    unsafe { set(client, function, user_data, free_user_data, |hooks, hook| hooks.on_event = hook, error) }
+}

@@ -1,0 +1,20 @@
+//! The C library: converts, forwards, maps errors. Its documentation is `include/reknock.h`, which is made of the comments here.
+//!
+//! Ownership is in the types: `Option<&T>` is a borrow that may be NULL, `Option<Box<T>>` takes what was handed out,
+//! `Option<&mut MaybeUninit<T>>` is a place to write to. What several threads may free and use at once is counted (`shared`).
+
+#![allow(non_camel_case_types)] // the names of the header
+#![allow(clippy::missing_safety_doc)] // the header says what callers owe, for all functions at once
+
+pub mod callback;
+pub mod cancel;
+pub mod client;
+pub mod error;
+mod ffi;
+pub mod policy;
+pub mod queue;
+pub mod record;
+pub mod request;
+pub mod response;
+pub mod retry;
+pub mod version;

@@ -1,0 +1,215 @@
+//! Requests.
+#![allow(unsafe_code)] // pointers from C; each block says why it may
+
+use std::ffi::{CString, c_char};
+use std::fs::File;
+use std::mem::MaybeUninit;
+use std::ptr::null;
+
+use bytes::Bytes;
+use core_::client::{Body, Request};
+use core_::{Error, ErrorKind};
+use http::HeaderMap;
+
+use crate::error::{reknock_error, reknock_status};
+use crate::ffi::{bytes, c_text, counted_text, entry, given, plain, put, text};
+
+/// A request: method, URL, header fields, body. Checked while it is built; sending it changes nothing, so that it may be sent
+/// again, under other policies too.
+///
+/// Used by one thread at a time while it is changed, by any number while it is sent.
+pub struct reknock_request {
+    pub(crate) request: Request,
+    url: Option<CString>,
+}
+
+impl reknock_request {
+    pub(crate) fn of(request: Request) -> Self {
+        reknock_request { request, url: None }
+    }
+}
+
+/// A header field.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct reknock_header {
+    /// The name; in lower case where the library made the struct.
+    pub name: *const c_char,
+    /// The value. Never has NUL characters inside.
+    pub value: *const c_char,
+}
+
+/// Header fields in the form that C reads.
+pub(crate) struct HeaderList {
+    list: Vec<reknock_header>,
+    _texts: Vec<(CString, CString)>,
+}
+
+// SAFETY: the pointers are to texts of this very struct, which nobody changes.
+unsafe impl Send for HeaderList {}
+// SAFETY: likewise.
+unsafe impl Sync for HeaderList {}
+
+impl HeaderList {
+    pub(crate) fn new(headers: &HeaderMap) -> Self {
+        // Neither names nor values can hold NUL.
+        let text = |bytes: &[u8]| CString::new(bytes).unwrap_or_default();
+        let texts: Vec<_> = headers.iter().map(|(name, value)| (text(name.as_str().as_bytes()), text(value.as_bytes()))).collect();
+        let list = texts.iter().map(|(name, value)| reknock_header { name: name.as_ptr(), value: value.as_ptr() }).collect();
+        HeaderList { list, _texts: texts }
+    }
+
+    pub(crate) fn list(&self) -> &[reknock_header] {
+        &self.list
+    }
+
+    pub(crate) fn find(&self, name: &str) -> *const c_char {
+        let same = |(known, _): &&(CString, CString)| known.as_bytes().eq_ignore_ascii_case(name.as_bytes());
+        self._texts.iter().find(same).map_or(null(), |(_, value)| value.as_ptr())
+    }
+}
+
+/// Makes a request without header fields and body in `*out`. Free it with reknock_request_free.
+///
+/// `url` must be absolute, http or https. Userinfo in it becomes a basic `authorization` header; a fragment is not sent.
+///
+/// Errors: REKNOCK_ERROR_INVALID_REQUEST for a method that is no token or a URL that cannot be sent to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_request_new(
+    method: *const c_char,
+    url: *const c_char,
+    out: Option<&mut MaybeUninit<*mut reknock_request>>,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    entry(error, || {
+        let out = given(out, "out")?;
+        // SAFETY: NUL-terminated or NULL, both.
+        let (method, url) = unsafe { (text(method, "method")?, text(url, "url")?) };
+        put(out, reknock_request::of(Request::new(method, url)?));
+        Ok(())
+    })
+}
+
+/// Adds a header field line.
+///
+/// Errors: REKNOCK_ERROR_INVALID_REQUEST for a name that is no token or a value with control characters; the request is unchanged.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_request_add_header(
+    request: Option<&mut reknock_request>,
+    name: *const c_char,
+    value: *const c_char,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    entry(error, || {
+        // SAFETY: NUL-terminated or NULL, both.
+        let (name, value) = unsafe { (text(name, "name")?, text(value, "value")?) };
+        Ok(given(request, "request")?.request.append_header(name, value)?)
+    })
+}
+
+/// As reknock_request_add_header, of counted texts without a NUL at their ends.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_request_add_header_n(
+    request: Option<&mut reknock_request>,
+    name: *const c_char,
+    name_length: usize,
+    value: *const c_char,
+    value_length: usize,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    entry(error, || {
+        // SAFETY: as many readable bytes as are said, or NULL, both.
+        let (name, value) = unsafe { (counted_text(name, name_length, "name")?, counted_text(value, value_length, "value")?) };
+        Ok(given(request, "request")?.request.append_header(name, value)?)
+    })
+}
+
+/// Sets a header field, in place of all lines with this name. A NULL value removes them.
+///
+/// Errors: as reknock_request_add_header.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_request_set_header(
+    request: Option<&mut reknock_request>,
+    name: *const c_char,
+    value: *const c_char,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    entry(error, || {
+        let request = given(request, "request")?;
+        // SAFETY: NUL-terminated or NULL.
+        let name = unsafe { text(name, "name") }?;
+        if value.is_null() {
+            request.request.remove_header(name);
+            return Ok(());
+        }
+        // SAFETY: NUL-terminated.
+        let value = unsafe { text(value, "value") }?;
+        Ok(request.request.set_header(name, value)?)
+    })
+}
+
+/// Sends it elsewhere; method, header fields and body stay. As in reknock_request_new.
+///
+/// Errors: REKNOCK_ERROR_INVALID_REQUEST for a URL that cannot be sent to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_request_set_url(
+    request: Option<&mut reknock_request>,
+    url: *const c_char,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    entry(error, || {
+        // SAFETY: NUL-terminated or NULL.
+        let url = unsafe { text(url, "url") }?;
+        Ok(given(request, "request")?.request.set_url(url)?)
+    })
+}
+
+/// Sets the body to a copy of `length` bytes; none by default. `bytes` may be NULL if `length` is 0.
+///
+/// Errors: REKNOCK_ERROR_INVALID_ARGUMENT alone.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_request_set_body(
+    request: Option<&mut reknock_request>,
+    body: *const u8,
+    length: usize,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    entry(error, || {
+        // SAFETY: `length` readable bytes, or NULL.
+        let body = unsafe { bytes(body, length, "body") }?;
+        given(request, "request")?.request.set_body(Bytes::copy_from_slice(body));
+        Ok(())
+    })
+}
+
+/// Sets the body to a file, read while it is sent and again for each attempt. It must not change meanwhile.
+///
+/// Errors: REKNOCK_ERROR_INVALID_REQUEST if the file cannot be opened.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_request_set_body_file(
+    request: Option<&mut reknock_request>,
+    path: *const c_char,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    entry(error, || {
+        let request = given(request, "request")?;
+        // SAFETY: NUL-terminated or NULL.
+        let path = unsafe { text(path, "path") }?;
+        let failed = |why: std::io::Error| Error::new(ErrorKind::InvalidRequest, format!("{path}: {why}"));
+        request.request.set_body(File::open(path).and_then(Body::file).map_err(failed)?);
+        Ok(())
+    })
+}
+
+/// The request's URL, without userinfo and fragment. It belongs to the request, until the next call of this function.
+/// NULL for NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn reknock_request_url(request: Option<&mut reknock_request>) -> *const c_char {
+    plain(null(), || request.map_or(null(), |request| request.url.insert(c_text(request.request.url().as_str())).as_ptr()))
+}
+
+/// Frees a request. Calls in flight are not concerned. NULL does nothing.
+#[unsafe(no_mangle)]
+pub extern "C" fn reknock_request_free(request: Option<Box<reknock_request>>) {
+    plain((), || drop(request));
+}

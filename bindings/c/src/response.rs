@@ -1,0 +1,182 @@
+//! Responses.
+#![allow(unsafe_code)] // pointers from C; each block says why it may
+
+use std::ffi::{CString, c_char};
+use std::mem::MaybeUninit;
+use std::ptr::null;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use bytes::Bytes;
+use core_::client::{ReqwestBody, Response, ResponseHead, StreamingResponse, TokioClock, runtime};
+
+use crate::error::{reknock_error, reknock_status};
+use crate::ffi::{Fault, block_on, c_text, entry, given, plain, text};
+use crate::record::{Records, micros, reknock_attempt_record, reknock_stop_reason};
+use crate::request::{HeaderList, reknock_header};
+
+type Stream = StreamingResponse<ReqwestBody, TokioClock>;
+
+/// A response with its body, of any status: whether a 404 is an error is the caller's business.
+///
+/// What its functions return belongs to it and lives as long, unchanged. May be read from several threads at once, except with
+/// reknock_response_read.
+pub struct reknock_response {
+    head: ResponseHead,
+    body: Bytes,
+    /// What reknock_response_read has not handed out: of the body, or of the last piece of the stream.
+    rest: Bytes,
+    stream: Mutex<Option<Stream>>,
+    records: Records,
+    headers: OnceLock<HeaderList>,
+    url: OnceLock<CString>,
+}
+
+impl reknock_response {
+    pub(crate) fn of(response: Response) -> Self {
+        let (head, body) = response.into_parts();
+        Self::made(head, body, None)
+    }
+
+    pub(crate) fn streamed(stream: Stream) -> Self {
+        Self::made((*stream).clone(), Bytes::new(), Some(stream))
+    }
+
+    fn made(head: ResponseHead, body: Bytes, stream: Option<Stream>) -> Self {
+        let records = Records::new(head.attempts(), Some(head.stop_reason()));
+        let (rest, stream) = (body.clone(), Mutex::new(stream));
+        reknock_response { head, body, rest, stream, records, headers: OnceLock::new(), url: OnceLock::new() }
+    }
+
+    /// Up to `size` bytes; none at the end.
+    fn read(&mut self, size: usize) -> Result<Bytes, Fault> {
+        let stream = self.stream.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // An empty piece is not the end.
+        while let (true, Some(stream)) = (self.rest.is_empty(), stream.as_mut()) {
+            let _inside = runtime()?.enter();
+            match block_on(stream.chunk())? {
+                Some(piece) => self.rest = piece,
+                None => break,
+            }
+        }
+        Ok(self.rest.split_to(size.min(self.rest.len())))
+    }
+
+    fn headers(&self) -> &HeaderList {
+        self.headers.get_or_init(|| HeaderList::new(self.head.headers()))
+    }
+}
+
+/// The status, such as 200. 0 for NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn reknock_response_status(response: Option<&reknock_response>) -> i32 {
+    plain(0, || response.map_or(0, |response| i32::from(response.head.status())))
+}
+
+/// The body, decoded; its size goes to `*length` (which may be NULL). Not NUL-terminated. Of a streamed response it is empty.
+/// NULL for NULL, which writes nothing.
+#[unsafe(no_mangle)]
+pub extern "C" fn reknock_response_body(response: Option<&reknock_response>, length: Option<&mut MaybeUninit<usize>>) -> *const u8 {
+    plain(null(), || {
+        let Some(response) = response else { return null() };
+        if let Some(length) = length {
+            length.write(response.body.len());
+        }
+        response.body.as_ptr()
+    })
+}
+
+/// Reads up to `size` bytes of the body into `buffer`, and how many to `*read`: 0 at its end. Blocks until there are some. Reads what
+/// reknock_client_stream left to come; a whole response can be read likewise, from its start. One thread at a time.
+///
+/// Errors: REKNOCK_ERROR_BODY if the body is cut, corrupt, of another length than announced, or silent for the policy's
+/// idle_timeout.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_response_read(
+    response: Option<&mut reknock_response>,
+    buffer: *mut u8,
+    size: usize,
+    read: Option<&mut MaybeUninit<usize>>,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    entry(error, || {
+        let (response, read) = (given(response, "response")?, given(read, "read")?);
+        let buffer = given((!buffer.is_null()).then_some(buffer), "buffer")?;
+        if size == 0 {
+            return Err(Fault::Argument("size: must not be 0, which would look like the end".to_owned()));
+        }
+        let piece = response.read(size)?;
+        // SAFETY: the piece is no longer than the buffer, which is the caller's.
+        unsafe { std::ptr::copy_nonoverlapping(piece.as_ptr(), buffer, piece.len()) };
+        read.write(piece.len());
+        Ok(())
+    })
+}
+
+/// The first value of a header, whatever the case of `name`; NULL if it is not there, and for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_response_header(response: Option<&reknock_response>, name: *const c_char) -> *const c_char {
+    plain(null(), || {
+        // SAFETY: NUL-terminated or NULL.
+        let name = unsafe { text(name, "name") };
+        response.zip(name.ok()).map_or(null(), |(response, name)| response.headers().find(name))
+    })
+}
+
+/// All header field lines, `*count` of them. Those that describe a coding which was undone are removed.
+/// NULL for NULL, which writes nothing.
+#[unsafe(no_mangle)]
+pub extern "C" fn reknock_response_headers(
+    response: Option<&reknock_response>,
+    count: Option<&mut MaybeUninit<usize>>,
+) -> *const reknock_header {
+    plain(null(), || {
+        let Some(response) = response else { return null() };
+        let list = response.headers().list();
+        if let Some(count) = count {
+            count.write(list.len());
+        }
+        list.as_ptr()
+    })
+}
+
+/// The URL of the last attempt, after redirects, without userinfo and fragment. NULL for NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn reknock_response_url(response: Option<&reknock_response>) -> *const c_char {
+    plain(null(), || response.map_or(null(), |response| response.url.get_or_init(|| c_text(response.head.url().as_str())).as_ptr()))
+}
+
+/// From the start of the call to the last byte of the body, in microseconds. 0 for NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn reknock_response_elapsed_us(response: Option<&reknock_response>) -> u64 {
+    plain(0, || response.map_or(0, |response| micros(response.head.elapsed())))
+}
+
+/// How many attempts the call made. 0 for NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn reknock_response_attempt_count(response: Option<&reknock_response>) -> usize {
+    plain(0, || response.map_or(0, |response| response.records.all().len()))
+}
+
+/// The attempt at `index`, from 0; NULL beyond the last one, and for NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn reknock_response_attempt(response: Option<&reknock_response>, index: usize) -> *const reknock_attempt_record {
+    plain(null(), || response.map_or(null(), |response| response.records.at(index)))
+}
+
+/// Why nothing further was sent. 0 for NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn reknock_response_stop_reason(response: Option<&reknock_response>) -> reknock_stop_reason {
+    plain(0, || response.map_or(0, |response| response.records.stop_reason()))
+}
+
+/// The attempts as a short timeline for people, with the advice that fits the stop reason. Empty for NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn reknock_response_explain(response: Option<&reknock_response>) -> *const c_char {
+    plain(null(), || response.map_or(c"".as_ptr(), |response| response.records.explain()))
+}
+
+/// Frees a response and everything that belongs to it. NULL does nothing.
+#[unsafe(no_mangle)]
+pub extern "C" fn reknock_response_free(response: Option<Box<reknock_response>>) {
+    plain((), || drop(response));
+}

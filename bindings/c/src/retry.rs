@@ -1,0 +1,370 @@
+//! The decision machine alone, for programs with an HTTP client of their own.
+#![allow(unsafe_code)] // pointers from C; each block says why it may
+
+use std::ffi::{CStr, c_char};
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+use std::time::Duration;
+
+use core_::retry::{Answer, Budget, Budgets, Call, Decision, Headers, Outcome, Retry, Verdict};
+use core_::{Evidence, Policy, Tick, UnixTime};
+
+use crate::callback::{REKNOCK_ANSWER_DEFAULT, REKNOCK_ANSWER_RETRY, REKNOCK_ANSWER_STOP, REKNOCK_ANSWER_WAIT, reknock_answer};
+use crate::error::{kind_of, reknock_error, reknock_status};
+use crate::ffi::{Fault, Options, entry, given, hand_out, list, options, plain, put, shared, take_back, text};
+use crate::policy::reknock_policy;
+use crate::record::{evidence_number, reknock_evidence, reknock_stop_reason, stop_number};
+use crate::request::reknock_header;
+
+/// The retry budgets that calls share: keep one beside each client of your own.
+///
+/// May be used from any number of threads at once. Calls that were begun with it keep it alive.
+pub struct reknock_budgets {
+    budgets: Budgets,
+}
+
+/// One call on its way, decided step by step: it sends nothing, waits for nothing and reads no clock.
+///
+/// reknock_retry_new; then per attempt reknock_retry_attempt, your send, reknock_retry_classify_response or _failure, and
+/// reknock_retry_decide, which says retry (wait, then begin again) or stop; at the end reknock_retry_finish.
+///
+/// Times are nanoseconds on a monotonic clock of yours; read it immediately before each function. Used by one thread at a time.
+pub struct reknock_retry {
+    policy: Policy,
+    budgets: Option<Arc<reknock_budgets>>,
+    retry: Option<Retry>,
+    verdict: Option<Verdict>,
+}
+
+/// What is known of a call before it is sent. Begin with REKNOCK_RETRY_OPTIONS_INIT.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct reknock_retry_options {
+    /// sizeof(reknock_retry_options). Tells the library which fields the program knows.
+    pub struct_size: usize,
+    /// The policy. Default: 2 retries of idempotent requests.
+    pub policy: *const reknock_policy,
+    /// The budgets to share. Default: none is kept, whatever the policy says.
+    pub budgets: *const reknock_budgets,
+    /// The request's method. Must be given.
+    pub method: *const c_char,
+    /// Where it goes, such as "http://127.0.0.1:8080": the budget is found by it. Must be given if budgets is.
+    pub origin: *const c_char,
+    /// Not 0: the request carries an Idempotency-Key.
+    pub has_idempotency_key: i32,
+    /// Not 0: somebody is asked about every outcome, so that hints are read on every response.
+    pub asked: i32,
+}
+
+// SAFETY: numbers and nullable pointers, the size first.
+unsafe impl Options for reknock_retry_options {}
+
+/// What the policy thinks of an outcome. Its fields do not change within an ABI.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct reknock_verdict {
+    /// 1 if the policy would retry it (if method, body, limits, deadline and budget agree), else 0.
+    pub retry: i32,
+    /// Whether the server may have acted on it.
+    pub evidence: reknock_evidence,
+    /// The wait the server asks for, unshortened, in nanoseconds, or -1.
+    pub hint_ns: i64,
+    /// The policy's own back-off before the next retry, in nanoseconds.
+    pub backoff_ns: u64,
+    /// The wait a retry would have by the policy alone, in nanoseconds; -1 if the server asks for too long a one.
+    pub planned_wait_ns: i64,
+}
+
+/// What callbacks of yours said about an outcome. Begin with REKNOCK_RETRY_ANSWER_INIT; zero is that nobody was asked.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct reknock_retry_answer {
+    /// sizeof(reknock_retry_answer). Tells the library which fields the program knows.
+    pub struct_size: usize,
+    /// REKNOCK_ANSWER_DEFAULT, _RETRY, _STOP, or _WAIT: retry after exactly wait_ms; hints do not apply.
+    pub answer: reknock_answer,
+    /// Not 0: backoff_ms stands for the policy's own back-off; hints apply.
+    pub has_backoff: i32,
+    /// See answer.
+    pub wait_ms: u64,
+    /// See has_backoff.
+    pub backoff_ms: u64,
+}
+
+// SAFETY: numbers, the size first.
+unsafe impl Options for reknock_retry_answer {}
+
+/// What happens next. Its fields do not change within an ABI.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct reknock_decision {
+    /// 1: wait for wait_ns, then call reknock_retry_attempt and send again. 0: the outcome is the call's.
+    pub retry: i32,
+    /// Why it is not sent again; 0 if it is.
+    pub stop_reason: reknock_stop_reason,
+    /// From now, in nanoseconds.
+    pub wait_ns: u64,
+}
+
+/// Header fields of C.
+struct Fields<'a>(&'a [reknock_header]);
+
+impl Headers for Fields<'_> {
+    fn line(&self, name: &str, index: usize) -> Option<&[u8]> {
+        // SAFETY: `fields` checked that none is NULL; NUL-terminated by the contract, and alive as long as the slice.
+        let bytes = |text: *const c_char| unsafe { CStr::from_ptr(text) }.to_bytes();
+        let same = |field: &&reknock_header| bytes(field.name).eq_ignore_ascii_case(name.as_bytes());
+        self.0.iter().filter(same).nth(index).map(|field| bytes(field.value))
+    }
+}
+
+/// # Safety
+/// `count` headers whose texts are NUL-terminated or NULL.
+unsafe fn fields<'a>(headers: *const reknock_header, count: usize) -> Result<Fields<'a>, Fault> {
+    // SAFETY: by the contract.
+    let all = unsafe { list(headers, count, "headers") }?;
+    let whole = all.iter().all(|header| !header.name.is_null() && !header.value.is_null());
+    given(whole.then_some(Fields(all)), "headers: name and value")
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn nanos_or_none(time: Option<Duration>) -> i64 {
+    time.map_or(-1, |time| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX))
+}
+
+impl reknock_retry {
+    fn live(&mut self) -> Result<&mut Retry, Fault> {
+        self.retry.as_mut().ok_or_else(|| Fault::Argument("retry: was finished".to_owned()))
+    }
+
+    fn classify(&mut self, outcome: Outcome<'_>, wall_ms: i64) -> Result<reknock_verdict, Fault> {
+        let retry = self.live()?;
+        let verdict = retry.classify(outcome, UnixTime(wall_ms));
+        let out = reknock_verdict {
+            retry: i32::from(verdict.retry),
+            evidence: evidence_number(verdict.evidence),
+            hint_ns: nanos_or_none(verdict.hint),
+            backoff_ns: nanos(verdict.backoff),
+            planned_wait_ns: nanos_or_none(retry.planned_wait(verdict)),
+        };
+        self.verdict = Some(verdict);
+        Ok(out)
+    }
+
+    fn budget(&self, origin: &str, now: Tick) -> Result<Option<Arc<Budget>>, Fault> {
+        match (&self.budgets, self.policy.budget()) {
+            (Some(shared), Some(spec)) => Ok(Some(shared.budgets.find(spec, origin, now)?)),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// The call and its origin.
+///
+/// # Safety
+/// Texts are NUL-terminated or NULL, and outlive `'a`.
+unsafe fn call<'a>(said: &reknock_retry_options) -> Result<(Call<'a>, &'a str), Fault> {
+    // SAFETY: by the contract.
+    let method = unsafe { text(said.method, "method") }?;
+    let origin = match said.budgets.is_null() {
+        true => "",
+        // SAFETY: by the contract.
+        false => unsafe { text(said.origin, "origin") }?,
+    };
+    Ok((Call { method, has_idempotency_key: said.has_idempotency_key != 0, asked: said.asked != 0 }, origin))
+}
+
+/// Makes budgets in `*out`, all full. Free them with reknock_budgets_free.
+#[unsafe(no_mangle)]
+pub extern "C" fn reknock_budgets_new(
+    out: Option<&mut MaybeUninit<*mut reknock_budgets>>,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    entry(error, || {
+        given(out, "out")?.write(hand_out(reknock_budgets { budgets: Budgets::new() }));
+        Ok(())
+    })
+}
+
+/// Frees budgets. NULL does nothing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_budgets_free(budgets: *mut reknock_budgets) {
+    // SAFETY: live budgets or NULL.
+    plain((), || unsafe { take_back(budgets) });
+}
+
+/// Begins a call at `now_ns` in `*out`: fixes its deadline and counts it in its budget. Free it with reknock_retry_finish or
+/// reknock_retry_free.
+///
+/// Errors: REKNOCK_ERROR_CONFIG if the policy names a budget that is in use with other parameters.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_retry_new(
+    options: *const reknock_retry_options,
+    now_ns: u64,
+    out: Option<&mut MaybeUninit<*mut reknock_retry>>,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    entry(error, || {
+        let out = given(out, "out")?;
+        // SAFETY: NULL, or a struct as large as it says, with live handles and texts.
+        let said = unsafe { self::options(options, "options") }?;
+        // SAFETY: as above.
+        let (call, origin) = unsafe { call(&said) }?;
+        // SAFETY: a live policy or NULL.
+        let policy = unsafe { said.policy.as_ref() }.map_or_else(Policy::default, |policy| policy.policy.clone());
+        let budgets = match said.budgets.is_null() {
+            true => None,
+            // SAFETY: live budgets.
+            false => Some(unsafe { shared(said.budgets, "budgets") }?),
+        };
+        let mut made = reknock_retry { policy, budgets, retry: None, verdict: None };
+        let (budget, entropy) = (made.budget(origin, Tick(now_ns))?, core_::client::entropy());
+        made.retry = Some(Retry::begin(&made.policy, call, budget, entropy, 0, Tick(now_ns)));
+        put(out, made);
+        Ok(())
+    })
+}
+
+/// A redirect is followed: the next attempt is of another method or origin, counts in that budget, and is no retry. The policy and
+/// the budgets stay; those of `options` are not looked at.
+///
+/// Errors: as reknock_retry_new.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_retry_redirect(
+    retry: Option<&mut reknock_retry>,
+    options: *const reknock_retry_options,
+    now_ns: u64,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    entry(error, || {
+        let retry = given(retry, "retry")?;
+        // SAFETY: NULL, or a struct as large as it says.
+        let mut said: reknock_retry_options = unsafe { self::options(options, "options") }?;
+        said.budgets = retry.budgets.as_ref().map_or(std::ptr::null(), Arc::as_ptr);
+        // SAFETY: texts are NUL-terminated or NULL.
+        let (call, origin) = unsafe { call(&said) }?;
+        let budget = retry.budget(origin, Tick(now_ns))?;
+        retry.live()?.redirect(call, budget, Tick(now_ns));
+        retry.verdict = None;
+        Ok(())
+    })
+}
+
+/// The next attempt is about to be sent; its number, from 1, goes to `*number` (which may be NULL).
+#[unsafe(no_mangle)]
+pub extern "C" fn reknock_retry_attempt(
+    retry: Option<&mut reknock_retry>,
+    now_ns: u64,
+    number: Option<&mut MaybeUninit<u32>>,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    entry(error, || {
+        let attempt = given(retry, "retry")?.live()?.attempt(Tick(now_ns));
+        if let Some(number) = number {
+            number.write(attempt.number);
+        }
+        Ok(())
+    })
+}
+
+/// The verdict on a response head, in `*out` (which may be NULL). `unix_ms` is the wall-clock time in milliseconds since 1970,
+/// for hints that are dates.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_retry_classify_response(
+    retry: Option<&mut reknock_retry>,
+    http_status: i32,
+    headers: *const reknock_header,
+    header_count: usize,
+    unix_ms: i64,
+    out: Option<&mut MaybeUninit<reknock_verdict>>,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    entry(error, || {
+        // SAFETY: as many headers as are said, with texts that are NUL-terminated or NULL.
+        let fields = unsafe { fields(headers, header_count) }?;
+        let status = u16::try_from(http_status)
+            .map_err(|_| Fault::Argument(format!("http_status: must be a status such as 503, got {http_status}")))?;
+        let verdict = given(retry, "retry")?.classify(Outcome::Response { status, headers: &fields }, unix_ms)?;
+        if let Some(out) = out {
+            out.write(verdict);
+        }
+        Ok(())
+    })
+}
+
+/// The verdict on a failure, in `*out` (which may be NULL). `kind` is a REKNOCK_ERROR_ number, such as REKNOCK_ERROR_CONNECT.
+#[unsafe(no_mangle)]
+pub extern "C" fn reknock_retry_classify_failure(
+    retry: Option<&mut reknock_retry>,
+    kind: reknock_status,
+    evidence: reknock_evidence,
+    out: Option<&mut MaybeUninit<reknock_verdict>>,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    entry(error, || {
+        let kind = kind_of(kind).ok_or_else(|| Fault::Argument(format!("kind: must be an error kind, got {kind}")))?;
+        let known = Evidence::ALL.iter().copied().find(|known| evidence_number(*known) == evidence);
+        let evidence = known.ok_or_else(|| Fault::Argument(format!("evidence: is none of its values, got {evidence}")))?;
+        let verdict = given(retry, "retry")?.classify(Outcome::Failure { kind, evidence }, 0)?;
+        if let Some(out) = out {
+            out.write(verdict);
+        }
+        Ok(())
+    })
+}
+
+/// What happens after the outcome that was classified last, in `*out`. `answer` may be NULL. replayable: not 0 if the request's
+/// body can be produced again.
+///
+/// Errors: REKNOCK_ERROR_INVALID_ARGUMENT if nothing was classified since the last decision.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_retry_decide(
+    retry: Option<&mut reknock_retry>,
+    answer: *const reknock_retry_answer,
+    replayable: i32,
+    now_ns: u64,
+    out: Option<&mut MaybeUninit<reknock_decision>>,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    entry(error, || {
+        let (retry, out) = (given(retry, "retry")?, given(out, "out")?);
+        // SAFETY: NULL, or a struct as large as it says.
+        let said: reknock_retry_answer = unsafe { options(answer, "answer") }?;
+        let (yes, wait) = match said.answer {
+            REKNOCK_ANSWER_DEFAULT => (None, None),
+            REKNOCK_ANSWER_RETRY => (Some(true), None),
+            REKNOCK_ANSWER_STOP => (Some(false), None),
+            REKNOCK_ANSWER_WAIT => (Some(true), Some(Duration::from_millis(said.wait_ms))),
+            other => return Err(Fault::Argument(format!("answer: is none of its values, got {other}"))),
+        };
+        let backoff = (said.has_backoff != 0).then(|| Duration::from_millis(said.backoff_ms));
+        retry.live()?;
+        let verdict = retry.verdict.take();
+        let verdict = verdict.ok_or_else(|| Fault::Argument("retry: classify an outcome before deciding".to_owned()))?;
+        let answer = Answer { retry: yes, wait, backoff };
+        out.write(match retry.live()?.decide(verdict, answer, replayable != 0, Tick(now_ns)) {
+            Decision::Retry { wait } => reknock_decision { retry: 1, stop_reason: 0, wait_ns: nanos(wait) },
+            Decision::Stop(reason) => reknock_decision { retry: 0, stop_reason: stop_number(Some(reason)), wait_ns: 0 },
+        });
+        Ok(())
+    })
+}
+
+/// The call is over and its outcome goes to the caller; frees it. NULL does nothing.
+#[unsafe(no_mangle)]
+pub extern "C" fn reknock_retry_finish(retry: Option<Box<reknock_retry>>, now_ns: u64) {
+    plain((), || {
+        if let Some(retry) = retry.and_then(|retry| retry.retry) {
+            retry.finish(Tick(now_ns));
+        }
+    });
+}
+
+/// The call is abandoned: gives back what it holds of its budget, and frees it. NULL does nothing.
+#[unsafe(no_mangle)]
+pub extern "C" fn reknock_retry_free(retry: Option<Box<reknock_retry>>) {
+    plain((), || drop(retry));
+}

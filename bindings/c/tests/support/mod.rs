@@ -1,0 +1,127 @@
+//! Compiles C programs against the header and the library of this build, and runs them.
+#![allow(dead_code)] // each test file uses some of it
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use reknock_test_server::{Script, Server};
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+/// The root of the repository.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Where the library of this build is.
+pub fn built() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        // Cargo builds a library for the tests of its package only if they link to it as Rust.
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "--locked", "--package", "reknock-c", "--target-dir"]).arg(target).current_dir(root());
+        assert!(cargo.status().unwrap().success());
+        target.join("debug")
+    })
+}
+
+/// A folder with the library of this build under its installed names.
+pub fn libraries() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        // One per process: another test may have its programs running.
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("lib-{}", env!("CARGO_CRATE_NAME")));
+        std::fs::create_dir_all(&folder).unwrap();
+        for name in ["libreknock.so", "libreknock.so.0"] {
+            let link = folder.join(name);
+            let _ = std::fs::remove_file(&link);
+            std::os::unix::fs::symlink(built().join("libreknock.so"), &link).unwrap();
+        }
+        folder
+    })
+}
+
+/// C99 as strict as it gets.
+pub const C99: &[&str] = &["cc", "-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-g"];
+/// The same programs as C++.
+pub const CPP17: &[&str] = &["g++", "-x", "c++", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-g"];
+
+/// Whether a tool is there; if not, the test that wanted it says so by name.
+pub fn has(tool: &str) -> bool {
+    let found = Command::new(tool).arg("--version").output().is_ok_and(|output| output.status.success());
+    if !found {
+        skipped(&format!("there is no {tool}"));
+    }
+    found
+}
+
+/// Says by name which test did not run; past the test harness, which would swallow it.
+pub fn skipped(why: &str) {
+    let test = std::thread::current().name().unwrap_or_default().to_owned();
+    let _ = std::io::stderr().write_all(format!("skipped: {test}: {why}\n").as_bytes());
+}
+
+/// Compiles a program of tests/c or examples/c.
+pub fn compile(source: &str, compiler: &[&str], name: &str) -> PathBuf {
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let mut command = Command::new(compiler[0]);
+    command.args(&compiler[1..]).arg("-I").arg(root().join("include")).arg("-I").arg(root().join("tests/c"));
+    command.arg(root().join(source)).arg("-o").arg(&program);
+    command.arg("-L").arg(libraries()).arg(format!("-Wl,-rpath,{}", libraries().display())).args(["-lreknock", "-lpthread"]);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{source}:\n{}", String::from_utf8_lossy(&output.stderr));
+    program
+}
+
+/// Runs a program for at most two minutes; gives what it printed.
+pub fn run(program: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new("timeout");
+    command.arg("120").arg(program).args(arguments);
+    command.env("LD_LIBRARY_PATH", libraries());
+    command.output().unwrap()
+}
+
+/// What a program printed; it must end with 0.
+pub fn printed(program: &Path, arguments: &[&str]) -> String {
+    let output = run(program, arguments);
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}: {}\n{out}{err}", program.display(), output.status);
+    out.into_owned()
+}
+
+/// A scripted server on a runtime of its own.
+pub struct Scripts {
+    server: Server,
+    runtime: &'static Runtime,
+}
+
+pub fn scripts() -> Scripts {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    let runtime = RUNTIME.get_or_init(|| Runtime::new().unwrap());
+    Scripts { server: runtime.block_on(Server::start()).unwrap(), runtime }
+}
+
+impl Scripts {
+    pub fn script(&self, document: Value) -> Script {
+        self.runtime.block_on(self.server.script(document)).unwrap()
+    }
+
+    /// Waits until a script has no open connection.
+    pub fn closed(&self, script: &Script) -> bool {
+        (0..100).any(|_| {
+            std::thread::sleep(Duration::from_millis(20));
+            script.open_connections() == 0
+        })
+    }
+}
+
+/// A policy file.
+pub fn policy(name: &str, text: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}

@@ -1,0 +1,1447 @@
+/*
+ * reknock: an HTTP client that retries, and tells what it did.
+ *
+ *     reknock_client *client = NULL;
+ *     reknock_request *request = NULL;
+ *     reknock_response *response = NULL;
+ *     reknock_error *error = NULL;
+ *
+ *     if (reknock_client_new(NULL, &client, &error) == REKNOCK_OK &&
+ *         reknock_request_new("GET", "http://127.0.0.1:8080/", &request, &error) == REKNOCK_OK &&
+ *         reknock_client_send(client, request, NULL, &response, &error) == REKNOCK_OK) {
+ *         printf("%d\n%s", reknock_response_status(response), reknock_response_explain(response));
+ *     } else {
+ *         printf("%s\n%s", reknock_error_message(error), reknock_error_explain(error));
+ *     }
+ *     reknock_response_free(response);
+ *     reknock_request_free(request);
+ *     reknock_client_free(client);
+ *     reknock_error_free(error);
+ *
+ * Rules for all functions
+ *
+ * - Results. A function that can fail returns a reknock_status. On success it writes its outputs, on failure its error, and
+ *   never both. Every output but the error must not be NULL unless it says so.
+ * - Ownership. What a function puts in `*out` or `*error` belongs to the caller, who frees it with the _free of its type, once.
+ *   What a function returns as a const pointer belongs to the object it was asked of. Arguments are borrowed until the function
+ *   returns.
+ * - NULL. Handles and texts must not be NULL unless a function says so: it then returns REKNOCK_ERROR_INVALID_ARGUMENT. Each _free
+ *   takes NULL. Functions that read a handle give 0, NULL or "" for NULL, as they say.
+ * - Texts are UTF-8. Those that go in are NUL-terminated, or counted where a function ends in _n. Those that come out are
+ *   NUL-terminated and have no NUL inside; bodies are counted bytes.
+ * - Units are in the names: _ms milliseconds, _us microseconds, _ns nanoseconds.
+ * - Structs that the caller fills in begin with struct_size; zero means the default. Programs and libraries of different versions
+ *   of one ABI fit together; a field that the library does not know and that is not zero is an error, never ignored.
+ * - Threads. Each type says who may use it at once. The library never handles signals, and starts one thread, at the first call.
+ * - After fork the child may use inherited policies, requests and clients; inherited queues and calls belong to the parent.
+ *
+ * This file is generated from bindings/c: make gen.
+ */
+
+#ifndef REKNOCK_H
+#define REKNOCK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/** The version of this header. That of the library: reknock_version, reknock_version_number, reknock_abi_version. */
+#define REKNOCK_VERSION "0.1.0"
+#define REKNOCK_VERSION_MAJOR 0
+#define REKNOCK_VERSION_MINOR 1
+#define REKNOCK_VERSION_PATCH 0
+/** MAJOR * 1000000 + MINOR * 1000 + PATCH */
+#define REKNOCK_VERSION_NUMBER 1000
+/** Programs run with every library of the ABI they were compiled for. */
+#define REKNOCK_ABI_VERSION 0
+
+/**
+ * It worked.
+ */
+#define REKNOCK_OK 0
+
+/**
+ * A policy, a client option or a budget cannot be what was asked for. Raised at construction.
+ */
+#define REKNOCK_ERROR_CONFIG 1
+
+/**
+ * The request itself is impossible (URL, method, header, body against its content-length). Nothing was sent.
+ */
+#define REKNOCK_ERROR_INVALID_REQUEST 2
+
+/**
+ * No connection: name resolution, refusal, unreachable, proxy refusal, a handshake cut off. Nothing was sent.
+ */
+#define REKNOCK_ERROR_CONNECT 3
+
+/**
+ * No connection within `connect_timeout`. Nothing was sent.
+ */
+#define REKNOCK_ERROR_CONNECT_TIMEOUT 4
+
+/**
+ * Certificate or TLS alert: does not heal by itself.
+ */
+#define REKNOCK_ERROR_TLS 5
+
+/**
+ * The connection went away before the response head.
+ */
+#define REKNOCK_ERROR_RESET 6
+
+/**
+ * HTTP/2 REFUSED_STREAM, or GOAWAY below our stream.
+ */
+#define REKNOCK_ERROR_REFUSED_STREAM 7
+
+/**
+ * The peer does not speak HTTP as we know it.
+ */
+#define REKNOCK_ERROR_PROTOCOL 8
+
+/**
+ * One attempt took longer than `per_try_timeout` to its response head.
+ */
+#define REKNOCK_ERROR_PER_TRY_TIMEOUT 9
+
+/**
+ * A body was cut, corrupt, shorter than its content-length, or silent for `idle_timeout`.
+ */
+#define REKNOCK_ERROR_BODY 10
+
+/**
+ * The call took longer than `timeout`.
+ */
+#define REKNOCK_ERROR_DEADLINE 11
+
+/**
+ * More redirects than allowed.
+ */
+#define REKNOCK_ERROR_TOO_MANY_REDIRECTS 12
+
+/**
+ * The buffered, decompressed body passed `max_response_size`.
+ */
+#define REKNOCK_ERROR_RESPONSE_TOO_LARGE 13
+
+/**
+ * The caller cancelled.
+ */
+#define REKNOCK_ERROR_CANCELLED 14
+
+/**
+ * A callback failed or answered with something that is no answer.
+ */
+#define REKNOCK_ERROR_CALLBACK 15
+
+/**
+ * The client was closed.
+ */
+#define REKNOCK_ERROR_CLOSED 16
+
+/**
+ * A bug in reknock or below. Please report it.
+ */
+#define REKNOCK_ERROR_INTERNAL 17
+
+/**
+ * The function was called against its contract: a NULL that is not allowed, text that is not UTF-8, a struct_size that is none.
+ * Of the C library alone. Nothing was done.
+ */
+#define REKNOCK_ERROR_INVALID_ARGUMENT 100
+
+/**
+ * reknock_queue_next: nothing is there. No error.
+ */
+#define REKNOCK_EMPTY 101
+
+/**
+ * A response below 400 that the policy does not retry.
+ */
+#define REKNOCK_STOP_COMPLETED 1
+
+/**
+ * The policy does not retry this outcome.
+ */
+#define REKNOCK_STOP_NOT_RETRYABLE 2
+
+/**
+ * `retry_if` said stop.
+ */
+#define REKNOCK_STOP_PREDICATE_STOP 3
+
+/**
+ * The request may have been executed and its method is not idempotent.
+ */
+#define REKNOCK_STOP_NOT_IDEMPOTENT 4
+
+/**
+ * The body cannot be produced a second time.
+ */
+#define REKNOCK_STOP_BODY_NOT_REPLAYABLE 5
+
+/**
+ * `max_retries` retries were made.
+ */
+#define REKNOCK_STOP_RETRIES_EXHAUSTED 6
+
+/**
+ * The server asked for a longer wait than `retry_after.max`.
+ */
+#define REKNOCK_STOP_RETRY_AFTER_TOO_LONG 7
+
+/**
+ * The call's `timeout` is over, or the next wait would not end before it.
+ */
+#define REKNOCK_STOP_DEADLINE 8
+
+/**
+ * The retry budget had nothing left.
+ */
+#define REKNOCK_STOP_BUDGET_EXHAUSTED 9
+
+/**
+ * The caller cancelled.
+ */
+#define REKNOCK_STOP_CANCELLED 10
+
+/**
+ * A callback failed.
+ */
+#define REKNOCK_STOP_CALLBACK 11
+
+/**
+ * The client was closed.
+ */
+#define REKNOCK_STOP_CLOSED 12
+
+/**
+ * Nothing of the request left for the server: any method may be sent again.
+ */
+#define REKNOCK_EVIDENCE_NOT_SENT 1
+
+/**
+ * The server said that it did not process the request: any method may be sent again.
+ */
+#define REKNOCK_EVIDENCE_REFUSED 2
+
+/**
+ * It may have been executed: only idempotent requests may be sent again.
+ */
+#define REKNOCK_EVIDENCE_UNKNOWN 3
+
+/**
+ * As the policy has it.
+ */
+#define REKNOCK_ANSWER_DEFAULT 0
+
+/**
+ * Of retry_if: retry, after the wait that the policy has. Method and evidence rules, body replay, limits, deadline and budget
+ * still hold.
+ */
+#define REKNOCK_ANSWER_RETRY 1
+
+/**
+ * Of retry_if: do not retry.
+ */
+#define REKNOCK_ANSWER_STOP 2
+
+/**
+ * Of retry_if and delay: after `*wait_ms`.
+ */
+#define REKNOCK_ANSWER_WAIT 3
+
+/**
+ * End the call with REKNOCK_ERROR_CALLBACK.
+ */
+#define REKNOCK_ANSWER_ERROR -1
+
+/**
+ * An attempt ended and will be retried after its wait. Told before the wait.
+ */
+#define REKNOCK_EVENT_RETRY 1
+
+/**
+ * A redirect is followed.
+ */
+#define REKNOCK_EVENT_REDIRECT 2
+
+/**
+ * The call is over.
+ */
+#define REKNOCK_EVENT_END 3
+
+/**
+ * Of max_redirects and pool_max_idle_per_host: not even one.
+ */
+#define REKNOCK_NONE -1
+
+/**
+ * Of times in milliseconds: no limit.
+ */
+#define REKNOCK_UNLIMITED_MS UINT64_MAX
+
+/**
+ * Of http2: HTTP/2 only, without asking, over plain TCP too.
+ */
+#define REKNOCK_HTTP2_ONLY 1
+
+/**
+ * Of http2: HTTP/1.1 only.
+ */
+#define REKNOCK_HTTP2_NONE 2
+
+/**
+ * The retry budgets that calls share: keep one beside each client of your own.
+ *
+ * May be used from any number of threads at once. Calls that were begun with it keep it alive.
+ */
+typedef struct reknock_budgets reknock_budgets;
+
+/**
+ * Cancels the calls that were given it, from any thread, once and for all.
+ *
+ * May be shared by any number of calls and threads. A call holds what it needs: freeing a token early cancels nothing.
+ */
+typedef struct reknock_cancel reknock_cancel;
+
+/**
+ * Sends requests under a policy. Keeps connections and retry budgets, so make one and share it.
+ *
+ * May be used from any number of threads at once. In a forked child it starts with no connections and full budgets.
+ * Freeing it while calls are in flight, in other threads too, is allowed: those calls go on, and keep what they need.
+ */
+typedef struct reknock_client reknock_client;
+
+/**
+ * What went wrong: a status, one line of text, what was sent and why nothing further was.
+ *
+ * Functions that can fail take a `reknock_error **`, which may be NULL. They write to it when they fail, and only then; the
+ * error then belongs to the caller. May be read from several threads at once.
+ */
+typedef struct reknock_error reknock_error;
+
+/**
+ * What a call is allowed to do: how often, when and for how long it is retried. Immutable.
+ *
+ * May be shared by any number of clients, calls and threads. Clients and calls hold what they need: a policy may be freed
+ * as soon as the function it was given to has returned.
+ */
+typedef struct reknock_policy reknock_policy;
+
+/**
+ * Where calls that nobody waits for are completed, and where their callbacks run: on the thread that drains the queue.
+ *
+ * Make one per event loop. Any thread may submit and cancel; threads that drain at once each get other completions. Freeing it
+ * cancels the calls in flight, whose completions never come.
+ */
+typedef struct reknock_queue reknock_queue;
+
+/**
+ * A request: method, URL, header fields, body. Checked while it is built; sending it changes nothing, so that it may be sent
+ * again, under other policies too.
+ *
+ * Used by one thread at a time while it is changed, by any number while it is sent.
+ */
+typedef struct reknock_request reknock_request;
+
+/**
+ * A response with its body, of any status: whether a 404 is an error is the caller's business.
+ *
+ * What its functions return belongs to it and lives as long, unchanged. May be read from several threads at once, except with
+ * reknock_response_read.
+ */
+typedef struct reknock_response reknock_response;
+
+/**
+ * One call on its way, decided step by step: it sends nothing, waits for nothing and reads no clock.
+ *
+ * reknock_retry_new; then per attempt reknock_retry_attempt, your send, reknock_retry_classify_response or _failure, and
+ * reknock_retry_decide, which says retry (wait, then begin again) or stop; at the end reknock_retry_finish.
+ *
+ * Times are nanoseconds on a monotonic clock of yours; read it immediately before each function. Used by one thread at a time.
+ */
+typedef struct reknock_retry reknock_retry;
+
+/**
+ * What a function that can fail returns: REKNOCK_OK, or a REKNOCK_ERROR_ number. Numbers never change their meaning;
+ * later versions may add some.
+ */
+typedef int32_t reknock_status;
+
+/**
+ * Whether the server may have acted on an attempt: a REKNOCK_EVIDENCE_ number.
+ */
+typedef int32_t reknock_evidence;
+
+/**
+ * One send and how it ended. Later versions may append fields; the library alone makes these structs.
+ */
+typedef struct reknock_attempt_record {
+  /**
+   * From 1, over all redirect hops.
+   */
+  uint32_t number;
+  /**
+   * Redirects followed before this attempt, from 0.
+   */
+  uint32_t hop;
+  /**
+   * From the start of the call to the start of this attempt, in microseconds.
+   */
+  uint64_t start_us;
+  /**
+   * From the start of this attempt to its outcome, in microseconds.
+   */
+  uint64_t duration_us;
+  /**
+   * The wait the server asked for, in microseconds, or -1.
+   */
+  int64_t hint_us;
+  /**
+   * The wait before the next attempt, in microseconds; -1 if this was the last one or a redirect was followed at once.
+   */
+  int64_t wait_us;
+  /**
+   * The response's status, such as 503, or 0 if no response head arrived.
+   */
+  int32_t http_status;
+  /**
+   * How it failed, or REKNOCK_OK. A body failure has an http_status too.
+   */
+  reknock_status error;
+  /**
+   * Whether the server may have acted on it.
+   */
+  reknock_evidence evidence;
+} reknock_attempt_record;
+
+/**
+ * Why nothing further was sent: a REKNOCK_STOP_ number, or 0 for none.
+ */
+typedef int32_t reknock_stop_reason;
+
+/**
+ * A header field.
+ */
+typedef struct reknock_header {
+  /**
+   * The name; in lower case where the library made the struct.
+   */
+  const char *name;
+  /**
+   * The value. Never has NUL characters inside.
+   */
+  const char *value;
+} reknock_header;
+
+/**
+ * What a client can be told. Begin with REKNOCK_CLIENT_OPTIONS_INIT; a field that is zero or NULL has its default.
+ *
+ * Everything is copied: pointers need to live until reknock_client_new returns.
+ */
+typedef struct reknock_client_options {
+  /**
+   * sizeof(reknock_client_options). Tells the library which fields the program knows.
+   */
+  size_t struct_size;
+  /**
+   * The policy of all calls that bring none of their own. Default: 2 retries of idempotent requests.
+   */
+  const struct reknock_policy *policy;
+  /**
+   * What the relative URLs of reknock_client_request_new are appended to. Default: none.
+   */
+  const char *base_url;
+  /**
+   * Header fields of all requests that do not bring them themselves.
+   */
+  const struct reknock_header *headers;
+  /**
+   * How many they are.
+   */
+  size_t header_count;
+  /**
+   * The largest response body, decompressed, that is read into memory, in bytes. Default: no limit.
+   */
+  uint64_t max_response_size;
+  /**
+   * Redirects followed per call; REKNOCK_NONE follows none. Default: 10.
+   */
+  int32_t max_redirects;
+  /**
+   * Not 0: redirects from https to http are followed too.
+   */
+  int32_t allow_downgrade;
+  /**
+   * Which HTTP versions to speak: REKNOCK_HTTP2_ONLY or REKNOCK_HTTP2_NONE. Default: HTTP/2 where TLS offers it.
+   */
+  int32_t http2;
+  /**
+   * Not 0: bodies are not asked for and handed out compressed.
+   */
+  int32_t no_compression;
+  /**
+   * An http or https proxy for everything, userinfo allowed; "" for none. Default: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY.
+   */
+  const char *proxy;
+  /**
+   * How long an unused connection is kept, in milliseconds; REKNOCK_UNLIMITED_MS for as long as the server does. Default: 4 s.
+   */
+  uint64_t pool_idle_timeout_ms;
+  /**
+   * Unused connections kept per origin; REKNOCK_NONE keeps none. Default: 100.
+   */
+  int32_t pool_max_idle_per_host;
+  /**
+   * Not 0: certificates are not checked. Anybody in between can then read and change everything.
+   */
+  int32_t no_verify;
+  /**
+   * Not 0: the system's root certificates are not trusted, only those of ca_pem.
+   */
+  int32_t no_system_roots;
+  /**
+   * Root certificates to trust, in PEM.
+   */
+  const uint8_t *ca_pem;
+  /**
+   * Their size in bytes.
+   */
+  size_t ca_pem_length;
+  /**
+   * The certificate to show to servers that ask for one, then its intermediates, in PEM.
+   */
+  const uint8_t *cert_pem;
+  /**
+   * Their size in bytes.
+   */
+  size_t cert_pem_length;
+  /**
+   * The private key in PEM; NULL if it is among the certificates.
+   */
+  const uint8_t *key_pem;
+  /**
+   * Its size in bytes.
+   */
+  size_t key_pem_length;
+} reknock_client_options;
+
+/**
+ * What one call wants that differs from its client. Begin with REKNOCK_CALL_OPTIONS_INIT; a field that is zero or NULL is as
+ * the client has it. Everything is copied or counted: nothing needs to outlive the function that takes it.
+ */
+typedef struct reknock_call_options {
+  /**
+   * sizeof(reknock_call_options). Tells the library which fields the program knows.
+   */
+  size_t struct_size;
+  /**
+   * Another policy.
+   */
+  const struct reknock_policy *policy;
+  /**
+   * What may cancel the call.
+   */
+  const struct reknock_cancel *cancel;
+  /**
+   * Redirects followed; REKNOCK_NONE follows none.
+   */
+  int32_t max_redirects;
+} reknock_call_options;
+
+/**
+ * What a callback answers: a REKNOCK_ANSWER_ number. Any other number ends the call with REKNOCK_ERROR_CALLBACK.
+ */
+typedef int32_t reknock_answer;
+
+/**
+ * One attempt and how it ended, as callbacks see it. It and all it points to live until the callback returns.
+ */
+typedef struct reknock_attempt {
+  /**
+   * From 1.
+   */
+  uint32_t number;
+  /**
+   * Retries left, the one in question included.
+   */
+  uint32_t retries_left;
+  /**
+   * Since the start of the call, in microseconds.
+   */
+  uint64_t elapsed_us;
+  /**
+   * The response's status, or 0 on failures before a response head.
+   */
+  int32_t http_status;
+  /**
+   * How it failed, or REKNOCK_OK.
+   */
+  reknock_status error;
+  /**
+   * One line about the failure, or NULL.
+   */
+  const char *message;
+  /**
+   * Whether the server may have acted on it.
+   */
+  reknock_evidence evidence;
+  /**
+   * 1 if the policy would retry it, else 0.
+   */
+  int32_t verdict;
+  /**
+   * The wait the server asks for, in microseconds, or -1.
+   */
+  int64_t hint_us;
+  /**
+   * The wait the policy would take, in microseconds; -1 if the server asks for a longer one than allowed.
+   */
+  int64_t planned_wait_us;
+  /**
+   * The request's method.
+   */
+  const char *method;
+  /**
+   * The request's URL.
+   */
+  const char *url;
+  /**
+   * The request's header fields.
+   */
+  const struct reknock_header *request_headers;
+  /**
+   * How many they are.
+   */
+  size_t request_header_count;
+  /**
+   * The response's header fields.
+   */
+  const struct reknock_header *headers;
+  /**
+   * How many they are; 0 on failures before a response head.
+   */
+  size_t header_count;
+  /**
+   * The response's body if reknock_client_set_retry_if asked for it, else NULL. Not NUL-terminated.
+   */
+  const uint8_t *body;
+  /**
+   * Its size in bytes.
+   */
+  size_t body_length;
+} reknock_attempt;
+
+/**
+ * Asked after every completed attempt, 2xx included, while a retry is possible. Answers DEFAULT, RETRY, STOP, ERROR, or WAIT
+ * after writing `*wait_ms` (0 is now; server hints then do not apply).
+ */
+typedef reknock_answer (*reknock_retry_if_fn)(void *user_data, const struct reknock_attempt *attempt, uint64_t *wait_ms);
+
+/**
+ * Frees the user_data of a callback.
+ */
+typedef void (*reknock_free_fn)(void *user_data);
+
+/**
+ * Asked for the wait before a retry that was decided, in place of the policy's back-off; server hints still apply. Answers
+ * DEFAULT, ERROR, or WAIT after writing `*wait_ms`.
+ */
+typedef reknock_answer (*reknock_delay_fn)(void *user_data, const struct reknock_attempt *attempt, uint64_t *wait_ms);
+
+/**
+ * Edits the request of the next attempt alone, after the wait: header fields, URL, body. Edits do not accumulate. The request
+ * is the library's: do not free it. Answers DEFAULT to send it, or ERROR.
+ */
+typedef reknock_answer (*reknock_before_retry_fn)(void *user_data,
+                                                  const struct reknock_attempt *attempt,
+                                                  struct reknock_request *request);
+
+/**
+ * What observers are told of: a REKNOCK_EVENT_ number.
+ */
+typedef int32_t reknock_event_kind;
+
+/**
+ * What observers are told. It and all it points to live until the callback returns.
+ */
+typedef struct reknock_event {
+  /**
+   * Which event this is.
+   */
+  reknock_event_kind kind;
+  /**
+   * At the end: why nothing further was sent. Else 0.
+   */
+  reknock_stop_reason stop_reason;
+  /**
+   * The attempt that ended; at the end: all attempts.
+   */
+  const struct reknock_attempt_record *attempts;
+  /**
+   * How many they are.
+   */
+  size_t attempt_count;
+  /**
+   * Of a redirect: where it leads, query values removed. Else NULL.
+   */
+  const char *url;
+} reknock_event;
+
+/**
+ * Told of retries, redirects and the end.
+ */
+typedef void (*reknock_on_event_fn)(void *user_data, const struct reknock_event *event);
+
+/**
+ * The number of a call on its queue: from 1, never used again. Not a handle: it needs no freeing.
+ */
+typedef uint64_t reknock_call;
+
+/**
+ * How a call ended. Its fields do not change within an ABI.
+ */
+typedef struct reknock_completion {
+  /**
+   * The number that reknock_client_submit gave.
+   */
+  reknock_call call;
+  /**
+   * What reknock_client_submit was given.
+   */
+  void *user_data;
+  /**
+   * REKNOCK_OK, or why the call failed.
+   */
+  reknock_status status;
+  /**
+   * The response, if the status is REKNOCK_OK, else NULL. Free it with reknock_response_free.
+   */
+  struct reknock_response *response;
+  /**
+   * The error, if the status is not REKNOCK_OK, else NULL. Free it with reknock_error_free.
+   */
+  struct reknock_error *error;
+} reknock_completion;
+
+/**
+ * What is known of a call before it is sent. Begin with REKNOCK_RETRY_OPTIONS_INIT.
+ */
+typedef struct reknock_retry_options {
+  /**
+   * sizeof(reknock_retry_options). Tells the library which fields the program knows.
+   */
+  size_t struct_size;
+  /**
+   * The policy. Default: 2 retries of idempotent requests.
+   */
+  const struct reknock_policy *policy;
+  /**
+   * The budgets to share. Default: none is kept, whatever the policy says.
+   */
+  const struct reknock_budgets *budgets;
+  /**
+   * The request's method. Must be given.
+   */
+  const char *method;
+  /**
+   * Where it goes, such as "http://127.0.0.1:8080": the budget is found by it. Must be given if budgets is.
+   */
+  const char *origin;
+  /**
+   * Not 0: the request carries an Idempotency-Key.
+   */
+  int32_t has_idempotency_key;
+  /**
+   * Not 0: somebody is asked about every outcome, so that hints are read on every response.
+   */
+  int32_t asked;
+} reknock_retry_options;
+
+/**
+ * What the policy thinks of an outcome. Its fields do not change within an ABI.
+ */
+typedef struct reknock_verdict {
+  /**
+   * 1 if the policy would retry it (if method, body, limits, deadline and budget agree), else 0.
+   */
+  int32_t retry;
+  /**
+   * Whether the server may have acted on it.
+   */
+  reknock_evidence evidence;
+  /**
+   * The wait the server asks for, unshortened, in nanoseconds, or -1.
+   */
+  int64_t hint_ns;
+  /**
+   * The policy's own back-off before the next retry, in nanoseconds.
+   */
+  uint64_t backoff_ns;
+  /**
+   * The wait a retry would have by the policy alone, in nanoseconds; -1 if the server asks for too long a one.
+   */
+  int64_t planned_wait_ns;
+} reknock_verdict;
+
+/**
+ * What callbacks of yours said about an outcome. Begin with REKNOCK_RETRY_ANSWER_INIT; zero is that nobody was asked.
+ */
+typedef struct reknock_retry_answer {
+  /**
+   * sizeof(reknock_retry_answer). Tells the library which fields the program knows.
+   */
+  size_t struct_size;
+  /**
+   * REKNOCK_ANSWER_DEFAULT, _RETRY, _STOP, or _WAIT: retry after exactly wait_ms; hints do not apply.
+   */
+  reknock_answer answer;
+  /**
+   * Not 0: backoff_ms stands for the policy's own back-off; hints apply.
+   */
+  int32_t has_backoff;
+  /**
+   * See answer.
+   */
+  uint64_t wait_ms;
+  /**
+   * See has_backoff.
+   */
+  uint64_t backoff_ms;
+} reknock_retry_answer;
+
+/**
+ * What happens next. Its fields do not change within an ABI.
+ */
+typedef struct reknock_decision {
+  /**
+   * 1: wait for wait_ns, then call reknock_retry_attempt and send again. 0: the outcome is the call's.
+   */
+  int32_t retry;
+  /**
+   * Why it is not sent again; 0 if it is.
+   */
+  reknock_stop_reason stop_reason;
+  /**
+   * From now, in nanoseconds.
+   */
+  uint64_t wait_ns;
+} reknock_decision;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The version of the library that is running, as a number: MAJOR * 1000000 + MINOR * 1000 + PATCH.
+ *
+ * Compare with REKNOCK_VERSION_NUMBER, the version of the header. Any thread.
+ */
+uint32_t reknock_version_number(void);
+
+/**
+ * The version of the library that is running, as a static text such as "0.1.0". Any thread.
+ */
+const char *reknock_version(void);
+
+/**
+ * The ABI of the library that is running. A program works with every library of the ABI it was compiled for
+ * (REKNOCK_ABI_VERSION); the shared library carries the number in its soname. Any thread.
+ */
+uint32_t reknock_abi_version(void);
+
+/**
+ * The stable name of a status, such as "connect_timeout"; "ok" for REKNOCK_OK, "unknown" for a number that is none. Static.
+ * Any thread.
+ */
+const char *reknock_status_name(reknock_status status);
+
+/**
+ * What a status means, in a sentence or two. Empty for REKNOCK_OK and for numbers that are none. Static. Any thread.
+ */
+const char *reknock_status_meaning(reknock_status status);
+
+/**
+ * The status of an error. REKNOCK_OK for NULL.
+ */
+reknock_status reknock_error_status(const struct reknock_error *error);
+
+/**
+ * One line about what went wrong, without secrets: userinfo and query values of URLs are removed. It belongs to the error.
+ * Empty for NULL.
+ */
+const char *reknock_error_message(const struct reknock_error *error);
+
+/**
+ * The status of the response whose body failed, if that is what happened, else 0.
+ */
+int32_t reknock_error_http_status(const struct reknock_error *error);
+
+/**
+ * How many attempts the call made. 0 when nothing was tried, and for NULL.
+ */
+size_t reknock_error_attempt_count(const struct reknock_error *error);
+
+/**
+ * The attempt at `index`, from 0; NULL beyond the last one. It belongs to the error.
+ */
+const struct reknock_attempt_record *reknock_error_attempt(const struct reknock_error *error, size_t index);
+
+/**
+ * Why nothing further was sent; 0 when nothing was tried, and for NULL.
+ */
+reknock_stop_reason reknock_error_stop_reason(const struct reknock_error *error);
+
+/**
+ * The attempts as a short timeline for people, with the advice that fits the stop reason; empty when nothing was tried.
+ * It belongs to the error.
+ */
+const char *reknock_error_explain(const struct reknock_error *error);
+
+/**
+ * Frees an error. NULL does nothing.
+ */
+void reknock_error_free(struct reknock_error *error);
+
+/**
+ * The stable name of a stop reason, such as "retries_exhausted"; "none" for 0, "unknown" for a number that is none. Static.
+ * Any thread.
+ */
+const char *reknock_stop_reason_name(reknock_stop_reason reason);
+
+/**
+ * What to change if a stop reason is not what one wanted; empty where nothing went wrong. Static. Any thread.
+ */
+const char *reknock_stop_reason_advice(reknock_stop_reason reason);
+
+/**
+ * The stable name of an evidence: "not_sent", "refused" or "unknown". Static. Any thread.
+ */
+const char *reknock_evidence_name(reknock_evidence evidence);
+
+/**
+ * Reads a policy from a YAML, JSON or TOML file (by its name's ending) into `*out`. Free it with reknock_policy_free.
+ *
+ * Errors: REKNOCK_ERROR_CONFIG with the key, the rule, the value found and the fix; likewise if the file cannot be read.
+ */
+reknock_status reknock_policy_load(const char *path,
+                                   struct reknock_policy **out,
+                                   struct reknock_error **error);
+
+/**
+ * Reads a policy from JSON text, such as `{"max_retries": 4, "backoff": {"base": "100ms"}}`. A missing key means its default.
+ *
+ * Errors: as reknock_policy_load.
+ */
+reknock_status reknock_policy_from_json(const char *json,
+                                        struct reknock_policy **out,
+                                        struct reknock_error **error);
+
+/**
+ * As reknock_policy_from_json, of `length` bytes without a NUL at their end.
+ */
+reknock_status reknock_policy_from_json_n(const char *json,
+                                          size_t length,
+                                          struct reknock_policy **out,
+                                          struct reknock_error **error);
+
+/**
+ * Reads a policy from YAML text, such as `{max_retries: 4, backoff: {base: 100ms}}`. A missing key means its default.
+ *
+ * Errors: as reknock_policy_load.
+ */
+reknock_status reknock_policy_from_yaml(const char *yaml, struct reknock_policy **out, struct reknock_error **error);
+
+/**
+ * As reknock_policy_from_yaml, of `length` bytes without a NUL at their end.
+ */
+reknock_status reknock_policy_from_yaml_n(const char *yaml,
+                                          size_t length,
+                                          struct reknock_policy **out,
+                                          struct reknock_error **error);
+
+/**
+ * Reads a policy from TOML text. A missing key means its default.
+ *
+ * Errors: as reknock_policy_load.
+ */
+reknock_status reknock_policy_from_toml(const char *toml, struct reknock_policy **out, struct reknock_error **error);
+
+/**
+ * Makes a policy in `*out` of `base` with the keys of a JSON document in place of its own, one by one: for calls that differ from
+ * their client in a key or two. `false` as the whole document means no retries. Free it with reknock_policy_free.
+ *
+ * Errors: as reknock_policy_load.
+ */
+reknock_status reknock_policy_merge_json(const struct reknock_policy *base,
+                                         const char *json,
+                                         struct reknock_policy **out,
+                                         struct reknock_error **error);
+
+/**
+ * The whole policy as JSON text, defaults included. It belongs to the policy and lives as long. NULL for NULL. Any thread.
+ */
+const char *reknock_policy_to_json(const struct reknock_policy *policy);
+
+/**
+ * The whole policy as YAML text, defaults included. It belongs to the policy and lives as long. NULL for NULL. Any thread.
+ */
+const char *reknock_policy_to_yaml(const struct reknock_policy *policy);
+
+/**
+ * Frees a policy. NULL does nothing.
+ */
+void reknock_policy_free(struct reknock_policy *policy);
+
+/**
+ * Makes a cancel token in `*out`. Free it with reknock_cancel_free.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_ARGUMENT if out is NULL.
+ */
+reknock_status reknock_cancel_new(struct reknock_cancel **out, struct reknock_error **error);
+
+/**
+ * Ends the calls in flight that were given the token, and those to come, with REKNOCK_ERROR_CANCELLED, within 50 ms.
+ *
+ * Any thread, more than once; not from a signal handler. NULL does nothing.
+ */
+void reknock_cancel_trigger(const struct reknock_cancel *cancel);
+
+/**
+ * Frees a token. NULL does nothing.
+ */
+void reknock_cancel_free(struct reknock_cancel *cancel);
+
+/**
+ * Makes a request without header fields and body in `*out`. Free it with reknock_request_free.
+ *
+ * `url` must be absolute, http or https. Userinfo in it becomes a basic `authorization` header; a fragment is not sent.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_REQUEST for a method that is no token or a URL that cannot be sent to.
+ */
+reknock_status reknock_request_new(const char *method,
+                                   const char *url,
+                                   struct reknock_request **out,
+                                   struct reknock_error **error);
+
+/**
+ * Adds a header field line.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_REQUEST for a name that is no token or a value with control characters; the request is unchanged.
+ */
+reknock_status reknock_request_add_header(struct reknock_request *request,
+                                          const char *name,
+                                          const char *value,
+                                          struct reknock_error **error);
+
+/**
+ * As reknock_request_add_header, of counted texts without a NUL at their ends.
+ */
+reknock_status reknock_request_add_header_n(struct reknock_request *request,
+                                            const char *name,
+                                            size_t name_length,
+                                            const char *value,
+                                            size_t value_length,
+                                            struct reknock_error **error);
+
+/**
+ * Sets a header field, in place of all lines with this name. A NULL value removes them.
+ *
+ * Errors: as reknock_request_add_header.
+ */
+reknock_status reknock_request_set_header(struct reknock_request *request,
+                                          const char *name,
+                                          const char *value,
+                                          struct reknock_error **error);
+
+/**
+ * Sends it elsewhere; method, header fields and body stay. As in reknock_request_new.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_REQUEST for a URL that cannot be sent to.
+ */
+reknock_status reknock_request_set_url(struct reknock_request *request, const char *url, struct reknock_error **error);
+
+/**
+ * Sets the body to a copy of `length` bytes; none by default. `bytes` may be NULL if `length` is 0.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_ARGUMENT alone.
+ */
+reknock_status reknock_request_set_body(struct reknock_request *request,
+                                        const uint8_t *body,
+                                        size_t length,
+                                        struct reknock_error **error);
+
+/**
+ * Sets the body to a file, read while it is sent and again for each attempt. It must not change meanwhile.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_REQUEST if the file cannot be opened.
+ */
+reknock_status reknock_request_set_body_file(struct reknock_request *request,
+                                             const char *path,
+                                             struct reknock_error **error);
+
+/**
+ * The request's URL, without userinfo and fragment. It belongs to the request, until the next call of this function.
+ * NULL for NULL.
+ */
+const char *reknock_request_url(struct reknock_request *request);
+
+/**
+ * Frees a request. Calls in flight are not concerned. NULL does nothing.
+ */
+void reknock_request_free(struct reknock_request *request);
+
+/**
+ * Makes a client in `*out`. Free it with reknock_client_free. NULL options are all defaults.
+ *
+ * Errors: REKNOCK_ERROR_CONFIG for options that cannot be, such as PEM that is none or a budget's name that is in use with
+ * other parameters.
+ */
+reknock_status reknock_client_new(const struct reknock_client_options *options,
+                                  struct reknock_client **out,
+                                  struct reknock_error **error);
+
+/**
+ * Ends the calls in flight with REKNOCK_ERROR_CLOSED, and those to come. Any thread, more than once. NULL does nothing.
+ */
+void reknock_client_close(const struct reknock_client *client);
+
+/**
+ * Frees a client. Calls in flight go on; reknock_client_close ends them. NULL does nothing.
+ */
+void reknock_client_free(struct reknock_client *client);
+
+/**
+ * As reknock_request_new, with a URL that may be relative to the client's base_url: `http://host/v1` and `users` or `/users`
+ * make `http://host/v1/users`.
+ */
+reknock_status reknock_client_request_new(const struct reknock_client *client,
+                                          const char *method,
+                                          const char *url,
+                                          struct reknock_request **out,
+                                          struct reknock_error **error);
+
+/**
+ * Sends a request, retries it as the policy says, reads the whole response into `*out`. Free it with reknock_response_free.
+ *
+ * Blocks the calling thread until the call is over; the client's callbacks run on this thread, and may make calls of their own.
+ * Signals are not handled. `options` may be NULL.
+ *
+ * Errors: the original failure of the last attempt, or REKNOCK_ERROR_DEADLINE, with the attempts and the stop reason. A response
+ * of any status is no error.
+ */
+reknock_status reknock_client_send(const struct reknock_client *client,
+                                   const struct reknock_request *request,
+                                   const struct reknock_call_options *options,
+                                   struct reknock_response **out,
+                                   struct reknock_error **error);
+
+/**
+ * As reknock_client_send, but returns once the response's head is there: read its body with reknock_response_read.
+ *
+ * The policy's timeout is over with the head; its idle_timeout limits each read. What may cancel the call has no effect on reads.
+ * A body that breaks is an error of the read, never retried.
+ */
+reknock_status reknock_client_stream(const struct reknock_client *client,
+                                     const struct reknock_request *request,
+                                     const struct reknock_call_options *options,
+                                     struct reknock_response **out,
+                                     struct reknock_error **error);
+
+/**
+ * Stops the library's thread in this process, for good: calls on queues are dropped without completion, and every later call fails
+ * with REKNOCK_ERROR_CLOSED. Optional; for programs that unload the library or want nothing left at their end.
+ *
+ * No blocking call may be in flight. More than once does nothing more. Handles may be freed before and after.
+ */
+void reknock_shutdown(void);
+
+/**
+ * Sets the function that is asked about every completed attempt; NULL for none. See reknock_retry_if_fn.
+ *
+ * It runs on the calling thread of blocking calls, and on the thread that drains the queue for others: several at once, if
+ * several threads call. Calls begun before keep the function they began with; free_user_data, which may be NULL, is called once,
+ * on any of these threads, when no call can use it any more, or at once if this fails. Callbacks must return: no longjmp, no C++
+ * exception. with_body not 0: the response's body is read before it is asked.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_ARGUMENT for a NULL client.
+ */
+reknock_status reknock_client_set_retry_if(const struct reknock_client *client,
+                                           reknock_retry_if_fn function,
+                                           int32_t with_body,
+                                           void *user_data,
+                                           reknock_free_fn free_user_data,
+                                           struct reknock_error **error);
+
+/**
+ * Sets the function that is asked for the wait before a retry; NULL for none. Threads, lifetime and errors as
+ * reknock_client_set_retry_if. See reknock_delay_fn.
+ */
+reknock_status reknock_client_set_delay(const struct reknock_client *client,
+                                        reknock_delay_fn function,
+                                        void *user_data,
+                                        reknock_free_fn free_user_data,
+                                        struct reknock_error **error);
+
+/**
+ * Sets the function that edits the request of a retry; NULL for none. Threads, lifetime and errors as
+ * reknock_client_set_retry_if. See reknock_before_retry_fn.
+ */
+reknock_status reknock_client_set_before_retry(const struct reknock_client *client,
+                                               reknock_before_retry_fn function,
+                                               void *user_data,
+                                               reknock_free_fn free_user_data,
+                                               struct reknock_error **error);
+
+/**
+ * Sets the function that is told of retries, redirects and the end of calls; NULL for none. Threads, lifetime and errors as
+ * reknock_client_set_retry_if. See reknock_on_event_fn.
+ */
+reknock_status reknock_client_set_on_event(const struct reknock_client *client,
+                                           reknock_on_event_fn function,
+                                           void *user_data,
+                                           reknock_free_fn free_user_data,
+                                           struct reknock_error **error);
+
+/**
+ * The status, such as 200. 0 for NULL.
+ */
+int32_t reknock_response_status(const struct reknock_response *response);
+
+/**
+ * The body, decoded; its size goes to `*length` (which may be NULL). Not NUL-terminated. Of a streamed response it is empty.
+ * NULL for NULL, which writes nothing.
+ */
+const uint8_t *reknock_response_body(const struct reknock_response *response,
+                                     size_t *length);
+
+/**
+ * Reads up to `size` bytes of the body into `buffer`, and how many to `*read`: 0 at its end. Blocks until there are some. Reads what
+ * reknock_client_stream left to come; a whole response can be read likewise, from its start. One thread at a time.
+ *
+ * Errors: REKNOCK_ERROR_BODY if the body is cut, corrupt, of another length than announced, or silent for the policy's
+ * idle_timeout.
+ */
+reknock_status reknock_response_read(struct reknock_response *response,
+                                     uint8_t *buffer,
+                                     size_t size,
+                                     size_t *read,
+                                     struct reknock_error **error);
+
+/**
+ * The first value of a header, whatever the case of `name`; NULL if it is not there, and for NULL.
+ */
+const char *reknock_response_header(const struct reknock_response *response, const char *name);
+
+/**
+ * All header field lines, `*count` of them. Those that describe a coding which was undone are removed.
+ * NULL for NULL, which writes nothing.
+ */
+const struct reknock_header *reknock_response_headers(const struct reknock_response *response, size_t *count);
+
+/**
+ * The URL of the last attempt, after redirects, without userinfo and fragment. NULL for NULL.
+ */
+const char *reknock_response_url(const struct reknock_response *response);
+
+/**
+ * From the start of the call to the last byte of the body, in microseconds. 0 for NULL.
+ */
+uint64_t reknock_response_elapsed_us(const struct reknock_response *response);
+
+/**
+ * How many attempts the call made. 0 for NULL.
+ */
+size_t reknock_response_attempt_count(const struct reknock_response *response);
+
+/**
+ * The attempt at `index`, from 0; NULL beyond the last one, and for NULL.
+ */
+const struct reknock_attempt_record *reknock_response_attempt(const struct reknock_response *response, size_t index);
+
+/**
+ * Why nothing further was sent. 0 for NULL.
+ */
+reknock_stop_reason reknock_response_stop_reason(const struct reknock_response *response);
+
+/**
+ * The attempts as a short timeline for people, with the advice that fits the stop reason. Empty for NULL.
+ */
+const char *reknock_response_explain(const struct reknock_response *response);
+
+/**
+ * Frees a response and everything that belongs to it. NULL does nothing.
+ */
+void reknock_response_free(struct reknock_response *response);
+
+/**
+ * Makes a queue in `*out`. Free it with reknock_queue_free.
+ *
+ * Errors: REKNOCK_ERROR_INTERNAL if the system has no descriptors left.
+ */
+reknock_status reknock_queue_new(struct reknock_queue **out, struct reknock_error **error);
+
+/**
+ * The descriptor to poll (select, poll, epoll, kqueue) for reading. It is readable while reknock_queue_next may have something,
+ * and stays so until that returned REKNOCK_EMPTY. It belongs to the queue: do not read, write or close it. -1 for NULL.
+ */
+int32_t reknock_queue_descriptor(const struct reknock_queue *queue);
+
+/**
+ * Sends a request as reknock_client_send does, but returns at once with the call's number in `*out` (which may be NULL). The call
+ * is completed on the queue, once, whatever happens to it, with this user_data. `options` may be NULL. The request, the
+ * options and the client may be freed when this returns.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_ARGUMENT, REKNOCK_ERROR_CLOSED in a forked child that inherited the queue; the call's own come out
+ * of the queue.
+ */
+reknock_status reknock_client_submit(const struct reknock_client *client,
+                                     const struct reknock_request *request,
+                                     const struct reknock_call_options *options,
+                                     const struct reknock_queue *queue,
+                                     void *user_data,
+                                     reknock_call *out,
+                                     struct reknock_error **error);
+
+/**
+ * Ends a call with REKNOCK_ERROR_CANCELLED; its completion still comes out of the queue, and if the call was faster it is the
+ * response. Any thread, more than once; numbers of calls that are over, and a NULL queue, do nothing.
+ */
+void reknock_call_cancel(const struct reknock_queue *queue,
+                         reknock_call call);
+
+/**
+ * Runs the callbacks that calls are waiting for, on this thread, and takes the next completion into `*out`. Never waits.
+ *
+ * Returns REKNOCK_OK with a completion, REKNOCK_EMPTY when there is none, and writes nothing then, or
+ * REKNOCK_ERROR_INVALID_ARGUMENT (also in a forked child that inherited the queue).
+ */
+reknock_status reknock_queue_next(const struct reknock_queue *queue,
+                                  struct reknock_completion *out);
+
+/**
+ * How many calls are in flight or wait to be taken. 0 for NULL.
+ */
+size_t reknock_queue_pending(const struct reknock_queue *queue);
+
+/**
+ * Frees a queue and cancels its calls; also inside a callback. NULL does nothing.
+ */
+void reknock_queue_free(struct reknock_queue *queue);
+
+/**
+ * Makes budgets in `*out`, all full. Free them with reknock_budgets_free.
+ */
+reknock_status reknock_budgets_new(struct reknock_budgets **out, struct reknock_error **error);
+
+/**
+ * Frees budgets. NULL does nothing.
+ */
+void reknock_budgets_free(struct reknock_budgets *budgets);
+
+/**
+ * Begins a call at `now_ns` in `*out`: fixes its deadline and counts it in its budget. Free it with reknock_retry_finish or
+ * reknock_retry_free.
+ *
+ * Errors: REKNOCK_ERROR_CONFIG if the policy names a budget that is in use with other parameters.
+ */
+reknock_status reknock_retry_new(const struct reknock_retry_options *options,
+                                 uint64_t now_ns,
+                                 struct reknock_retry **out,
+                                 struct reknock_error **error);
+
+/**
+ * A redirect is followed: the next attempt is of another method or origin, counts in that budget, and is no retry. The policy and
+ * the budgets stay; those of `options` are not looked at.
+ *
+ * Errors: as reknock_retry_new.
+ */
+reknock_status reknock_retry_redirect(struct reknock_retry *retry,
+                                      const struct reknock_retry_options *options,
+                                      uint64_t now_ns,
+                                      struct reknock_error **error);
+
+/**
+ * The next attempt is about to be sent; its number, from 1, goes to `*number` (which may be NULL).
+ */
+reknock_status reknock_retry_attempt(struct reknock_retry *retry,
+                                     uint64_t now_ns,
+                                     uint32_t *number,
+                                     struct reknock_error **error);
+
+/**
+ * The verdict on a response head, in `*out` (which may be NULL). `unix_ms` is the wall-clock time in milliseconds since 1970,
+ * for hints that are dates.
+ */
+reknock_status reknock_retry_classify_response(struct reknock_retry *retry,
+                                               int32_t http_status,
+                                               const struct reknock_header *headers,
+                                               size_t header_count,
+                                               int64_t unix_ms,
+                                               struct reknock_verdict *out,
+                                               struct reknock_error **error);
+
+/**
+ * The verdict on a failure, in `*out` (which may be NULL). `kind` is a REKNOCK_ERROR_ number, such as REKNOCK_ERROR_CONNECT.
+ */
+reknock_status reknock_retry_classify_failure(struct reknock_retry *retry,
+                                              reknock_status kind,
+                                              reknock_evidence evidence,
+                                              struct reknock_verdict *out,
+                                              struct reknock_error **error);
+
+/**
+ * What happens after the outcome that was classified last, in `*out`. `answer` may be NULL. replayable: not 0 if the request's
+ * body can be produced again.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_ARGUMENT if nothing was classified since the last decision.
+ */
+reknock_status reknock_retry_decide(struct reknock_retry *retry,
+                                    const struct reknock_retry_answer *answer,
+                                    int32_t replayable,
+                                    uint64_t now_ns,
+                                    struct reknock_decision *out,
+                                    struct reknock_error **error);
+
+/**
+ * The call is over and its outcome goes to the caller; frees it. NULL does nothing.
+ */
+void reknock_retry_finish(struct reknock_retry *retry, uint64_t now_ns);
+
+/**
+ * The call is abandoned: gives back what it holds of its budget, and frees it. NULL does nothing.
+ */
+void reknock_retry_free(struct reknock_retry *retry);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* REKNOCK_H */
+
+
+/*
+ * Options at their defaults, to begin with:
+ *
+ *     reknock_client_options options = REKNOCK_CLIENT_OPTIONS_INIT;
+ *     reknock_call_options options = REKNOCK_CALL_OPTIONS_INIT;
+ *     reknock_retry_options options = REKNOCK_RETRY_OPTIONS_INIT;
+ *     reknock_retry_answer answer = REKNOCK_RETRY_ANSWER_INIT;
+ */
+#ifdef __cplusplus
+template <typename T> static inline T reknock_options_init() {
+  T options = {};
+  options.struct_size = sizeof(T);
+  return options;
+}
+#define REKNOCK_CLIENT_OPTIONS_INIT reknock_options_init<reknock_client_options>()
+#define REKNOCK_CALL_OPTIONS_INIT reknock_options_init<reknock_call_options>()
+#define REKNOCK_RETRY_OPTIONS_INIT reknock_options_init<reknock_retry_options>()
+#define REKNOCK_RETRY_ANSWER_INIT reknock_options_init<reknock_retry_answer>()
+#else
+#define REKNOCK_CLIENT_OPTIONS_INIT {.struct_size = sizeof(reknock_client_options)}
+#define REKNOCK_CALL_OPTIONS_INIT {.struct_size = sizeof(reknock_call_options)}
+#define REKNOCK_RETRY_OPTIONS_INIT {.struct_size = sizeof(reknock_retry_options)}
+#define REKNOCK_RETRY_ANSWER_INIT {.struct_size = sizeof(reknock_retry_answer)}
+#endif

@@ -1,0 +1,272 @@
+/* misuse URL: everything that a program can do wrong without breaking the contract of a handle. URL answers 503. */
+#include "check.h"
+
+#define INVALID(call)                                                                                    \
+    do {                                                                                                 \
+        reknock_error *e = NULL, **error = &e;                                                           \
+        CHECK((call) == REKNOCK_ERROR_INVALID_ARGUMENT);                                                 \
+        CHECK(e != NULL && reknock_error_status(e) == REKNOCK_ERROR_INVALID_ARGUMENT);                   \
+        CHECK(strlen(reknock_error_message(e)) > 0 && reknock_error_attempt_count(e) == 0);              \
+        reknock_error_free(e);                                                                           \
+        error = NULL;                                                                                    \
+        CHECK((call) == REKNOCK_ERROR_INVALID_ARGUMENT);                                                 \
+    } while (0)
+
+static void null_is_refused(reknock_client *client, reknock_request *request) {
+    reknock_policy *policy = NULL;
+    reknock_client *made = NULL;
+    reknock_request *fresh = NULL;
+    reknock_response *response = NULL;
+    reknock_cancel *cancel = NULL;
+    reknock_queue *queue = NULL;
+    reknock_budgets *budgets = NULL;
+    reknock_retry *retry = NULL;
+    reknock_decision decision;
+    reknock_completion completion;
+    reknock_retry_options retry_options = REKNOCK_RETRY_OPTIONS_INIT;
+
+    INVALID(reknock_policy_load(NULL, &policy, error));
+    INVALID(reknock_policy_load("p", NULL, error));
+    INVALID(reknock_policy_from_json(NULL, &policy, error));
+    INVALID(reknock_policy_from_json("{}", NULL, error));
+    INVALID(reknock_policy_from_json_n(NULL, 2, &policy, error));
+    INVALID(reknock_policy_from_json_n("{}", (size_t)-1, &policy, error));
+    INVALID(reknock_policy_from_yaml(NULL, &policy, error));
+    INVALID(reknock_policy_from_yaml_n(NULL, 2, &policy, error));
+    INVALID(reknock_policy_from_yaml("\xff", &policy, error));
+    INVALID(reknock_policy_from_toml(NULL, &policy, error));
+    INVALID(reknock_policy_merge_json(NULL, "{}", &policy, error));
+    INVALID(reknock_client_new(NULL, NULL, error));
+    INVALID(reknock_request_new(NULL, "http://a/", &fresh, error));
+    INVALID(reknock_request_new("GET", NULL, &fresh, error));
+    INVALID(reknock_request_new("GET", "http://a/", NULL, error));
+    INVALID(reknock_client_request_new(NULL, "GET", "http://a/", &fresh, error));
+    INVALID(reknock_request_add_header(NULL, "a", "b", error));
+    INVALID(reknock_request_add_header(request, NULL, "b", error));
+    INVALID(reknock_request_add_header(request, "a", NULL, error));
+    INVALID(reknock_request_add_header_n(request, "a", 1, NULL, 1, error));
+    INVALID(reknock_request_set_header(request, NULL, "b", error));
+    INVALID(reknock_request_set_url(request, NULL, error));
+    INVALID(reknock_request_set_body(request, NULL, 1, error));
+    INVALID(reknock_request_set_body(NULL, NULL, 0, error));
+    INVALID(reknock_client_send(NULL, request, NULL, &response, error));
+    INVALID(reknock_client_send(client, NULL, NULL, &response, error));
+    INVALID(reknock_client_send(client, request, NULL, NULL, error));
+    INVALID(reknock_client_set_retry_if(NULL, NULL, 0, NULL, NULL, error));
+    INVALID(reknock_client_set_delay(NULL, NULL, NULL, NULL, error));
+    INVALID(reknock_client_set_before_retry(NULL, NULL, NULL, NULL, error));
+    INVALID(reknock_client_set_on_event(NULL, NULL, NULL, NULL, error));
+    INVALID(reknock_cancel_new(NULL, error));
+    INVALID(reknock_queue_new(NULL, error));
+    OK(reknock_queue_new(&queue, error));
+    INVALID(reknock_client_submit(NULL, request, NULL, queue, NULL, NULL, error));
+    INVALID(reknock_client_submit(client, NULL, NULL, queue, NULL, NULL, error));
+    INVALID(reknock_client_submit(client, request, NULL, NULL, NULL, NULL, error));
+    CHECK(reknock_queue_next(NULL, &completion) == REKNOCK_ERROR_INVALID_ARGUMENT);
+    CHECK(reknock_queue_next(queue, NULL) == REKNOCK_ERROR_INVALID_ARGUMENT);
+    CHECK(reknock_queue_next(queue, &completion) == REKNOCK_EMPTY);
+    CHECK(reknock_queue_descriptor(NULL) == -1 && reknock_queue_pending(NULL) == 0);
+    INVALID(reknock_budgets_new(NULL, error));
+    INVALID(reknock_retry_new(NULL, 0, &retry, error));
+    INVALID(reknock_retry_new(&retry_options, 0, &retry, error));
+    OK(reknock_budgets_new(&budgets, error));
+    retry_options.method = "GET";
+    retry_options.budgets = budgets;
+    INVALID(reknock_retry_new(&retry_options, 0, &retry, error));
+    retry_options.origin = "http://a";
+    INVALID(reknock_retry_new(&retry_options, 0, NULL, error));
+    OK(reknock_retry_new(&retry_options, 0, &retry, error));
+    INVALID(reknock_retry_attempt(NULL, 0, NULL, error));
+    INVALID(reknock_retry_redirect(NULL, &retry_options, 0, error));
+    INVALID(reknock_retry_redirect(retry, NULL, 0, error));
+    INVALID(reknock_retry_decide(retry, NULL, 1, 0, &decision, error));
+    INVALID(reknock_retry_classify_response(NULL, 503, NULL, 0, 0, NULL, error));
+    INVALID(reknock_retry_classify_response(retry, 503, NULL, 1, 0, NULL, error));
+    INVALID(reknock_retry_classify_response(retry, -1, NULL, 0, 0, NULL, error));
+    INVALID(reknock_retry_classify_failure(retry, 99, REKNOCK_EVIDENCE_UNKNOWN, NULL, error));
+    INVALID(reknock_retry_classify_failure(retry, REKNOCK_ERROR_RESET, 0, NULL, error));
+    OK(reknock_retry_classify_response(retry, 503, NULL, 0, 0, NULL, error));
+    INVALID(reknock_retry_decide(NULL, NULL, 1, 0, &decision, error));
+    INVALID(reknock_retry_decide(retry, NULL, 1, 0, NULL, error));
+    reknock_retry_free(retry);
+    reknock_budgets_free(budgets);
+    reknock_queue_free(queue);
+    CHECK(policy == NULL && made == NULL && fresh == NULL && response == NULL && cancel == NULL);
+
+    reknock_policy_free(NULL);
+    reknock_client_free(NULL);
+    reknock_client_close(NULL);
+    reknock_request_free(NULL);
+    reknock_response_free(NULL);
+    reknock_error_free(NULL);
+    reknock_cancel_free(NULL);
+    reknock_cancel_trigger(NULL);
+    reknock_queue_free(NULL);
+    reknock_call_cancel(NULL, 1);
+    reknock_budgets_free(NULL);
+    reknock_retry_finish(NULL, 0);
+    reknock_retry_free(NULL);
+    CHECK(reknock_policy_to_json(NULL) == NULL && reknock_policy_to_yaml(NULL) == NULL);
+    CHECK(reknock_request_url(NULL) == NULL);
+    CHECK(reknock_response_status(NULL) == 0 && reknock_response_body(NULL, NULL) == NULL);
+    CHECK(reknock_response_header(NULL, "a") == NULL && reknock_response_headers(NULL, NULL) == NULL);
+    CHECK(reknock_response_url(NULL) == NULL && reknock_response_elapsed_us(NULL) == 0);
+    CHECK(reknock_response_attempt_count(NULL) == 0 && reknock_response_attempt(NULL, 0) == NULL);
+    CHECK(reknock_response_stop_reason(NULL) == 0 && strcmp(reknock_response_explain(NULL), "") == 0);
+    CHECK(reknock_error_status(NULL) == REKNOCK_OK && strcmp(reknock_error_message(NULL), "") == 0);
+    CHECK(reknock_error_http_status(NULL) == 0 && reknock_error_attempt(NULL, 0) == NULL);
+    CHECK(reknock_error_stop_reason(NULL) == 0 && strcmp(reknock_error_explain(NULL), "") == 0);
+    CHECK(strcmp(reknock_status_name(-7), "unknown") == 0 && strcmp(reknock_status_meaning(-7), "") == 0);
+}
+
+/* Programs compiled against another version of the header. */
+static void structs_of_other_versions(void) {
+    struct {
+        reknock_client_options ours;
+        uint64_t newer;
+    } longer;
+    struct {
+        size_t struct_size;
+    } shorter;
+    reknock_client_options wrong = REKNOCK_CLIENT_OPTIONS_INIT;
+    reknock_client *client = NULL;
+
+    memset(&longer, 0, sizeof longer);
+    longer.ours.struct_size = sizeof longer;
+    OK(reknock_client_new(&longer.ours, &client, error));
+    reknock_client_free(client);
+    client = NULL;
+    longer.newer = 1;
+    INVALID(reknock_client_new(&longer.ours, &client, error));
+
+    shorter.struct_size = sizeof shorter;
+    OK(reknock_client_new((reknock_client_options *)(void *)&shorter, &client, error));
+    reknock_client_free(client);
+    client = NULL;
+
+    wrong.struct_size = 0;
+    INVALID(reknock_client_new(&wrong, &client, error));
+    wrong.struct_size = 3;
+    INVALID(reknock_client_new(&wrong, &client, error));
+    wrong.struct_size = (size_t)-1;
+    INVALID(reknock_client_new(&wrong, &client, error));
+
+    wrong.struct_size = sizeof wrong;
+    wrong.http2 = 9;
+    INVALID(reknock_client_new(&wrong, &client, error));
+    wrong.http2 = 0;
+    wrong.max_redirects = -2;
+    INVALID(reknock_client_new(&wrong, &client, error));
+    wrong.max_redirects = REKNOCK_NONE;
+    wrong.header_count = 1;
+    INVALID(reknock_client_new(&wrong, &client, error));
+    CHECK(client == NULL);
+}
+
+static int freed;
+
+static void count_free(void *user_data) {
+    CHECK(user_data == &freed);
+    freed++;
+}
+
+static reknock_answer garbage(void *user_data, const reknock_attempt *attempt, uint64_t *wait_ms) {
+    CHECK(user_data == &freed && attempt->http_status == 503);
+    *wait_ms = UINT64_MAX;
+    return 77;
+}
+
+static reknock_answer forever(void *user_data, const reknock_attempt *attempt, uint64_t *wait_ms) {
+    (void)user_data;
+    (void)attempt;
+    *wait_ms = UINT64_MAX;
+    return REKNOCK_ANSWER_WAIT;
+}
+
+static void callbacks_that_return_garbage(reknock_client *client, reknock_request *request) {
+    reknock_response *response = NULL;
+    reknock_error *failure = NULL;
+
+    OK(reknock_client_set_retry_if(client, garbage, 0, &freed, count_free, error));
+    CHECK(reknock_client_send(client, request, NULL, &response, &failure) == REKNOCK_ERROR_CALLBACK);
+    CHECK(response == NULL && reknock_error_stop_reason(failure) == REKNOCK_STOP_CALLBACK);
+    CHECK(reknock_error_attempt_count(failure) == 1 && reknock_error_attempt(failure, 0)->http_status == 503);
+    CHECK(reknock_error_attempt(failure, 1) == NULL);
+    reknock_error_free(failure);
+    CHECK(freed == 0);
+    /* A wait of 584 million years does not fit before the deadline. */
+    OK(reknock_client_set_retry_if(client, forever, 0, NULL, NULL, error));
+    CHECK(freed == 1);
+    OK(reknock_client_send(client, request, NULL, &response, error));
+    CHECK(reknock_response_stop_reason(response) == REKNOCK_STOP_DEADLINE);
+    reknock_response_free(response);
+    OK(reknock_client_set_retry_if(client, NULL, 0, &freed, count_free, error));
+    CHECK(freed == 2);
+    CHECK(reknock_client_set_delay(NULL, forever, &freed, count_free, NULL) == REKNOCK_ERROR_INVALID_ARGUMENT);
+    CHECK(freed == 3);
+}
+
+static reknock_client *inner_client;
+
+static reknock_answer calls_and_frees(void *user_data, const reknock_attempt *attempt, uint64_t *wait_ms) {
+    reknock_client **outer = (reknock_client **)user_data;
+    reknock_request *request = new_request("GET", attempt->url);
+    reknock_response *response = NULL;
+    (void)wait_ms;
+    OK(reknock_client_send(inner_client, request, NULL, &response, error));
+    CHECK(reknock_response_status(response) == 503);
+    reknock_response_free(response);
+    reknock_request_free(request);
+    reknock_client_free(*outer); /* the very client whose call this is */
+    *outer = NULL;
+    return REKNOCK_ANSWER_STOP;
+}
+
+static void a_call_and_a_free_inside_a_callback(reknock_request *request) {
+    reknock_client *outer = new_client("{}");
+    reknock_response *response = NULL;
+    inner_client = new_client("{max_retries: 0}");
+    OK(reknock_client_set_retry_if(outer, calls_and_frees, 0, &outer, NULL, error));
+    OK(reknock_client_send(outer, request, NULL, &response, error));
+    CHECK(outer == NULL && reknock_response_stop_reason(response) == REKNOCK_STOP_PREDICATE_STOP);
+    reknock_response_free(response);
+    reknock_client_free(inner_client);
+}
+
+static void double_cancel_and_close(reknock_client *client, reknock_request *request) {
+    reknock_call_options options = REKNOCK_CALL_OPTIONS_INIT;
+    reknock_cancel *cancel = NULL;
+    reknock_response *response = NULL;
+    OK(reknock_cancel_new(&cancel, error));
+    reknock_cancel_trigger(cancel);
+    reknock_cancel_trigger(cancel);
+    options.cancel = cancel;
+    CHECK(reknock_client_send(client, request, &options, &response, NULL) == REKNOCK_ERROR_CANCELLED);
+    reknock_cancel_free(cancel);
+    reknock_client_close(client);
+    reknock_client_close(client);
+    CHECK(reknock_client_send(client, request, NULL, &response, NULL) == REKNOCK_ERROR_CLOSED);
+    CHECK(response == NULL);
+}
+
+static void versions(void) {
+    CHECK(reknock_version_number() == REKNOCK_VERSION_NUMBER && strcmp(reknock_version(), REKNOCK_VERSION) == 0);
+    CHECK(REKNOCK_VERSION_NUMBER == REKNOCK_VERSION_MAJOR * 1000000 + REKNOCK_VERSION_MINOR * 1000 + REKNOCK_VERSION_PATCH);
+    CHECK(reknock_abi_version() == REKNOCK_ABI_VERSION);
+}
+
+int main(int argc, char **argv) {
+    reknock_client *client = new_client("{max_retries: 1, backoff: {base: 1ms}}");
+    reknock_request *request;
+    CHECK(argc == 2);
+    request = new_request("GET", argv[1]);
+    versions();
+    null_is_refused(client, request);
+    structs_of_other_versions();
+    callbacks_that_return_garbage(client, request);
+    a_call_and_a_free_inside_a_callback(request);
+    double_cancel_and_close(client, request);
+    reknock_request_free(request);
+    reknock_client_free(client);
+    return 0;
+}
