@@ -1,26 +1,52 @@
-# Everything a fresh machine needs: Rust and make. `make help` lists the targets.
+# Everything a fresh machine needs: Rust, Python 3.11 or later, and make. `make help` lists the targets.
 CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
 CARGO = cargo --locked
+# The extension module's build does not link Python: the same for cargo alone as for maturin, so that they share what they built.
+export PYO3_BUILD_EXTENSION_MODULE = 1
+PYTHON ?= python3
+VENV = python/.venv
+SERVER = $(CARGO_TARGET_DIR)/debug/reknock-test-server
 
 # Where `make install` puts the C library.
 PREFIX ?= /usr/local
 
-.PHONY: install help demo test check gen fuzz machine-bench clean
+# Programs in which Python tests and demos find the scripted server.
+WITH_SERVER = REKNOCK_TEST_SERVER=$(SERVER) $(CURDIR)/$(VENV)/bin/python
+
+.PHONY: install help demo test test-rust test-python python check gen fuzz machine-bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
-demo: ## show retries against the embedded flaky server, with the timeline of attempts, in Rust and in C
+demo: ## show retries against the embedded flaky server, with the timeline of attempts, on every surface
 	$(CARGO) run --quiet -p reknock --example demo
 	$(CARGO) build --quiet -p reknock-c -p reknock-test-server
 	examples/c/demo.sh $(CARGO_TARGET_DIR)/debug
+	$(MAKE) --no-print-directory python
+	$(WITH_SERVER) python/examples/demo.py
 
-test: ## run every test
+test: test-rust test-python ## run every test
+
+test-rust: ## run the tests of the crates
 	$(CARGO) test --workspace --quiet
 	$(CARGO) test -p reknock --no-default-features --lib --quiet
 	$(CARGO) test -p reknock --no-default-features --doc --quiet
+
+test-python: python ## run the tests of the Python package, and check its types
+	cd python && $(WITH_SERVER) -m pytest
+	cd python && $(CURDIR)/$(VENV)/bin/mypy --no-error-summary reknock examples
+	cd python && $(CURDIR)/$(VENV)/bin/python -m mypy.stubtest --concise --allowlist tests/stubtest.txt reknock
+
+python: $(VENV)/ready ## build the Python package into python/.venv
+	$(CARGO) build --quiet -p reknock-test-server
+	cd python && VIRTUAL_ENV=$(CURDIR)/$(VENV) .venv/bin/maturin develop --locked --quiet
+
+$(VENV)/ready: python/requirements-test.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r python/requirements-test.txt
+	touch $@
 
 check: ## format, lints as errors, documentation, generated files unchanged
 	cargo fmt --all --check

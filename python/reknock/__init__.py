@@ -1,6 +1,6 @@
 """An HTTP client that retries: one policy, one budget, sync and async."""
 
-from ._api import delete, get, head, options, patch, post, put, request
+from ._api import delete, get, head, options, patch, post, put, request, stream
 from ._client import AsyncClient, Client
 from ._exceptions import (
     BodyError,
@@ -23,17 +23,19 @@ from ._exceptions import (
     RemoteProtocolError,
     RequestError,
     ResponseTooLarge,
+    StreamClosed,
     TimeoutException,
     TLSError,
     TooManyRedirects,
     TransportError,
 )
 from ._native import Attempt, AttemptRecord, BudgetReading, Event, Headers, Policy, Request, Response, __version__
+from ._stream import AsyncStreamingResponse, StreamingResponse
 
 __all__ = [
-    "AsyncClient", "Attempt", "AttemptRecord", "BodyError", "BudgetReading", "CallbackError", "Cancelled", "Client", "ClientClosed",
+    "AsyncClient", "AsyncStreamingResponse", "Attempt", "AttemptRecord", "BodyError", "BudgetReading", "CallbackError", "Cancelled", "Client", "ClientClosed",
     "ConfigError", "ConnectError", "ConnectTimeout", "DeadlineExceeded", "Event", "HTTPError", "HTTPStatusError", "Headers",
     "InternalError", "InvalidRequest", "NetworkError", "Policy", "ProtocolError", "ReadError", "ReadTimeout", "RefusedStream",
-    "RemoteProtocolError", "Request", "RequestError", "Response", "ResponseTooLarge", "TLSError", "TimeoutException", "TooManyRedirects",
-    "TransportError", "__version__", "delete", "get", "head", "options", "patch", "post", "put", "request",
+    "RemoteProtocolError", "Request", "RequestError", "Response", "ResponseTooLarge", "StreamClosed", "StreamingResponse", "TLSError", "TimeoutException", "TooManyRedirects",
+    "TransportError", "__version__", "delete", "get", "head", "options", "patch", "post", "put", "request", "stream",
 ]

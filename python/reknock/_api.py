@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from functools import cache
 from typing import Unpack
 
 from ._client import Client
 from ._native import Response
 from ._options import CallOptions
+from ._stream import StreamingResponse
 
 
 @cache
@@ -19,6 +21,11 @@ def default_client() -> Client:
 def request(method: str, url: str, **options: Unpack[CallOptions]) -> Response:
     """Sends a request and reads the whole response."""
     return default_client().request(method, url, **options)
+
+
+def stream(method: str, url: str, **options: Unpack[CallOptions]) -> AbstractContextManager[StreamingResponse]:
+    """Sends a request and hands out the response once its head is there."""
+    return default_client().stream(method, url, **options)
 
 
 def get(url: str, **options: Unpack[CallOptions]) -> Response:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Self, Unpack
 
 from . import _native
@@ -9,6 +11,7 @@ from ._log import wanted
 from ._loop import bridge, finish
 from ._native import BudgetReading, Policy, Response
 from ._options import CallOptions, ClientOptions
+from ._stream import AsyncStreamingResponse, StreamingResponse
 
 
 class _Base:
@@ -65,6 +68,15 @@ class Client(_Base):
         """Sends a DELETE request."""
         return self._native.send("DELETE", url, options, wanted())
 
+    @contextmanager
+    def stream(self, method: str, url: str, **options: Unpack[CallOptions]) -> Iterator[StreamingResponse]:
+        """Sends a request and hands out the response once its head is there; its connection is closed with the block."""
+        response = StreamingResponse(self._native.stream(method, url, options, wanted()))
+        try:
+            yield response
+        finally:
+            response.close()
+
     def close(self) -> None:
         """Ends the calls in flight, and those to come, with `ClientClosed`."""
         self._native.close()
@@ -82,7 +94,7 @@ class AsyncClient(_Base):
     async def request(self, method: str, url: str, **options: Unpack[CallOptions]) -> Response:
         """Sends a request and reads the whole response. Raises an `HTTPError` if there is none; any status is a response."""
         own = bridge()
-        call, first = own.send(self._native, method, url, options, wanted())
+        call, first = own.send(self._native, method, url, options, wanted(), False)
         response: Response = await finish(own, call, first)
         return response
 
@@ -113,6 +125,17 @@ class AsyncClient(_Base):
     async def delete(self, url: str, **options: Unpack[CallOptions]) -> Response:
         """Sends a DELETE request."""
         return await self.request("DELETE", url, **options)
+
+    @asynccontextmanager
+    async def stream(self, method: str, url: str, **options: Unpack[CallOptions]) -> AsyncIterator[AsyncStreamingResponse]:
+        """Sends a request and hands out the response once its head is there; its connection is closed with the block."""
+        own = bridge()
+        call, first = own.send(self._native, method, url, options, wanted(), True)
+        response = AsyncStreamingResponse(await finish(own, call, first))
+        try:
+            yield response
+        finally:
+            response.close()
 
     async def aclose(self) -> None:
         """Ends the calls in flight, and those to come, with `ClientClosed`."""

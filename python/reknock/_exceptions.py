@@ -146,6 +146,13 @@ class ClientClosed(RequestError, RuntimeError):
     kind = "closed"
 
 
+class StreamClosed(HTTPError, RuntimeError):
+    """A streamed body was closed, or is being read by somebody else."""
+
+    def __init__(self, message: str = "the body is closed, or being read by somebody else") -> None:
+        super().__init__(message)
+
+
 class InternalError(HTTPError, RuntimeError):
     """A bug in reknock or below. Please report it."""
 

@@ -39,7 +39,7 @@ async def finish(own: Bridge, call: int, future: asyncio.Future[Any]) -> Any:
                 return item.result()
             answer = item.call()
             if isawaitable(answer):
-                interrupted, answer = await _guarded(own, call, answer)
+                interrupted, answer = await _guarded(own, call, answer, item.pulls)
                 if interrupted:
                     item = await own.next(call)
                     continue
@@ -50,13 +50,13 @@ async def finish(own: Bridge, call: int, future: asyncio.Future[Any]) -> Any:
         raise
 
 
-async def _guarded(own: Bridge, call: int, answer: Awaitable[object]) -> tuple[bool, object]:
+async def _guarded(own: Bridge, call: int, answer: Awaitable[object], patient: bool) -> tuple[bool, object]:
     """Awaits a callback's answer until the call is over, for example by its deadline."""
     task = asyncio.current_task()
     if task is None:
         return False, await answer
     before = task.cancelling()
-    own.watch(call, task)
+    own.watch(call, task, patient)
     try:
         return False, await answer
     except asyncio.CancelledError:

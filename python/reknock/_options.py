@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from os import PathLike
-from typing import Any, Literal, TypeAlias, TypedDict
+from typing import IO, Any, Literal, TypeAlias, TypedDict
 
 from ._native import Attempt, Event, Policy, Request
 
@@ -13,6 +13,9 @@ Seconds: TypeAlias = float | timedelta
 Primitive: TypeAlias = str | int | float | bool | None
 Pairs: TypeAlias = Mapping[str, Primitive | Sequence[Primitive]] | Iterable[tuple[str, Primitive]]
 PolicyLike: TypeAlias = Policy | Mapping[str, Any] | Literal[False] | None
+Pieces: TypeAlias = Iterable[bytes | str] | AsyncIterable[bytes | str]
+Content: TypeAlias = bytes | bytearray | memoryview | str | IO[bytes] | Pieces | Callable[[], bytes | str | Pieces]
+File: TypeAlias = Content | tuple[str | None, Content] | tuple[str | None, Content, str | None]
 Opinion: TypeAlias = bool | Seconds | None
 RetryIf: TypeAlias = Callable[[Attempt], Opinion | Awaitable[Opinion]]
 Delay: TypeAlias = Callable[[Attempt], Seconds | None | Awaitable[Seconds | None]]
@@ -42,14 +45,14 @@ class CallOptions(Callbacks, total=False):
     """Appended to the URL's query."""
     headers: Mapping[str, str] | Iterable[tuple[str, str]] | None
     """Header fields, in place of the client's of the same name."""
-    content: bytes | str | None
-    """The body."""
+    content: Content | None
+    """The body: bytes, text, a file (sent again from where it stood), an iterable (sent once), or a callable that makes one."""
     data: Pairs | bytes | str | None
     """A form body."""
     json: Any
     """A JSON body."""
-    files: Any
-    """The files of a multipart body."""
+    files: Mapping[str, File] | Iterable[tuple[str, File]] | None
+    """The files of a multipart body, `data` being its fields: content, or a tuple of name, content and content type."""
     auth: tuple[str, str] | None
     """User name and password."""
     timeout: Seconds | None

@@ -1,27 +1,35 @@
 //! Asynchronous calls: one bridge per event loop, between its thread and the runtime.
 
 use std::collections::{HashMap, VecDeque};
+use std::future::Future;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use pyo3::{PyTraverseError, intern};
 use reknock::Error;
-use reknock::client::queue::{Delivery, Item, Queue};
-use reknock::client::{self, runtime};
+use reknock::client::queue::{Delivery, Item, Queue, QueueHost};
+use reknock::client::{self, Wants, runtime};
 
+use crate::body::Pull;
 use crate::call::Call;
 use crate::callbacks::{Asked, Callbacks, Turn};
 use crate::client::NativeClient;
 use crate::errors::raised;
 use crate::response::Response;
+use crate::stream::{CoreStream, Place, Stream, StreamParts, object};
 
 /// What a submission to the runtime gives.
 pub enum Outcome {
     Response(Result<client::Response, Error>),
+    Stream(Result<CoreStream, Error>),
+    /// A piece of a streamed body, and the rest of it with the place where it lives.
+    Piece(Result<Option<Bytes>, Error>, CoreStream, Arc<Place>),
 }
 
 /// A call on the loop's side.
@@ -32,6 +40,8 @@ struct Slot {
     ready: VecDeque<PyResult<Py<PyAny>>>,
     /// The task that runs a callback of it: interrupted when something comes.
     task: Option<Py<PyAny>>,
+    /// Only the end of the call interrupts it.
+    patient: bool,
     callbacks: Arc<Callbacks>,
     events: bool,
 }
@@ -44,8 +54,12 @@ pub struct Bridge {
     wake: Arc<Wake>,
     slots: Mutex<HashMap<u64, Slot>>,
     create_future: Mutex<Option<Py<PyAny>>>,
+    pulls: Pulls,
     pid: u32,
 }
+
+/// Pieces of bodies that calls ask for, by the number of the call.
+type Pulls = Arc<Mutex<Vec<(Arc<AtomicU64>, Pull)>>>;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -62,6 +76,7 @@ impl Bridge {
             wake,
             slots: Mutex::default(),
             create_future: Mutex::new(Some(event_loop.getattr("create_future")?.unbind())),
+            pulls: Pulls::default(),
             pid: std::process::id(),
         })
     }
@@ -78,6 +93,7 @@ impl Bridge {
     }
 
     /// Begins a call; returns its number and a future of what comes first.
+    #[expect(clippy::too_many_arguments, reason = "the call's parts, as Python has them")]
     fn send(
         &self,
         py: Python<'_>,
@@ -86,29 +102,46 @@ impl Bridge {
         url: &str,
         options: &Bound<'_, PyDict>,
         log: bool,
+        streamed: bool,
     ) -> PyResult<(u64, Py<PyAny>)> {
-        let Call { client, request, options, callbacks } = Call::new(client, method, url, Some(options), py)?;
-        let runtime = runtime().map_err(|error| raised(py, &error))?;
+        let Call { client, request, options, callbacks, outlet } = Call::new(client, method, url, Some(options), py)?;
         let wants = callbacks.wants(log);
-        let future = self.future(py)?;
-        let queue = self.queue()?;
-        let id = queue.submit(runtime, wants, |host| async move { Outcome::Response(client.send_with(request, &options, host).await) });
-        let slot = Slot {
-            future: Some(future.clone_ref(py)),
-            ready: VecDeque::new(),
-            task: None,
-            callbacks: Arc::new(callbacks),
-            events: wants.events,
-        };
-        lock(&self.slots).insert(id, slot);
+        let number = Arc::new(AtomicU64::new(0));
+        if !callbacks.sources.is_empty() {
+            let (pulls, wake, number) = (Arc::clone(&self.pulls), Arc::clone(&self.wake), Arc::clone(&number));
+            // Fails for an outlet that is in use, and a call is sent once.
+            let _ = outlet.set(Box::new(move |pull| {
+                lock(&pulls).push((Arc::clone(&number), pull));
+                wake.wake();
+            }));
+        }
+        let (id, future) = self.submit(py, wants, callbacks, |host| async move {
+            if streamed {
+                return Outcome::Stream(client.stream_with(request, &options, host).await);
+            }
+            Outcome::Response(client.send_with(request, &options, host).await)
+        })?;
+        number.store(id, Ordering::Relaxed);
         Ok((id, future))
+    }
+
+    /// Reads the next piece of a streamed body; returns its number and a future of bytes, or None at the end.
+    fn piece(&self, py: Python<'_>, stream: &Bound<'_, Stream>) -> PyResult<(u64, Py<PyAny>)> {
+        let place = stream.get().place();
+        let mut body = place.take(py)?;
+        self.submit(py, Wants::default(), Callbacks::default(), |_| async move {
+            let piece = body.chunk().await;
+            Outcome::Piece(piece, body, place)
+        })
     }
 
     /// Answers what a call asked; returns a future of what comes next.
     fn answer(&self, py: Python<'_>, turn: &Turn, answer: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let reply = turn.reply(answer)?;
         let future = self.next(py, turn.id)?;
-        self.queue()?.answer(turn.id, reply);
+        if let Some(reply) = reply {
+            self.queue()?.answer(turn.id, Ok(reply));
+        }
         Ok(future)
     }
 
@@ -128,10 +161,11 @@ impl Bridge {
         Ok(future)
     }
 
-    /// Has `task` cancelled when something comes in a call whose callback it runs.
-    fn watch(&self, id: u64, task: Py<PyAny>) {
+    /// Has `task` cancelled when something comes in a call whose callback it runs; if it produces the body, when the call ends.
+    fn watch(&self, id: u64, task: Py<PyAny>, patient: bool) {
         if let Some(slot) = lock(&self.slots).get_mut(&id) {
             slot.task = Some(task);
+            slot.patient = patient;
         }
     }
 
@@ -169,6 +203,15 @@ impl Bridge {
         for delivery in self.queue()?.take() {
             self.deliver(py, delivery)?;
         }
+        for (number, pull) in std::mem::take(&mut *lock(&self.pulls)) {
+            let id = number.load(Ordering::Relaxed);
+            let callbacks = lock(&self.slots).get(&id).map(|slot| Arc::clone(&slot.callbacks));
+            if let Some(callbacks) = callbacks {
+                let asked = Some(Asked::Pull(Mutex::new(Some(pull))));
+                let turn = Turn { id, callbacks, asked, events: Mutex::default(), result: None };
+                self.hand_over(py, id, Py::new(py, turn).map(Py::into_any), false);
+            }
+        }
         Ok(())
     }
 
@@ -197,6 +240,31 @@ impl Bridge {
 }
 
 impl Bridge {
+    fn submit<F>(
+        &self,
+        py: Python<'_>,
+        wants: Wants,
+        callbacks: Callbacks,
+        start: impl FnOnce(QueueHost<Outcome>) -> F,
+    ) -> PyResult<(u64, Py<PyAny>)>
+    where
+        F: Future<Output = Outcome> + Send + 'static,
+    {
+        let runtime = runtime().map_err(|error| raised(py, &error))?;
+        let future = self.future(py)?;
+        let id = self.queue()?.submit(runtime, wants, start);
+        let slot = Slot {
+            future: Some(future.clone_ref(py)),
+            ready: VecDeque::new(),
+            task: None,
+            patient: false,
+            callbacks: Arc::new(callbacks),
+            events: wants.events,
+        };
+        lock(&self.slots).insert(id, slot);
+        Ok((id, future))
+    }
+
     fn queue(&self) -> PyResult<Queue<Outcome>> {
         lock(&self.queue).clone().ok_or_else(|| PyRuntimeError::new_err("the event loop is closed"))
     }
@@ -224,7 +292,17 @@ impl Bridge {
             item => {
                 let result = match item {
                     Item::Done(Outcome::Response(Ok(response))) => Response::object(py, response),
-                    Item::Done(Outcome::Response(Err(error))) | Item::Failed(error) => Err(raised(py, &error)),
+                    Item::Done(Outcome::Stream(Ok(stream))) => Py::new(py, StreamParts::new(stream)).map(Py::into_any),
+                    Item::Done(Outcome::Piece(piece, body, place)) => {
+                        place.put(body);
+                        match piece {
+                            Ok(piece) => Ok(object(py, piece)),
+                            Err(error) => Err(raised(py, &error)),
+                        }
+                    }
+                    Item::Done(Outcome::Response(Err(error)) | Outcome::Stream(Err(error))) | Item::Failed(error) => {
+                        Err(raised(py, &error))
+                    }
                     Item::Question(_) => Err(PyRuntimeError::new_err("a question twice")),
                 };
                 if wants_events { turn(None, Some(result)) } else { result }
@@ -241,7 +319,7 @@ impl Bridge {
         let future = slot.future.take();
         let Some(future) = future else {
             slot.ready.push_back(item);
-            let task = slot.task.take();
+            let task = if over || !slot.patient { slot.task.take() } else { None };
             drop(slots);
             if let Some(task) = task {
                 // As asyncio.timeout does; the coroutine takes the cancellation back.

@@ -2,11 +2,12 @@
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PyString, PyTuple};
 use reknock::Error;
-use reknock::client::{CallOptions, Redirects, Request};
+use reknock::client::{CallOptions, Multipart, Redirects, Request};
 use reknock::policy::Value;
 
+use crate::body::{Outlet, body};
 use crate::callbacks::Callbacks;
 use crate::client::{Core, NativeClient};
 use crate::convert::{credentials, json_text, pairs, to_bytes, to_value};
@@ -19,6 +20,8 @@ pub struct Call {
     pub request: Request,
     pub options: CallOptions,
     pub callbacks: Callbacks,
+    /// Where the pieces of its body are asked for.
+    pub outlet: Outlet,
 }
 
 /// The body of a call: at most one of these.
@@ -34,7 +37,13 @@ impl Call {
     pub fn new(client: &NativeClient, method: &str, url: &str, options: Option<&Bound<'_, PyDict>>, py: Python<'_>) -> PyResult<Self> {
         let core = client.core.clone();
         let request = core.request(method, url).build().map_err(|error| raised(py, &error))?;
-        let mut call = Call { client: core, request, options: CallOptions::default(), callbacks: client.callbacks.copy(py) };
+        let mut call = Call {
+            client: core,
+            request,
+            options: CallOptions::default(),
+            callbacks: client.callbacks.copy(py),
+            outlet: Outlet::default(),
+        };
         if let Some(options) = options.filter(|options| !options.is_empty()) {
             call.read(options)?;
         }
@@ -74,7 +83,7 @@ impl Call {
                 }
             }
         }
-        self.body(py, bodies)?;
+        self.body(bodies)?;
         if let Some(timeout) = timeout {
             let base = self.options.policy.as_ref().unwrap_or(self.client.policy());
             let arguments = Value::Map(vec![("timeout".to_owned(), to_value(&timeout)?)]);
@@ -88,39 +97,78 @@ impl Call {
         self.change(headers.py(), |request| given.iter().try_for_each(|(name, value)| request.append_header(name, value)))
     }
 
-    fn body(&mut self, py: Python<'_>, bodies: Bodies<'_>) -> PyResult<()> {
+    fn body(&mut self, bodies: Bodies<'_>) -> PyResult<()> {
         match (bodies.content, bodies.data, bodies.json, bodies.files) {
-            (None, None, None, None) => Ok(()),
-            (Some(content), None, None, None) => self.content(&content),
+            (None, None, None, None) => {}
+            (Some(content), None, None, None) => self.content(&content)?,
             (None, Some(data), None, None) => match to_bytes(&data)? {
-                Some(bytes) => {
-                    self.request.set_body(bytes);
-                    Ok(())
-                }
-                None => {
-                    self.request.set_form(pairs(&data)?);
-                    Ok(())
-                }
+                Some(bytes) => self.request.set_body(bytes),
+                None => self.request.set_form(pairs(&data)?),
             },
-            (None, None, Some(json), None) => {
-                self.request.set_json_text(json_text(&json)?);
-                Ok(())
-            }
-            _ => {
-                let _ = py;
-                Err(PyTypeError::new_err("only one of content, data and json can be the body (files goes with data)"))
-            }
+            (None, None, Some(json), None) => self.request.set_json_text(json_text(&json)?),
+            (None, data, None, Some(files)) => self.multipart(data, &files)?,
+            _ => return Err(PyTypeError::new_err("only one of content, data and json can be the body (files goes with data)")),
         }
+        Ok(())
     }
 
     fn content(&mut self, content: &Bound<'_, PyAny>) -> PyResult<()> {
-        let bytes = to_bytes(content)?.ok_or_else(|| PyTypeError::new_err("content must be bytes or str"))?;
-        self.request.set_body(bytes);
+        let body = body(content, &self.outlet, &mut self.callbacks.sources)?;
+        self.request.set_body(body);
+        Ok(())
+    }
+
+    fn multipart(&mut self, data: Option<Bound<'_, PyAny>>, files: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = files.py();
+        let mut form = Multipart::new();
+        for (name, value) in data.map_or(Ok(Vec::new()), |data| pairs(&data))? {
+            form = form.text(&name, &value).map_err(|error| raised(py, &error))?;
+        }
+        let listed = if files.hasattr("items")? { files.call_method0("items")? } else { files.clone() };
+        for item in listed.try_iter()? {
+            let (name, file): (String, Bound<'_, PyAny>) = item?.extract()?;
+            let File { file_name, content, content_type } = File::new(&file)?;
+            let body = body(&content, &self.outlet, &mut self.callbacks.sources)?;
+            let part = form.part(&name, file_name.as_deref(), content_type.as_deref(), body);
+            form = part.map_err(|error| raised(py, &error))?;
+        }
+        self.request.set_multipart(form);
         Ok(())
     }
 
     fn change(&mut self, py: Python<'_>, change: impl FnOnce(&mut Request) -> Result<(), Error>) -> PyResult<()> {
         change(&mut self.request).map_err(|error| raised(py, &error))
+    }
+}
+
+/// A file of a multipart body: content, or a tuple of file name, content and, if it is known, content type.
+struct File<'py> {
+    file_name: Option<String>,
+    content: Bound<'py, PyAny>,
+    content_type: Option<String>,
+}
+
+impl<'py> File<'py> {
+    fn new(file: &Bound<'py, PyAny>) -> PyResult<Self> {
+        let (mut file_name, content, mut content_type) = match file.cast::<PyTuple>() {
+            Err(_) => (None, file.clone(), None),
+            Ok(parts) => {
+                let content_type = parts.get_item(2).ok().map(|part| part.extract()).transpose()?.flatten();
+                (parts.get_item(0)?.extract()?, parts.get_item(1)?, content_type)
+            }
+        };
+        if file_name.is_none() && !file.is_instance_of::<PyTuple>() {
+            // A file's own name, as Python's HTTP clients have it; else the usual one.
+            let name = content.getattr("name").ok().and_then(|name| name.extract::<String>().ok());
+            let name = name.and_then(|name| Some(std::path::Path::new(&name).file_name()?.to_string_lossy().into_owned()));
+            file_name = Some(name.unwrap_or_else(|| "upload".to_owned()));
+        }
+        if let (None, Some(name)) = (&content_type, &file_name) {
+            let guessed: (Option<String>, Option<String>) =
+                file.py().import("mimetypes")?.call_method1("guess_type", (name,))?.extract()?;
+            content_type = guessed.0.or_else(|| Some("application/octet-stream".to_owned()));
+        }
+        Ok(File { file_name, content, content_type })
     }
 }
 

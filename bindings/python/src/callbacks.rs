@@ -1,5 +1,6 @@
 //! Callbacks: what they are asked, and what their answers mean.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pyo3::PyTraverseError;
@@ -7,9 +8,10 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDelta, PyTuple};
+use reknock::ErrorKind;
 use reknock::client::{self, Opinion, Question, Reply, Wants, delay_from_value};
-use reknock::{BoxError, ErrorKind};
 
+use crate::body::{Pull, Source, piece};
 use crate::convert::{UNIT, to_value};
 use crate::errors::raised;
 use crate::headers::Headers;
@@ -24,6 +26,8 @@ pub struct Callbacks {
     pub before_retry: Option<Py<PyAny>>,
     pub on_event: Option<Py<PyAny>>,
     pub with_body: bool,
+    /// What produces the body of a call.
+    pub sources: Vec<Source>,
 }
 
 impl Callbacks {
@@ -52,6 +56,7 @@ impl Callbacks {
             before_retry: copy(&self.before_retry),
             on_event: copy(&self.on_event),
             with_body: self.with_body,
+            sources: Vec::new(),
         }
     }
 
@@ -66,6 +71,7 @@ impl Callbacks {
     }
 
     pub fn visit(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.sources.iter().try_for_each(|source| source.visit(visit))?;
         [&self.retry_if, &self.delay, &self.before_retry, &self.on_event]
             .into_iter()
             .flatten()
@@ -85,9 +91,18 @@ impl Callbacks {
         }
     }
 
+    fn produce<'py>(&self, py: Python<'py>, pull: &Mutex<Option<Pull>>) -> PyResult<Bound<'py, PyAny>> {
+        let wanted = pull.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|pull| (pull.source, pull.first));
+        match wanted.and_then(|(source, first)| Some((self.sources.get(source)?, first))) {
+            Some((source, first)) => source.next(py, first),
+            None => Err(PyRuntimeError::new_err("no such body")),
+        }
+    }
+
     /// Asks the callback that the question is for; returns what it returned.
     pub fn ask<'py>(&self, py: Python<'py>, question: &Asked) -> PyResult<Bound<'py, PyAny>> {
         let (callback, arguments) = match question {
+            Asked::Pull(pull) => return self.produce(py, pull),
             Asked::RetryIf(attempt) => (&self.retry_if, PyTuple::new(py, [attempt])?),
             Asked::Delay(attempt) => (&self.delay, PyTuple::new(py, [attempt])?),
             Asked::BeforeRetry(attempt, request) => {
@@ -106,6 +121,8 @@ pub enum Asked {
     RetryIf(Py<Attempt>),
     Delay(Py<Attempt>),
     BeforeRetry(Py<Attempt>, Py<Request>),
+    /// The next piece of the body; its reply goes where it came from.
+    Pull(Mutex<Option<Pull>>),
 }
 
 impl Asked {
@@ -119,18 +136,26 @@ impl Asked {
         })
     }
 
-    /// What an answer means to the core.
-    pub fn reply(&self, answer: &Bound<'_, PyAny>) -> Result<Reply, PyErr> {
+    /// What an answer means to the core; `None` if it went where it belongs.
+    pub fn reply(&self, answer: &Bound<'_, PyAny>) -> PyResult<Option<Reply>> {
         let py = answer.py();
         let core = |error: reknock::Error| raised(py, &error);
-        Ok(match self {
+        Ok(Some(match self {
+            Asked::Pull(pull) => {
+                let piece = piece(answer)?;
+                if let Some(pull) = pull.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                    // The attempt it was for may be over.
+                    let _ = pull.reply.send(piece);
+                }
+                return Ok(None);
+            }
             Asked::RetryIf(_) => Reply::Opinion(Opinion::from_value(&to_value(answer)?, UNIT).map_err(core)?),
             Asked::Delay(_) => Reply::Delay(delay_from_value(&to_value(answer)?, UNIT).map_err(core)?),
             Asked::BeforeRetry(_, request) => match request.get().take() {
                 Some(request) => Reply::Request(Box::new(request)),
                 None => return Err(PyRuntimeError::new_err("the request has been sent")),
             },
-        })
+        }))
     }
 }
 
@@ -304,20 +329,17 @@ impl Event {
 #[pyclass(frozen, module = "reknock._native")]
 pub struct Turn {
     pub id: u64,
-    pub callbacks: std::sync::Arc<Callbacks>,
+    pub callbacks: Arc<Callbacks>,
     pub asked: Option<Asked>,
-    pub events: std::sync::Mutex<Vec<client::Event>>,
+    pub events: Mutex<Vec<client::Event>>,
     /// Of a call that is over.
     pub result: Option<PyResult<Py<PyAny>>>,
 }
 
 impl Turn {
     /// The reply to post for an answer, or what it raised.
-    pub fn reply(&self, answer: &Bound<'_, PyAny>) -> PyResult<Result<Reply, BoxError>> {
-        match &self.asked {
-            Some(asked) => asked.reply(answer).map(Ok),
-            None => Ok(Err("nothing was asked".into())),
-        }
+    pub fn reply(&self, answer: &Bound<'_, PyAny>) -> PyResult<Option<Reply>> {
+        self.asked.as_ref().map_or(Ok(None), |asked| asked.reply(answer))
     }
 }
 
@@ -329,9 +351,15 @@ impl Turn {
         self.id
     }
 
+    /// Whether it asks for a piece of the body.
+    #[getter]
+    fn pulls(&self) -> bool {
+        matches!(self.asked, Some(Asked::Pull(_)))
+    }
+
     /// Tells observers; then, if the call asks something, returns True.
     fn begin(&self, py: Python<'_>) -> bool {
-        let events = std::mem::take(&mut *self.events.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        let events = std::mem::take(&mut *self.events.lock().unwrap_or_else(PoisonError::into_inner));
         self.callbacks.tell(py, events);
         self.asked.is_some()
     }

@@ -13,6 +13,7 @@ use crate::callbacks::Callbacks;
 use crate::convert::{UNIT, to_value};
 use crate::errors::raised;
 use crate::policy::{Policy, chosen, with_arguments};
+use crate::stream::StreamParts;
 
 pub type Core = Client;
 
@@ -72,6 +73,12 @@ impl NativeClient {
     #[pyo3(signature = (method, url, options, log))]
     fn send(&self, py: Python<'_>, method: &str, url: &str, options: &Bound<'_, PyDict>, log: bool) -> PyResult<Py<PyAny>> {
         blocking::send(py, Call::new(self, method, url, Some(options), py)?, log)
+    }
+
+    /// Sends a request on the calling thread; the body of the response is read as it is asked for.
+    #[pyo3(signature = (method, url, options, log))]
+    fn stream(&self, py: Python<'_>, method: &str, url: &str, options: &Bound<'_, PyDict>, log: bool) -> PyResult<StreamParts> {
+        blocking::stream(py, Call::new(self, method, url, Some(options), py)?, log)
     }
 
     /// The client's policy.

@@ -1,6 +1,7 @@
 //! The native module of the Python package `reknock`. It converts and forwards; the core decides.
 
 mod blocking;
+mod body;
 mod bridge;
 mod call;
 mod callbacks;
@@ -12,6 +13,7 @@ mod policy;
 mod records;
 mod request;
 mod response;
+mod stream;
 
 use pyo3::prelude::*;
 
@@ -31,6 +33,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<request::RequestHeaders>()?;
     module.add_class::<response::ResponseHead>()?;
     module.add_class::<response::Response>()?;
+    module.add_class::<stream::Stream>()?;
+    module.add_class::<stream::StreamParts>()?;
     module.add_function(wrap_pyfunction!(errors::kinds, module)?)?;
     module.add_function(wrap_pyfunction!(errors::stop_reasons, module)?)?;
     Ok(())

@@ -145,7 +145,7 @@ fn credentials(node: &Node<'_>) -> Result<(String, String), Problem> {
     let texts: Option<Vec<String>> = node.list().unwrap_or_default().iter().map(|item| item.str().map(str::to_owned)).collect();
     match texts.as_deref() {
         Some([user, password]) => Ok((user.clone(), password.clone())),
-        _ => Err(node.must("be a list of a user name and a password")),
+        _ => Err(Problem::new("auth", "must be a list of a user name and a password")),
     }
 }
 
@@ -160,4 +160,56 @@ fn pairs(node: &Node<'_>) -> Result<Vec<(String, String)>, Problem> {
         _ => None,
     };
     node.list().ok_or_else(wrong)?.iter().map(|item| pair(item).ok_or_else(wrong)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(options: Value) -> String {
+        match Client::with_options(&options, Unit::Seconds, Keys::Either) {
+            Ok(_) => "fine".to_owned(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn every_option_is_read() {
+        let options = Value::from([
+            ("base_url", Value::from("http://host/v1")),
+            ("headers", Value::from([("x-a", "1")])),
+            ("auth", Value::list(["me", "secret"])),
+            ("follow_redirects", true.into()),
+            ("max_redirects", 3.into()),
+            ("max_response_size", "1MiB".into()),
+            ("http2", false.into()),
+            ("proxy", Value::Null),
+            ("verify", true.into()),
+            ("ca_bundle", Value::Null),
+            ("cert", Value::Null),
+            ("compression", false.into()),
+            ("local_address", "127.0.0.1".into()),
+            ("poolIdleTimeout", 1.5.into()),
+            ("pool_max_idle_per_host", 4.into()),
+        ]);
+        let Value::Map(entries) = &options else { panic!("a map") };
+        assert_eq!(entries.len(), CLIENT_OPTIONS.rows.len());
+        assert_eq!(problem(options), "fine");
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (key, value, message) in [
+            ("base_ulr", Value::from("x"), "base_ulr: unknown key; did you mean base_url?"),
+            ("headers", 1.into(), "headers: must be a map, or a list of pairs of a name and a value, got 1"),
+            ("headers", Value::from([("x-a", 1)]), "headers.x-a: must be text, got 1; write \"1\""),
+            ("auth", "secret".into(), "auth: must be a list of a user name and a password"),
+            ("verify", "ca.pem".into(), "verify: must be true or false, got \"ca.pem\"; give the path of a bundle as ca_bundle"),
+            ("pool_idle_timeout", (-1).into(), "pool_idle_timeout: must be a number of seconds from 0, got -1"),
+            ("local_address", "home".into(), "local_address: must be an IP address, got \"home\""),
+            ("http2", "yes please".into(), "http2: must be one of auto, only, none, got \"yes please\""),
+        ] {
+            assert_eq!(problem(Value::from([(key, value)])), message);
+        }
+    }
 }

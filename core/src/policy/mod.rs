@@ -29,17 +29,21 @@ use crate::retry::{Backoff, BudgetSpec, Conditions, HeaderMatcher, Methods, Retr
 
 pub use builder::PolicyBuilder;
 pub use dialect::{Dialect, Loaded, Note, envoy, read_all};
-pub(crate) use node::Node;
-pub(crate) use options::row;
 pub use options::{OptionBlock, OptionRow, option_blocks};
-pub(crate) use problem::Problem;
 pub use read::Keys;
-pub(crate) use read::{bytes, or_none};
 pub use request::RequestHead;
 #[cfg(feature = "documents")]
 pub use text::{load_all, load_text};
 pub use typed::Unit;
 pub use value::Value;
+/// What the reader of a client's options shares with the reader of policies.
+#[cfg(feature = "client")]
+pub(crate) use {
+    node::Node,
+    options::row,
+    problem::Problem,
+    read::{bytes, or_none},
+};
 
 /// Retries per call.
 const MOST_RETRIES: u32 = 1000;

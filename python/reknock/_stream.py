@@ -1,0 +1,87 @@
+"""Responses whose body is read as it comes."""
+
+from __future__ import annotations
+
+import json
+from codecs import getincrementaldecoder
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from ._loop import bridge, finish
+from ._native import Stream
+
+
+class _Lines:
+    """Pieces of a body as lines of text, without their ends."""
+
+    def __init__(self, encoding: str) -> None:
+        try:
+            self._decoder = getincrementaldecoder(encoding)("replace")
+        except LookupError:
+            self._decoder = getincrementaldecoder("utf-8")("replace")
+        self._rest = ""
+
+    def feed(self, piece: bytes | None) -> list[str]:
+        """The lines that are complete; None is the end."""
+        text = self._rest + self._decoder.decode(piece or b"", piece is None)
+        if piece is None:
+            self._rest = ""
+            return text.splitlines()
+        # The end may be half of "\r\n".
+        lines = text.splitlines(keepends=True)
+        self._rest = lines.pop() if lines and (not lines[-1].endswith("\n")) else ""
+        return [line.splitlines()[0] for line in lines]
+
+
+class StreamingResponse(Stream):
+    """A response whose body is read as it comes. Nothing is read that was not asked for."""
+
+    def iter_bytes(self) -> Iterator[bytes]:
+        """The pieces of the body, decompressed, as they come."""
+        while (piece := self.piece()) is not None:
+            yield piece
+
+    def iter_lines(self) -> Iterator[str]:
+        """The lines of the body, without their ends."""
+        lines = _Lines(self.encoding)
+        for piece in self.iter_bytes():
+            yield from lines.feed(piece)
+        yield from lines.feed(None)
+
+    def read(self) -> bytes:
+        """The rest of the body."""
+        return b"".join(self.iter_bytes())
+
+    def json(self) -> Any:
+        """The rest of the body as JSON."""
+        return json.loads(self.read())
+
+
+class AsyncStreamingResponse(Stream):
+    """A response whose body is read as it comes. Nothing is read that was not asked for."""
+
+    async def aiter_bytes(self) -> AsyncIterator[bytes]:
+        """The pieces of the body, decompressed, as they come."""
+        while True:
+            own = bridge()
+            piece = await finish(own, *own.piece(self))
+            if piece is None:
+                return
+            yield piece
+
+    async def aiter_lines(self) -> AsyncIterator[str]:
+        """The lines of the body, without their ends."""
+        lines = _Lines(self.encoding)
+        async for piece in self.aiter_bytes():
+            for line in lines.feed(piece):
+                yield line
+        for line in lines.feed(None):
+            yield line
+
+    async def aread(self) -> bytes:
+        """The rest of the body."""
+        return b"".join([piece async for piece in self.aiter_bytes()])
+
+    async def json(self) -> Any:
+        """The rest of the body as JSON."""
+        return json.loads(await self.aread())

@@ -1,0 +1,215 @@
+"""Callbacks: where they run, what they see, what their answers do."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import threading
+import time
+import traceback
+
+import pytest
+import reknock
+
+from .conftest import FAST, status
+
+NO, DONE = status(503), status(200, "done")
+
+
+@pytest.mark.parametrize(
+    ("answer", "requests", "reason"),
+    [(True, 3, "retries_exhausted"), (False, 1, "predicate_stop"), (None, 3, "retries_exhausted"), (0, 3, "retries_exhausted"), (0.02, 3, "retries_exhausted")],
+)
+def test_retry_if(serve, call, answer, requests, reason):
+    script = serve(NO)
+    response = call("GET", script.url, retry_if=lambda attempt: answer)
+    assert (len(script.log()), response.stop_reason) == (requests, reason)
+
+
+def test_what_callbacks_see(serve, call):
+    seen = []
+    script = serve(status(503, "slow down", headers=[["retry-after", "0.01"]]), {"do": "reset"}, DONE)
+    call("GET", script.url + "/x", retry_if=lambda attempt: seen.append(attempt), with_body=True, headers={"x-a": "1"})
+    first, second = seen[:2]
+    assert (first.number, first.retries_left, first.method, first.url) == (1, 2, "GET", script.url + "/x")
+    assert (first.status_code, first.headers["retry-after"], first.content, first.error) == (503, "0.01", b"slow down", None)
+    assert first.request_headers["x-a"] == "1" and first.verdict and first.evidence == "unknown"
+    assert first.hint == pytest.approx(0.01) and first.planned_wait >= 0.01
+    assert (second.status_code, second.error, second.evidence) == (None, "reset", "unknown") and second.message
+    assert "secret" not in repr(first)
+
+
+def test_delay(serve, call):
+    response = call("GET", serve(NO, DONE).url, delay=lambda attempt: 0.05)
+    assert response.attempts[0].wait == pytest.approx(0.05)
+
+
+def test_before_retry(serve, call):
+    script = serve(NO, NO, {"do": "echo"})
+
+    def edit(attempt, request):
+        assert request.method == "POST" and request.headers["x-try"] == "0"
+        request.headers["x-try"] = str(attempt.number)
+        request.url = script.url + f"/try{attempt.number}"
+        request.set_content(b"again")
+
+    echo = call("POST", script.url, content=b"first", headers={"x-try": "0"}, before_retry=edit, policy={**FAST, "methods": "any"}).json()
+    assert (echo["target"], echo["body"]) == ("/try2", "again") and dict(echo["headers"])["x-try"] == "2"
+
+
+@pytest.mark.parametrize("name", ["retry_if", "delay", "before_retry"])
+def test_a_callback_that_raises_ends_the_call_with_its_exception(serve, call, name):
+    script = serve(NO)
+    error = LookupError("mine")
+
+    def callback(*_):
+        raise error
+
+    with pytest.raises(LookupError) as caught:
+        call("GET", script.url, **{name: callback})
+    assert caught.value is error and len(script.log()) == 1
+    assert traceback.extract_tb(error.__traceback__)[-1].name == "callback"
+
+
+@pytest.mark.parametrize(("name", "answer"), [("retry_if", "yes"), ("retry_if", -1), ("delay", True), ("delay", "1s")])
+def test_answers_that_are_none(serve, call, name, answer):
+    with pytest.raises(reknock.CallbackError, match=f"^{name}: must") as caught:
+        call("GET", serve(NO).url, **{name: lambda attempt: answer})
+    assert caught.value.kind == "callback"
+
+
+def test_events(serve, call, caplog):
+    caplog.set_level(logging.INFO, "reknock")
+    events = []
+    script = serve(NO, {"do": "redirect", "status": 302, "location": "$url/next?token=1"}, DONE)
+    call("GET", script.url, on_event=events.append)
+    assert [event.kind for event in events] == ["retry", "redirect", "end"]
+    assert events[0].attempt.status == 503 and events[1].url.endswith("/next?token=...")
+    assert events[2].stop_reason == "completed" and len(events[2].attempts) == 3
+    assert [record.name for record in caplog.records] == ["reknock"] and "#1 503" in caplog.text
+
+
+def test_an_observer_that_raises_fails_no_call(serve, call, monkeypatch):
+    hooked = []
+    monkeypatch.setattr("sys.unraisablehook", lambda told: hooked.append(told.exc_value))
+
+    def observer(event):
+        raise LookupError(event.kind)
+
+    assert call("GET", serve(DONE).url, on_event=observer).status_code == 200
+    assert [str(error) for error in hooked] == ["end"]
+
+
+def test_client_callbacks_and_per_call_ones(serve, call):
+    script = serve(NO)
+    never = {"retry_if": lambda attempt: False}
+    assert len(call("GET", script.url, never).attempts) == 1
+    assert len(call("GET", script.url, never, retry_if=lambda attempt: True).attempts) == 3
+
+
+def test_blocking_callbacks_run_on_the_calling_thread(serve):
+    threads = set()
+    with reknock.Client(policy=FAST, retry_if=lambda attempt: threads.add(threading.get_ident())) as client:
+        client.get(serve(NO).url)
+    assert threads == {threading.get_ident()}
+
+
+def test_a_coroutine_function_is_no_callback_of_a_blocking_client(serve):
+    async def retry_if(attempt):
+        return True
+
+    with reknock.Client(policy=FAST) as client, pytest.raises(reknock.CallbackError, match="got a value of type coroutine"), pytest.warns(RuntimeWarning):
+        client.get(serve(NO).url, retry_if=retry_if)
+
+
+variable = contextvars.ContextVar("variable", default=0)
+
+
+def test_coroutine_functions_share_the_callers_context_and_task(serve):
+    tasks = set()
+
+    async def retry_if(attempt):
+        await asyncio.sleep(0.001)
+        variable.set(variable.get() + 1)
+        tasks.add(asyncio.current_task())
+        return None
+
+    async def main():
+        variable.set(10)
+        async with reknock.AsyncClient(policy=FAST, retry_if=retry_if) as client:
+            await client.get(serve(NO).url)
+        return variable.get(), tasks == {asyncio.current_task()}
+
+    # The last attempt has no retry left, so nothing is asked about it.
+    assert asyncio.run(main()) == (12, True)
+
+
+def test_async_delay_and_before_retry(serve):
+    script = serve(NO, {"do": "echo"})
+
+    async def delay(attempt):
+        await asyncio.sleep(0)
+        return 0.01
+
+    async def before_retry(attempt, request):
+        await asyncio.sleep(0)
+        request.headers["x-token"] = "fresh"
+
+    async def main():
+        async with reknock.AsyncClient(policy=FAST) as client:
+            return await client.get(script.url, delay=delay, before_retry=before_retry)
+
+    assert dict(asyncio.run(main()).json()["headers"])["x-token"] == "fresh"
+
+
+def test_an_async_callback_that_raises(serve):
+    error = LookupError("mine")
+
+    async def retry_if(attempt):
+        await asyncio.sleep(0)
+        raise error
+
+    async def main():
+        async with reknock.AsyncClient(policy=FAST) as client:
+            await client.get(serve(NO).url, retry_if=retry_if)
+
+    with pytest.raises(LookupError) as caught:
+        asyncio.run(main())
+    assert caught.value is error
+    assert "retry_if" in [frame.name for frame in traceback.extract_tb(error.__traceback__)]
+
+
+def test_the_deadline_covers_async_callbacks(serve):
+    ended = []
+
+    async def retry_if(attempt):
+        try:
+            await asyncio.sleep(30)
+        finally:
+            ended.append(True)
+
+    async def main():
+        async with reknock.AsyncClient(policy=FAST) as client:
+            begun = time.monotonic()
+            with pytest.raises(reknock.DeadlineExceeded) as caught:
+                await client.get(serve(NO).url, retry_if=retry_if, timeout=0.1)
+            assert asyncio.current_task().cancelling() == 0
+            return time.monotonic() - begun, caught.value
+
+    took, error = asyncio.run(main())
+    assert 0.09 < took < 1 and ended and error.stop_reason == "deadline" and len(error.attempts) == 1
+
+
+def test_a_cancel_in_a_callback_is_a_cancel(serve):
+    async def retry_if(attempt):
+        await asyncio.sleep(30)
+
+    async def main():
+        async with reknock.AsyncClient(policy=FAST) as client:
+            with pytest.raises(TimeoutError) as caught:
+                async with asyncio.timeout(0.1):
+                    await client.get(serve(NO).url, retry_if=retry_if)
+            assert not isinstance(caught.value, reknock.HTTPError)
+
+    asyncio.run(main())

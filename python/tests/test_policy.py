@@ -1,0 +1,126 @@
+"""Policies: the shared vectors, and what Python expects of a value."""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import json
+import pickle
+
+import pytest
+import reknock
+
+from .conftest import ROOT
+
+
+def vectors(name):
+    return json.loads((ROOT / "tests/vectors" / f"{name}.json").read_text())
+
+
+def floats(value):
+    """JSON has no NaN and no infinity: {"$float": "nan"}."""
+    if isinstance(value, dict):
+        return float(value["$float"]) if "$float" in value else {key: floats(item) for key, item in value.items()}
+    return [floats(item) for item in value] if isinstance(value, list) else value
+
+
+CONFIG = [case for case in vectors("config")["cases"] if case.get("keys") != "either"]
+
+
+def policy_of(case):
+    base = reknock.Policy.from_dict(case.get("base", {}))
+    for reader in ("yaml", "json", "toml"):
+        if reader in case and "base" not in case:
+            return getattr(reknock.Policy, f"from_{reader}")(case[reader])
+    return base.merge(floats(case["document"]))
+
+
+@pytest.mark.parametrize("case", CONFIG, ids=lambda case: case["name"])
+def test_config(case):
+    if "error" in case:
+        with pytest.raises(reknock.ConfigError) as caught:
+            policy_of(case)
+        assert str(caught.value) == case["error"]
+        assert caught.value.kind == "config"
+        return
+    policy = policy_of(case)
+    assert policy.to_dict() == {**reknock.Policy().to_dict(), **case["policy"]}
+    for again in (reknock.Policy.from_dict(policy.to_dict()), reknock.Policy.from_json(policy.to_json()), pickle.loads(pickle.dumps(policy))):
+        assert again == policy and hash(again) == hash(policy)
+    assert eval(repr(policy), {"Policy": reknock.Policy}) == policy
+
+
+def test_no_case_is_lost():
+    assert len(CONFIG) >= 440
+
+
+@pytest.mark.parametrize("row", vectors("errors")["kinds"], ids=lambda row: row["code"])
+def test_every_kind_has_a_class(row):
+    from reknock import _native
+    from reknock._exceptions import BY_KIND
+
+    assert (row["code"], row["number"]) in [kind[:2] for kind in _native.kinds()]
+    error = BY_KIND[row["code"]]
+    assert error.kind == row["code"] and issubclass(error, reknock.HTTPError)
+    assert getattr(reknock, error.__name__) is error
+    assert len(BY_KIND) == len(_native.kinds()) == len(vectors("errors")["kinds"])
+
+
+def test_stop_reasons():
+    from reknock import _native
+
+    assert [reason[:2] for reason in _native.stop_reasons()] == [(row["code"], row["number"]) for row in vectors("errors")["stop_reasons"]]
+
+
+def test_builtin_bases():
+    assert issubclass(reknock.ConnectError, ConnectionError) and issubclass(reknock.ReadError, ConnectionError)
+    assert issubclass(reknock.DeadlineExceeded, TimeoutError) and issubclass(reknock.ConnectTimeout, TimeoutError)
+    assert issubclass(reknock.ConfigError, ValueError)
+
+
+def test_keywords_take_seconds_and_timedeltas():
+    policy = reknock.Policy(timeout=2.5, connect_timeout=datetime.timedelta(milliseconds=1500), per_try_timeout=None, backoff=1)
+    assert (policy.timeout, policy.connect_timeout, policy.per_try_timeout) == ("2s500ms", "1s500ms", "none")
+    assert repr(policy) == "Policy(timeout='2s500ms', connect_timeout='1s500ms', per_try_timeout='none', backoff={'kind': 'constant', 'delay': '1s'})"
+    assert reknock.Policy(timeout="1m") == reknock.Policy(timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"timeout": -1}, "timeout: must be a number of seconds from 0, got -1"),
+        ({"timeout": float("nan")}, "timeout: must be a number of seconds from 0, got NaN"),
+        ({"timeout": 0}, "timeout: must be more than zero, got 0; write none for no limit"),
+        ({"max_retries": datetime.timedelta(1)}, "max_retries: must be a whole number from 0 to 1000, got 86400.0"),
+        ({"max_retrys": 1}, "max_retrys: unknown key; did you mean max_retries?"),
+        ({"max_attempts": 3}, "max_attempts: unknown key; write max_retries, which does not count the first send (max_attempts: 3 is max_retries: 2)"),
+        ({"backoff": {"base": 1}}, 'backoff.base: must be a duration with a unit, got 1; write "1s"'),
+        ({"methods": object()}, "methods: must be "),
+    ],
+)
+def test_messages(settings, message):
+    with pytest.raises(reknock.ConfigError) as caught:
+        reknock.Policy(**settings)
+    assert str(caught.value).startswith(message)
+
+
+def test_values():
+    policy = reknock.Policy(max_retries=3)
+    assert policy == reknock.Policy.from_dict({"max_retries": 3}) != reknock.Policy()
+    assert len({policy, reknock.Policy(max_retries=3), reknock.Policy()}) == 2
+    assert copy.copy(policy) == copy.deepcopy(policy) == policy
+    assert policy.replace(timeout=1) == reknock.Policy(max_retries=3, timeout=1)
+    assert reknock.Policy.none().max_retries == 0
+    with pytest.raises(AttributeError):
+        policy.max_retries = 4
+    with pytest.raises(AttributeError):
+        policy.colour
+    assert set(reknock.Policy(statuses={503, 500}).statuses) == {500, 503}
+
+
+def test_load(tmp_path):
+    path = tmp_path / "policy.yaml"
+    path.write_text("max_retries: 7\n")
+    assert reknock.Policy.load(path) == reknock.Policy(max_retries=7)
+    with pytest.raises(reknock.ConfigError, match="nowhere"):
+        reknock.Policy.load(tmp_path / "nowhere.yaml")
