@@ -1,4 +1,5 @@
-/* misuse URL: everything that a program can do wrong without breaking the contract of a handle. URL answers 503. */
+/* misuse URL SLOW: everything that a program can do wrong without breaking the contract of a handle. URL answers 503, SLOW
+ * never. */
 #include "check.h"
 
 #define INVALID(call)                                                                                    \
@@ -258,13 +259,14 @@ static void versions(void) {
 int main(int argc, char **argv) {
     reknock_client *client = new_client("{max_retries: 1, backoff: {base: 1ms}}");
     reknock_request *request;
-    CHECK(argc == 2);
+    CHECK(argc == 3);
     request = new_request("GET", argv[1]);
     versions();
     null_is_refused(client, request);
     structs_of_other_versions();
     callbacks_that_return_garbage(client, request);
     a_call_and_a_free_inside_a_callback(request);
+    OK(reknock_request_set_url(request, argv[2], error));
     double_cancel_and_close(client, request);
     reknock_request_free(request);
     reknock_client_free(client);

@@ -70,7 +70,8 @@ fn the_machine_decides_alone() {
 fn misuse_is_answered_and_breaks_nothing() {
     let server = scripts();
     let script = server.script(json!([{"do": "status", "status": 503}]));
-    printed(&compile("tests/c/misuse.c", C99, "misuse"), &[script.url()]);
+    let slow = server.script(json!([{"do": "hang"}]));
+    printed(&compile("tests/c/misuse.c", C99, "misuse"), &[script.url(), slow.url()]);
 }
 
 #[test]
@@ -106,6 +107,13 @@ fn bodies_are_streamed_both_ways() {
 }
 
 #[test]
+fn a_forked_child_uses_what_it_inherited() {
+    let server = scripts();
+    let script = server.script(json!([{"do": "status", "status": 503}, {"do": "status", "status": 200}]));
+    printed(&compile("tests/c/fork.c", C99, "fork"), &[script.url()]);
+}
+
+#[test]
 fn all_programs_are_cpp_too() {
     if has("g++") {
         for (source, name) in PROGRAMS {
@@ -125,5 +133,6 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("tests/c/async.c", "async"),
     ("tests/c/threads.c", "threads"),
     ("tests/c/stream.c", "stream"),
+    ("tests/c/fork.c", "fork"),
     ("tests/c/vectors.c", "vectors"),
 ];

@@ -14,7 +14,7 @@ const PROGRAMS: &[(&str, &[&str])] = &[
     ("examples/c/machine.c", &[]),
     ("examples/c/predicates.c", &["flaky"]),
     ("examples/c/epoll.c", &["flaky", "=50"]),
-    ("tests/c/misuse.c", &["failing"]),
+    ("tests/c/misuse.c", &["failing", "slow"]),
     ("tests/c/async.c", &["flaky", "slow"]),
     ("tests/c/threads.c", &["fine", "slow"]),
 ];

@@ -23,7 +23,7 @@ impl<T> PerProcess<T> {
 
     /// This process's value; made if there is none. `make` gets the parent's in a forked child, of which it may only read atomics.
     ///
-    /// Two threads may make one at a time; then one of the two is kept and the other leaked, unless `make` fails.
+    /// Two threads may make one at a time; then one of the two is kept and the other dropped, unless `make` fails.
     pub(crate) fn get_or_try_make<E>(&self, make: impl FnOnce(Option<&T>) -> Result<T, E>) -> Result<&T, E> {
         let pid = std::process::id();
         let seen = self.0.load(Ordering::Acquire);
@@ -36,7 +36,11 @@ impl<T> PerProcess<T> {
         let made = Box::into_raw(Box::new(Entry { pid, value }));
         let kept = match self.0.compare_exchange(seen, made, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => made,
-            Err(other) => other,
+            Err(other) => {
+                // SAFETY: from Box::into_raw above, and seen by nobody else.
+                drop(unsafe { Box::from_raw(made) });
+                other
+            }
         };
         // SAFETY: as above; either ours, or that of a thread that was faster, in the same process.
         Ok(unsafe { &(*kept).value })

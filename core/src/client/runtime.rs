@@ -18,6 +18,15 @@ struct Kept {
     stopped: AtomicBool,
 }
 
+/// One that another thread was faster to make. It may go inside a runtime, where nothing may wait for it.
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 /// The process's runtime: started on first use, one worker, never dropped, made anew in a forked child.
 ///
 /// # Errors
