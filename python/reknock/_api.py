@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from functools import cache
-from typing import Unpack
 
 from ._client import Client
 from ._native import Response
-from ._options import CallOptions
-from ._stream import StreamingResponse
+
+TYPE_CHECKING = False  # typing is slow to import
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from ._options import CallOptions
+    from ._stream import StreamingResponse
 
 
 @cache

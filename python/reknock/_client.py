@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Self, Unpack
 
 from . import _native
 from ._log import wanted
-from ._loop import bridge, finish
 from ._native import BudgetReading, Policy, Response
-from ._options import CallOptions, ClientOptions
 from ._stream import AsyncStreamingResponse, StreamingResponse
+
+TYPE_CHECKING = False  # typing is slow to import
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from typing import Self, Unpack
+
+    from ._options import CallOptions, ClientOptions
 
 
 class _Base:
@@ -93,6 +96,8 @@ class AsyncClient(_Base):
 
     async def request(self, method: str, url: str, **options: Unpack[CallOptions]) -> Response:
         """Sends a request and reads the whole response. Raises an `HTTPError` if there is none; any status is a response."""
+        from ._loop import bridge, finish
+
         own = bridge()
         call, first = own.send(self._native, method, url, options, wanted(), False)
         response: Response = await finish(own, call, first)
@@ -129,6 +134,8 @@ class AsyncClient(_Base):
     @asynccontextmanager
     async def stream(self, method: str, url: str, **options: Unpack[CallOptions]) -> AsyncIterator[AsyncStreamingResponse]:
         """Sends a request and hands out the response once its head is there; its connection is closed with the block."""
+        from ._loop import bridge, finish
+
         own = bridge()
         call, first = own.send(self._native, method, url, options, wanted(), True)
         response = AsyncStreamingResponse(await finish(own, call, first))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from codecs import getincrementaldecoder
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
 
-from ._loop import bridge, finish
 from ._native import Stream
+
+TYPE_CHECKING = False  # typing is slow to import
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from typing import Any
 
 
 class _Lines:
@@ -54,6 +55,8 @@ class StreamingResponse(Stream):
 
     def json(self) -> Any:
         """The rest of the body as JSON."""
+        import json
+
         return json.loads(self.read())
 
 
@@ -62,6 +65,8 @@ class AsyncStreamingResponse(Stream):
 
     async def aiter_bytes(self) -> AsyncIterator[bytes]:
         """The pieces of the body, decompressed, as they come."""
+        from ._loop import bridge, finish
+
         while True:
             own = bridge()
             piece = await finish(own, *own.piece(self))
@@ -84,4 +89,6 @@ class AsyncStreamingResponse(Stream):
 
     async def json(self) -> Any:
         """The rest of the body as JSON."""
+        import json
+
         return json.loads(await self.aread())
