@@ -21,7 +21,7 @@ use crate::shared::Shared;
 const CONNECTION_HEADERS: [&str; 5] = ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
 /// `http::HeaderMap` holds no more than this.
 const MAX_LINES: u64 = 24_000;
-const ENDLESS: usize = 1_000_000;
+const ENDLESS: usize = 100_000_000;
 
 /// The client is gone, or reset the stream.
 struct Gone;

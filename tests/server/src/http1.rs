@@ -14,7 +14,7 @@ use crate::stream::Stream;
 use crate::wire::{Body, Head, NoHead, Wire};
 
 const INTERIM: &[u8] = b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>\r\n\r\n";
-const ENDLESS: usize = 1_000_000;
+const ENDLESS: usize = 100_000_000;
 
 /// What becomes of the connection after an exchange.
 enum After {
