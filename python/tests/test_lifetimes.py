@@ -172,7 +172,9 @@ def test_a_loop_closed_under_a_running_call(serve, new_loop):
 
 def python(code, url, **options):
     environment = {**os.environ, "URL": url}
-    prelude = "import os, sys, time, threading, asyncio, signal, reknock\nURL = os.environ['URL']\nFAST = {'backoff': '10ms', 'budget': 'none'}\n"
+    # A test run in the background inherits an interrupt that is ignored, and so would its children.
+    interrupt = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    prelude = interrupt + "import os, sys, time, threading, asyncio, signal, reknock\nURL = os.environ['URL']\nFAST = {'backoff': '10ms', 'budget': 'none'}\n"
     return subprocess.Popen([sys.executable, "-X", "faulthandler", "-c", prelude + code], env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 
 
