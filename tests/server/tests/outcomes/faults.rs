@@ -127,10 +127,13 @@ async fn big_heads_are_big() -> Test {
     assert!(bytes.len() > 500_000);
     let (bytes, _) = exchange(&script, GET).await?;
     assert_eq!(bytes.windows(7).filter(|part| *part == b"x-line-").count(), 300);
-    let (bytes, _) = exchange(&script, GET).await?;
+    // The last one has no end that anybody would wait for.
+    let mut tcp = connect(&script).await?;
+    tcp.write_all(GET).await?;
+    let mut bytes = vec![0; 1 << 20];
+    tcp.read_exact(&mut bytes).await?;
     assert!(bytes.starts_with(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n"));
-    let (last, _) = (&bytes[bytes.len() - 100..], ());
-    assert!(String::from_utf8_lossy(last).contains("HTTP/1.1 200 OK"));
+    assert!(!bytes.windows(12).any(|part| part == b"HTTP/1.1 200"));
     Ok(())
 }
 
