@@ -178,14 +178,16 @@ fn presets() {
 #[test]
 fn request_headers() {
     let vectors = vectors("request_headers");
+    let lines = |value: &Value| -> Vec<String> {
+        match value {
+            Value::Str(line) => vec![line.clone()],
+            Value::List(lines) => lines.iter().map(|line| line.to_string().trim_matches('"').to_owned()).collect(),
+            other => panic!("{other:?}"),
+        }
+    };
     let pairs = |case: &Value, key: &str| -> Vec<(String, String)> {
-        entries(case.get(key).expect("headers"))
-            .iter()
-            .map(|(name, value)| match value {
-                Value::Str(text) => (name.clone(), text.clone()),
-                other => panic!("{other:?}"),
-            })
-            .collect()
+        let all = entries(case.get(key).expect("headers")).iter();
+        all.flat_map(|(name, value)| lines(value).into_iter().map(|line| (name.clone(), line))).collect()
     };
     for case in list(&vectors, "cases") {
         let name = text(case, "name").expect("a name");

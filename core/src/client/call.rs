@@ -179,7 +179,7 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
         if matches!(ended, Ended::Failed(failure, _) if failure.permanent) {
             return Ok(Next::Stop(StopReason::NotRetryable));
         }
-        let replayable = self.request.body.is_replayable();
+        let replayable = self.request.body.is_replayable() && self.policy.keeps(self.request.body.length());
         let mut answer = self.opinion(ended, verdict, replayable).await?;
         let decision = match self.retry.permit(verdict, answer, replayable, self.config.clock.now()) {
             Err(reason) => Decision::Stop(reason),

@@ -81,12 +81,20 @@ impl Problem {
         self
     }
 
-    /// The same problem with a prefix to its path, for example the number of a document.
+    /// The same problem, said to be in one of several documents.
     pub(super) fn within(mut self, place: &str) -> Self {
-        if !place.is_empty() {
-            self.path = if self.path.is_empty() { place.to_owned() } else { format!("{place}, {}", self.path) };
-        }
+        self.path = placed(place, &self.path);
         self
+    }
+}
+
+/// A path within one of several documents (`document 2`), unless it says already which one it is in.
+pub(super) fn placed(place: &str, path: &str) -> String {
+    match (place, path) {
+        ("", path) => path.to_owned(),
+        (place, "") => place.to_owned(),
+        (_, path) if path.starts_with("document ") => path.to_owned(),
+        (place, path) => format!("{place}, {path}"),
     }
 }
 

@@ -1,9 +1,9 @@
-//! What a policy does for one request, by the request's own headers.
+//! What a policy does for one request, by the request's own headers and body.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{Policy, Settings};
+use super::{Compat, Policy, Settings};
 use crate::retry::Headers;
 
 /// The head of a request: its header fields, and the rest of it as `:method`, `:scheme`, `:authority` and `:path`.
@@ -26,7 +26,7 @@ impl Headers for RequestHead<'_> {
         let text = match name {
             ":method" => self.method,
             ":scheme" => self.scheme,
-            ":authority" => self.authority,
+            ":authority" | "host" => return self.headers.line("host", index).or((index == 0).then_some(self.authority.as_bytes())),
             ":path" => self.path,
             name => return self.headers.line(name, index),
         };
@@ -35,12 +35,25 @@ impl Headers for RequestHead<'_> {
 }
 
 impl Policy {
-    /// The policy of one request: this one, or one without retries if `request_headers` matches nothing of it.
+    /// The policy of one request: this one, unless its headers say otherwise.
+    ///
+    /// If `request_headers` matches nothing of it, there are no retries. With `compat: envoy` an answer 425 to a request that is itself
+    /// `early-data` is for its sender, who must repeat it.
     pub fn for_request(&self, request: &RequestHead<'_>) -> Cow<'_, Policy> {
         let matchers = self.request_headers();
-        if matchers.is_empty() || matchers.iter().any(|matcher| matcher.matches_request(request)) {
-            return Cow::Borrowed(self);
+        if !matchers.is_empty() && !matchers.iter().any(|matcher| matcher.matches_request(request)) {
+            return Cow::Owned(Policy(Arc::new(Settings { max_retries: 0, ..self.settings().clone() })));
         }
-        Cow::Owned(Policy(Arc::new(Settings { max_retries: 0, ..self.settings().clone() })))
+        if self.compat() == Some(Compat::Envoy) && self.statuses().contains(425) && request.line("early-data", 0).is_some() {
+            let statuses = self.statuses().forgetting(425);
+            return Cow::Owned(Policy(Arc::new(Settings { statuses, ..self.settings().clone() })));
+        }
+        Cow::Borrowed(self)
+    }
+
+    /// Whether a body of this length may be sent again. With `compat: envoy` one above `max_body_buffer` is sent once, as by a proxy,
+    /// though a client could produce it again.
+    pub(crate) fn keeps(&self, length: Option<u64>) -> bool {
+        self.compat() != Some(Compat::Envoy) || length.is_none_or(|length| length <= self.max_body_buffer())
     }
 }

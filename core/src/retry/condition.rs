@@ -157,6 +157,11 @@ impl Conditions {
         Conditions { exclude: self.exclude | condition.bit(), ..self }
     }
 
+    /// As if the token were not named.
+    pub(super) const fn forgetting(self, condition: Condition) -> Self {
+        Conditions { include: self.include & !condition.bit(), ..self }
+    }
+
     /// Whether the token is named.
     pub const fn includes(self, condition: Condition) -> bool {
         self.include & condition.bit() != 0
@@ -248,6 +253,14 @@ impl StatusSet {
     pub const fn without(mut self, status: u16) -> Self {
         if let Some((word, bit)) = place(status) {
             self.exclude[word] |= bit;
+        }
+        self
+    }
+
+    /// As if the status had not been added.
+    pub(crate) const fn forgetting(mut self, status: u16) -> Self {
+        if let Some((word, bit)) = place(status) {
+            self.include[word] &= !bit;
         }
         self
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::budget::{Budget, DepositOn, Grant};
-use super::condition::ResponseFacts;
+use super::condition::{Condition, Conditions, ResponseFacts};
 use super::hint::{Combine, WhenOver};
 use super::outcome::{Answer, Attempt, Call, Decision, HeaderView, Outcome, Verdict};
 use super::{BudgetKind, draw, mix};
@@ -29,6 +29,8 @@ pub struct Retry {
     spent: bool,
     succeeded: bool,
     idempotent: bool,
+    /// An attempt of this call may have reached a server.
+    touched: bool,
     asked: bool,
     seed: u64,
     deadline: Option<Tick>,
@@ -56,6 +58,7 @@ impl Retry {
             spent: false,
             succeeded: false,
             idempotent: false,
+            touched: false,
             asked: call.asked,
             seed: mix(policy.seed().unwrap_or(entropy), serial),
             deadline: policy.timeout().map(|timeout| now.after(timeout)),
@@ -82,6 +85,7 @@ impl Retry {
     fn target(&mut self, call: Call<'_>, budget: Option<Arc<Budget>>) {
         let honoured = self.policy.idempotency_key() != IdempotencyKey::None;
         self.idempotent = self.policy.methods().contains(call.method) || (call.has_idempotency_key && honoured);
+        self.touched = false;
         // With retries off a call leaves the budgets alone.
         self.budget = budget.filter(|_| self.policy.max_retries() > 0);
         self.deposit(DepositOn::Call);
@@ -108,7 +112,7 @@ impl Retry {
         self.succeeded = false;
         match outcome {
             Outcome::Failure { kind, evidence } => {
-                verdict.retry = self.policy.conditions().failure(kind);
+                verdict.retry = self.before_request().failure(kind);
                 verdict.evidence = evidence;
                 verdict.over = StopReason::of_kind(kind);
             }
@@ -132,7 +136,17 @@ impl Retry {
                 }
             }
         }
+        self.touched |= verdict.evidence != Evidence::NotSent;
         verdict
+    }
+
+    /// To Envoy "before request" means before the first byte of the whole call.
+    fn before_request(&self) -> Conditions {
+        let conditions = self.policy.conditions();
+        match self.touched && self.policy.compat() == Some(Compat::Envoy) {
+            true => conditions.forgetting(Condition::ResetBeforeRequest),
+            false => conditions,
+        }
     }
 
     fn retryable(&self, status: u16, headers: HeaderView<'_>) -> bool {
@@ -143,7 +157,7 @@ impl Retry {
         }
         let limited = self.policy.compat() == Some(Compat::Envoy) && headers.has("x-envoy-ratelimited");
         if limited {
-            return conditions.includes(super::Condition::EnvoyRatelimited);
+            return conditions.includes(Condition::EnvoyRatelimited);
         }
         let matched = self.policy.response_headers().iter().any(|matcher| matcher.matches(status, headers));
         conditions.response(&ResponseFacts { status, headers, listed: statuses.contains(status), matched })

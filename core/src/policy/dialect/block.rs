@@ -10,6 +10,7 @@ use super::draft::Draft;
 use crate::time::parse_duration;
 
 /// A map whose known keys are taken out of it.
+#[derive(Clone)]
 pub(super) struct Block<'a> {
     pub(super) path: String,
     entries: &'a [(String, Value)],

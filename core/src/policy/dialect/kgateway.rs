@@ -1,10 +1,11 @@
-//! Kubernetes resources of gateways built on Envoy: gloo's RouteOption, kgateway's TrafficPolicy, the Gateway API's HTTPRoute.
+//! Kubernetes resources of gateways built on Envoy: gloo's RouteOption, kgateway's TrafficPolicy, the Gateway API's HTTPRoute; and
+//! how many retries their upstreams permit at a time.
 
 use std::time::Duration;
 
 use super::super::Value;
 use super::super::node::{Node, join};
-use super::super::problem::Problem;
+use super::super::problem::{Problem, placed};
 use super::block::{Block, list, proto_duration, whole};
 use super::draft::Draft;
 use super::envoy::retry_policy::{self, Flavour, Timeouts};
@@ -14,8 +15,8 @@ use super::{Dialect, Loaded, envoy};
 const ROUTE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The policies of a resource, of a list of them, or of a part of one.
-pub(super) fn read(node: &Node<'_>) -> Result<Vec<Loaded>, Problem> {
-    let mut found = Vec::new();
+pub(super) fn read(node: &Node<'_>, documents: &[Value]) -> Result<Vec<Loaded>, Problem> {
+    let mut found = Found { breakers: breakers(documents), policies: Vec::new() };
     if retry_policy::is_bare(&node.value) && !is_traffic_policy(&node.value) {
         gloo(&mut found, None, Some(Block::of(&node.path, &node.value)?), None)?;
     } else if is_retry(&node.value) {
@@ -23,8 +24,49 @@ pub(super) fn read(node: &Node<'_>) -> Result<Vec<Loaded>, Problem> {
     } else {
         resource(&mut found, &node.path, &node.value, None)?;
     }
-    Ok(found)
+    Ok(found.policies)
 }
+
+/// The policies found so far, and the breakers that apply to them.
+struct Found<'a> {
+    breakers: Vec<(String, &'a Value)>,
+    policies: Vec<Loaded>,
+}
+
+impl Found<'_> {
+    /// Routes do not say which upstream's breakers are theirs: those of the only one are.
+    fn add(&mut self, mut draft: Draft, name: Option<&str>) -> Result<(), Problem> {
+        match self.breakers.as_slice() {
+            [] => {}
+            [(path, value)] => {
+                let mut block = Block::of(path, value)?;
+                if let Some(node) = block.take("maxRetries")? {
+                    let budget = envoy::cluster::concurrency(0.0, whole(&node, 0, u32::MAX.into())?);
+                    draft.set_from("budget", budget, &node.path);
+                }
+            }
+            [(path, _), ..] => draft.note(path.as_str(), "not read: there are several, and routes do not say which is theirs"),
+        }
+        self.policies.push(draft.finish(Dialect::Kgateway, name.map(str::to_owned))?);
+        Ok(())
+    }
+}
+
+/// `spec.circuitBreakers` of an Upstream or a BackendConfigPolicy.
+fn breakers(documents: &[Value]) -> Vec<(String, &Value)> {
+    let all = documents.iter().enumerate().flat_map(|(i, document)| match document.get("items") {
+        Some(Value::List(items)) => items.iter().enumerate().map(|(j, item)| (i, format!("items[{j}]"), item)).collect(),
+        _ => vec![(i, String::new(), document)],
+    });
+    let found = all.filter_map(|(i, path, resource)| {
+        let breakers = resource.get("spec")?.get("circuitBreakers").filter(|_| resource.get("apiVersion").is_some_and(is_ours))?;
+        Some((placed(&super::place(documents, i), &join(&join(&path, "spec"), "circuitBreakers")), breakers))
+    });
+    found.take(MOST_BREAKERS).collect()
+}
+
+/// One is read; what is more is told.
+const MOST_BREAKERS: usize = 2;
 
 fn is_traffic_policy(value: &Value) -> bool {
     ["statusCodes", "backoffBaseInterval", "rateLimitedBackOff", "attempts"].iter().any(|key| value.get(key).is_some())
@@ -37,7 +79,7 @@ fn is_retry(value: &Value) -> bool {
 /// Deeper than any resource; lists of lists are not followed further.
 const DEEPEST: usize = 32;
 
-fn resource(found: &mut Vec<Loaded>, path: &str, value: &Value, name: Option<&str>) -> Result<(), Problem> {
+fn resource(found: &mut Found<'_>, path: &str, value: &Value, name: Option<&str>) -> Result<(), Problem> {
     if path.matches(['.', '[']).count() > DEEPEST {
         return Ok(());
     }
@@ -93,17 +135,16 @@ fn part(name: Option<&str>, item: &Value, i: usize) -> Option<String> {
 }
 
 /// gloo's `retries`: Envoy's retry policy in other letters.
-fn gloo(found: &mut Vec<Loaded>, name: Option<&str>, block: Option<Block<'_>>, timeout: Option<Node<'_>>) -> Result<(), Problem> {
+fn gloo(found: &mut Found<'_>, name: Option<&str>, block: Option<Block<'_>>, timeout: Option<Node<'_>>) -> Result<(), Problem> {
     let Some(mut block) = block else { return Ok(()) };
     let mut draft = envoy::draft();
     let timeouts = retry_policy::fill(&mut draft, &mut block, Flavour::Gloo)?;
     timeouts.set(&mut draft, timeout.as_ref().map_or(Ok(ROUTE_TIMEOUT), proto_duration)?);
-    found.push(draft.finish(Dialect::Kgateway, name.map(str::to_owned))?);
-    Ok(())
+    found.add(draft, name)
 }
 
 /// `retry` of a TrafficPolicy or of an HTTPRoute's rule.
-fn retry(found: &mut Vec<Loaded>, name: Option<&str>, mut block: Block<'_>, timeouts: Option<Block<'_>>) -> Result<(), Problem> {
+fn retry(found: &mut Found<'_>, name: Option<&str>, mut block: Block<'_>, timeouts: Option<Block<'_>>) -> Result<(), Problem> {
     let mut draft = envoy::draft();
     let is_policy =
         ["retryOn", "statusCodes", "perTryTimeout", "backoffBaseInterval", "rateLimitedBackOff"].iter().any(|key| block.has(key));
@@ -121,8 +162,7 @@ fn retry(found: &mut Vec<Loaded>, name: Option<&str>, mut block: Block<'_>, time
     timeouts.leave(&[("streamIdle", "the idle timeout of a stream is not copied")], &mut notes)?;
     draft.note_all(notes);
     block.ignore_rest(&mut draft);
-    found.push(draft.finish(Dialect::Kgateway, name.map(str::to_owned))?);
-    Ok(())
+    found.add(draft, name)
 }
 
 const LEAST: Duration = Duration::from_millis(1);

@@ -214,12 +214,31 @@ fn service_with(
         draft.set_from("connect_timeout", length, path);
         draft.note(path.as_str(), "connecting has the same limit of its own, and does not count in that of the attempt");
     }
+    if let Some((path, value)) = last(services, "retryBufferSize")? {
+        buffer(&mut draft, Block::of(&path, &value)?)?;
+    }
+    if let Some((path, _)) = last(services, "classificationTimeoutMs")? {
+        draft.note(path, BY_HEAD);
+    }
     if let Some((path, value)) = &requeue {
         budget(&mut Draft::off(), Block::of(path, value)?)?;
         draft.note(path.as_str(), "not copied: what was not sent is retried within the budget of retries");
     }
     found.push(draft.finish(Dialect::Linkerd, name)?);
     Ok(())
+}
+
+const BY_HEAD: &str = "not copied: an answer is judged by its head, its body is not awaited";
+
+/// How much of a stream an HTTP/2 service keeps for retries.
+fn buffer(draft: &mut Draft, mut block: Block<'_>) -> Result<(), Problem> {
+    if let Some(node) = block.take("requestBytes")? {
+        draft.set_from("max_body_buffer", int(&node, 0, i32::MAX.into())?, &node.path);
+    }
+    if let Some(node) = block.take("responseBytes")? {
+        draft.note(node.path, BY_HEAD);
+    }
+    block.no_rest(&["requestBytes", "responseBytes"])
 }
 
 /// `retries`, or its parts without the key that holds them.

@@ -15,7 +15,7 @@ mod recognise;
 use std::fmt;
 
 use super::node::Node;
-use super::problem::{Problem, nearest, path_name};
+use super::problem::{Problem, nearest, path_name, placed};
 use super::{Policy, Value};
 use crate::error::Error;
 
@@ -178,23 +178,20 @@ pub(super) fn documents(documents: &[Value], dialect: Option<Dialect>) -> Result
         None => recognise(documents)?,
     };
     // What one document says may matter to another: Envoy's clusters, linkerd's clients.
-    let nodes = documents.iter().enumerate().map(|(i, document)| {
-        let place = if documents.len() > 1 { format!("document {}", i + 1) } else { String::new() };
-        (place, Node::at("", document))
-    });
+    let nodes = documents.iter().enumerate().map(|(i, document)| (place(documents, i), Node::at("", document)));
     let mut found: Vec<Loaded> = Vec::new();
     for (place, node) in nodes {
         let read = match dialect {
             Dialect::Reknock => reknock(&node),
             Dialect::Envoy => envoy::read(&node, documents),
-            Dialect::Kgateway => kgateway::read(&node),
+            Dialect::Kgateway => kgateway::read(&node, documents),
             Dialect::Linkerd => linkerd::read(&node),
             Dialect::Ballerina => ballerina::read(&node),
             Dialect::Ktor => ktor::read(&node),
         };
         let mut loaded = read.map_err(|problem| problem.within(&place))?;
-        for note in loaded.iter_mut().flat_map(|loaded| &mut loaded.notes).filter(|_| !place.is_empty()) {
-            note.path = if note.path.is_empty() { place.clone() } else { format!("{place}, {}", note.path) };
+        for note in loaded.iter_mut().flat_map(|loaded| &mut loaded.notes) {
+            note.path = placed(&place, &note.path);
         }
         found.append(&mut loaded);
         if found.len() > MOST_POLICIES {
@@ -202,6 +199,11 @@ pub(super) fn documents(documents: &[Value], dialect: Option<Dialect>) -> Result
         }
     }
     if found.is_empty() { Err(nothing(dialect)) } else { Ok(found) }
+}
+
+/// What the ith document is called, if there are several.
+fn place(documents: &[Value], i: usize) -> String {
+    if documents.len() > 1 { format!("document {}", i + 1) } else { String::new() }
 }
 
 fn reknock(node: &Node<'_>) -> Result<Vec<Loaded>, Problem> {

@@ -86,12 +86,18 @@ fn at_root(key: &str, document: &Value) -> Option<Dialect> {
 fn holder(key: &str, value: &Value) -> Option<Dialect> {
     let has = |keys: &[&str]| keys.iter().any(|key| value.get(key).is_some());
     match key {
+        // Of a resource: how many retries an upstream permits.
+        "circuitBreakers" if has(&["maxRetries", "maxConnections", "maxPendingRequests", "maxRequests"]) => Some(Dialect::Kgateway),
         "retry_policy" | "retryPolicy" | "virtual_hosts" | "virtualHosts" | "circuit_breakers" | "circuitBreakers" => Some(Dialect::Envoy),
         "retries" if has(&["budget", "backoff"]) => Some(Dialect::Linkerd),
         "budget" | "requeueBudget" if has(&["percentCanRetry", "minRetriesPerSec", "ttlSecs"]) => Some(Dialect::Linkerd),
         "backoff" if has(&["minMs", "maxMs", "ms"]) => Some(Dialect::Linkerd),
         "backoff" if matches!(value.get("kind"), Some(Value::Str(kind)) if kind == "jittered") => Some(Dialect::Linkerd),
-        "service" | "client" if has(&["totalTimeoutMs", "requestAttemptTimeoutMs", "responseClassifier"]) => Some(Dialect::Linkerd),
+        "service" | "client"
+            if has(&["totalTimeoutMs", "requestAttemptTimeoutMs", "responseClassifier", "retryBufferSize", "classificationTimeoutMs"]) =>
+        {
+            Some(Dialect::Linkerd)
+        }
         "retries"
             if has(&["retryOn", "numRetries", "perTryTimeout", "retryBackOff", "retriableStatusCodes", "rateLimitedRetryBackOff"]) =>
         {

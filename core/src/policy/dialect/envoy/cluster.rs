@@ -1,12 +1,12 @@
-//! Circuit breakers of a cluster: how many retries may run at a time.
+//! Clusters: how many retries may run at a time, how long connecting may take, and a retry policy in place of the route's.
 
 use super::super::super::Value;
 use super::super::super::node::join;
-use super::super::super::problem::Problem;
+use super::super::super::problem::{Problem, placed};
 use super::super::block::{Block, list, proto_duration, whole};
 use super::super::draft::{Draft, limit};
 
-/// A cluster of the documents, or the breakers alone.
+/// A cluster of the documents, or what bears on retries of one alone.
 #[derive(Clone)]
 pub(super) struct Cluster<'a> {
     pub(super) name: Option<&'a str>,
@@ -24,17 +24,20 @@ pub(super) fn default_budget() -> Value {
     concurrency(0.0, MIN)
 }
 
-fn concurrency(percent: f64, min: i64) -> Value {
+pub(in super::super) fn concurrency(percent: f64, min: i64) -> Value {
     // Millionths of a percent are as fine as it gets.
     let percent = Value::number((percent * 1e6).round() / 1e6);
     Value::from([("kind", Value::from("concurrency")), ("percent", percent), ("min", Value::Int(min))])
 }
 
-/// Every map with `circuit_breakers` in the documents.
+/// Every map with `circuit_breakers`, or with HTTP options that hold a retry policy, in the documents.
 pub(super) fn all(documents: &[Value]) -> Vec<Cluster<'_>> {
     let mut found = Vec::new();
-    for document in documents {
+    for (i, document) in documents.iter().enumerate() {
+        let before = found.len();
         collect("", document, &mut found);
+        let place = super::super::place(documents, i);
+        found[before..].iter_mut().for_each(|cluster| cluster.path = placed(&place, &cluster.path));
     }
     found
 }
@@ -47,19 +50,44 @@ fn collect<'a>(path: &str, value: &'a Value, found: &mut Vec<Cluster<'a>>) {
         Value::List(items) => items.iter().enumerate().for_each(|(i, item)| collect(&format!("{path}[{i}]"), item, found)),
         Value::Map(entries) => {
             let breakers = entries.iter().any(|(key, _)| key == "circuit_breakers" || key == "circuitBreakers");
-            if breakers && found.len() < MOST_CLUSTERS {
-                // Beside a retry_policy the name is another's.
-                let name = match value.get("name") {
-                    Some(Value::Str(name)) if value.get("retry_policy").is_none() => Some(name.as_str()),
-                    _ => None,
-                };
-                found.push(Cluster { name, path: path.to_owned(), value, high: false });
+            // Beside a retry_policy the name is another's.
+            let name = match value.get("name") {
+                Some(Value::Str(name)) if value.get("retry_policy").is_none() => Some(name.as_str()),
+                _ => None,
+            };
+            let cluster = Cluster { name, path: path.to_owned(), value, high: false };
+            if (breakers || cluster.retry_policy().is_some()) && found.len() < MOST_CLUSTERS {
+                found.push(cluster);
             }
             entries.iter().for_each(|(key, value)| collect(&join(path, key), value, found));
         }
         _ => {}
     }
 }
+
+/// What the options of a cluster are under.
+const OPTIONS: [&str; 2] = ["typed_extension_protocol_options", "typedExtensionProtocolOptions"];
+
+impl<'a> Cluster<'a> {
+    /// The retry policy in its HTTP options, which replaces those of the routes.
+    pub(super) fn retry_policy(&self) -> Option<(String, &'a Value)> {
+        let (key, options) = OPTIONS.into_iter().find_map(|key| Some((key, self.value.get(key)?)))?;
+        let Value::Map(extensions) = options else { return None };
+        extensions.iter().find_map(|(name, extension)| {
+            let (own, policy) = ["retry_policy", "retryPolicy"].into_iter().find_map(|own| Some((own, extension.get(own)?)))?;
+            Some((join(&join(&join(&self.path, key), name), own), policy)).filter(|(_, policy)| **policy != Value::Null)
+        })
+    }
+}
+
+/// What the breakers bound besides retries.
+const OTHER_BOUNDS: &[(&str, &str)] = &[
+    ("max_connections", NOT_RETRIES),
+    ("max_pending_requests", NOT_RETRIES),
+    ("max_requests", NOT_RETRIES),
+    ("max_connection_pools", NOT_RETRIES),
+];
+const NOT_RETRIES: &str = "not copied: it bounds all requests, not retries";
 
 /// Sets the budget, and the limit of connecting, of the cluster.
 pub(super) fn budget(draft: &mut Draft, cluster: Option<&Cluster<'_>>) -> Result<(), Problem> {
@@ -98,6 +126,12 @@ pub(super) fn budget(draft: &mut Draft, cluster: Option<&Cluster<'_>>) -> Result
             budget.ignore_rest(draft);
             path = Some(budget.path);
         }
+        let mut notes = Vec::new();
+        threshold.leave(OTHER_BOUNDS, &mut notes)?;
+        threshold.known("track_remaining");
+        threshold.known("trackRemaining");
+        draft.note_all(notes);
+        threshold.ignore_rest(draft);
         draft.set_from("budget", concurrency(percent, min), path.as_deref().unwrap_or(&item.path));
         return Ok(());
     }

@@ -1,6 +1,6 @@
 //! Envoy's routes, virtual hosts and clusters, alone or within anything that holds them; and its request headers.
 
-mod cluster;
+pub(super) mod cluster;
 mod matcher;
 mod request;
 pub(super) mod retry_policy;
@@ -10,12 +10,13 @@ use std::time::Duration;
 use super::super::node::{Node, join};
 use super::super::problem::Problem;
 use super::super::{Policy, Value};
-use super::block::{Block, proto_duration, whole};
+use super::block::{Block, list, proto_duration, whole};
 use super::draft::Draft;
-use super::{Dialect, Loaded};
+use super::{Dialect, Loaded, Note};
 use crate::error::Error;
 use crate::retry::{HeaderMatcher, StatusSet};
 
+pub(crate) use request::expected_of;
 pub use request::{expected_rq_timeout_ms, with_request_headers};
 
 /// The timeout of a route that does not say.
@@ -97,6 +98,12 @@ pub(super) fn read(node: &Node<'_>, documents: &[Value]) -> Result<Vec<Loaded>, 
         return Ok(vec![draft.finish(Dialect::Envoy, None)?]);
     }
     walk.value("", &node.value, &Host::default())?;
+    if let (true, [only]) = (walk.found.is_empty(), walk.clusters.as_slice())
+        && only.retry_policy().is_some()
+    {
+        let name = only.name.map(str::to_owned);
+        walk.action(Block::empty(""), &Host::default(), name)?;
+    }
     Ok(walk.found)
 }
 
@@ -120,6 +127,8 @@ const ELSEWHERE: &[&str] = &[
     "httpFilters",
     "typed_per_filter_config",
     "typedPerFilterConfig",
+    "typed_extension_protocol_options",
+    "typedExtensionProtocolOptions",
     "access_log",
     "accessLog",
     "tracing",
@@ -178,7 +187,8 @@ impl<'a> Walk<'a> {
         let mut host = host.clone();
         host.buffer = buffer(&mut block)?.or(host.buffer);
         let Some(action) = block.block("route")? else { return Ok(()) };
-        if !action.has("retry_policy") && host.retry_policy.is_none() {
+        let cluster = self.cluster(&mut action.clone(), &mut Vec::new())?;
+        if !action.has("retry_policy") && host.retry_policy.is_none() && cluster.is_none_or(|cluster| cluster.retry_policy().is_none()) {
             return Ok(());
         }
         let name = name.or_else(|| block.take("name").ok().flatten().and_then(|name| name.str().map(str::to_owned)));
@@ -188,8 +198,11 @@ impl<'a> Walk<'a> {
     /// A route action: its own retry policy, or the virtual host's, whole.
     fn action(&mut self, mut action: Block<'a>, host: &Host<'a>, name: Option<String>) -> Result<(), Problem> {
         let mut draft = draft();
+        let mut notes = Vec::new();
+        let cluster = self.cluster(&mut action, &mut notes)?;
+        let of_cluster = cluster.as_ref().and_then(cluster::Cluster::retry_policy);
         let own = found(&mut action, "retry_policy")?;
-        let mut policy = match own.as_ref().or(host.retry_policy.as_ref()) {
+        let mut policy = match of_cluster.as_ref().or(own.as_ref()).or(host.retry_policy.as_ref()) {
             Some((path, value)) => Block::of(path, value)?,
             None => Block::empty("retry_policy"),
         };
@@ -202,13 +215,12 @@ impl<'a> Walk<'a> {
         let (timeout, path) = timeout.unwrap_or((ROUTE_TIMEOUT, String::new()));
         draft.source("timeout", &path);
         timeouts.set(&mut draft, timeout);
-        let mut notes = Vec::new();
         action.leave(LEFT_OUT, &mut notes)?;
         draft.note_all(notes);
         if let Some(node) = buffer(&mut action)?.or_else(|| host.buffer.clone()) {
             draft.set_from("max_body_buffer", whole(&node, 0, i64::MAX)?.min(1 << 40), &node.path);
         }
-        cluster::budget(&mut draft, self.cluster(&mut action)?.as_ref())?;
+        cluster::budget(&mut draft, cluster.as_ref())?;
         let name = match (&host.name, name) {
             (Some(host), Some(route)) if route.starts_with('/') => Some(format!("{host}{route}")),
             (Some(host), Some(route)) => Some(format!("{host}/{route}")),
@@ -219,12 +231,24 @@ impl<'a> Walk<'a> {
     }
 
     /// The cluster that a route goes to, if the documents hold it; the only one there is, if the route names none.
-    fn cluster(&self, action: &mut Block<'a>) -> Result<Option<cluster::Cluster<'a>>, Problem> {
+    fn cluster(&self, action: &mut Block<'a>, notes: &mut Vec<Note>) -> Result<Option<cluster::Cluster<'a>>, Problem> {
         let high = action.take("priority")?.is_some_and(|node| node.str() == Some("HIGH") || *node.value == Value::Int(1));
-        let named = action.take("cluster")?.and_then(|node| node.str().map(str::to_owned));
-        let found = match &named {
-            Some(name) => self.clusters.iter().find(|cluster| cluster.name.is_none_or(|known| known == name)),
-            None => self.clusters.first().filter(|_| self.clusters.len() == 1),
+        let mut named: Vec<String> = action.take("cluster")?.and_then(|node| node.str().map(str::to_owned)).into_iter().collect();
+        if let Some(mut weighted) = action.block("weighted_clusters")?
+            && let Some(clusters) = weighted.take("clusters")?
+        {
+            let names = list(&clusters)?.into_iter().filter_map(|cluster| match cluster.value.get("name") {
+                Some(Value::Str(name)) => Some(name.clone()),
+                _ => None,
+            });
+            named.extend(names);
+            if self.clusters.iter().filter(|cluster| cluster.name.is_some_and(|name| named.iter().any(|named| named == name))).count() > 1 {
+                notes.push(Note { path: clusters.path, text: "the limits of the first of them are those of all".to_owned() });
+            }
+        }
+        let found = match named.as_slice() {
+            [] => self.clusters.first().filter(|_| self.clusters.len() == 1),
+            names => names.iter().find_map(|name| self.clusters.iter().find(|cluster| cluster.name.is_none_or(|known| known == name))),
         };
         Ok(found.map(|cluster| cluster::Cluster { high, ..cluster.clone() }))
     }

@@ -37,8 +37,11 @@ pub fn with_request_headers(policy: &Policy, headers: &dyn Headers) -> (Policy, 
     if present.is_empty() {
         return (policy.clone(), present);
     }
-    let value = |name: &str| headers.line(name, 0).and_then(|value| std::str::from_utf8(value).ok());
-    // Lists may be spread over several lines.
+    // Several lines are one list to Envoy: no number, but still a list.
+    let value = |name: &str| {
+        let line = headers.line(name, 0).filter(|_| headers.line(name, 1).is_none());
+        line.and_then(|value| std::str::from_utf8(value).ok())
+    };
     let items = |name: &'static str| {
         let lines = (0..MOST_ITEMS).map_while(move |index| headers.line(name, index));
         let texts = lines.filter_map(|line| std::str::from_utf8(line).ok());
@@ -96,11 +99,14 @@ fn limits(settings: &mut Settings, total: Option<u64>, per_try: Option<u64>) {
     }
     let limit = |ms: u64| Some(Duration::from_millis(ms.min(MOST_MS))).filter(|limit| !limit.is_zero());
     let of_route = settings.route.0.as_ref().map(|dormant| dormant.per_try_timeout);
-    let own = of_route.unwrap_or(settings.per_try_timeout);
+    let own = per_try.map_or(of_route.unwrap_or(settings.per_try_timeout), limit);
+    if let Some(dormant) = &mut settings.route.0 {
+        dormant.per_try_timeout = own;
+    }
     if let Some(total) = total {
         settings.timeout = limit(total);
     }
-    let per_try = per_try.map_or(own, limit).filter(|limit| settings.timeout.is_none_or(|total| *limit < total));
+    let per_try = own.filter(|limit| settings.timeout.is_none_or(|total| *limit < total));
     // Of a route the idle timeout limits the attempt as well.
     let idle = settings.idle_timeout.filter(|_| of_route.is_some());
     settings.per_try_timeout = per_try.into_iter().chain(idle).min();
@@ -119,6 +125,14 @@ fn whole(text: &str) -> Option<u64> {
 fn is_grpc(condition: Condition) -> bool {
     use Condition::{Cancelled, DeadlineExceeded, Internal, ResourceExhausted, Unavailable};
     matches!(condition, Cancelled | DeadlineExceeded | ResourceExhausted | Internal | Unavailable)
+}
+
+/// [`expected_rq_timeout_ms`] of a policy. An idle timeout that limits the attempt as well is not told to the server.
+pub(crate) fn expected_of(policy: &Policy, elapsed: Duration) -> Option<u64> {
+    let settings = policy.settings();
+    let is_idle = settings.per_try_timeout == settings.idle_timeout;
+    let per_try = settings.route.0.as_ref().filter(|_| is_idle).map_or(settings.per_try_timeout, |dormant| dormant.per_try_timeout);
+    expected_rq_timeout_ms(settings.timeout, per_try, elapsed)
 }
 
 /// The value of `x-envoy-expected-rq-timeout-ms` for an attempt that begins `elapsed` after the call: what the server has to answer.
