@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use reknock::client::testing::{Script, Step};
 use reknock::client::{Body, Callbacks, Client, Opinion};
+use reknock::policy::Value;
 use reknock::{Error, ErrorKind, StopReason};
 use serde_json::json;
 
@@ -58,9 +59,21 @@ async fn every_kind_of_failure() {
         let error = failed(&script, once.clone()).await;
         assert_eq!((error.kind(), error.attempts()[0].duration, script.sends().len()), (kind, took, seen), "{name}");
     }
-    let message = Step::named("config").unwrap_err().to_string();
-    assert!(message.starts_with("script: a step must be a status or one of connect, connect_timeout, tls, reset, "), "{message}");
-    assert_eq!(Step::status(100).unwrap_err().to_string(), "script: a status must be from 200 to 599, got 100");
+}
+
+#[test]
+fn steps_that_are_none() {
+    let rule = "script: must have a status from 200 to 599 or one of connect, connect_timeout, tls, reset, refused_stream, protocol, \
+                per_try_timeout, hang, body as a step, got";
+    assert_eq!(Step::named("config").unwrap_err().to_string(), format!("{rule} \"config\""));
+    for value in [Value::Int(100), Value::Int(-1), Value::Int(70_000), Value::Float(200.0), Value::Bool(true)] {
+        assert_eq!(Step::from_value(&value).unwrap_err().to_string(), format!("{rule} {value}"));
+    }
+    assert_eq!(Step::status(600).unwrap_err().to_string(), format!("{rule} 600"));
+    let error = Step::status(200).unwrap().ends("badly").unwrap_err();
+    assert_eq!(error.to_string(), "script: must end a body whole, cut or stall, got \"badly\"");
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(Step::status(200).unwrap().header("a b", "c").is_err());
 }
 
 #[tokio::test]
@@ -70,7 +83,7 @@ async fn limits_fire_in_the_scripts_time() {
     assert_eq!((error.kind(), error.attempts().len(), error.attempts()[1].start), (ErrorKind::PerTryTimeout, 2, ms(2000)));
     let error = failed(&Script::new([slow()]), json!({"timeout": "1s"})).await;
     assert_eq!((error.kind(), error.attempts()[0].duration), (ErrorKind::Deadline, ms(1000)));
-    let stalled = Script::new([Step::status(200).unwrap().body("half").stall()]);
+    let stalled = Script::new([Step::status(200).unwrap().body("half").ends("stall").unwrap()]);
     let error = failed(&stalled, json!({"max_retries": 0})).await;
     assert_eq!((error.kind(), error.status(), error.attempts()[0].duration), (ErrorKind::Body, Some(200), ms(20_000)));
     let slow = Script::new([slow()]);

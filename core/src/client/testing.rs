@@ -106,6 +106,11 @@ impl Script {
         steps.iter().filter(|step| !step.used).count()
     }
 
+    /// Whether both are the same script.
+    pub fn is(&self, other: &Script) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Lets time pass between calls.
     pub fn advance(&self, duration: Duration) {
         self.0.time.move_to(self.0.time.now().after(duration));
@@ -184,7 +189,7 @@ impl Transport for Script {
                 Err(step.failure(ErrorKind::Internal, Evidence::Unknown))
             }
             Does::Fail(kind, evidence) => Err(step.failure(kind, evidence)),
-            Does::Answer(status) => Ok(step.received(status, time, method == http::Method::HEAD)),
+            Does::Answer(status) => Ok(step.received(status, self.clone(), method == http::Method::HEAD)),
         }
     }
 }
@@ -208,8 +213,8 @@ async fn whole(body: OutgoingBody) -> Result<Bytes, Failure> {
 }
 
 impl Step {
-    fn received(self, status: StatusCode, time: Arc<Time>, head_only: bool) -> Received<ScriptBody> {
-        let body = ScriptBody { piece: Some(self.body).filter(|body| !head_only && !body.is_empty()), end: self.end, time };
+    fn received(self, status: StatusCode, script: Script, head_only: bool) -> Received<ScriptBody> {
+        let body = ScriptBody { piece: Some(self.body).filter(|body| !head_only && !body.is_empty()), end: self.end, script };
         Received { status, version: Version::HTTP_11, headers: self.headers, body, length: None }
     }
 }
@@ -218,7 +223,7 @@ impl Step {
 pub struct ScriptBody {
     piece: Option<Bytes>,
     end: End,
-    time: Arc<Time>,
+    script: Script,
 }
 
 impl Incoming for ScriptBody {
@@ -230,7 +235,7 @@ impl Incoming for ScriptBody {
             End::Whole => Ok(None),
             End::Cut => Err(Failure::new(ErrorKind::Body, Evidence::Unknown, "the script cut the body")),
             End::Stall => {
-                Delay::new(&self.time, Duration::MAX).await;
+                Delay::new(&self.script.time(), Duration::MAX).await;
                 Ok(None)
             }
         }

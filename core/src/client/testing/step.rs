@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::super::transport::Failure;
 use crate::error::{Error, ErrorKind};
+use crate::policy::{Problem, Value};
 use crate::record::Evidence;
 
 /// What happens to one send. The default is an empty 200.
@@ -55,14 +56,33 @@ const NAMED: [(&str, Does); 8] = [
     ("hang", Does::Hang),
 ];
 
+const ENDS: [(&str, End); 3] = [("whole", End::Whole), ("cut", End::Cut), ("stall", End::Stall)];
+
+fn unknown(value: &Value) -> Error {
+    let names: Vec<&str> = NAMED.iter().map(|(name, _)| *name).collect();
+    Problem::must("script", format!("have a status from 200 to 599 or one of {}, body as a step", names.join(", ")), value).into()
+}
+
 impl Step {
+    /// The step that a host's value stands for: a number is a status, a text a name.
+    ///
+    /// # Errors
+    /// `config` as [`status`](Step::status) and [`named`](Step::named), and for anything else.
+    pub fn from_value(value: &Value) -> Result<Self, Error> {
+        match value {
+            Value::Int(status) => Self::status(u16::try_from(*status).unwrap_or(0)).map_err(|_| unknown(value)),
+            Value::Str(name) => Self::named(name),
+            _ => Err(unknown(value)),
+        }
+    }
+
     /// An answer with this status.
     ///
     /// # Errors
     /// `config` unless it is 200..=599.
     pub fn status(status: u16) -> Result<Self, Error> {
         let known = StatusCode::from_u16(status).ok().filter(|_| (200..=599).contains(&status));
-        let status = known.ok_or_else(|| Error::config(format!("script: a status must be from 200 to 599, got {status}")))?;
+        let status = known.ok_or_else(|| unknown(&Value::Int(status.into())))?;
         Ok(Step { does: Does::Answer(status), ..Step::default() })
     }
 
@@ -73,13 +93,10 @@ impl Step {
     /// `config` for a name that is none of them.
     pub fn named(name: &str) -> Result<Self, Error> {
         if name == ErrorKind::Body.code() {
-            return Ok(Step::default().cut());
+            return Ok(Step { end: End::Cut, ..Step::default() });
         }
         let known = NAMED.iter().find(|(known, _)| *known == name);
-        known.map(|(_, does)| Step { does: *does, ..Step::default() }).ok_or_else(|| {
-            let names: Vec<&str> = NAMED.iter().map(|(name, _)| *name).collect();
-            Error::config(format!("script: a step must be a status or one of {}, body, got {name:?}", names.join(", ")))
-        })
+        known.map(|(_, does)| Step { does: *does, ..Step::default() }).ok_or_else(|| unknown(&Value::from(name)))
     }
 
     /// Adds a header field to the answer.
@@ -106,16 +123,15 @@ impl Step {
         Step { after, ..self }
     }
 
-    /// The connection goes away after the body: a failure of kind `body`.
-    #[must_use]
-    pub fn cut(self) -> Self {
-        Step { end: End::Cut, ..self }
-    }
-
-    /// Nothing comes after the body, not even its end.
-    #[must_use]
-    pub fn stall(self) -> Self {
-        Step { end: End::Stall, ..self }
+    /// How the body of the answer ends: `whole` (the default), `cut` (the connection goes away: a failure of kind `body`), or `stall`
+    /// (nothing comes any more, until one of the policy's limits ends it).
+    ///
+    /// # Errors
+    /// `config` for another word.
+    pub fn ends(self, how: &str) -> Result<Self, Error> {
+        let known = ENDS.iter().find(|(known, _)| *known == how);
+        let (_, end) = known.ok_or_else(|| Problem::must("script", "end a body whole, cut or stall", &Value::from(how)))?;
+        Ok(Step { end: *end, ..self })
     }
 
     pub(super) fn failure(&self, kind: ErrorKind, evidence: Evidence) -> Failure {
