@@ -1,10 +1,10 @@
 """The native module."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from os import PathLike
-from typing import Any, ClassVar, Self, final, overload
+from typing import Any, ClassVar, Literal, Self, final, overload
 
 from typing_extensions import disjoint_base
 
@@ -292,3 +292,49 @@ class Turn:
     def begin(self) -> bool: ...
     def call(self) -> Any: ...
     def result(self) -> Any: ...
+
+@final
+class Script:
+    """Answers in place of servers, one step per send; the last step repeats."""
+
+    def __new__(cls, steps: Iterable[int | str | Step], *, seed: int = 0) -> Self: ...
+    @property
+    def sends(self) -> tuple[Sent, ...]: ...
+    @property
+    def waits(self) -> tuple[float, ...]: ...
+    @property
+    def remaining(self) -> int: ...
+    def advance(self, seconds: float) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_exception: object) -> None: ...
+
+@final
+class Step:
+    """What happens to one send."""
+
+    def __new__(
+        cls,
+        does: int | str,
+        *,
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
+        content: bytes | str | None = None,
+        json: object = None,
+        after: float | None = None,
+        ends: Literal["whole", "cut", "stall"] | None = None,
+    ) -> Self: ...
+
+@final
+class Sent:
+    """One send as a server would have seen it."""
+
+    @property
+    def at(self) -> float: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def url(self) -> str: ...
+    @property
+    def headers(self) -> Headers: ...
+    @property
+    def content(self) -> bytes: ...
+    def json(self) -> Any: ...

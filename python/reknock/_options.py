@@ -7,7 +7,7 @@ from datetime import timedelta
 from os import PathLike
 from typing import IO, Any, Literal, TypeAlias, TypedDict
 
-from ._native import Attempt, Event, Policy, Request
+from ._native import Attempt, Event, Policy, Request, Script
 
 Seconds: TypeAlias = float | timedelta
 Primitive: TypeAlias = str | int | float | bool | None
@@ -100,3 +100,5 @@ class ClientOptions(Callbacks, total=False):
     """How long an unused connection is kept, in seconds."""
     pool_max_idle_per_host: int
     """How many unused connections are kept per origin."""
+    transport: Script | None
+    """What answers in place of servers: a script of `reknock.testing`."""

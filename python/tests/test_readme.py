@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 from collections.abc import Callable
+from inspect import iscoroutine
 from typing import Any
+
+from reknock.testing import Script as Scripted
+from reknock.testing import Step
 
 from .conftest import ROOT, Script, status
 
@@ -19,3 +24,15 @@ def test_readme(serve: Callable[..., Script]) -> None:
     assert [(a["method"], a["did"]) for a in script.log()] == [("GET", "status 503"), ("GET", "status 200")]
     asyncio.run(scope["later"]())
     assert [(a["method"], a["target"]) for a in script.log()][2:] == [("POST", "/orders")]
+
+
+def test_readme_of_the_package() -> None:
+    blocks = (ROOT / "python/README.md").read_text().split("```python\n")[1:]
+    scope: dict[str, Any] = {}
+    for block in blocks:
+        code = compile(block.split("```")[0], "python/README.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        with Scripted([Step(200, json=[])]) as script:
+            result = eval(code, scope)
+            if iscoroutine(result):
+                asyncio.run(result)
+    assert len(blocks) == 2 and len(scope["script"].waits) == 2 and not script.sends

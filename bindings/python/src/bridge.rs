@@ -20,9 +20,10 @@ use crate::body::Pull;
 use crate::call::Call;
 use crate::callbacks::{Asked, Callbacks, Turn};
 use crate::client::NativeClient;
+use crate::engine::CoreStream;
 use crate::errors::raised;
 use crate::response::Response;
-use crate::stream::{CoreStream, Place, Stream, StreamParts, object};
+use crate::stream::{Place, Stream, StreamParts, object};
 
 /// What a submission to the runtime gives.
 pub enum Outcome {

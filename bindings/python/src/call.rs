@@ -9,8 +9,9 @@ use reknock::policy::Value;
 
 use crate::body::{Outlet, body};
 use crate::callbacks::Callbacks;
-use crate::client::{Core, NativeClient};
+use crate::client::NativeClient;
 use crate::convert::{credentials, json_text, pairs, to_bytes, to_value};
+use crate::engine::Core;
 use crate::errors::raised;
 use crate::policy::{chosen, with_arguments};
 
@@ -35,8 +36,8 @@ struct Bodies<'py> {
 
 impl Call {
     pub fn new(client: &NativeClient, method: &str, url: &str, options: Option<&Bound<'_, PyDict>>, py: Python<'_>) -> PyResult<Self> {
-        let core = client.core.clone();
-        let request = core.request(method, url).build().map_err(|error| raised(py, &error))?;
+        let core = client.core().map_err(|error| raised(py, &error))?;
+        let request = core.request(method, url).map_err(|error| raised(py, &error))?;
         let mut call = Call {
             client: core,
             request,
@@ -89,6 +90,8 @@ impl Call {
             let arguments = Value::Map(vec![("timeout".to_owned(), to_value(&timeout)?)]);
             self.options.policy = Some(with_arguments(py, base, &arguments)?);
         }
+        let policy = self.options.policy.take().map(|policy| self.client.prepared(policy)).transpose();
+        self.options.policy = policy.map_err(|error| raised(py, &error))?;
         Ok(())
     }
 

@@ -1,9 +1,13 @@
 //! The client that both `Client` and `AsyncClient` stand on.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use reknock::Error;
 use reknock::client::Client;
 use reknock::policy::{Keys, Value};
 
@@ -11,17 +15,42 @@ use crate::blocking;
 use crate::call::Call;
 use crate::callbacks::Callbacks;
 use crate::convert::{UNIT, to_value};
+use crate::engine::Core;
 use crate::errors::raised;
 use crate::policy::{Policy, chosen, with_arguments};
 use crate::stream::StreamParts;
-
-pub type Core = Client;
+use crate::testing::{self, Script};
 
 /// Connections, budgets, defaults and callbacks.
 #[pyclass(frozen, name = "Client", module = "reknock._native")]
 pub struct NativeClient {
-    pub core: Core,
+    network: Client,
+    options: Value,
+    /// What answers in place of servers.
+    script: Option<Script>,
+    /// The same client on the script that answered last.
+    scripted: Mutex<Option<Core>>,
+    closed: AtomicBool,
     pub callbacks: Callbacks,
+}
+
+impl NativeClient {
+    /// The client that makes a call now: on a script, if one answers in place of servers.
+    pub fn core(&self) -> Result<Core, Error> {
+        let Some(script) = self.script.clone().or_else(testing::active) else { return Ok(Core::Network(self.network.clone())) };
+        let mut scripted = self.scripted.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*scripted {
+            Some(Core::Scripted(client, known)) if known.core.is(&script.core) => Ok(Core::Scripted(client.clone(), known.clone())),
+            _ => {
+                let (builder, policy) = (Client::with_options(&self.options, UNIT, Keys::Snake)?, script.seeded(self.network.policy())?);
+                let client = builder.transport(script.core.clone()).clock(script.core.clone()).policy(policy).build()?;
+                if self.closed.load(Ordering::Relaxed) {
+                    client.close();
+                }
+                Ok(scripted.insert(Core::Scripted(client, script)).clone())
+            }
+        }
+    }
 }
 
 /// What a budget has.
@@ -52,12 +81,13 @@ impl NativeClient {
         let mut callbacks = Callbacks::default();
         let mut policy = reknock::Policy::default();
         let mut rest = Vec::new();
-        let mut timeout = None;
+        let (mut timeout, mut script) = (None, None);
         for (name, value) in options.iter() {
             let name: String = name.extract()?;
             match name.as_str() {
                 "policy" => policy = chosen(&policy, &value)?.unwrap_or(policy),
                 "timeout" => timeout = Some(value),
+                "transport" => script = value.extract::<Option<Script>>()?,
                 _ if callbacks.set(&name, &value)? => {}
                 _ => rest.push((name, to_value(&value)?)),
             }
@@ -65,8 +95,10 @@ impl NativeClient {
         if let Some(timeout) = timeout {
             policy = with_arguments(py, &policy, &Value::Map(vec![("timeout".to_owned(), to_value(&timeout)?)]))?;
         }
-        let core = py.detach(|| Core::with_options(&Value::Map(rest), UNIT, Keys::Snake)?.policy(policy).build());
-        Ok(NativeClient { core: core.map_err(|error| raised(py, &error))?, callbacks })
+        let options = Value::Map(rest);
+        let network = py.detach(|| Client::with_options(&options, UNIT, Keys::Snake)?.policy(policy).build());
+        let network = network.map_err(|error| raised(py, &error))?;
+        Ok(NativeClient { network, options, script, scripted: Mutex::default(), closed: AtomicBool::new(false), callbacks })
     }
 
     /// Sends a request on the calling thread and reads the whole response.
@@ -84,19 +116,24 @@ impl NativeClient {
     /// The client's policy.
     #[getter]
     fn policy(&self) -> Policy {
-        Policy(self.core.policy().clone())
+        Policy(self.network.policy().clone())
     }
 
     /// What the budget for an origin has.
     fn budget(&self, origin: &str) -> Option<BudgetReading> {
-        let reading = self.core.budget(origin)?;
+        let reading = self.core().ok()?.budget(origin)?;
         let reknock::retry::BudgetReading { balance, deposits, withdrawals, refusals } = reading;
         Some(BudgetReading { balance, deposits, withdrawals, refusals })
     }
 
     /// Ends the calls in flight, and those to come.
     fn close(&self, py: Python<'_>) {
-        py.detach(|| self.core.close());
+        self.closed.store(true, Ordering::Relaxed);
+        let scripted = self.scripted.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        py.detach(|| {
+            self.network.close();
+            scripted.inspect(Core::close)
+        });
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

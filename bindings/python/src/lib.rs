@@ -7,6 +7,7 @@ mod call;
 mod callbacks;
 mod client;
 mod convert;
+mod engine;
 mod errors;
 mod headers;
 mod policy;
@@ -14,6 +15,7 @@ mod records;
 mod request;
 mod response;
 mod stream;
+mod testing;
 
 use pyo3::prelude::*;
 
@@ -35,6 +37,9 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<response::Response>()?;
     module.add_class::<stream::Stream>()?;
     module.add_class::<stream::StreamParts>()?;
+    module.add_class::<testing::Script>()?;
+    module.add_class::<testing::Sent>()?;
+    module.add_class::<testing::Step>()?;
     module.add_function(wrap_pyfunction!(errors::kinds, module)?)?;
     module.add_function(wrap_pyfunction!(errors::stop_reasons, module)?)?;
     Ok(())

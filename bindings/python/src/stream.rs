@@ -6,13 +6,12 @@ use bytes::Bytes;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyType};
-use reknock::client::{self, ReqwestBody, TokioClock};
+use reknock::client;
 
 use crate::blocking;
+use crate::engine::CoreStream;
 use crate::errors::raised;
 use crate::response::ResponseHead;
-
-pub type CoreStream = client::StreamingResponse<ReqwestBody, TokioClock>;
 
 /// Where a body lives between reads.
 pub struct Place(Mutex<State>);

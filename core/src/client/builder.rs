@@ -93,8 +93,18 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
 
     /// Another clock, for tests and simulations.
     pub fn clock<D: Clock>(self, clock: D) -> ClientBuilder<S, D> {
+        self.with(|transport, _| (transport, clock))
+    }
+
+    /// Another transport, for tests and simulations; transport options are lost.
+    pub fn transport<R: IntoTransport>(self, transport: R) -> ClientBuilder<R, C> {
+        self.with(|_, clock| (transport, clock))
+    }
+
+    fn with<R, D>(self, replace: impl FnOnce(S, C) -> (R, D)) -> ClientBuilder<R, D> {
         let ClientBuilder {
             transport,
+            clock,
             policy,
             headers,
             invalid_header,
@@ -103,8 +113,8 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
             callbacks,
             base_url,
             envoy_headers,
-            ..
         } = self;
+        let (transport, clock) = replace(transport, clock);
         ClientBuilder {
             transport,
             clock,

@@ -23,6 +23,7 @@ mod reqwest;
 mod response;
 mod runtime;
 mod status;
+pub mod testing;
 mod timers;
 pub mod transport;
 

@@ -1,0 +1,96 @@
+//! The client that makes a call: the one on the network, or the same on a script.
+
+use std::ops::Deref;
+
+use bytes::Bytes;
+use reknock::client::testing::{self, ScriptBody};
+use reknock::client::{CallOptions, Client, Host, Request, ReqwestBody, Response, ResponseHead, StreamingResponse, TokioClock};
+use reknock::retry::BudgetReading;
+use reknock::{Error, Policy};
+
+use crate::testing::Script;
+
+#[derive(Clone)]
+pub enum Core {
+    Network(Client),
+    Scripted(Client<testing::Script, testing::Script>, Script),
+}
+
+/// The same call on whichever client it is.
+macro_rules! either {
+    ($core:expr, $client:ident => $call:expr) => {
+        match $core {
+            Core::Network($client) => $call,
+            Core::Scripted($client, _) => $call,
+        }
+    };
+}
+
+impl Core {
+    pub fn request(&self, method: &str, url: &str) -> Result<Request, Error> {
+        either!(self, client => client.request(method, url).build())
+    }
+
+    pub fn policy(&self) -> &Policy {
+        either!(self, client => client.policy())
+    }
+
+    /// The policy of a call as it is used.
+    pub fn prepared(&self, policy: Policy) -> Result<Policy, Error> {
+        match self {
+            Core::Network(_) => Ok(policy),
+            Core::Scripted(_, script) => script.seeded(&policy),
+        }
+    }
+
+    pub fn budget(&self, url: &str) -> Option<BudgetReading> {
+        either!(self, client => client.budget(url))
+    }
+
+    pub fn close(&self) {
+        either!(self, client => client.close());
+    }
+
+    pub async fn send_with<H: Host>(&self, request: Request, options: &CallOptions, host: H) -> Result<Response, Error> {
+        match self {
+            Core::Network(client) => client.send_with(request, options, host).await,
+            Core::Scripted(client, script) => script.core.alone(client.send_with(request, options, host)).await,
+        }
+    }
+
+    pub async fn stream_with<H: Host>(&self, request: Request, options: &CallOptions, host: H) -> Result<CoreStream, Error> {
+        Ok(match self {
+            Core::Network(client) => CoreStream::Network(client.stream_with(request, options, host).await?),
+            Core::Scripted(client, script) => {
+                let stream = script.core.alone(client.stream_with(request, options, host)).await?;
+                CoreStream::Scripted(stream, script.core.clone())
+            }
+        })
+    }
+}
+
+/// A response whose body is still to be read.
+pub enum CoreStream {
+    Network(StreamingResponse<ReqwestBody, TokioClock>),
+    Scripted(StreamingResponse<ScriptBody, testing::Script>, testing::Script),
+}
+
+impl CoreStream {
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+        match self {
+            CoreStream::Network(stream) => stream.chunk().await,
+            CoreStream::Scripted(stream, script) => script.alone(stream.chunk()).await,
+        }
+    }
+}
+
+impl Deref for CoreStream {
+    type Target = ResponseHead;
+
+    fn deref(&self) -> &ResponseHead {
+        match self {
+            CoreStream::Network(stream) => stream,
+            CoreStream::Scripted(stream, _) => stream,
+        }
+    }
+}
