@@ -272,6 +272,11 @@
 #define REKNOCK_EVENT_END 3
 
 /**
+ * Of the length of a body: it is not known, and is sent in chunks.
+ */
+#define REKNOCK_LENGTH_UNKNOWN -1
+
+/**
  * Of max_redirects and pool_max_idle_per_host: not even one.
  */
 #define REKNOCK_NONE -1
@@ -333,7 +338,7 @@ typedef struct reknock_policy reknock_policy;
  * Where calls that nobody waits for are completed, and where their callbacks run: on the thread that drains the queue.
  *
  * Make one per event loop. Any thread may submit and cancel; threads that drain at once each get other completions. Freeing it
- * cancels the calls in flight, whose completions never come.
+ * cancels the calls and reads in flight, whose completions never come.
  */
 typedef struct reknock_queue reknock_queue;
 
@@ -420,6 +425,29 @@ typedef struct reknock_attempt_record {
  * Why nothing further was sent: a REKNOCK_STOP_ number, or 0 for none.
  */
 typedef int32_t reknock_stop_reason;
+
+/**
+ * What a callback answers: a REKNOCK_ANSWER_ number. Any other number ends the call with REKNOCK_ERROR_CALLBACK.
+ */
+typedef int32_t reknock_answer;
+
+/**
+ * Writes the next bytes of a body to `buffer`, at most `size`, and how many to `*written`; none at the end of the body. It may block,
+ * but nothing can interrupt it, and the call's timeouts go on. Answers DEFAULT, or ERROR, which ends the call with
+ * REKNOCK_ERROR_CALLBACK.
+ */
+typedef reknock_answer (*reknock_read_fn)(void *user_data, uint8_t *buffer, size_t size, size_t *written);
+
+/**
+ * Goes back to the start of a body. Called before the first read of each attempt, the first attempt included. Answers DEFAULT, or
+ * ERROR, which ends the call with REKNOCK_ERROR_CALLBACK.
+ */
+typedef reknock_answer (*reknock_rewind_fn)(void *user_data);
+
+/**
+ * Frees the user_data of a callback.
+ */
+typedef void (*reknock_free_fn)(void *user_data);
 
 /**
  * A header field.
@@ -541,7 +569,7 @@ typedef struct reknock_call_options {
    */
   const struct reknock_policy *policy;
   /**
-   * What may cancel the call.
+   * What may cancel the call, and the reading of its body.
    */
   const struct reknock_cancel *cancel;
   /**
@@ -549,11 +577,6 @@ typedef struct reknock_call_options {
    */
   int32_t max_redirects;
 } reknock_call_options;
-
-/**
- * What a callback answers: a REKNOCK_ANSWER_ number. Any other number ends the call with REKNOCK_ERROR_CALLBACK.
- */
-typedef int32_t reknock_answer;
 
 /**
  * One attempt and how it ended, as callbacks see it. It and all it points to live until the callback returns.
@@ -640,11 +663,6 @@ typedef struct reknock_attempt {
 typedef reknock_answer (*reknock_retry_if_fn)(void *user_data, const struct reknock_attempt *attempt, uint64_t *wait_ms);
 
 /**
- * Frees the user_data of a callback.
- */
-typedef void (*reknock_free_fn)(void *user_data);
-
-/**
  * Asked for the wait before a retry that was decided, in place of the policy's back-off; server hints still apply. Answers
  * DEFAULT, ERROR, or WAIT after writing `*wait_ms`.
  */
@@ -700,23 +718,24 @@ typedef void (*reknock_on_event_fn)(void *user_data, const struct reknock_event 
 typedef uint64_t reknock_call;
 
 /**
- * How a call ended. Its fields do not change within an ABI.
+ * How a call or a read ended. Its fields do not change within an ABI.
  */
 typedef struct reknock_completion {
   /**
-   * The number that reknock_client_submit gave.
+   * The number that submitting it gave.
    */
   reknock_call call;
   /**
-   * What reknock_client_submit was given.
+   * What submitting it was given.
    */
   void *user_data;
   /**
-   * REKNOCK_OK, or why the call failed.
+   * REKNOCK_OK, or why it failed.
    */
   reknock_status status;
   /**
-   * The response, if the status is REKNOCK_OK, else NULL. Free it with reknock_response_free.
+   * The response, if the status is REKNOCK_OK, else NULL. Free it with reknock_response_free. After reknock_response_submit_read
+   * it is the response that is read, which the program has already.
    */
   struct reknock_response *response;
   /**
@@ -1093,6 +1112,28 @@ const char *reknock_request_url(struct reknock_request *request);
 void reknock_request_free(struct reknock_request *request);
 
 /**
+ * Sets the body to what `read` produces while it is sent; none of it is held in memory but 64 KiB at a time.
+ *
+ * The functions run where the client's callbacks do: on the thread that sends, streams or reads, or that drains the queue; one
+ * thread at a time. `rewind` may be NULL: such a request can be sent once, and a retry needs all of the body that was sent to be in
+ * the policy's max_body_buffer. With it the request can be sent any number of times, but not twice at once, nor by these functions.
+ * `length` in bytes becomes the content-length; REKNOCK_LENGTH_UNKNOWN if it is not known.
+ *
+ * free_user_data, which may be NULL, is called once, on any thread, the library's included, when the request and its calls are
+ * over, or at once if this fails. The functions must return: no longjmp, no C++ exception.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_ARGUMENT for a NULL request or read, or a length below -1. Of the call: REKNOCK_ERROR_CALLBACK if a
+ * function answers so, REKNOCK_ERROR_INVALID_REQUEST if the body is not as long as it was said to be.
+ */
+reknock_status reknock_request_set_body_stream(struct reknock_request *request,
+                                               reknock_read_fn read,
+                                               reknock_rewind_fn rewind,
+                                               int64_t length,
+                                               void *user_data,
+                                               reknock_free_fn free_user_data,
+                                               struct reknock_error **error);
+
+/**
  * Makes a client in `*out`. Free it with reknock_client_free. NULL options are all defaults.
  *
  * Errors: REKNOCK_ERROR_CONFIG for options that cannot be, such as PEM that is none or a budget's name that is in use with
@@ -1140,8 +1181,8 @@ reknock_status reknock_client_send(const struct reknock_client *client,
 /**
  * As reknock_client_send, but returns once the response's head is there: read its body with reknock_response_read.
  *
- * The policy's timeout is over with the head; its idle_timeout limits each read. What may cancel the call has no effect on reads.
- * A body that breaks is an error of the read, never retried.
+ * The policy's timeout is over with the head; its idle_timeout limits each read. What cancels the call, and closing the client, ends
+ * reads too. A body that breaks is an error of the read, never retried.
  */
 reknock_status reknock_client_stream(const struct reknock_client *client,
                                      const struct reknock_request *request,
@@ -1289,29 +1330,6 @@ reknock_status reknock_queue_new(struct reknock_queue **out, struct reknock_erro
 int32_t reknock_queue_descriptor(const struct reknock_queue *queue);
 
 /**
- * Sends a request as reknock_client_send does, but returns at once with the call's number in `*out` (which may be NULL). The call
- * is completed on the queue, once, whatever happens to it, with this user_data. `options` may be NULL. The request, the
- * options and the client may be freed when this returns.
- *
- * Errors: REKNOCK_ERROR_INVALID_ARGUMENT, REKNOCK_ERROR_CLOSED in a forked child that inherited the queue; the call's own come out
- * of the queue.
- */
-reknock_status reknock_client_submit(const struct reknock_client *client,
-                                     const struct reknock_request *request,
-                                     const struct reknock_call_options *options,
-                                     const struct reknock_queue *queue,
-                                     void *user_data,
-                                     reknock_call *out,
-                                     struct reknock_error **error);
-
-/**
- * Ends a call with REKNOCK_ERROR_CANCELLED; its completion still comes out of the queue, and if the call was faster it is the
- * response. Any thread, more than once; numbers of calls that are over, and a NULL queue, do nothing.
- */
-void reknock_call_cancel(const struct reknock_queue *queue,
-                         reknock_call call);
-
-/**
  * Runs the callbacks that calls are waiting for, on this thread, and takes the next completion into `*out`. Never waits.
  *
  * Returns REKNOCK_OK with a completion, REKNOCK_EMPTY when there is none, and writes nothing then, or
@@ -1329,6 +1347,58 @@ size_t reknock_queue_pending(const struct reknock_queue *queue);
  * Frees a queue and cancels its calls; also inside a callback. NULL does nothing.
  */
 void reknock_queue_free(struct reknock_queue *queue);
+
+/**
+ * Sends a request as reknock_client_send does, but returns at once with the call's number in `*out` (which may be NULL). The call
+ * is completed on the queue, once, whatever happens to it, with this user_data. `options` may be NULL. The request, the
+ * options and the client may be freed when this returns.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_ARGUMENT, REKNOCK_ERROR_CLOSED in a forked child that inherited the queue; the call's own come out
+ * of the queue.
+ */
+reknock_status reknock_client_submit(const struct reknock_client *client,
+                                     const struct reknock_request *request,
+                                     const struct reknock_call_options *options,
+                                     const struct reknock_queue *queue,
+                                     void *user_data,
+                                     reknock_call *out,
+                                     struct reknock_error **error);
+
+/**
+ * As reknock_client_submit, but the call is completed once the response's head is there: read its body with
+ * reknock_response_submit_read, or with reknock_response_read, which waits. See reknock_client_stream.
+ */
+reknock_status reknock_client_submit_stream(const struct reknock_client *client,
+                                            const struct reknock_request *request,
+                                            const struct reknock_call_options *options,
+                                            const struct reknock_queue *queue,
+                                            void *user_data,
+                                            reknock_call *out,
+                                            struct reknock_error **error);
+
+/**
+ * Waits for the next piece of a response's body, and returns at once with a number in `*out` (which may be NULL), which
+ * reknock_call_cancel takes. The completion has this user_data and the response itself, not a new one:
+ * reknock_response_read then does not wait. It gives 0 bytes at the end.
+ *
+ * Of responses that came from a queue, any queue; one read at a time. Freeing the response cancels the read, and its completion
+ * never comes.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_ARGUMENT, also for a response of reknock_client_stream and while another read is under way;
+ * REKNOCK_ERROR_CLOSED in a forked child. Those of reknock_response_read come out of the queue.
+ */
+reknock_status reknock_response_submit_read(const struct reknock_response *response,
+                                            const struct reknock_queue *queue,
+                                            void *user_data,
+                                            reknock_call *out,
+                                            struct reknock_error **error);
+
+/**
+ * Ends a call or a read with REKNOCK_ERROR_CANCELLED; its completion still comes out of the queue, and if it was faster it is the
+ * response. Any thread, more than once; numbers of calls that are over, and a NULL queue, do nothing.
+ */
+void reknock_call_cancel(const struct reknock_queue *queue,
+                         reknock_call call);
 
 /**
  * Makes budgets in `*out`, all full. Free them with reknock_budgets_free.

@@ -1,18 +1,13 @@
-//! Callbacks: the core's questions, put to functions of the caller.
-#![allow(unsafe_code)] // functions and pointers from C; each block says why it may
+//! Callbacks: what functions of the caller are given, and what they answer.
+#![allow(unsafe_code)] // functions of C
 
-use std::ffi::{CString, c_char, c_void};
-use std::ptr::null;
-use std::sync::Arc;
-use std::time::Duration;
+use std::ffi::{c_char, c_void};
 
 use core_::BoxError;
-use core_::client::{Attempt, Event, Host, Opinion, Question, Reply, Request, Wants};
 
-use crate::error::{reknock_status, status_of};
-use crate::ffi::c_text;
-use crate::record::{evidence_number, micros, micros_or_none, reknock_attempt_record, reknock_evidence, reknock_stop_reason, stop_number};
-use crate::request::{HeaderList, reknock_header, reknock_request};
+use crate::error::reknock_status;
+use crate::record::{reknock_attempt_record, reknock_evidence, reknock_stop_reason};
+use crate::request::{reknock_header, reknock_request};
 
 /// What a callback answers: a REKNOCK_ANSWER_ number. Any other number ends the call with REKNOCK_ERROR_CALLBACK.
 pub type reknock_answer = i32;
@@ -116,190 +111,10 @@ pub type reknock_on_event_fn = Option<unsafe extern "C" fn(user_data: *mut c_voi
 /// Frees the user_data of a callback.
 pub type reknock_free_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
-/// A function of the caller with its data, freed when nobody can call it any more.
-pub(crate) struct Hook<F> {
-    function: F,
-    user_data: *mut c_void,
-    free: reknock_free_fn,
-}
-
-// SAFETY: the header says that the functions of a client are called from every thread that calls or drains, and that the data
-// must allow that.
-unsafe impl<F: Send> Send for Hook<F> {}
-// SAFETY: likewise.
-unsafe impl<F: Sync> Sync for Hook<F> {}
-
-impl<F> Hook<F> {
-    pub(crate) fn new(function: F, user_data: *mut c_void, free: reknock_free_fn) -> Self {
-        Hook { function, user_data, free }
-    }
-}
-
-impl<F> Drop for Hook<F> {
-    fn drop(&mut self) {
-        if let Some(free) = self.free {
-            // SAFETY: given for this data, which nobody else frees, and called once.
-            unsafe { free(self.user_data) };
-        }
-    }
-}
-
-/// A hook that is there, and its function.
-fn called<F: Copy>(hook: &Option<Arc<Hook<Option<F>>>>) -> Option<(&Hook<Option<F>>, F)> {
-    hook.as_deref().and_then(|hook| hook.function.map(|function| (hook, function)))
-}
-
-/// The callbacks of a client at the moment a call began.
-#[derive(Clone, Default)]
-pub(crate) struct Hooks {
-    pub(crate) retry_if: Option<Arc<Hook<reknock_retry_if_fn>>>,
-    pub(crate) body: bool,
-    pub(crate) delay: Option<Arc<Hook<reknock_delay_fn>>>,
-    pub(crate) before_retry: Option<Arc<Hook<reknock_before_retry_fn>>>,
-    pub(crate) on_event: Option<Arc<Hook<reknock_on_event_fn>>>,
-}
-
-impl Hooks {
-    /// Puts a question to its function, on this thread.
-    pub(crate) fn answer(&self, question: Question) -> Result<Reply, BoxError> {
-        match question {
-            Question::RetryIf(attempt) => self.retry_if(&attempt).map(Reply::Opinion),
-            Question::Delay(attempt) => self.delay(&attempt).map(Reply::Delay),
-            Question::BeforeRetry(attempt, request) => {
-                self.before_retry(&attempt, *request).map(|request| Reply::Request(Box::new(request)))
-            }
-            _ => Err("a question that this library does not know".into()),
-        }
-    }
-
-    fn retry_if(&self, attempt: &Attempt) -> Result<Opinion, BoxError> {
-        let Some((hook, function)) = called(&self.retry_if) else { return Ok(Opinion::None) };
-        let seen = Seen::new(attempt);
-        let mut wait_ms = 0;
-        // SAFETY: the caller's function with the caller's data; the attempt lives until it returns.
-        match unsafe { function(hook.user_data, &seen.attempt, &mut wait_ms) } {
-            REKNOCK_ANSWER_DEFAULT => Ok(Opinion::None),
-            REKNOCK_ANSWER_RETRY => Ok(Opinion::Retry),
-            REKNOCK_ANSWER_STOP => Ok(Opinion::Stop),
-            REKNOCK_ANSWER_WAIT => Ok(Opinion::After(Duration::from_millis(wait_ms))),
-            other => Err(no_answer("retry_if", other)),
-        }
-    }
-
-    fn delay(&self, attempt: &Attempt) -> Result<Option<Duration>, BoxError> {
-        let Some((hook, function)) = called(&self.delay) else { return Ok(None) };
-        let seen = Seen::new(attempt);
-        let mut wait_ms = 0;
-        // SAFETY: as above.
-        match unsafe { function(hook.user_data, &seen.attempt, &mut wait_ms) } {
-            REKNOCK_ANSWER_DEFAULT => Ok(None),
-            REKNOCK_ANSWER_WAIT => Ok(Some(Duration::from_millis(wait_ms))),
-            other => Err(no_answer("delay", other)),
-        }
-    }
-
-    fn before_retry(&self, attempt: &Attempt, request: Request) -> Result<Request, BoxError> {
-        let Some((hook, function)) = called(&self.before_retry) else { return Ok(request) };
-        let seen = Seen::new(attempt);
-        let mut request = reknock_request::of(request);
-        // SAFETY: as above; the request too lives until it returns.
-        match unsafe { function(hook.user_data, &seen.attempt, &mut request) } {
-            REKNOCK_ANSWER_DEFAULT => Ok(request.request),
-            other => Err(no_answer("before_retry", other)),
-        }
-    }
-
-    /// Tells the observer, on this thread.
-    pub(crate) fn observe(&self, event: &Event) {
-        let Some((hook, function)) = called(&self.on_event) else { return };
-        let (kind, records, stop_reason, url): (_, Vec<reknock_attempt_record>, _, _) = match event {
-            Event::Retry(record) => (REKNOCK_EVENT_RETRY, vec![record.into()], None, None),
-            Event::Redirect(record, url) => (REKNOCK_EVENT_REDIRECT, vec![record.into()], None, Some(c_text(url))),
-            Event::End { attempts, stop_reason } => {
-                (REKNOCK_EVENT_END, attempts.iter().map(Into::into).collect(), Some(*stop_reason), None)
-            }
-            _ => return,
-        };
-        let event = reknock_event {
-            kind,
-            stop_reason: stop_number(stop_reason),
-            attempts: records.as_ptr(),
-            attempt_count: records.len(),
-            url: url.as_ref().map_or(null(), |url| url.as_ptr()),
-        };
-        // SAFETY: the caller's function with the caller's data; the event lives until it returns.
-        unsafe { function(hook.user_data, &event) };
-    }
-}
-
-fn no_answer(callback: &str, answer: i32) -> BoxError {
+/// The error of an answer that is none of those of a callback.
+pub(crate) fn no_answer(callback: &str, answer: reknock_answer) -> BoxError {
     match answer {
         REKNOCK_ANSWER_ERROR => format!("{callback} answered with an error").into(),
         _ => format!("{callback} answered {answer}, which is no answer of it").into(),
-    }
-}
-
-/// A blocking call's host: its future runs on the calling thread, and so do the functions.
-pub(crate) struct Here(pub(crate) Hooks);
-
-impl Host for Here {
-    fn wants(&self) -> Wants {
-        self.0.wants()
-    }
-
-    async fn ask(&mut self, question: Question) -> Result<Reply, BoxError> {
-        self.0.answer(question)
-    }
-
-    fn tell(&mut self, event: Event) {
-        self.0.observe(&event);
-    }
-}
-
-impl Hooks {
-    pub(crate) fn wants(&self) -> Wants {
-        Wants {
-            retry_if: self.retry_if.is_some(),
-            body: self.body && self.retry_if.is_some(),
-            delay: self.delay.is_some(),
-            before_retry: self.before_retry.is_some(),
-            events: self.on_event.is_some(),
-        }
-    }
-}
-
-/// An attempt with what its pointers point to.
-struct Seen {
-    attempt: reknock_attempt,
-    _texts: [Option<CString>; 3],
-    _headers: [HeaderList; 2],
-}
-
-impl Seen {
-    fn new(seen: &Attempt) -> Self {
-        let texts = [seen.message.as_deref().map(c_text), Some(c_text(seen.method.as_str())), Some(c_text(seen.url.as_str()))];
-        let headers = [HeaderList::new(&seen.request_headers), HeaderList::new(&seen.headers)];
-        let pointer = |text: &Option<CString>| text.as_ref().map_or(null(), |text| text.as_ptr());
-        let attempt = reknock_attempt {
-            number: seen.number,
-            retries_left: seen.retries_left,
-            elapsed_us: micros(seen.elapsed),
-            http_status: seen.status.map_or(0, i32::from),
-            error: seen.error.map_or(0, status_of),
-            message: pointer(&texts[0]),
-            evidence: evidence_number(seen.evidence),
-            verdict: i32::from(seen.verdict),
-            hint_us: micros_or_none(seen.hint),
-            planned_wait_us: micros_or_none(seen.planned_wait),
-            method: pointer(&texts[1]),
-            url: pointer(&texts[2]),
-            request_headers: headers[0].list().as_ptr(),
-            request_header_count: headers[0].list().len(),
-            headers: headers[1].list().as_ptr(),
-            header_count: headers[1].list().len(),
-            body: seen.body.as_ref().map_or(null(), |body| body.as_ptr()),
-            body_length: seen.body.as_ref().map_or(0, |body| body.len()),
-        };
-        Seen { attempt, _texts: texts, _headers: headers }
     }
 }

@@ -1,21 +1,21 @@
 //! Clients and blocking calls.
 #![allow(unsafe_code)] // pointers from C; each block says why it may
 
-use std::ffi::{c_char, c_void};
+use std::ffi::c_char;
 use std::mem::MaybeUninit;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use core_::client::{CallOptions, Client, ClientCert, Http2, Proxy, Redirects, TransportOptions, runtime};
 
-use crate::callback::{
-    Here, Hook, Hooks, reknock_before_retry_fn, reknock_delay_fn, reknock_free_fn, reknock_on_event_fn, reknock_retry_if_fn,
-};
+use crate::body::{outlet, serving};
 use crate::cancel::reknock_cancel;
 use crate::error::{reknock_error, reknock_status};
 use crate::ffi::{Fault, Options, block_on, bytes, entry, given, hand_out, list, options, plain, put, shared, take_back, text};
+use crate::hooks::{Here, Hooks};
 use crate::policy::reknock_policy;
+use crate::reading::{Live, Origin};
 use crate::request::{reknock_header, reknock_request};
 use crate::response::reknock_response;
 
@@ -35,7 +35,7 @@ impl reknock_client {
     }
 
     /// Changes the callbacks of calls to come. What goes is dropped after the lock is free: its free function may call us.
-    fn change(&self, change: impl FnOnce(&mut Hooks)) {
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Hooks)) {
         let mut hooks = self.hooks.lock().unwrap_or_else(PoisonError::into_inner);
         let before = hooks.clone();
         change(&mut hooks);
@@ -250,7 +250,7 @@ pub struct reknock_call_options {
     pub struct_size: usize,
     /// Another policy.
     pub policy: *const reknock_policy,
-    /// What may cancel the call.
+    /// What may cancel the call, and the reading of its body.
     pub cancel: *const reknock_cancel,
     /// Redirects followed; REKNOCK_NONE follows none.
     pub max_redirects: i32,
@@ -298,11 +298,13 @@ pub unsafe extern "C" fn reknock_client_send(
         let out = given(out, "out")?;
         // SAFETY: a live client or NULL.
         let client = unsafe { shared(client, "client") }?;
-        let request = given(request, "request")?.request.clone();
+        let (outlet, mut pulls) = outlet();
+        let request = given(request, "request")?.outgoing(&outlet)?;
         // SAFETY: NULL, or a struct as large as it says.
         let options = unsafe { call_options(options) }?;
+        let call = client.client.send_with(request, &options, Here { hooks: client.hooks(), outlet });
         let _inside = runtime()?.enter();
-        let response = block_on(client.client.send_with(request, &options, Here(client.hooks())))?;
+        let response = block_on(serving(call, &mut pulls))?;
         put(out, reknock_response::of(response));
         Ok(())
     })
@@ -310,8 +312,8 @@ pub unsafe extern "C" fn reknock_client_send(
 
 /// As reknock_client_send, but returns once the response's head is there: read its body with reknock_response_read.
 ///
-/// The policy's timeout is over with the head; its idle_timeout limits each read. What may cancel the call has no effect on reads.
-/// A body that breaks is an error of the read, never retried.
+/// The policy's timeout is over with the head; its idle_timeout limits each read. What cancels the call, and closing the client, ends
+/// reads too. A body that breaks is an error of the read, never retried.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reknock_client_stream(
     client: *const reknock_client,
@@ -324,12 +326,14 @@ pub unsafe extern "C" fn reknock_client_stream(
         let out = given(out, "out")?;
         // SAFETY: a live client or NULL.
         let client = unsafe { shared(client, "client") }?;
-        let request = given(request, "request")?.request.clone();
+        let (outlet, mut pulls) = outlet();
+        let request = given(request, "request")?.outgoing(&outlet)?;
         // SAFETY: NULL, or a struct as large as it says.
         let options = unsafe { call_options(options) }?;
+        let call = client.client.stream_with(request, &options, Here { hooks: client.hooks(), outlet });
         let _inside = runtime()?.enter();
-        let response = block_on(client.client.stream_with(request, &options, Here(client.hooks())))?;
-        put(out, reknock_response::streamed(response));
+        let stream = block_on(serving(call, &mut pulls))?;
+        put(out, reknock_response::streamed(Live { stream, origin: Origin::Call(pulls) }));
         Ok(())
     })
 }
@@ -341,90 +345,4 @@ pub unsafe extern "C" fn reknock_client_stream(
 #[unsafe(no_mangle)]
 pub extern "C" fn reknock_shutdown() {
     plain((), core_::client::shutdown);
-}
-
-/// Changes the callbacks of a client; the data is freed if that fails.
-///
-/// # Safety
-/// A live client or NULL.
-unsafe fn set<F: Copy>(
-    client: *const reknock_client,
-    function: Option<F>,
-    user_data: *mut c_void,
-    free: reknock_free_fn,
-    change: impl FnOnce(&mut Hooks, Option<Arc<Hook<Option<F>>>>),
-    error: Option<&mut MaybeUninit<*mut reknock_error>>,
-) -> reknock_status {
-    entry(error, || {
-        // Made before anything can fail, and without a function too: its end frees the data.
-        let hook = Hook::new(function, user_data, free);
-        let hook = function.is_some().then(|| Arc::new(hook));
-        // SAFETY: by the contract.
-        unsafe { shared(client, "client") }?.change(|hooks| change(hooks, hook));
-        Ok(())
-    })
-}
-
-/// Sets the function that is asked about every completed attempt; NULL for none. See reknock_retry_if_fn.
-///
-/// It runs on the calling thread of blocking calls, and on the thread that drains the queue for others: several at once, if
-/// several threads call. Calls begun before keep the function they began with; free_user_data, which may be NULL, is called once,
-/// on any of these threads, when no call can use it any more, or at once if this fails. Callbacks must return: no longjmp, no C++
-/// exception. with_body not 0: the response's body is read before it is asked.
-///
-/// Errors: REKNOCK_ERROR_INVALID_ARGUMENT for a NULL client.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn reknock_client_set_retry_if(
-    client: *const reknock_client,
-    function: reknock_retry_if_fn,
-    with_body: i32,
-    user_data: *mut c_void,
-    free_user_data: reknock_free_fn,
-    error: Option<&mut MaybeUninit<*mut reknock_error>>,
-) -> reknock_status {
-    let change = |hooks: &mut Hooks, hook| (hooks.retry_if, hooks.body) = (hook, with_body != 0);
-    // SAFETY: a live client or NULL.
-    unsafe { set(client, function, user_data, free_user_data, change, error) }
-}
-
-/// Sets the function that is asked for the wait before a retry; NULL for none. Threads, lifetime and errors as
-/// reknock_client_set_retry_if. See reknock_delay_fn.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn reknock_client_set_delay(
-    client: *const reknock_client,
-    function: reknock_delay_fn,
-    user_data: *mut c_void,
-    free_user_data: reknock_free_fn,
-    error: Option<&mut MaybeUninit<*mut reknock_error>>,
-) -> reknock_status {
-    // SAFETY: a live client or NULL.
-    unsafe { set(client, function, user_data, free_user_data, |hooks, hook| hooks.delay = hook, error) }
-}
-
-/// Sets the function that edits the request of a retry; NULL for none. Threads, lifetime and errors as
-/// reknock_client_set_retry_if. See reknock_before_retry_fn.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn reknock_client_set_before_retry(
-    client: *const reknock_client,
-    function: reknock_before_retry_fn,
-    user_data: *mut c_void,
-    free_user_data: reknock_free_fn,
-    error: Option<&mut MaybeUninit<*mut reknock_error>>,
-) -> reknock_status {
-    // SAFETY: a live client or NULL.
-    unsafe { set(client, function, user_data, free_user_data, |hooks, hook| hooks.before_retry = hook, error) }
-}
-
-/// Sets the function that is told of retries, redirects and the end of calls; NULL for none. Threads, lifetime and errors as
-/// reknock_client_set_retry_if. See reknock_on_event_fn.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn reknock_client_set_on_event(
-    client: *const reknock_client,
-    function: reknock_on_event_fn,
-    user_data: *mut c_void,
-    free_user_data: reknock_free_fn,
-    error: Option<&mut MaybeUninit<*mut reknock_error>>,
-) -> reknock_status {
-    // SAFETY: a live client or NULL.
-    unsafe { set(client, function, user_data, free_user_data, |hooks, hook| hooks.on_event = hook, error) }
 }

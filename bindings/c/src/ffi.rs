@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
-use core_::{Error, ErrorKind};
+use core_::{BoxError, Error, ErrorKind};
 
 use crate::error::{REKNOCK_OK, reknock_error, reknock_status};
 
@@ -26,6 +26,16 @@ pub(crate) enum Fault {
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         Fault::Core(error)
+    }
+}
+
+/// As the source of another error.
+impl From<Fault> for BoxError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Argument(message) => message.into(),
+            Fault::Core(error) => error.into(),
+        }
     }
 }
 

@@ -6,15 +6,19 @@
 #![allow(non_camel_case_types)] // the names of the header
 #![allow(clippy::missing_safety_doc)] // the header says what callers owe, for all functions at once
 
+pub mod body;
 pub mod callback;
 pub mod cancel;
 pub mod client;
 pub mod error;
 mod ffi;
+pub mod hooks;
 pub mod policy;
 pub mod queue;
+mod reading;
 pub mod record;
 pub mod request;
 pub mod response;
 pub mod retry;
+pub mod submit;
 pub mod version;

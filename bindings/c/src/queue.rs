@@ -1,27 +1,34 @@
-//! Calls that nobody waits for: a completion queue with a descriptor to poll.
+//! Completion queues: a descriptor to poll, and what comes out.
 #![allow(unsafe_code)] // pointers from C; each block says why it may
 
 use std::collections::{HashMap, VecDeque};
 use std::ffi::c_void;
-use std::io::{Read, Write};
+use std::future::Future;
+use std::io::{Read as _, Write};
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::ptr::null_mut;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use core_::client::queue::{Delivery, Item, Queue};
-use core_::client::{Cancel, Response, runtime};
+use core_::client::queue::{Delivery, Item, Queue, QueueHost};
+use core_::client::{Cancel, Response, Wants};
 use core_::{Error, ErrorKind};
+use tokio::runtime::Handle;
 
-use crate::callback::Hooks;
-use crate::client::{call_options, reknock_call_options, reknock_client};
+use crate::body::{Outlet, Pull};
 use crate::error::{REKNOCK_EMPTY, REKNOCK_ERROR_INTERNAL, REKNOCK_ERROR_INVALID_ARGUMENT, REKNOCK_OK, reknock_error, reknock_status};
 use crate::ffi::{Fault, entry, given, hand_out, plain, shared, take_back};
-use crate::request::reknock_request;
+use crate::hooks::Hooks;
+use crate::reading::{Live, Read};
 use crate::response::reknock_response;
 
-type Outcome = Result<Response, Error>;
+/// How something that was submitted ended.
+pub(crate) enum Outcome {
+    Whole(Result<Response, Error>),
+    Streamed(Result<Box<Live>, Error>),
+    Read(Read),
+}
 
 /// The number of a call on its queue: from 1, never used again. Not a handle: it needs no freeing.
 pub type reknock_call = u64;
@@ -29,43 +36,67 @@ pub type reknock_call = u64;
 /// Where calls that nobody waits for are completed, and where their callbacks run: on the thread that drains the queue.
 ///
 /// Make one per event loop. Any thread may submit and cancel; threads that drain at once each get other completions. Freeing it
-/// cancels the calls in flight, whose completions never come.
+/// cancels the calls and reads in flight, whose completions never come.
 pub struct reknock_queue {
     queue: ManuallyDrop<Queue<Outcome>>,
     /// Readable when the queue may have something.
     bell: UnixStream,
-    ringer: UnixStream,
+    pulls: Arc<Waiting>,
     pid: u32,
     state: Mutex<State>,
+}
+
+/// What bodies ask for, with what cancels their call, and the other end of the bell.
+struct Waiting {
+    pulls: Mutex<VecDeque<(Cancel, Pull)>>,
+    ringer: UnixStream,
 }
 
 #[derive(Default)]
 struct State {
     ready: VecDeque<Delivery<Outcome>>,
-    calls: HashMap<reknock_call, Call>,
+    calls: HashMap<reknock_call, Arc<Call>>,
 }
 
 /// What a call needs on this side.
-struct Call {
-    user_data: *mut c_void,
-    hooks: Hooks,
-    cancel: Cancel,
+pub(crate) struct Call {
+    pub(crate) user_data: *mut c_void,
+    pub(crate) hooks: Hooks,
+    pub(crate) cancel: Cancel,
+    pub(crate) outlet: Option<Outlet>,
+    /// What a read reads.
+    pub(crate) response: *mut reknock_response,
 }
 
-// SAFETY: user_data is handed back, never used.
-unsafe impl Send for Call {}
+impl Default for Call {
+    fn default() -> Self {
+        Call { user_data: null_mut(), hooks: Hooks::default(), cancel: Cancel::new(), outlet: None, response: null_mut() }
+    }
+}
 
-/// How a call ended. Its fields do not change within an ABI.
+// SAFETY: the pointers are handed back, never used.
+unsafe impl Send for Call {}
+// SAFETY: likewise.
+unsafe impl Sync for Call {}
+
+/// What is to be done on the thread that drains.
+enum Work {
+    Pull(Cancel, Pull),
+    Delivery(Delivery<Outcome>),
+}
+
+/// How a call or a read ended. Its fields do not change within an ABI.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct reknock_completion {
-    /// The number that reknock_client_submit gave.
+    /// The number that submitting it gave.
     pub call: reknock_call,
-    /// What reknock_client_submit was given.
+    /// What submitting it was given.
     pub user_data: *mut c_void,
-    /// REKNOCK_OK, or why the call failed.
+    /// REKNOCK_OK, or why it failed.
     pub status: reknock_status,
-    /// The response, if the status is REKNOCK_OK, else NULL. Free it with reknock_response_free.
+    /// The response, if the status is REKNOCK_OK, else NULL. Free it with reknock_response_free. After reknock_response_submit_read
+    /// it is the response that is read, which the program has already.
     pub response: *mut reknock_response,
     /// The error, if the status is not REKNOCK_OK, else NULL. Free it with reknock_error_free.
     pub error: *mut reknock_error,
@@ -83,56 +114,99 @@ impl reknock_queue {
         };
         let (bell, ringer, waker) = pair().map_err(failed)?;
         let queue = ManuallyDrop::new(Queue::new(move || ring(&waker)));
-        Ok(reknock_queue { queue, bell, ringer, pid: std::process::id(), state: Mutex::default() })
+        let pulls = Arc::new(Waiting { pulls: Mutex::default(), ringer });
+        Ok(reknock_queue { queue, bell, pulls, pid: std::process::id(), state: Mutex::default() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next delivery. The bell stays readable until there is none.
-    fn next(&self) -> Option<Delivery<Outcome>> {
+    /// Runs a call, and brings its end here.
+    pub(crate) fn submit<F>(&self, runtime: &Handle, wants: Wants, call: Call, start: impl FnOnce(QueueHost<Outcome>) -> F) -> reknock_call
+    where
+        F: Future<Output = Outcome> + Send + 'static,
+    {
+        // Held until the call is in the table, so that its completion finds it there.
         let mut state = self.state();
+        let id = self.queue.submit(runtime, wants, start);
+        state.calls.insert(id, Arc::new(call));
+        id
+    }
+
+    pub(crate) fn cancel(&self, id: reknock_call) {
+        let call = self.state().calls.get(&id).cloned();
+        call.iter().for_each(|call| call.cancel.cancel());
+    }
+
+    /// Brings the pulls of a call to the thread that drains.
+    pub(crate) fn outlet(&self, cancel: &Cancel) -> Outlet {
+        let (waiting, cancel) = (Arc::clone(&self.pulls), cancel.clone());
+        Arc::new(move |pull| {
+            waiting.lock().push_back((cancel.clone(), pull));
+            ring(&waiting.ringer);
+        })
+    }
+
+    /// What is to be done next. The bell stays readable until there is nothing.
+    fn next(&self) -> Option<Work> {
+        let mut state = self.state();
+        if let Some(work) = self.look(&mut state) {
+            return Some(work);
+        }
+        let mut rung = [0; 64];
+        while (&self.bell).read(&mut rung).is_ok_and(|count| count == rung.len()) {}
+        let work = self.look(&mut state)?;
+        ring(&self.pulls.ringer);
+        Some(work)
+    }
+
+    fn look(&self, state: &mut State) -> Option<Work> {
+        if let Some((cancel, pull)) = self.pulls.lock().pop_front() {
+            return Some(Work::Pull(cancel, pull));
+        }
         if state.ready.is_empty() {
             state.ready.extend(self.queue.take());
         }
-        if state.ready.is_empty() {
-            let mut rung = [0; 64];
-            while (&self.bell).read(&mut rung).is_ok_and(|count| count == rung.len()) {}
-            state.ready.extend(self.queue.take());
-            if !state.ready.is_empty() {
-                ring(&self.ringer);
-            }
-        }
-        state.ready.pop_front()
+        state.ready.pop_front().map(Work::Delivery)
     }
 
     /// Runs callbacks until a call is complete.
     fn drain(&self) -> Option<reknock_completion> {
-        while let Some(Delivery { id, events, item }) = self.next() {
-            let (hooks, cancelled) = match self.state().calls.get(&id) {
-                Some(call) => (call.hooks.clone(), call.cancel.is_cancelled()),
-                None => continue,
-            };
-            events.iter().for_each(|event| hooks.observe(event));
-            let outcome = match item {
+        while let Some(work) = self.next() {
+            let Delivery { id, events, item } = match work {
                 // Whoever cancelled does not expect to be asked.
-                Item::Question(_) if cancelled => continue,
-                Item::Question(question) => {
-                    self.queue.answer(id, hooks.answer(*question));
+                Work::Pull(cancel, _) if cancel.is_cancelled() => continue,
+                Work::Pull(_, pull) => {
+                    pull.run();
                     continue;
                 }
-                Item::Done(outcome) => outcome,
-                Item::Failed(error) => Err(error),
+                Work::Delivery(delivery) => delivery,
             };
-            let Some(call) = self.state().calls.remove(&id) else { continue };
-            return Some(completion(id, call.user_data, outcome));
+            let Some(call) = self.state().calls.get(&id).cloned() else { continue };
+            events.iter().for_each(|event| call.hooks.observe(event));
+            let ended = match (item, &call.outlet) {
+                (Item::Question(question), Some(outlet)) => {
+                    if !call.cancel.is_cancelled() {
+                        self.queue.answer(id, call.hooks.answer(*question, outlet));
+                    }
+                    continue;
+                }
+                // A read asks nothing.
+                (Item::Question(_), None) => continue,
+                (Item::Done(outcome), _) => outcome.handle(&call),
+                (Item::Failed(error), _) => Some(Err(error)),
+            };
+            self.state().calls.remove(&id);
+            if let Some(ended) = ended {
+                return Some(completion(id, call.user_data, ended));
+            }
         }
         None
     }
 
     /// A child has the parent's memory, but neither its threads nor its calls.
-    fn inherited(&self) -> bool {
+    pub(crate) fn inherited(&self) -> bool {
         self.pid != std::process::id()
     }
 }
@@ -146,23 +220,39 @@ impl Drop for reknock_queue {
     }
 }
 
+impl Waiting {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(Cancel, Pull)>> {
+        self.pulls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 fn ring(ringer: &UnixStream) {
     let mut ringer = ringer;
     // Full means that it was rung enough.
     let _ = ringer.write(&[1]);
 }
 
-fn completion(call: reknock_call, user_data: *mut c_void, outcome: Outcome) -> reknock_completion {
-    let (mut response, mut error, mut status) = (null_mut(), null_mut(), REKNOCK_OK);
-    match outcome {
-        Ok(whole) => response = Box::into_raw(Box::new(reknock_response::of(whole))),
-        Err(failure) => {
-            let failure = reknock_error::of(failure.into());
-            status = failure.status();
-            error = Box::into_raw(Box::new(failure));
+impl Outcome {
+    /// What the program gets; nothing if it freed the response that was read.
+    fn handle(self, call: &Call) -> Option<Result<*mut reknock_response, Error>> {
+        let made = |response| Box::into_raw(Box::new(response));
+        match self {
+            Outcome::Whole(ended) => Some(ended.map(|response| made(reknock_response::of(response)))),
+            Outcome::Streamed(ended) => Some(ended.map(|live| made(reknock_response::streamed(*live)))),
+            Outcome::Read(read) => read.settle().map(|there| there.then_some(call.response)).transpose(),
         }
     }
-    reknock_completion { call, user_data, status, response, error }
+}
+
+fn completion(call: reknock_call, user_data: *mut c_void, ended: Result<*mut reknock_response, Error>) -> reknock_completion {
+    match ended {
+        Ok(response) => reknock_completion { call, user_data, status: REKNOCK_OK, response, error: null_mut() },
+        Err(failure) => {
+            let failure = reknock_error::of(failure.into());
+            let (status, error) = (failure.status(), Box::into_raw(Box::new(failure)));
+            reknock_completion { call, user_data, status, response: null_mut(), error }
+        }
+    }
 }
 
 /// Makes a queue in `*out`. Free it with reknock_queue_free.
@@ -185,71 +275,6 @@ pub extern "C" fn reknock_queue_new(
 pub unsafe extern "C" fn reknock_queue_descriptor(queue: *const reknock_queue) -> i32 {
     // SAFETY: a live queue or NULL.
     plain(-1, || unsafe { queue.as_ref() }.map_or(-1, |queue| queue.bell.as_raw_fd()))
-}
-
-/// Sends a request as reknock_client_send does, but returns at once with the call's number in `*out` (which may be NULL). The call
-/// is completed on the queue, once, whatever happens to it, with this user_data. `options` may be NULL. The request, the
-/// options and the client may be freed when this returns.
-///
-/// Errors: REKNOCK_ERROR_INVALID_ARGUMENT, REKNOCK_ERROR_CLOSED in a forked child that inherited the queue; the call's own come out
-/// of the queue.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn reknock_client_submit(
-    client: *const reknock_client,
-    request: Option<&reknock_request>,
-    options: *const reknock_call_options,
-    queue: *const reknock_queue,
-    user_data: *mut c_void,
-    out: Option<&mut MaybeUninit<reknock_call>>,
-    error: Option<&mut MaybeUninit<*mut reknock_error>>,
-) -> reknock_status {
-    entry(error, || {
-        // SAFETY: live or NULL, both.
-        let (client, queue) = unsafe { (shared(client, "client")?, shared(queue, "queue")?) };
-        if queue.inherited() {
-            return Err(Error::new(ErrorKind::Closed, "the queue belongs to the parent process").into());
-        }
-        let request = given(request, "request")?.request.clone();
-        // SAFETY: NULL, or a struct as large as it says.
-        let mut options = unsafe { call_options(options) }?;
-        let cancel = Cancel::new();
-        let theirs = options.cancel.replace(cancel.clone());
-        let hooks = client.hooks();
-        let (core, own) = (client.client.clone(), cancel.clone());
-        let start = |host| async move {
-            let call = core.send_with(request, &options, host);
-            let Some(theirs) = theirs else { return call.await };
-            tokio::pin!(call);
-            tokio::select! {
-                outcome = &mut call => return outcome,
-                () = theirs.cancelled() => own.cancel(),
-            }
-            call.await
-        };
-        // Held until the call is in the table, so that its completion finds it there.
-        let mut state = queue.state();
-        let id = queue.queue.submit(runtime()?, hooks.wants(), start);
-        state.calls.insert(id, Call { user_data, hooks, cancel });
-        if let Some(out) = out {
-            out.write(id);
-        }
-        Ok(())
-    })
-}
-
-/// Ends a call with REKNOCK_ERROR_CANCELLED; its completion still comes out of the queue, and if the call was faster it is the
-/// response. Any thread, more than once; numbers of calls that are over, and a NULL queue, do nothing.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn reknock_call_cancel(queue: *const reknock_queue, call: reknock_call) {
-    plain((), || {
-        // SAFETY: a live queue or NULL.
-        if let Ok(queue) = unsafe { shared(queue, "queue") }
-            && !queue.inherited()
-        {
-            let cancel = queue.state().calls.get(&call).map(|call| call.cancel.clone());
-            cancel.iter().for_each(Cancel::cancel);
-        }
-    });
 }
 
 /// Runs the callbacks that calls are waiting for, on this thread, and takes the next completion into `*out`. Never waits.

@@ -5,27 +5,50 @@ use std::ffi::{CString, c_char};
 use std::fs::File;
 use std::mem::MaybeUninit;
 use std::ptr::null;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use core_::client::{Body, Request};
 use core_::{Error, ErrorKind};
 use http::HeaderMap;
 
+use crate::body::{Outlet, Source};
 use crate::error::{reknock_error, reknock_status};
-use crate::ffi::{bytes, c_text, counted_text, entry, given, plain, put, text};
+use crate::ffi::{Fault, bytes, c_text, counted_text, entry, given, plain, put, text};
 
 /// A request: method, URL, header fields, body. Checked while it is built; sending it changes nothing, so that it may be sent
 /// again, under other policies too.
 ///
 /// Used by one thread at a time while it is changed, by any number while it is sent.
 pub struct reknock_request {
-    pub(crate) request: Request,
+    request: Request,
+    /// What produces the body in place of the request's own.
+    source: Option<Arc<Source>>,
     url: Option<CString>,
 }
 
 impl reknock_request {
     pub(crate) fn of(request: Request) -> Self {
-        reknock_request { request, url: None }
+        reknock_request { request, source: None, url: None }
+    }
+
+    /// What one call sends; the pulls of its body go to `outlet`.
+    pub(crate) fn outgoing(&self, outlet: &Outlet) -> Result<Request, Fault> {
+        let mut request = self.request.clone();
+        if let Some(source) = &self.source {
+            request.set_body(source.body(outlet)?);
+        }
+        Ok(request)
+    }
+
+    pub(crate) fn set_source(&mut self, source: Source) {
+        self.set_body(Body::default());
+        self.source = Some(Arc::new(source));
+    }
+
+    fn set_body(&mut self, body: impl Into<Body>) {
+        self.request.set_body(body);
+        self.source = None;
     }
 }
 
@@ -177,7 +200,7 @@ pub unsafe extern "C" fn reknock_request_set_body(
     entry(error, || {
         // SAFETY: `length` readable bytes, or NULL.
         let body = unsafe { bytes(body, length, "body") }?;
-        given(request, "request")?.request.set_body(Bytes::copy_from_slice(body));
+        given(request, "request")?.set_body(Bytes::copy_from_slice(body));
         Ok(())
     })
 }
@@ -196,7 +219,7 @@ pub unsafe extern "C" fn reknock_request_set_body_file(
         // SAFETY: NUL-terminated or NULL.
         let path = unsafe { text(path, "path") }?;
         let failed = |why: std::io::Error| Error::new(ErrorKind::InvalidRequest, format!("{path}: {why}"));
-        request.request.set_body(File::open(path).and_then(Body::file).map_err(failed)?);
+        request.set_body(File::open(path).and_then(Body::file).map_err(failed)?);
         Ok(())
     })
 }

@@ -4,17 +4,16 @@
 use std::ffi::{CString, c_char};
 use std::mem::MaybeUninit;
 use std::ptr::null;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use core_::client::{ReqwestBody, Response, ResponseHead, StreamingResponse, TokioClock, runtime};
+use core_::client::{Response, ResponseHead};
 
 use crate::error::{reknock_error, reknock_status};
-use crate::ffi::{Fault, block_on, c_text, entry, given, plain, text};
+use crate::ffi::{Fault, c_text, entry, given, plain, text};
+use crate::reading::{Live, Place};
 use crate::record::{Records, micros, reknock_attempt_record, reknock_stop_reason};
 use crate::request::{HeaderList, reknock_header};
-
-type Stream = StreamingResponse<ReqwestBody, TokioClock>;
 
 /// A response with its body, of any status: whether a 404 is an error is the caller's business.
 ///
@@ -23,9 +22,8 @@ type Stream = StreamingResponse<ReqwestBody, TokioClock>;
 pub struct reknock_response {
     head: ResponseHead,
     body: Bytes,
-    /// What reknock_response_read has not handed out: of the body, or of the last piece of the stream.
-    rest: Bytes,
-    stream: Mutex<Option<Stream>>,
+    /// What is left to read.
+    pub(crate) place: Arc<Place>,
     records: Records,
     headers: OnceLock<HeaderList>,
     url: OnceLock<CString>,
@@ -34,35 +32,30 @@ pub struct reknock_response {
 impl reknock_response {
     pub(crate) fn of(response: Response) -> Self {
         let (head, body) = response.into_parts();
-        Self::made(head, body, None)
+        Self::made(head, body.clone(), Place::whole(body))
     }
 
-    pub(crate) fn streamed(stream: Stream) -> Self {
-        Self::made((*stream).clone(), Bytes::new(), Some(stream))
+    pub(crate) fn streamed(live: Live) -> Self {
+        Self::made((*live.stream).clone(), Bytes::new(), Place::streamed(live))
     }
 
-    fn made(head: ResponseHead, body: Bytes, stream: Option<Stream>) -> Self {
+    fn made(head: ResponseHead, body: Bytes, place: Arc<Place>) -> Self {
         let records = Records::new(head.attempts(), Some(head.stop_reason()));
-        let (rest, stream) = (body.clone(), Mutex::new(stream));
-        reknock_response { head, body, rest, stream, records, headers: OnceLock::new(), url: OnceLock::new() }
-    }
-
-    /// Up to `size` bytes; none at the end.
-    fn read(&mut self, size: usize) -> Result<Bytes, Fault> {
-        let stream = self.stream.get_mut().unwrap_or_else(PoisonError::into_inner);
-        // An empty piece is not the end.
-        while let (true, Some(stream)) = (self.rest.is_empty(), stream.as_mut()) {
-            let _inside = runtime()?.enter();
-            match block_on(stream.chunk())? {
-                Some(piece) => self.rest = piece,
-                None => break,
-            }
-        }
-        Ok(self.rest.split_to(size.min(self.rest.len())))
+        reknock_response { head, body, place, records, headers: OnceLock::new(), url: OnceLock::new() }
     }
 
     fn headers(&self) -> &HeaderList {
         self.headers.get_or_init(|| HeaderList::new(self.head.headers()))
+    }
+}
+
+impl Drop for reknock_response {
+    fn drop(&mut self) {
+        match self.place.inherited() {
+            // Its connection is the parent's: it is leaked.
+            true => std::mem::forget(Arc::clone(&self.place)),
+            false => self.place.free(),
+        }
     }
 }
 
@@ -104,7 +97,7 @@ pub unsafe extern "C" fn reknock_response_read(
         if size == 0 {
             return Err(Fault::Argument("size: must not be 0, which would look like the end".to_owned()));
         }
-        let piece = response.read(size)?;
+        let piece = response.place.read(size)?;
         // SAFETY: the piece is no longer than the buffer, which is the caller's.
         unsafe { std::ptr::copy_nonoverlapping(piece.as_ptr(), buffer, piece.len()) };
         read.write(piece.len());

@@ -1,0 +1,298 @@
+//! The functions of a client: how the core's questions reach them, and how they are set.
+#![allow(unsafe_code)] // functions and pointers from C; each block says why it may
+
+use std::ffi::{CString, c_void};
+use std::mem::MaybeUninit;
+use std::ptr::null;
+use std::sync::Arc;
+use std::time::Duration;
+
+use core_::BoxError;
+use core_::client::{Attempt, Event, Host, Opinion, Question, Reply, Request, Wants};
+
+use crate::body::Outlet;
+use crate::callback::{
+    REKNOCK_ANSWER_DEFAULT, REKNOCK_ANSWER_RETRY, REKNOCK_ANSWER_STOP, REKNOCK_ANSWER_WAIT, REKNOCK_EVENT_END, REKNOCK_EVENT_REDIRECT,
+    REKNOCK_EVENT_RETRY, no_answer, reknock_attempt, reknock_before_retry_fn, reknock_delay_fn, reknock_event, reknock_free_fn,
+    reknock_on_event_fn, reknock_retry_if_fn,
+};
+use crate::client::reknock_client;
+use crate::error::{reknock_error, reknock_status, status_of};
+use crate::ffi::{c_text, entry, shared};
+use crate::record::{evidence_number, micros, micros_or_none, reknock_attempt_record, stop_number};
+use crate::request::{HeaderList, reknock_request};
+
+/// A function of the caller with its data, freed when nobody can call it any more.
+pub(crate) struct Hook<F> {
+    pub(crate) function: F,
+    pub(crate) user_data: *mut c_void,
+    free: reknock_free_fn,
+}
+
+// SAFETY: the header says that the functions of a client are called from every thread that calls or drains, and that the data
+// must allow that.
+unsafe impl<F: Send> Send for Hook<F> {}
+// SAFETY: likewise.
+unsafe impl<F: Sync> Sync for Hook<F> {}
+
+impl<F> Hook<F> {
+    pub(crate) fn new(function: F, user_data: *mut c_void, free: reknock_free_fn) -> Self {
+        Hook { function, user_data, free }
+    }
+
+    /// The same data with another function.
+    pub(crate) fn with<G>(mut self, function: G) -> Hook<G> {
+        Hook { function, user_data: self.user_data, free: self.free.take() }
+    }
+}
+
+impl<F> Drop for Hook<F> {
+    fn drop(&mut self) {
+        if let Some(free) = self.free {
+            // SAFETY: given for this data, which nobody else frees, and called once.
+            unsafe { free(self.user_data) };
+        }
+    }
+}
+
+/// A hook that is there, and its function.
+fn called<F: Copy>(hook: &Option<Arc<Hook<Option<F>>>>) -> Option<(&Hook<Option<F>>, F)> {
+    hook.as_deref().and_then(|hook| hook.function.map(|function| (hook, function)))
+}
+
+/// The callbacks of a client at the moment a call began.
+#[derive(Clone, Default)]
+pub(crate) struct Hooks {
+    pub(crate) retry_if: Option<Arc<Hook<reknock_retry_if_fn>>>,
+    pub(crate) body: bool,
+    pub(crate) delay: Option<Arc<Hook<reknock_delay_fn>>>,
+    pub(crate) before_retry: Option<Arc<Hook<reknock_before_retry_fn>>>,
+    pub(crate) on_event: Option<Arc<Hook<reknock_on_event_fn>>>,
+}
+
+impl Hooks {
+    /// Puts a question to its function, on this thread. `outlet`: of the call.
+    pub(crate) fn answer(&self, question: Question, outlet: &Outlet) -> Result<Reply, BoxError> {
+        match question {
+            Question::RetryIf(attempt) => self.retry_if(&attempt).map(Reply::Opinion),
+            Question::Delay(attempt) => self.delay(&attempt).map(Reply::Delay),
+            Question::BeforeRetry(attempt, request) => {
+                self.before_retry(&attempt, *request, outlet).map(|request| Reply::Request(Box::new(request)))
+            }
+            _ => Err("a question that this library does not know".into()),
+        }
+    }
+
+    fn retry_if(&self, attempt: &Attempt) -> Result<Opinion, BoxError> {
+        let Some((hook, function)) = called(&self.retry_if) else { return Ok(Opinion::None) };
+        let seen = Seen::new(attempt);
+        let mut wait_ms = 0;
+        // SAFETY: the caller's function with the caller's data; the attempt lives until it returns.
+        match unsafe { function(hook.user_data, &seen.attempt, &mut wait_ms) } {
+            REKNOCK_ANSWER_DEFAULT => Ok(Opinion::None),
+            REKNOCK_ANSWER_RETRY => Ok(Opinion::Retry),
+            REKNOCK_ANSWER_STOP => Ok(Opinion::Stop),
+            REKNOCK_ANSWER_WAIT => Ok(Opinion::After(Duration::from_millis(wait_ms))),
+            other => Err(no_answer("retry_if", other)),
+        }
+    }
+
+    fn delay(&self, attempt: &Attempt) -> Result<Option<Duration>, BoxError> {
+        let Some((hook, function)) = called(&self.delay) else { return Ok(None) };
+        let seen = Seen::new(attempt);
+        let mut wait_ms = 0;
+        // SAFETY: as above.
+        match unsafe { function(hook.user_data, &seen.attempt, &mut wait_ms) } {
+            REKNOCK_ANSWER_DEFAULT => Ok(None),
+            REKNOCK_ANSWER_WAIT => Ok(Some(Duration::from_millis(wait_ms))),
+            other => Err(no_answer("delay", other)),
+        }
+    }
+
+    fn before_retry(&self, attempt: &Attempt, request: Request, outlet: &Outlet) -> Result<Request, BoxError> {
+        let Some((hook, function)) = called(&self.before_retry) else { return Ok(request) };
+        let seen = Seen::new(attempt);
+        let mut request = reknock_request::of(request);
+        // SAFETY: as above; the request too lives until it returns.
+        match unsafe { function(hook.user_data, &seen.attempt, &mut request) } {
+            REKNOCK_ANSWER_DEFAULT => Ok(request.outgoing(outlet)?),
+            other => Err(no_answer("before_retry", other)),
+        }
+    }
+
+    /// Tells the observer, on this thread.
+    pub(crate) fn observe(&self, event: &Event) {
+        let Some((hook, function)) = called(&self.on_event) else { return };
+        let (kind, records, stop_reason, url): (_, Vec<reknock_attempt_record>, _, _) = match event {
+            Event::Retry(record) => (REKNOCK_EVENT_RETRY, vec![record.into()], None, None),
+            Event::Redirect(record, url) => (REKNOCK_EVENT_REDIRECT, vec![record.into()], None, Some(c_text(url))),
+            Event::End { attempts, stop_reason } => {
+                (REKNOCK_EVENT_END, attempts.iter().map(Into::into).collect(), Some(*stop_reason), None)
+            }
+            _ => return,
+        };
+        let event = reknock_event {
+            kind,
+            stop_reason: stop_number(stop_reason),
+            attempts: records.as_ptr(),
+            attempt_count: records.len(),
+            url: url.as_ref().map_or(null(), |url| url.as_ptr()),
+        };
+        // SAFETY: the caller's function with the caller's data; the event lives until it returns.
+        unsafe { function(hook.user_data, &event) };
+    }
+}
+
+/// A blocking call's host: its future runs on the calling thread, and so do the functions.
+pub(crate) struct Here {
+    pub(crate) hooks: Hooks,
+    pub(crate) outlet: Outlet,
+}
+
+impl Host for Here {
+    fn wants(&self) -> Wants {
+        self.hooks.wants()
+    }
+
+    async fn ask(&mut self, question: Question) -> Result<Reply, BoxError> {
+        self.hooks.answer(question, &self.outlet)
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.hooks.observe(&event);
+    }
+}
+
+impl Hooks {
+    pub(crate) fn wants(&self) -> Wants {
+        Wants {
+            retry_if: self.retry_if.is_some(),
+            body: self.body && self.retry_if.is_some(),
+            delay: self.delay.is_some(),
+            before_retry: self.before_retry.is_some(),
+            events: self.on_event.is_some(),
+        }
+    }
+}
+
+/// An attempt with what its pointers point to.
+struct Seen {
+    attempt: reknock_attempt,
+    _texts: [Option<CString>; 3],
+    _headers: [HeaderList; 2],
+}
+
+impl Seen {
+    fn new(seen: &Attempt) -> Self {
+        let texts = [seen.message.as_deref().map(c_text), Some(c_text(seen.method.as_str())), Some(c_text(seen.url.as_str()))];
+        let headers = [HeaderList::new(&seen.request_headers), HeaderList::new(&seen.headers)];
+        let pointer = |text: &Option<CString>| text.as_ref().map_or(null(), |text| text.as_ptr());
+        let attempt = reknock_attempt {
+            number: seen.number,
+            retries_left: seen.retries_left,
+            elapsed_us: micros(seen.elapsed),
+            http_status: seen.status.map_or(0, i32::from),
+            error: seen.error.map_or(0, status_of),
+            message: pointer(&texts[0]),
+            evidence: evidence_number(seen.evidence),
+            verdict: i32::from(seen.verdict),
+            hint_us: micros_or_none(seen.hint),
+            planned_wait_us: micros_or_none(seen.planned_wait),
+            method: pointer(&texts[1]),
+            url: pointer(&texts[2]),
+            request_headers: headers[0].list().as_ptr(),
+            request_header_count: headers[0].list().len(),
+            headers: headers[1].list().as_ptr(),
+            header_count: headers[1].list().len(),
+            body: seen.body.as_ref().map_or(null(), |body| body.as_ptr()),
+            body_length: seen.body.as_ref().map_or(0, |body| body.len()),
+        };
+        Seen { attempt, _texts: texts, _headers: headers }
+    }
+}
+
+/// Changes the callbacks of a client; the data is freed if that fails.
+///
+/// # Safety
+/// A live client or NULL.
+unsafe fn set<F: Copy>(
+    client: *const reknock_client,
+    function: Option<F>,
+    user_data: *mut c_void,
+    free: reknock_free_fn,
+    change: impl FnOnce(&mut Hooks, Option<Arc<Hook<Option<F>>>>),
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    entry(error, || {
+        // Made before anything can fail, and without a function too: its end frees the data.
+        let hook = Hook::new(function, user_data, free);
+        let hook = function.is_some().then(|| Arc::new(hook));
+        // SAFETY: by the contract.
+        unsafe { shared(client, "client") }?.change(|hooks| change(hooks, hook));
+        Ok(())
+    })
+}
+
+/// Sets the function that is asked about every completed attempt; NULL for none. See reknock_retry_if_fn.
+///
+/// It runs on the calling thread of blocking calls, and on the thread that drains the queue for others: several at once, if
+/// several threads call. Calls begun before keep the function they began with; free_user_data, which may be NULL, is called once,
+/// on any of these threads, when no call can use it any more, or at once if this fails. Callbacks must return: no longjmp, no C++
+/// exception. with_body not 0: the response's body is read before it is asked.
+///
+/// Errors: REKNOCK_ERROR_INVALID_ARGUMENT for a NULL client.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_client_set_retry_if(
+    client: *const reknock_client,
+    function: reknock_retry_if_fn,
+    with_body: i32,
+    user_data: *mut c_void,
+    free_user_data: reknock_free_fn,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    let change = |hooks: &mut Hooks, hook| (hooks.retry_if, hooks.body) = (hook, with_body != 0);
+    // SAFETY: a live client or NULL.
+    unsafe { set(client, function, user_data, free_user_data, change, error) }
+}
+
+/// Sets the function that is asked for the wait before a retry; NULL for none. Threads, lifetime and errors as
+/// reknock_client_set_retry_if. See reknock_delay_fn.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_client_set_delay(
+    client: *const reknock_client,
+    function: reknock_delay_fn,
+    user_data: *mut c_void,
+    free_user_data: reknock_free_fn,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    // SAFETY: a live client or NULL.
+    unsafe { set(client, function, user_data, free_user_data, |hooks, hook| hooks.delay = hook, error) }
+}
+
+/// Sets the function that edits the request of a retry; NULL for none. Threads, lifetime and errors as
+/// reknock_client_set_retry_if. See reknock_before_retry_fn.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_client_set_before_retry(
+    client: *const reknock_client,
+    function: reknock_before_retry_fn,
+    user_data: *mut c_void,
+    free_user_data: reknock_free_fn,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    // SAFETY: a live client or NULL.
+    unsafe { set(client, function, user_data, free_user_data, |hooks, hook| hooks.before_retry = hook, error) }
+}
+
+/// Sets the function that is told of retries, redirects and the end of calls; NULL for none. Threads, lifetime and errors as
+/// reknock_client_set_retry_if. See reknock_on_event_fn.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_client_set_on_event(
+    client: *const reknock_client,
+    function: reknock_on_event_fn,
+    user_data: *mut c_void,
+    free_user_data: reknock_free_fn,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    // SAFETY: a live client or NULL.
+    unsafe { set(client, function, user_data, free_user_data, |hooks, hook| hooks.on_event = hook, error) }
+}
