@@ -8,71 +8,67 @@ const { wrongType } = require('./errors.js');
 const TAKES = 'text, bytes, URLSearchParams, FormData, a Blob, a ReadableStream, an iterable, or a function that makes one of them';
 
 /**
- * A body as the core takes it, or null: bytes, a stream that is sent once, or a factory that is asked for a new pass for each attempt.
- * `type` is the content-type that fetch would give it.
+ * A body as the core takes it, null for none: `bytes`; a `stream` that is sent once (`next` gives its pieces, `cancel` ends it early); or a
+ * `factory` that makes such a stream for each attempt. `type` is the content-type that fetch would give it, `length` the size if known.
  */
 function toBody(input) {
   if (input === null || input === undefined) return null;
-  if (typeof input === 'function') return { kind: 'factory', begin: () => pass(async () => iterate(await input())), length: null, type: null };
+  if (typeof input === 'function') return { kind: 'factory', make: () => walk(async () => iterate(await input())) };
   const bytes = bytesOf(input);
-  if (bytes) return { kind: 'bytes', bytes, type: typeof input === 'string' ? 'text/plain;charset=UTF-8' : null };
+  if (bytes) return { kind: 'bytes', bytes, type: typeof input === 'string' ? 'text/plain;charset=UTF-8' : undefined };
   if (typeof input !== 'object') return toBody(`${input}`);
   switch (tagOf(input)) {
     case 'URLSearchParams':
       return { kind: 'bytes', bytes: Buffer.from(`${input}`), type: 'application/x-www-form-urlencoded;charset=UTF-8' };
     case 'Blob':
-      return { ...blobs([input]), type: input.type || null };
+      return { ...joined([input]), type: input.type || undefined };
     case 'FormData':
       return multipart(input);
   }
   if (input.locked || isDisturbed(input)) throw wrongType('body: the stream is locked, or something was read from it');
-  const start = iterate(input);
-  return { kind: 'stream', begin: () => pass(() => start), length: null, type: null };
+  const iterator = iterate(input);
+  return { kind: 'stream', ...walk(() => iterator) };
 }
 
-/** One walk through what a producer gives. */
-function pass(start) {
+/** Text or bytes as bytes; undefined if it is neither. Memory that other threads can write to is copied. */
+function bytesOf(value) {
+  if (typeof value === 'string') return Buffer.from(value);
+  const bytes = isAnyArrayBuffer(value) ? new Uint8Array(value) : value;
+  if (!ArrayBuffer.isView(bytes)) return undefined;
+  const view = isUint8Array(bytes) ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return isSharedArrayBuffer(view.buffer) ? view.slice() : view;
+}
+
+/** A walk through what an iterator gives. It begins when the first piece is asked for. */
+function walk(begin) {
   let iterator;
-  const begun = (async () => (iterator = (await start())()))();
-  begun.catch(() => {});
   return {
-    /** The next piece, null at the end. */
+    /** The next piece, undefined at the end. */
     async next() {
-      await begun;
+      iterator ??= await begin();
       const { done, value } = await iterator.next();
-      if (done) return null;
+      if (done) return undefined;
       const bytes = bytesOf(value);
       if (!bytes) throw wrongType(`body: a piece must be text or bytes, got ${nameOf(value)}`);
       return bytes;
     },
     /** Tells the producer that nobody wants more. What it says to that is nobody's business. */
-    cancel() {
-      begun.then(() => iterator.return?.()).catch(() => {});
+    async cancel(reason) {
+      try {
+        await iterator?.return?.(reason);
+      } catch {}
     },
   };
 }
 
-/** What starts an iteration over something that produces pieces. Bytes are a producer of one. */
+/** An iterator over something that produces pieces. Bytes are a producer of one. */
 function iterate(input) {
   const bytes = bytesOf(input);
-  if (bytes) return () => [bytes][Symbol.iterator]();
-  if (tagOf(input) === 'Blob') return () => input.stream()[Symbol.asyncIterator]();
-  const method = input?.[Symbol.asyncIterator] ?? input?.[Symbol.iterator];
+  if (bytes) return [bytes].values();
+  const source = tagOf(input) === 'Blob' ? input.stream() : input;
+  const method = source?.[Symbol.asyncIterator] ?? source?.[Symbol.iterator];
   if (typeof method !== 'function') throw wrongType(`body: must be ${TAKES}, got ${nameOf(input)}`);
-  return () => method.call(input);
-}
-
-/** Text or bytes as bytes; undefined if it is neither. */
-function bytesOf(value) {
-  if (typeof value === 'string') return Buffer.from(value);
-  if (isAnyArrayBuffer(value)) return unshared(new Uint8Array(value));
-  if (!ArrayBuffer.isView(value)) return undefined;
-  return unshared(isUint8Array(value) ? value : new Uint8Array(value.buffer, value.byteOffset, value.byteLength));
-}
-
-/** Memory that other threads can write to is copied. */
-function unshared(bytes) {
-  return isSharedArrayBuffer(bytes.buffer) ? bytes.slice() : bytes;
+  return method.call(source);
 }
 
 /** What it is by name: other implementations than the global ones will do. */
@@ -82,7 +78,7 @@ function tagOf(input) {
 }
 
 /** Bytes and blobs, one after the other: bytes if there are no blobs, else a factory of known length. */
-function blobs(pieces) {
+function joined(pieces) {
   if (!pieces.some((piece) => tagOf(piece) === 'Blob')) return { kind: 'bytes', bytes: Buffer.concat(pieces) };
   const all = async function* () {
     for (const piece of pieces) {
@@ -90,7 +86,7 @@ function blobs(pieces) {
       else yield piece;
     }
   };
-  return { kind: 'factory', begin: () => pass(() => all), length: pieces.reduce((sum, piece) => sum + (piece.size ?? piece.length), 0) };
+  return { kind: 'factory', make: () => walk(all), length: pieces.reduce((sum, piece) => sum + (piece.size ?? piece.length), 0) };
 }
 
 /** A form as multipart/form-data, in the standard's encoding. */
@@ -98,19 +94,19 @@ function multipart(form) {
   const boundary = `----reknock-${randomBytes(16).toString('hex')}`;
   const pieces = [];
   for (const [name, value] of form) {
-    const head = `--${boundary}\r\nContent-Disposition: form-data; name="${escaped(lines(name))}"`;
+    const head = `--${boundary}\r\nContent-Disposition: form-data; name="${escaped(withCrLf(name))}"`;
     if (typeof value === 'string') {
-      pieces.push(Buffer.from(`${head}\r\n\r\n${lines(value)}\r\n`));
+      pieces.push(Buffer.from(`${head}\r\n\r\n${withCrLf(value)}\r\n`));
     } else {
       const type = value.type || 'application/octet-stream';
       pieces.push(Buffer.from(`${head}; filename="${escaped(value.name)}"\r\nContent-Type: ${type}\r\n\r\n`), value, Buffer.from('\r\n'));
     }
   }
   pieces.push(Buffer.from(`--${boundary}--\r\n`));
-  return { ...blobs(pieces), type: `multipart/form-data; boundary=${boundary}` };
+  return { ...joined(pieces), type: `multipart/form-data; boundary=${boundary}` };
 }
 
-function lines(text) {
+function withCrLf(text) {
   return text.replace(/\r\n|\r|\n/g, '\r\n');
 }
 

@@ -107,7 +107,7 @@ async function gathered(stream) {
     piece.catch(() => {});
     pieces.push(piece);
     const come = await Promise.race([piece, later]);
-    if (come?.done) return { kind: 'bytes', bytes: pieces.length > 1 ? (await pieces[0]).value : new Uint8Array(), type: null };
+    if (come?.done) return { kind: 'bytes', bytes: pieces.length > 1 ? (await pieces[0]).value : new Uint8Array() };
     if (!come) break;
   }
   const rest = {

@@ -26,6 +26,7 @@ class RetryResponse extends Response {
   #source;
   #inner;
   #headers;
+  #attempts;
   #used = false;
   /** A clone has the same bytes: they must not be given away. */
   #shared = false;
@@ -41,7 +42,7 @@ class RetryResponse extends Response {
   }
 
   get statusText() {
-    return this.#parts.statusText ?? '';
+    return this.#parts.statusText();
   }
 
   get ok() {
@@ -53,11 +54,11 @@ class RetryResponse extends Response {
   }
 
   get url() {
-    return this.#parts.url;
+    return this.#parts.url();
   }
 
   get redirected() {
-    return this.#parts.redirected;
+    return this.#parts.redirected();
   }
 
   get type() {
@@ -65,19 +66,19 @@ class RetryResponse extends Response {
   }
 
   get httpVersion() {
-    return this.#parts.httpVersion;
+    return this.#parts.httpVersion();
   }
 
   get attempts() {
-    return this.#parts.attempts;
+    return (this.#attempts ??= Object.freeze(this.#parts.attempts()));
   }
 
   get stopReason() {
-    return this.#parts.stopReason;
+    return this.#parts.stopReason();
   }
 
-  get elapsed() {
-    return this.#parts.elapsedMs;
+  get elapsedMs() {
+    return this.#parts.elapsedMs();
   }
 
   explain() {
@@ -164,6 +165,7 @@ class RetryResponse extends Response {
 class LeanResponse {
   #parts;
   #headers;
+  #attempts;
 
   constructor(parts) {
     this.#parts = parts;
@@ -180,27 +182,27 @@ class LeanResponse {
   }
 
   get url() {
-    return this.#parts.url;
+    return this.#parts.url();
   }
 
   get redirected() {
-    return this.#parts.redirected;
+    return this.#parts.redirected();
   }
 
   get httpVersion() {
-    return this.#parts.httpVersion;
+    return this.#parts.httpVersion();
   }
 
   get attempts() {
-    return this.#parts.attempts;
+    return (this.#attempts ??= Object.freeze(this.#parts.attempts()));
   }
 
   get stopReason() {
-    return this.#parts.stopReason;
+    return this.#parts.stopReason();
   }
 
-  get elapsed() {
-    return this.#parts.elapsedMs;
+  get elapsedMs() {
+    return this.#parts.elapsedMs();
   }
 
   explain() {
@@ -267,19 +269,15 @@ function bufferOf(bytes, shared) {
   return own ? buffer : buffer.slice(byteOffset, byteOffset + byteLength);
 }
 
-function flat({ headers }) {
-  return typeof headers === 'function' ? headers() : headers;
-}
-
 function headersOf(parts) {
-  const list = flat(parts);
+  const list = parts.headers();
   const headers = new Headers();
   for (let i = 0; i < list.length; i += 2) headers.append(list[i], list[i + 1]);
   return headers;
 }
 
 function recordOf(parts) {
-  const list = flat(parts);
+  const list = parts.headers();
   const record = Object.create(null);
   for (let i = 0; i < list.length; i += 2) {
     const name = list[i].toLowerCase();
