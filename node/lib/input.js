@@ -16,7 +16,8 @@ const REDIRECTS = new Set(['follow', 'manual', 'error']);
  * for what is ours in it. A promise if the body of a `Request` has to be looked at.
  */
 function fetchCall(input, init) {
-  const options = init ?? {};
+  // A Request may stand for an init; it has more than fields.
+  const options = isRequest(init) ? Object.fromEntries(FETCH.map((name) => [name, init[name]])) : init ?? {};
   for (const name of Object.keys(options)) if (!KNOWN.has(name)) throw wrongType(unknown(name));
   const request = isRequest(input) ? input : undefined;
   const own = options.json !== undefined ? json(options) : toBody(options.body);
