@@ -5,7 +5,7 @@ const { wrongType } = require('./errors.js');
 
 /** What of a call's init is honoured: fetch's fields, and ours. */
 const FETCH = ['method', 'headers', 'body', 'signal', 'redirect', 'duplex'];
-const OURS = ['json', 'searchParams', 'policy', 'timeout', 'retryIf', 'delay', 'beforeRetry', 'onEvent', 'withBody', 'stream'];
+const OURS = ['json', 'searchParams', 'policy', 'timeout', 'retryIf', 'delay', 'beforeRetry', 'onEvent', 'withBody', 'stream', 'throwHttpErrors'];
 const KNOWN = new Set([...FETCH, ...OURS]);
 /** The methods whose case fetch sets right, and the one it forgot. */
 const CASELESS = new Set(['DELETE', 'GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH']);
@@ -29,8 +29,9 @@ function fetchCall(input, init) {
 function call(input, request, options, body) {
   const headers = flat(options.headers ?? request?.headers, 'headers');
   if (body?.type && !has(headers, 'content-type')) headers.push('content-type', body.type);
-  const redirect = options.redirect ?? request?.redirect ?? 'follow';
-  if (!REDIRECTS.has(redirect)) throw wrongType(`redirect: must be follow, manual or error, got ${redirect}`);
+  // A Request that was told nothing says follow, too: the client's setting holds.
+  const redirect = options.redirect ?? (request?.redirect === 'follow' ? undefined : request?.redirect);
+  if (redirect !== undefined && !REDIRECTS.has(redirect)) throw wrongType(`redirect: must be follow, manual or error, got ${redirect}`);
   return {
     method: method(options.method ?? request?.method),
     url: request ? request.url : `${input}`,
