@@ -1,4 +1,4 @@
-# Everything a fresh machine needs: Rust, Python 3.11 or later, and make. `make help` lists the targets.
+# Everything a fresh machine needs: Rust, Python 3.11 or later, make; Node 20 or later for the Node package. `make help` lists the targets.
 CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
 CARGO = cargo --locked
@@ -11,10 +11,14 @@ SERVER = $(CARGO_TARGET_DIR)/debug/reknock-test-server
 # Where `make install` puts the C library.
 PREFIX ?= /usr/local
 
+# Node 20 or later with npm, if there is one: without it the Node parts are left out, by name.
+NODE := $(shell command -v npm >/dev/null && node -e 'if (+process.versions.node.split(".")[0] >= 20) console.log("node")' 2>/dev/null)
+NO_NODE = echo "skipped: $@ (no Node 20 or later with npm)"
+
 # Programs in which Python tests and demos find the scripted server.
 WITH_SERVER = REKNOCK_TEST_SERVER=$(SERVER) $(CURDIR)/$(VENV)/bin/python
 
-.PHONY: install help demo test test-rust test-python python check gen fuzz machine-bench clean
+.PHONY: install help demo test test-rust test-python python test-node node demo-node check gen fuzz machine-bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -26,8 +30,9 @@ demo: ## show retries against the embedded flaky server, with the timeline of at
 	examples/c/demo.sh $(CARGO_TARGET_DIR)/debug
 	$(MAKE) --no-print-directory python
 	$(WITH_SERVER) python/examples/demo.py
+	$(MAKE) --no-print-directory demo-node
 
-test: test-rust test-python ## run every test
+test: test-rust test-python test-node ## run every test
 
 test-rust: ## run the tests of the crates
 	$(CARGO) test --workspace --quiet
@@ -46,6 +51,25 @@ python: $(VENV)/ready ## build the Python package into python/.venv
 $(VENV)/ready: python/requirements-test.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r python/requirements-test.txt
+	touch $@
+
+ifdef NODE
+test-node: node ## run the tests of the Node package
+	cd node && REKNOCK_TEST_SERVER=$(SERVER) npm test --silent
+
+demo-node: node
+	REKNOCK_TEST_SERVER=$(SERVER) node node/examples/demo.js
+
+node: node/node_modules/ready ## build the Node package in place
+	$(CARGO) build --quiet -p reknock-node -p reknock-test-server
+	node node/scripts/place.js $(CARGO_TARGET_DIR)/debug
+else
+test-node demo-node node:
+	@$(NO_NODE)
+endif
+
+node/node_modules/ready: node/package-lock.json
+	cd node && npm ci --silent --no-audit --no-fund
 	touch $@
 
 check: ## format, lints as errors, documentation, generated files unchanged

@@ -1,0 +1,99 @@
+//! A call from what JavaScript hands over.
+
+use napi::bindgen_prelude::{FromNapiValue, JsObjectValue, Null, Object, Unknown};
+use napi::{Env, Result, ValueType};
+use reknock::client::{CallOptions, Client, Redirects, Request, Wants};
+
+use crate::body::{Outlet, pulled};
+use crate::client::NativeClient;
+use crate::error::or_throw;
+use crate::policy::{chosen, with_argument};
+use crate::question::append;
+use crate::value::{to_bytes, wrong};
+
+/// Which questions a call answers, and how it is read: the bits that lib/call.js sends.
+const RETRY_IF: u32 = 1;
+const DELAY: u32 = 2;
+const BEFORE_RETRY: u32 = 4;
+const EVENTS: u32 = 8;
+const BODY: u32 = 16;
+const STREAM: u32 = 32;
+
+/// What is sent, and how.
+pub struct Call {
+    pub client: Client,
+    pub request: Request,
+    pub options: CallOptions,
+    pub wants: Wants,
+    /// The body of the response is read as it comes.
+    pub streamed: bool,
+    /// Where the pieces of its body are asked for.
+    pub outlet: Option<Outlet>,
+}
+
+impl Call {
+    pub fn new(
+        env: &Env,
+        client: &NativeClient,
+        method: &str,
+        url: &str,
+        headers: Option<Vec<String>>,
+        body: Unknown<'_>,
+        bits: u32,
+    ) -> Result<Self> {
+        let client = client.core.clone();
+        let mut request = or_throw(env, client.request(method, url).build())?;
+        if let Some(lines) = headers {
+            append(env, &mut request, &lines)?;
+        }
+        let outlet = set_body(&mut request, body)?;
+        let has = |bit| bits & bit != 0;
+        let wants = Wants {
+            retry_if: has(RETRY_IF),
+            delay: has(DELAY),
+            before_retry: has(BEFORE_RETRY),
+            events: has(EVENTS),
+            body: has(BODY) && has(RETRY_IF | DELAY),
+        };
+        Ok(Call { client, request, options: CallOptions::default(), wants, streamed: has(STREAM), outlet })
+    }
+
+    /// Reads the options that a call seldom has.
+    pub fn read(&mut self, env: &Env, options: &Object<'_>) -> Result<()> {
+        let query: Option<Vec<String>> = options.get("query")?;
+        if let Some(query) = query {
+            self.request.append_query(query.chunks_exact(2).map(|pair| (&pair[0], &pair[1])));
+        }
+        let follow: Option<bool> = options.get("followRedirects")?;
+        self.options.redirects =
+            follow.map(|follow| if follow { Redirects::default() } else { Redirects { max: 0, ..Redirects::default() } });
+        let policy: Unknown<'_> = options.get_named_property("policy")?;
+        self.options.policy = chosen(env, self.client.policy(), policy)?;
+        let timeout: Unknown<'_> = options.get_named_property("timeout")?;
+        if timeout.get_type()? != ValueType::Undefined {
+            let base = self.options.policy.as_ref().unwrap_or(self.client.policy());
+            self.options.policy = Some(with_argument(env, base, "timeout", timeout)?);
+        }
+        Ok(())
+    }
+}
+
+/// Text or bytes; or `{once, length}` of a body that is asked for in pieces.
+fn set_body(request: &mut Request, body: Unknown<'_>) -> Result<Option<Outlet>> {
+    if matches!(body.get_type()?, ValueType::Null | ValueType::Undefined) {
+        return Ok(None);
+    }
+    if let Some(bytes) = to_bytes(body)? {
+        request.set_body(bytes);
+        return Ok(None);
+    }
+    let source = Object::from_unknown(body)?;
+    let once = source.get("once")?.ok_or_else(|| wrong("a body without its kind"))?;
+    let length: Option<f64> = source.get::<napi::Either<f64, Null>>("length")?.and_then(|length| match length {
+        napi::Either::A(length) => Some(length),
+        napi::Either::B(Null) => None,
+    });
+    let outlet = Outlet::default();
+    request.set_body(pulled(&outlet, once, length.map(|length| length as u64)));
+    Ok(Some(outlet))
+}

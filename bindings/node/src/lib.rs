@@ -1,0 +1,35 @@
+//! The native addon of the npm package `reknock`. It converts and forwards; the core decides.
+//!
+//! Every exported function catches panics: one that unwound into Node would end the process.
+
+mod body;
+mod bridge;
+mod call;
+mod client;
+mod error;
+mod head;
+mod policy;
+mod question;
+mod stream;
+mod value;
+
+use napi_derive::napi;
+use reknock::{ErrorKind, StopReason};
+
+/// The version of the addon.
+#[napi(catch_unwind)]
+pub fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
+/// The code, number and meaning of every kind of error.
+#[napi(catch_unwind)]
+pub fn kinds() -> Vec<(&'static str, u32, &'static str)> {
+    ErrorKind::ALL.iter().map(|kind| (kind.code(), kind.number().into(), kind.meaning())).collect()
+}
+
+/// The code, number and meaning of every stop reason.
+#[napi(catch_unwind)]
+pub fn stop_reasons() -> Vec<(&'static str, u32, &'static str)> {
+    StopReason::ALL.iter().map(|reason| (reason.code(), reason.number().into(), reason.meaning())).collect()
+}

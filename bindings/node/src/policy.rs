@@ -1,0 +1,196 @@
+//! Policies.
+
+use napi::bindgen_prelude::{ClassInstance, FromNapiValue, JavaScriptClassExt, Unknown};
+use napi::{Env, Result, ValueType};
+use napi_derive::napi;
+use reknock::Policy as Core;
+use reknock::policy::{Dialect, Loaded, Value, load_all, load_text};
+
+use crate::error::or_throw;
+use crate::value::{KEYS, UNIT, from_value, to_value};
+
+/// What one call is allowed to do.
+#[napi]
+pub struct NativePolicy {
+    pub(crate) core: Core,
+}
+
+/// A policy of a document: what the document calls it, and what is to be known about it.
+#[napi]
+pub struct NativeLoaded {
+    loaded: Loaded,
+}
+
+/// `base` with an argument of a call, in which a duration may be a number of milliseconds.
+pub fn with_argument(env: &Env, base: &Core, name: &str, argument: Unknown<'_>) -> Result<Core> {
+    let arguments = Value::map([(name, to_value(argument)?)]);
+    or_throw(env, base.merge_typed(&arguments, UNIT, KEYS))
+}
+
+/// The policy of a call or a client: a policy replaces `base`, a plain object or false is merged over it.
+pub fn chosen(env: &Env, base: &Core, policy: Unknown<'_>) -> Result<Option<Core>> {
+    if matches!(policy.get_type()?, ValueType::Undefined | ValueType::Null) {
+        return Ok(None);
+    }
+    if let Some(policy) = instance(env, policy)? {
+        return Ok(Some(policy));
+    }
+    or_throw(env, base.merge_with(&to_value(policy)?, KEYS)).map(Some)
+}
+
+/// The policy that a native object is.
+fn instance(env: &Env, policy: Unknown<'_>) -> Result<Option<Core>> {
+    if policy.get_type()? != ValueType::Object || !NativePolicy::instance_of(env, &policy)? {
+        return Ok(None);
+    }
+    let native: ClassInstance<'_, NativePolicy> = ClassInstance::from_unknown(policy)?;
+    Ok(Some(native.core.clone()))
+}
+
+#[napi]
+impl NativePolicy {
+    /// The default policy with a plain object over it.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(env: &Env, settings: Unknown<'_>) -> Result<Self> {
+        Ok(NativePolicy { core: chosen(env, &Core::default(), settings)?.unwrap_or_default() })
+    }
+
+    /// The policy of a YAML text.
+    #[napi(factory, catch_unwind)]
+    pub fn from_yaml(env: &Env, text: String) -> Result<Self> {
+        Ok(NativePolicy { core: or_throw(env, Core::from_yaml(&text))? })
+    }
+
+    /// The policy of a JSON text.
+    #[napi(factory, catch_unwind)]
+    pub fn from_json(env: &Env, text: String) -> Result<Self> {
+        Ok(NativePolicy { core: or_throw(env, Core::from_json(&text))? })
+    }
+
+    /// The policy of a TOML text.
+    #[napi(factory, catch_unwind)]
+    pub fn from_toml(env: &Env, text: String) -> Result<Self> {
+        Ok(NativePolicy { core: or_throw(env, Core::from_toml(&text))? })
+    }
+
+    /// The policy of a file.
+    #[napi(factory, catch_unwind)]
+    pub fn load(env: &Env, path: String) -> Result<Self> {
+        Ok(NativePolicy { core: or_throw(env, Core::load(path))? })
+    }
+
+    /// No retries; the default timeouts.
+    #[napi(factory, catch_unwind)]
+    pub fn none() -> Self {
+        NativePolicy { core: Core::none() }
+    }
+
+    /// The policy that a system has by default.
+    #[napi(factory, catch_unwind)]
+    pub fn preset(env: &Env, name: String) -> Result<Self> {
+        Ok(NativePolicy { core: or_throw(env, Core::preset(&name))? })
+    }
+
+    /// This policy with a plain object over it; false means no retries.
+    #[napi(catch_unwind)]
+    pub fn merge(&self, env: &Env, settings: Unknown<'_>) -> Result<NativePolicy> {
+        Ok(NativePolicy { core: chosen(env, &self.core, settings)?.unwrap_or_else(|| self.core.clone()) })
+    }
+
+    /// The whole document.
+    #[napi(catch_unwind)]
+    pub fn to_document<'env>(&self, env: &'env Env) -> Result<Unknown<'env>> {
+        from_value(env, &self.core.to_value())
+    }
+
+    /// What differs from the default.
+    #[napi(catch_unwind)]
+    pub fn to_short_document<'env>(&self, env: &'env Env) -> Result<Unknown<'env>> {
+        from_value(env, &self.core.to_short_value())
+    }
+
+    /// What differs from the default, in one line.
+    #[napi(catch_unwind)]
+    pub fn to_short(&self) -> String {
+        self.core.to_string()
+    }
+
+    /// The whole document as YAML.
+    #[napi(catch_unwind)]
+    pub fn to_yaml(&self) -> String {
+        self.core.to_yaml()
+    }
+
+    /// The whole document as JSON.
+    #[napi(catch_unwind)]
+    pub fn to_json(&self) -> String {
+        self.core.to_json()
+    }
+
+    /// What it can do at worst.
+    #[napi(catch_unwind)]
+    pub fn explain(&self) -> String {
+        self.core.explain()
+    }
+
+    /// Whether both allow the same.
+    #[napi(catch_unwind)]
+    pub fn equals(&self, other: &NativePolicy) -> bool {
+        self.core == other.core
+    }
+}
+
+#[napi]
+impl NativeLoaded {
+    /// What the document calls it.
+    #[napi(getter, catch_unwind)]
+    pub fn name(&self) -> Option<String> {
+        self.loaded.name.clone()
+    }
+
+    /// Whose words the document was written in.
+    #[napi(getter, catch_unwind)]
+    pub fn dialect(&self) -> &'static str {
+        self.loaded.dialect.name()
+    }
+
+    /// The policy.
+    #[napi(getter, catch_unwind)]
+    pub fn policy(&self) -> NativePolicy {
+        NativePolicy { core: self.loaded.policy.clone() }
+    }
+
+    /// What differs from the original: places and texts in turn.
+    #[napi(getter, catch_unwind)]
+    pub fn notes(&self) -> Vec<(String, String)> {
+        self.loaded.notes.iter().map(|note| (note.path.clone(), note.text.clone())).collect()
+    }
+
+    /// The policy, what it can do at worst, and the notes.
+    #[napi(catch_unwind)]
+    pub fn explain(&self) -> String {
+        self.loaded.explain()
+    }
+}
+
+/// The policies of a file, in the order they stand there.
+#[napi(catch_unwind)]
+pub fn load_policies(env: &Env, path: String, dialect: Option<String>) -> Result<Vec<NativeLoaded>> {
+    let dialect = named(env, dialect)?;
+    listed(or_throw(env, load_all(path, dialect))?)
+}
+
+/// The policies of a text.
+#[napi(catch_unwind)]
+pub fn read_policies(env: &Env, text: String, dialect: Option<String>) -> Result<Vec<NativeLoaded>> {
+    let dialect = named(env, dialect)?;
+    listed(or_throw(env, load_text(&text, dialect))?)
+}
+
+fn named(env: &Env, dialect: Option<String>) -> Result<Option<Dialect>> {
+    dialect.map(|name| or_throw(env, Dialect::from_name(&name))).transpose()
+}
+
+fn listed(all: Vec<Loaded>) -> Result<Vec<NativeLoaded>> {
+    Ok(all.into_iter().map(|loaded| NativeLoaded { loaded }).collect())
+}

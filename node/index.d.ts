@@ -1,0 +1,308 @@
+// The types of the package. What the core's tables name is in options.d.ts, which is generated.
+
+import type { Duration, ErrorKind, Evidence, ClientSettings, PolicyDocument, PolicySettings, StopReason } from './options.js';
+
+export type * from './options.js';
+
+/** A client with these options. */
+export function createClient(options?: ClientOptions): Client;
+
+/** As a client's `fetch`, with default options, on connections that all such calls share. */
+export function fetch(input: string | URL | Request, init?: CallOptions): Promise<RetryResponse>;
+
+/** As a client's `request`, with default options, on connections that all such calls share. */
+export function request(input: string | URL | Request, init?: CallOptions): Promise<LeanResponse>;
+
+/** The version of the package. */
+export const version: string;
+
+/** Sends requests under a policy. Is itself a function: `client(input, init)` is `client.fetch(input, init)`. */
+export interface Client {
+  /** What global `fetch` takes, and our options. Any status is a response; rejects with a `ReknockError` if there is none. */
+  (input: string | URL | Request, init?: CallOptions): Promise<RetryResponse>;
+  /** The same, to be passed on as a function. */
+  readonly fetch: (input: string | URL | Request, init?: CallOptions) => Promise<RetryResponse>;
+  /** The lean form: cheaper than a `Response`. */
+  request(input: string | URL | Request, init?: CallOptions): Promise<LeanResponse>;
+
+  get(input: string | URL | Request, init?: VerbOptions): Promise<RetryResponse>;
+  head(input: string | URL | Request, init?: VerbOptions): Promise<RetryResponse>;
+  post(input: string | URL | Request, init?: VerbOptions): Promise<RetryResponse>;
+  put(input: string | URL | Request, init?: VerbOptions): Promise<RetryResponse>;
+  patch(input: string | URL | Request, init?: VerbOptions): Promise<RetryResponse>;
+  delete(input: string | URL | Request, init?: VerbOptions): Promise<RetryResponse>;
+  options(input: string | URL | Request, init?: VerbOptions): Promise<RetryResponse>;
+
+  /** A client with these options over this one's: headers are joined, plain policies merged. Its connections and budgets are its own. */
+  extend(options?: ClientOptions): Client;
+  /** The policy of calls that bring none of their own. */
+  readonly policy: Policy;
+  /** What the budget for an origin (`scheme://host`, with a port that is not the default) has; null if no call used it yet. */
+  budget(origin: string | URL): BudgetReading | null;
+  /** Ends the calls in flight, and those to come, with kind `closed`. */
+  close(): void;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** The options of a client. Durations are milliseconds, or text with a unit. */
+export interface ClientOptions extends Omit<ClientSettings, 'baseUrl' | 'headers'>, Callbacks {
+  /** What relative URLs are appended to. */
+  baseUrl?: string | URL | null;
+  /** Header fields of all requests that do not bring them themselves. */
+  headers?: ClientSettings['headers'] | Headers;
+  /** The policy of calls that bring none of their own. */
+  policy?: PolicyLike;
+  /** Limit of a whole call, in milliseconds: attempts, waits, callbacks, reading the body. */
+  timeout?: number | Duration | null;
+  /** Whether a status that is not 200-299 rejects, with `error.response`. Default: no. */
+  throwHttpErrors?: boolean;
+}
+
+/** The options of a call: those of fetch that are honoured (others are refused), and ours. */
+export interface CallOptions extends VerbOptions {
+  /** Default: GET. */
+  method?: string;
+}
+
+/** The options of a call whose method is known. */
+export interface VerbOptions extends Callbacks {
+  /** Header fields, in place of the client's of the same name. Undefined values are left out. */
+  headers?: HeaderFields;
+  /** The body. One that can be produced once is sent again only as far as `maxBodyBuffer` has it recorded; a function makes a new one for each attempt. */
+  body?: Body | null;
+  /** A JSON body. */
+  json?: unknown;
+  /** Appended to the URL's query. A list gives its name several times, undefined values are left out. */
+  searchParams?: SearchParams;
+  /** Ends the call at once, in any state; it rejects with `signal.reason`. */
+  signal?: AbortSignal | null;
+  /** `follow` as the client has it, `manual` for the redirect itself as the response, `error` to reject. */
+  redirect?: 'follow' | 'manual' | 'error';
+  /** Accepted for fetch's sake: streams are sent while the response may come already. */
+  duplex?: 'half';
+  /** A `Policy` replaces the client's, a plain object is merged over it, false turns retries off. */
+  policy?: PolicyLike;
+  /** Limit of the whole call, in milliseconds: attempts, waits, callbacks, reading the body (of a streamed one: up to its head). */
+  timeout?: number | Duration | null;
+  /** Resolve with the head of the response; its body is read as it comes. Its failures are not retried any more. Default: no. */
+  stream?: boolean;
+  /** As the client's. */
+  throwHttpErrors?: boolean;
+}
+
+/** A policy, or what changes one. */
+export type PolicyLike = Policy | PolicySettings | PolicyDocument | false | null;
+/** Header fields. */
+export type HeaderFields = Headers | Iterable<readonly [string, string]> | Readonly<Record<string, string | number | undefined | null>>;
+type Primitive = string | number | bigint | boolean;
+/** A query. */
+export type SearchParams =
+  | string
+  | URLSearchParams
+  | Iterable<readonly [string, Primitive]>
+  | Readonly<Record<string, Primitive | readonly Primitive[] | undefined | null>>;
+
+/** A piece of a body. */
+export type Piece = string | ArrayBuffer | SharedArrayBuffer | ArrayBufferView;
+/** What produces pieces, once. */
+export type Pieces = ReadableStream | Iterable<Piece> | AsyncIterable<Piece>;
+/** What a request's body can be. */
+export type Body = Piece | URLSearchParams | FormData | Blob | Pieces | (() => Piece | Blob | Pieces | Promise<Piece | Blob | Pieces>);
+
+/** What a client or a call may ask. They run where the call was made, in its AsyncLocalStorage context; what they throw, the call rejects with. */
+export interface Callbacks {
+  /**
+   * Asked after every attempt while a retry is possible: true to retry, false to stop, a wait in milliseconds, undefined for what the
+   * policy says. It costs a turn of the event loop for every attempt.
+   */
+  retryIf?: ((attempt: Attempt) => Opinion | Promise<Opinion>) | null;
+  /** Asked for the wait before a retry, in milliseconds; undefined for the policy's. Server hints still apply. */
+  delay?: ((attempt: Attempt) => number | undefined | null | Promise<number | undefined | null>) | null;
+  /** Edits the request of the next attempt alone. */
+  beforeRetry?: ((attempt: Attempt, request: RetryRequest) => void | Promise<void>) | null;
+  /** Told of retries, redirects and the end; what it throws is an uncaught exception and fails no call. */
+  onEvent?: ((event: Event) => void) | null;
+  /** Lets `retryIf` and `delay` see the body, which is then read before they are asked. */
+  withBody?: boolean;
+}
+
+/** What `retryIf` thinks of an attempt. */
+export type Opinion = boolean | number | undefined | null | void;
+
+/** One attempt and how it ended, as callbacks see it. */
+export interface Attempt {
+  /** From 1. */
+  readonly number: number;
+  /** The one in question included. */
+  readonly retriesLeft: number;
+  readonly method: string;
+  readonly url: string;
+  readonly requestHeaders: Headers;
+  /** Since the start of the call. */
+  readonly elapsedMs: number;
+  /** Null on failures before a response head. */
+  readonly status: number | null;
+  /** Empty on failures before a response head. */
+  readonly headers: Headers;
+  /** With `withBody`, in calls that are not streamed. */
+  readonly body: Uint8Array | null;
+  /** The kind of failure. */
+  readonly error: ErrorKind | null;
+  /** One line about the failure. */
+  readonly message: string | null;
+  readonly evidence: Evidence;
+  /** The wait the server asks for. */
+  readonly hintMs: number | null;
+  /** Whether the policy would retry it. */
+  readonly verdict: boolean;
+  /** The wait the policy would take; null if the server asks for a longer one than allowed. */
+  readonly plannedWaitMs: number | null;
+}
+
+/** The request of the next attempt. Edits concern that one alone. */
+export interface RetryRequest {
+  readonly method: string;
+  url: string | URL;
+  readonly headers: Headers;
+  setBody(body: Piece): void;
+  setJson(value: unknown): void;
+}
+
+/** What an observer is told. `text` is one line for logs, without secrets. */
+export type Event =
+  | { readonly kind: 'retry'; readonly text: string; readonly attempt: AttemptRecord }
+  | { readonly kind: 'redirect'; readonly text: string; readonly attempt: AttemptRecord; readonly url: string }
+  | { readonly kind: 'end'; readonly text: string; readonly attempts: readonly AttemptRecord[]; readonly stopReason: StopReason };
+
+/** One send and how it ended. */
+export interface AttemptRecord {
+  /** From 1, over all redirect hops. */
+  readonly number: number;
+  /** Redirects followed before this attempt. */
+  readonly hop: number;
+  /** From the start of the call to the start of this attempt. */
+  readonly startMs: number;
+  /** From the start of this attempt to its outcome. */
+  readonly durationMs: number;
+  /** The response status, if a head arrived. */
+  readonly status: number | null;
+  /** The kind of failure, if it failed. */
+  readonly error: ErrorKind | null;
+  readonly evidence: Evidence;
+  /** The wait that the server asked for. */
+  readonly hintMs: number | null;
+  /** The wait before the next attempt. */
+  readonly waitMs: number | null;
+}
+
+/** How a result came about. */
+export interface Records {
+  /** What was sent, in order. */
+  readonly attempts: readonly AttemptRecord[];
+  /** Why nothing further was sent. */
+  readonly stopReason: StopReason;
+  /** From the start of the call to the last byte of the body; of a streamed one to its head. */
+  readonly elapsedMs: number;
+  /** '1.0', '1.1' or '2'. */
+  readonly httpVersion: string;
+  /** The attempts as a short timeline, with the advice that fits the stop reason. */
+  explain(): string;
+}
+
+/** A global `Response`, and how it came about. */
+export interface RetryResponse extends Response, Records {
+  clone(): RetryResponse;
+}
+
+/** The response of `request()`. */
+export interface LeanResponse extends Records {
+  readonly statusCode: number;
+  /** Names are in lower case; one that came several times has a list. */
+  readonly headers: Readonly<Record<string, string | string[]>>;
+  readonly body: LeanBody;
+  /** The URL of the last attempt, after redirects. */
+  readonly url: string;
+  readonly redirected: boolean;
+}
+
+/** A body that is there may be read as often as you like, a streamed one once. */
+export interface LeanBody extends AsyncIterable<Uint8Array> {
+  text(): Promise<string>;
+  json(): Promise<unknown>;
+  arrayBuffer(): Promise<ArrayBuffer>;
+  bytes(): Promise<Uint8Array>;
+  blob(): Promise<Blob>;
+  /** Ends a streamed body unread. */
+  dump(): Promise<void>;
+}
+
+/** What a budget has. */
+export interface BudgetReading {
+  /** Retries that would be granted now. */
+  readonly balance: number;
+  readonly deposits: number;
+  readonly withdrawals: number;
+  readonly refusals: number;
+}
+
+/** What a call, a policy or a client fails with. */
+export class ReknockError extends Error {
+  private constructor();
+  /** What went wrong; `http_status` is of `throwHttpErrors`. */
+  readonly kind: ErrorKind | 'http_status';
+  /** The kind in capitals, after `REKNOCK_`: 'REKNOCK_CONNECT_TIMEOUT'. */
+  readonly code: string;
+  /** The status of the response that it is about, if there was one. */
+  readonly status?: number;
+  /** What was sent, in order; empty if nothing was tried. */
+  readonly attempts: readonly AttemptRecord[];
+  /** Why nothing further was sent; null if nothing was tried. */
+  readonly stopReason: StopReason | null;
+  /** With `throwHttpErrors`: the response. */
+  readonly response?: RetryResponse;
+  /** The attempts as a short timeline, with the advice that fits the stop reason. */
+  explain(): string;
+}
+
+/** What a call is allowed to do. Immutable. */
+export class Policy {
+  /** The default policy with these settings over it; false turns retries off. Durations are text with a unit. */
+  constructor(settings?: PolicySettings | PolicyDocument | false | null);
+  /** The policy of a text. */
+  static fromYaml(text: string): Policy;
+  static fromJson(text: string): Policy;
+  static fromToml(text: string): Policy;
+  /** The policy of a file: a document of ours, or of Envoy, kgateway, linkerd, Ballerina or Ktor. */
+  static load(file: string | URL): Policy;
+  /** All policies of such a file, with notes on what differs from the original. */
+  static loadAll(file: string | URL, dialect?: Dialect): LoadedPolicy[];
+  /** All policies of such a text. */
+  static readAll(text: string, dialect?: Dialect): LoadedPolicy[];
+  /** No retries; the default timeouts. */
+  static none(): Policy;
+  /** The defaults of a system. */
+  static preset(name: string): Policy;
+  /** This policy with settings over it. */
+  merge(settings: PolicySettings | PolicyDocument | false): Policy;
+  equals(other: unknown): boolean;
+  /** The policy in full, the range of each wait, and the worst case. */
+  explain(): string;
+  toYaml(): string;
+  /** The whole document. */
+  toJSON(): PolicyDocument;
+  toString(): string;
+}
+
+/** Whose document it is. */
+export type Dialect = 'reknock' | 'envoy' | 'kgateway' | 'linkerd' | 'ballerina' | 'ktor';
+
+/** A policy of a file. */
+export interface LoadedPolicy {
+  /** What the document calls it. */
+  readonly name: string | null;
+  readonly dialect: Dialect;
+  readonly policy: Policy;
+  /** What differs from the original. */
+  readonly notes: readonly { readonly path: string; readonly text: string }[];
+  explain(): string;
+}

@@ -1,0 +1,8 @@
+'use strict';
+
+const { createClient, fetch, request } = require('./lib/client.js');
+const { ReknockError } = require('./lib/errors.js');
+const { Policy } = require('./lib/policy.js');
+const { version } = require('./lib/native.js');
+
+module.exports = { createClient, fetch, request, Policy, ReknockError, version: version() };

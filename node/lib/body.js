@@ -1,0 +1,122 @@
+'use strict';
+
+const { randomBytes } = require('node:crypto');
+const { isDisturbed } = require('node:stream');
+const { isAnyArrayBuffer, isSharedArrayBuffer, isUint8Array } = require('node:util/types');
+const { wrongType } = require('./errors.js');
+
+const TAKES = 'text, bytes, URLSearchParams, FormData, a Blob, a ReadableStream, an iterable, or a function that makes one of them';
+
+/**
+ * A body as the core takes it, null for none: `bytes`; a `stream` that is sent once (`next` gives its pieces, `cancel` ends it early); or a
+ * `factory` that makes such a stream for each attempt. `type` is the content-type that fetch would give it, `length` the size if known.
+ */
+function toBody(input) {
+  if (input === null || input === undefined) return null;
+  if (typeof input === 'function') return { kind: 'factory', make: () => walk(async () => iterate(await input())) };
+  const bytes = bytesOf(input);
+  if (bytes) return { kind: 'bytes', bytes, type: typeof input === 'string' ? 'text/plain;charset=UTF-8' : undefined };
+  if (typeof input !== 'object') return toBody(`${input}`);
+  switch (tagOf(input)) {
+    case 'URLSearchParams':
+      return { kind: 'bytes', bytes: Buffer.from(`${input}`), type: 'application/x-www-form-urlencoded;charset=UTF-8' };
+    case 'Blob':
+      return { ...joined([input]), type: input.type || undefined };
+    case 'FormData':
+      return multipart(input);
+  }
+  if (input.locked || isDisturbed(input)) throw wrongType('body: the stream is locked, or something was read from it');
+  const iterator = iterate(input);
+  return { kind: 'stream', ...walk(() => iterator) };
+}
+
+/** Text or bytes as bytes; undefined if it is neither. Memory that other threads can write to is copied. */
+function bytesOf(value) {
+  if (typeof value === 'string') return Buffer.from(value);
+  const bytes = isAnyArrayBuffer(value) ? new Uint8Array(value) : value;
+  if (!ArrayBuffer.isView(bytes)) return undefined;
+  const view = isUint8Array(bytes) ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return isSharedArrayBuffer(view.buffer) ? view.slice() : view;
+}
+
+/** A walk through what an iterator gives. It begins when the first piece is asked for. */
+function walk(begin) {
+  let iterator;
+  return {
+    /** The next piece, undefined at the end. */
+    async next() {
+      iterator ??= await begin();
+      const { done, value } = await iterator.next();
+      if (done) return undefined;
+      const bytes = bytesOf(value);
+      if (!bytes) throw wrongType(`body: a piece must be text or bytes, got ${nameOf(value)}`);
+      return bytes;
+    },
+    /** Tells the producer that nobody wants more. What it says to that is nobody's business. */
+    async cancel(reason) {
+      try {
+        await iterator?.return?.(reason);
+      } catch {}
+    },
+  };
+}
+
+/** An iterator over something that produces pieces. Bytes are a producer of one. */
+function iterate(input) {
+  const bytes = bytesOf(input);
+  if (bytes) return [bytes].values();
+  const source = tagOf(input) === 'Blob' ? input.stream() : input;
+  const method = source?.[Symbol.asyncIterator] ?? source?.[Symbol.iterator];
+  if (typeof method !== 'function') throw wrongType(`body: must be ${TAKES}, got ${nameOf(input)}`);
+  return method.call(source);
+}
+
+/** What it is by name: other implementations than the global ones will do. */
+function tagOf(input) {
+  const tag = input?.[Symbol.toStringTag];
+  return tag === 'File' ? 'Blob' : tag;
+}
+
+/** Bytes and blobs, one after the other: bytes if there are no blobs, else a factory of known length. */
+function joined(pieces) {
+  if (!pieces.some((piece) => tagOf(piece) === 'Blob')) return { kind: 'bytes', bytes: Buffer.concat(pieces) };
+  const all = async function* () {
+    for (const piece of pieces) {
+      if (tagOf(piece) === 'Blob') yield* piece.stream();
+      else yield piece;
+    }
+  };
+  return { kind: 'factory', make: () => walk(all), length: pieces.reduce((sum, piece) => sum + (piece.size ?? piece.length), 0) };
+}
+
+/** A form as multipart/form-data, in the standard's encoding. */
+function multipart(form) {
+  const boundary = `----reknock-${randomBytes(16).toString('hex')}`;
+  const pieces = [];
+  for (const [name, value] of form) {
+    const head = `--${boundary}\r\nContent-Disposition: form-data; name="${escaped(withCrLf(name))}"`;
+    if (typeof value === 'string') {
+      pieces.push(Buffer.from(`${head}\r\n\r\n${withCrLf(value)}\r\n`));
+    } else {
+      const type = value.type || 'application/octet-stream';
+      pieces.push(Buffer.from(`${head}; filename="${escaped(value.name)}"\r\nContent-Type: ${type}\r\n\r\n`), value, Buffer.from('\r\n'));
+    }
+  }
+  pieces.push(Buffer.from(`--${boundary}--\r\n`));
+  return { ...joined(pieces), type: `multipart/form-data; boundary=${boundary}` };
+}
+
+function withCrLf(text) {
+  return text.replace(/\r\n|\r|\n/g, '\r\n');
+}
+
+function escaped(name) {
+  return name.replace(/\n/g, '%0A').replace(/\r/g, '%0D').replace(/"/g, '%22');
+}
+
+function nameOf(value) {
+  if (value === null || typeof value !== 'object') return value === null ? 'null' : typeof value;
+  return value.constructor?.name ?? 'an object';
+}
+
+module.exports = { toBody, bytesOf, nameOf };

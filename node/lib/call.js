@@ -1,0 +1,169 @@
+'use strict';
+
+const { Attempt, RetryRequest } = require('./attempt.js');
+const { bridge, waiting, WHAT } = require('./bridge.js');
+const { download } = require('./download.js');
+const { guard, fail } = require('./guard.js');
+const { Parts } = require('./parts.js');
+const { Policy } = require('./policy.js');
+const { follow, unfollow } = require('./signals.js');
+const { Upload } = require('./upload.js');
+
+/** What a call wants of the addon, in one number. */
+const BITS = { retryIf: 1, delay: 2, beforeRetry: 4, onEvent: 8, withBody: 16, stream: 32 };
+const HOOKS = ['retryIf', 'delay', 'beforeRetry', 'onEvent', 'withBody'];
+
+/**
+ * Makes a call; its response's parts. Callbacks run in here: in the caller's context, with the caller on the stack.
+ * `given` is what `fetchCall` makes of fetch's arguments.
+ */
+async function send(client, given, hooks) {
+  const call = new Call(client, given, hooks);
+  let item = await call.next();
+  for (;;) {
+    if (item instanceof Parts) return item;
+    for (const event of item.events) tell(hooks, event);
+    if ('thrown' in item) throw item.thrown;
+    if (item.error) throw fail(item.error);
+    if (item.parts) return item.parts;
+    item = await call.answer(item.question, hooks);
+  }
+}
+
+/** One call, from its start to its end. */
+class Call {
+  #id;
+  #signal;
+  #upload = null;
+  #events = [];
+  /** What came before it was waited for. */
+  #ready = [];
+  #resolve = null;
+
+  constructor(client, { method, url, headers, body, signal, query, redirect, options }, hooks) {
+    if (signal?.aborted) {
+      body?.cancel?.(signal.reason);
+      throw signal.reason;
+    }
+    this.#signal = signal;
+    const bits = bitsOf(hooks) | (options.stream ? BITS.stream : 0);
+    const seldom = seldomGiven(query, redirect, options);
+    this.#id = guard(() => bridge.send(client, method, url, headers, outgoing(body), bits, seldom));
+    waiting.set(this.#id, this);
+    if (body !== null && body.kind !== 'bytes') this.#upload = new Upload(body, (error) => this.abort(error));
+    if (signal) follow(signal, this);
+  }
+
+  /** What comes next: the parts of the response, or `{events}` with `parts`, `question`, `error` or `thrown`. */
+  next() {
+    return new Promise((resolve) => {
+      if (this.#ready.length > 0) resolve(this.#ready.shift());
+      else this.#resolve = resolve;
+    });
+  }
+
+  /** Runs a callback and answers with what it returns; what comes next. The end of the call interrupts it. */
+  async answer([name, about, request], hooks) {
+    const coming = this.next();
+    try {
+      const attempt = new Attempt(about);
+      const edited = request && new RetryRequest(request);
+      let answer = hooks[name](attempt, edited);
+      if (typeof answer?.then === 'function') {
+        const first = await Promise.race([wrapped(answer), coming]);
+        if (!('answer' in first)) return first;
+        answer = first.answer;
+      }
+      guard(() => (edited ? bridge.answerRequest(this.#id, ...RetryRequest.edits(edited)) : bridge.answer(this.#id, name, answer)));
+    } catch (error) {
+      this.abort(error);
+    }
+    return coming;
+  }
+
+  /** Ends it now, if it is not over. */
+  abort(reason) {
+    if (!waiting.has(this.#id)) return;
+    bridge.cancel(this.#id);
+    this.#over(reason);
+    this.#put({ events: [], thrown: reason });
+  }
+
+  /** What has come for it. */
+  take(what, value, more) {
+    switch (what) {
+      case WHAT.PULL:
+        return this.#upload.ask(value, more);
+      case WHAT.EVENTS:
+        this.#events.push(...value);
+        return;
+      case WHAT.QUESTION:
+        return this.#put({ events: this.#events.splice(0), question: value });
+      case WHAT.ERROR:
+        this.#over();
+        return this.#put({ events: this.#events, error: value });
+    }
+    this.#over();
+    const parts = what > 0 ? new Parts(what, value, more, null) : new Parts(-what, value, null, download(more, this.#signal));
+    this.#put(this.#events.length > 0 ? { events: this.#events, parts } : parts);
+  }
+
+  #put(item) {
+    if (this.#resolve === null) {
+      this.#ready.push(item);
+      return;
+    }
+    const resolve = this.#resolve;
+    this.#resolve = null;
+    resolve(item);
+  }
+
+  #over(reason) {
+    waiting.delete(this.#id);
+    if (this.#signal) unfollow(this.#signal, this);
+    this.#upload?.end(reason);
+  }
+}
+
+/** The callbacks of a call: its own, else those of `base`. Null turns one off. */
+function hooksOf(options, base) {
+  const hooks = { ...base };
+  for (const name of HOOKS) if (options[name] !== undefined) hooks[name] = options[name];
+  return hooks;
+}
+
+async function wrapped(answer) {
+  return { answer: await answer };
+}
+
+function tell(hooks, event) {
+  try {
+    hooks.onEvent(event);
+  } catch (error) {
+    // An observer's mistake fails no call; it goes where uncaught errors go.
+    process.nextTick(() => {
+      throw error;
+    });
+  }
+}
+
+function bitsOf(hooks) {
+  let bits = 0;
+  for (const name of HOOKS) if (hooks[name]) bits |= BITS[name];
+  return bits;
+}
+
+/** A body as the addon takes it. */
+function outgoing(body) {
+  if (body === null) return null;
+  return body.kind === 'bytes' ? body.bytes : { once: body.kind === 'stream', length: body.length ?? null };
+}
+
+/** What most calls do not have. */
+function seldomGiven(query, redirect, { policy, timeout }) {
+  const followRedirects = redirect === undefined ? undefined : redirect === 'follow';
+  if (query.length === 0 && policy === undefined && timeout === undefined && followRedirects === undefined) return undefined;
+  return { query, followRedirects, policy: Policy.native(policy), timeout };
+}
+
+module.exports = { send, hooksOf, HOOKS };

@@ -1,0 +1,105 @@
+'use strict';
+
+// `npx reknock`: one call and the timeline of its attempts, or what a policy file says. Both in the core's words.
+
+const { readFileSync } = require('node:fs');
+const { parseArgs } = require('node:util');
+const { createClient } = require('./client.js');
+const { ReknockError } = require('./errors.js');
+const { version } = require('./native.js');
+const { Policy } = require('./policy.js');
+
+const USAGE = `usage: reknock get URL [-X METHOD] [-H 'NAME: VALUE']... [-d TEXT|@FILE] [--policy FILE] [--json]
+       reknock explain FILE [--dialect NAME] [--policy NAME]
+
+  get      send a request; the body goes to stdout, the timeline of its attempts to stderr
+           exit status: 0 for a response below 400, 1 for any other, 2 for none
+  explain  what the policies of a file say, how long they wait, the worst that can happen
+`;
+
+const GET = {
+  method: { type: 'string', short: 'X' },
+  header: { type: 'string', short: 'H', multiple: true, default: [] },
+  data: { type: 'string', short: 'd' },
+  policy: { type: 'string' },
+  json: { type: 'boolean', default: false },
+};
+const EXPLAIN = { dialect: { type: 'string' }, policy: { type: 'string' } };
+
+/** Runs a command line; sets the exit status. */
+async function main(argv) {
+  process.exitCode = await run(argv);
+}
+
+async function run([command, ...rest]) {
+  if (command === '--version') return print(`reknock ${version()}\n`);
+  if (command === '--help' || command === '-h') return print(USAGE);
+  const known = { get: [GET, get], explain: [EXPLAIN, explain] }[command];
+  try {
+    if (!known) return misused(command === undefined ? 'a command is missing' : `unknown command ${command}`);
+    const { values, positionals } = parseArgs({ args: rest, options: known[0], allowPositionals: true });
+    return positionals.length === 1 ? await known[1](positionals[0], values) : misused(`${command} takes one argument`);
+  } catch (error) {
+    if (error instanceof ReknockError) return failed(error);
+    if (error.code?.startsWith('ERR_PARSE_ARGS')) return misused(error.message);
+    if (error.syscall) return misused(error.message);
+    throw error;
+  }
+}
+
+async function get(url, values) {
+  const { data } = values;
+  const body = data?.startsWith('@') ? readFileSync(data.slice(1)) : data === undefined ? undefined : Buffer.from(data);
+  const headers = values.header.map((field) => field.split(/:(.*)/s, 2).map((text) => text.trim()));
+  const client = createClient({ policy: values.policy && Policy.load(values.policy) });
+  const method = values.method ?? (body === undefined ? 'GET' : 'POST');
+  const result = await client(url, { method, headers, body }).catch((error) => error);
+  if (result instanceof Error && !(result instanceof ReknockError)) throw result;
+  const bytes = result instanceof Error ? null : Buffer.from(await result.arrayBuffer());
+  if (values.json) print(`${JSON.stringify(report(result, bytes))}\n`);
+  else if (bytes === null) return failed(result);
+  else {
+    process.stdout.write(bytes);
+    process.stderr.write(`${`${result.status} ${result.statusText}`.trim()}\n${result.explain()}`);
+  }
+  return bytes === null ? 2 : Number(result.status >= 400);
+}
+
+/** What happened, for programs. Times are seconds: the same object on every surface. */
+function report(result, bytes) {
+  const failure = bytes === null ? { kind: result.kind, message: result.message } : null;
+  const attempts = result.attempts.map(({ number, hop, startMs, durationMs, status, error, evidence, hintMs, waitMs }) => {
+    const times = { start: startMs / 1e3, duration: durationMs / 1e3, hint: seconds(hintMs), wait: seconds(waitMs) };
+    return { number, hop, start: times.start, duration: times.duration, status, error, evidence, hint: times.hint, wait: times.wait };
+  });
+  const body = bytes === null ? null : bytes.toString();
+  return { status: result.status ?? null, error: failure, stop_reason: result.stopReason, attempts, body };
+}
+
+function seconds(millis) {
+  return millis === null ? null : millis / 1e3;
+}
+
+function explain(file, { dialect, policy }) {
+  const all = Policy.loadAll(file, dialect);
+  const chosen = policy === undefined ? all : all.filter((loaded) => loaded.name === policy);
+  if (chosen.length > 0) return print(chosen.map((loaded) => loaded.explain()).join('\n'));
+  return misused(`${file} has no policy ${policy}; it has ${all.map((loaded) => loaded.name ?? 'one without a name').join(', ')}`);
+}
+
+function print(text) {
+  process.stdout.write(text);
+  return 0;
+}
+
+function failed(error) {
+  process.stderr.write(`${error.kind}: ${error.message}\n${error.explain()}`);
+  return 2;
+}
+
+function misused(message) {
+  process.stderr.write(`reknock: ${message}\n${USAGE}`);
+  return 2;
+}
+
+module.exports = { main };

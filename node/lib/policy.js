@@ -1,0 +1,94 @@
+'use strict';
+
+const { inspect } = require('node:util');
+const { fileURLToPath } = require('node:url');
+const { guard } = require('./guard.js');
+const native = require('./native.js');
+
+/** What one call is allowed to do. Immutable. */
+class Policy {
+  #native;
+
+  /** The default policy with these settings, camelCase or snake_case, durations as text such as '250ms'. */
+  constructor(settings) {
+    this.#native = settings instanceof native.NativePolicy ? settings : guard(() => new native.NativePolicy(settings));
+  }
+
+  static fromYaml(text) {
+    return new Policy(guard(() => native.NativePolicy.fromYaml(text)));
+  }
+
+  static fromJson(text) {
+    return new Policy(guard(() => native.NativePolicy.fromJson(text)));
+  }
+
+  static fromToml(text) {
+    return new Policy(guard(() => native.NativePolicy.fromToml(text)));
+  }
+
+  static load(file) {
+    return new Policy(guard(() => native.NativePolicy.load(pathOf(file))));
+  }
+
+  static loadAll(file, dialect) {
+    return guard(() => native.loadPolicies(pathOf(file), dialect)).map(loaded);
+  }
+
+  static readAll(text, dialect) {
+    return guard(() => native.readPolicies(text, dialect)).map(loaded);
+  }
+
+  static none() {
+    return new Policy(native.NativePolicy.none());
+  }
+
+  static preset(name) {
+    return new Policy(guard(() => native.NativePolicy.preset(name)));
+  }
+
+  /** What the addon takes for a policy: a Policy's native one, anything else as it is. */
+  static native(policy) {
+    return policy instanceof Policy ? policy.#native : policy;
+  }
+
+  merge(settings) {
+    return new Policy(guard(() => this.#native.merge(Policy.native(settings))));
+  }
+
+  equals(other) {
+    return other instanceof Policy && this.#native.equals(other.#native);
+  }
+
+  explain() {
+    return this.#native.explain();
+  }
+
+  toYaml() {
+    return this.#native.toYaml();
+  }
+
+  /** The whole document, as JSON.stringify asks for it. */
+  toJSON() {
+    return this.#native.toDocument();
+  }
+
+  toString() {
+    return this.#native.toShort();
+  }
+
+  [inspect.custom](depth, options) {
+    return `Policy ${inspect(this.#native.toShortDocument(), options)}`;
+  }
+}
+
+/** A policy of a file, with what differs from the original. */
+function loaded(found) {
+  const notes = found.notes.map(([place, text]) => ({ path: place, text }));
+  return { name: found.name, dialect: found.dialect, policy: new Policy(found.policy), notes, explain: () => found.explain() };
+}
+
+function pathOf(file) {
+  return file instanceof URL ? fileURLToPath(file) : file;
+}
+
+module.exports = { Policy };

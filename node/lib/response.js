@@ -1,0 +1,290 @@
+'use strict';
+
+const { inspect } = require('node:util');
+
+/** Statuses whose responses have no body (Fetch standard). */
+const NULL_BODY = new Set([101, 103, 204, 205, 304]);
+const EMPTY = new Uint8Array();
+
+/** A global `Response` with what is known of its attempts. */
+function makeResponse(parts) {
+  return new RetryResponse(parts);
+}
+
+/** The response of `request()`. */
+function leanResponse(parts) {
+  return new LeanResponse(parts);
+}
+
+/**
+ * The bytes of a buffered response stay with us until somebody asks for something that only an ordinary response has (`body`, `blob`,
+ * `formData`). From then on an inner one answers. The base class sees a response without a body: making it anything else costs more than
+ * the call.
+ */
+class RetryResponse extends Response {
+  #parts;
+  #source;
+  #inner;
+  #headers;
+  #attempts;
+  #used = false;
+  /** A clone has the same bytes: they must not be given away. */
+  #shared = false;
+
+  constructor(parts) {
+    super();
+    this.#parts = parts;
+    this.#source = NULL_BODY.has(parts.status) ? null : parts.body ?? parts.stream ?? null;
+  }
+
+  get status() {
+    return this.#parts.status;
+  }
+
+  get statusText() {
+    return this.#parts.statusText();
+  }
+
+  get ok() {
+    return this.status >= 200 && this.status < 300;
+  }
+
+  get headers() {
+    return (this.#headers ??= headersOf(this.#parts));
+  }
+
+  get url() {
+    return this.#parts.url();
+  }
+
+  get redirected() {
+    return this.#parts.redirected();
+  }
+
+  get type() {
+    return 'basic';
+  }
+
+  get httpVersion() {
+    return this.#parts.httpVersion();
+  }
+
+  get attempts() {
+    return (this.#attempts ??= Object.freeze(this.#parts.attempts()));
+  }
+
+  get stopReason() {
+    return this.#parts.stopReason();
+  }
+
+  get elapsedMs() {
+    return this.#parts.elapsedMs();
+  }
+
+  explain() {
+    return this.#parts.explain();
+  }
+
+  get body() {
+    return this.#source === null ? null : this.#ordinary().body;
+  }
+
+  get bodyUsed() {
+    return this.#inner ? this.#inner.bodyUsed : this.#used;
+  }
+
+  async text() {
+    const bytes = this.#take();
+    return bytes ? decoded(bytes) : this.#ordinary().text();
+  }
+
+  async json() {
+    const bytes = this.#take();
+    return bytes ? JSON.parse(decoded(bytes)) : this.#ordinary().json();
+  }
+
+  async arrayBuffer() {
+    const bytes = this.#take();
+    return bytes ? bufferOf(bytes, this.#shared) : this.#ordinary().arrayBuffer();
+  }
+
+  async bytes() {
+    return new Uint8Array(await this.arrayBuffer());
+  }
+
+  async blob() {
+    return this.#ordinary().blob();
+  }
+
+  async formData() {
+    return this.#ordinary().formData();
+  }
+
+  clone() {
+    const copy = new RetryResponse(this.#parts);
+    if (this.#lazy()) {
+      this.#shared = copy.#shared = true;
+    } else {
+      // Throws if the body was used, as ever.
+      copy.#inner = this.#ordinary().clone();
+    }
+    if (this.#headers) copy.#headers = new Headers(this.#headers);
+    return copy;
+  }
+
+  [inspect.custom](depth, options) {
+    const { status, statusText, headers, bodyUsed, ok, redirected, type, url, httpVersion, attempts, stopReason } = this;
+    const seen = { status, statusText, headers, bodyUsed, ok, redirected, type, url, httpVersion, attempts: attempts.length, stopReason };
+    return `Response ${inspect(seen, { ...options, depth })}`;
+  }
+
+  /** The bytes are still with us, unread. */
+  #lazy() {
+    return !this.#used && !this.#inner && this.#source instanceof Uint8Array;
+  }
+
+  /** The bytes, once; undefined if the inner response has to answer. */
+  #take() {
+    if (!this.#lazy()) return undefined;
+    const bytes = this.#source;
+    this.#used = true;
+    this.#source = EMPTY;
+    return bytes;
+  }
+
+  /** The ordinary response that answers from now on. */
+  #ordinary() {
+    if (!this.#inner) {
+      this.#inner = new Response(this.#source, { headers: this.headers });
+      if (this.#used) void this.#inner.text();
+    }
+    return this.#inner;
+  }
+}
+
+class LeanResponse {
+  #parts;
+  #headers;
+  #attempts;
+
+  constructor(parts) {
+    this.#parts = parts;
+    this.body = new LeanBody(parts.body ?? parts.stream ?? null);
+  }
+
+  get statusCode() {
+    return this.#parts.status;
+  }
+
+  /** Lower-case names; a name that came more than once has an array. */
+  get headers() {
+    return (this.#headers ??= recordOf(this.#parts));
+  }
+
+  get url() {
+    return this.#parts.url();
+  }
+
+  get redirected() {
+    return this.#parts.redirected();
+  }
+
+  get httpVersion() {
+    return this.#parts.httpVersion();
+  }
+
+  get attempts() {
+    return (this.#attempts ??= Object.freeze(this.#parts.attempts()));
+  }
+
+  get stopReason() {
+    return this.#parts.stopReason();
+  }
+
+  get elapsedMs() {
+    return this.#parts.elapsedMs();
+  }
+
+  explain() {
+    return this.#parts.explain();
+  }
+
+  [inspect.custom](depth, options) {
+    const { statusCode, headers, url, httpVersion, attempts, stopReason } = this;
+    return `LeanResponse ${inspect({ statusCode, headers, url, httpVersion, attempts: attempts.length, stopReason }, { ...options, depth })}`;
+  }
+}
+
+/** A body that is there: read as often as you like. A streamed one: read once. */
+class LeanBody {
+  #bytes;
+  #stream;
+
+  constructor(source) {
+    if (source instanceof ReadableStream) this.#stream = new Response(source);
+    else this.#bytes = source ?? EMPTY;
+  }
+
+  async text() {
+    return this.#stream ? this.#stream.text() : decoded(this.#bytes);
+  }
+
+  async json() {
+    return this.#stream ? this.#stream.json() : JSON.parse(decoded(this.#bytes));
+  }
+
+  async arrayBuffer() {
+    return this.#stream ? this.#stream.arrayBuffer() : bufferOf(this.#bytes, true);
+  }
+
+  async bytes() {
+    return new Uint8Array(await this.arrayBuffer());
+  }
+
+  async blob() {
+    return this.#stream ? this.#stream.blob() : new Blob([this.#bytes]);
+  }
+
+  /** Ends a streamed body unread: its connection is closed. */
+  async dump() {
+    if (this.#stream && !this.#stream.bodyUsed) await this.#stream.body.cancel();
+  }
+
+  async *[Symbol.asyncIterator]() {
+    if (this.#stream) yield* this.#stream.body;
+    else if (this.#bytes.length > 0) yield new Uint8Array(bufferOf(this.#bytes, true));
+  }
+}
+
+/** UTF-8 as the standard decodes it: without a byte order mark, with U+FFFD for what is none. */
+function decoded(bytes) {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
+  return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
+}
+
+/** The memory of the bytes: their own if nobody else has it, else a copy. */
+function bufferOf(bytes, shared) {
+  const { buffer, byteOffset, byteLength } = bytes;
+  const own = !shared && byteLength === buffer.byteLength;
+  return own ? buffer : buffer.slice(byteOffset, byteOffset + byteLength);
+}
+
+function headersOf(parts) {
+  const list = parts.headers();
+  const headers = new Headers();
+  for (let i = 0; i < list.length; i += 2) headers.append(list[i], list[i + 1]);
+  return headers;
+}
+
+function recordOf(parts) {
+  const list = parts.headers();
+  const record = Object.create(null);
+  for (let i = 0; i < list.length; i += 2) {
+    const name = list[i].toLowerCase();
+    const before = record[name];
+    record[name] = before === undefined ? list[i + 1] : [].concat(before, list[i + 1]);
+  }
+  return record;
+}
+
+module.exports = { makeResponse, leanResponse };

@@ -1,0 +1,5 @@
+// As a CommonJS module.
+
+import reknock = require('reknock');
+
+export const client: reknock.Client = reknock.createClient();

@@ -1,0 +1,75 @@
+// Compiled, not run: what the types allow and what they do not.
+
+import { createClient, fetch, Policy, ReknockError, request, version } from 'reknock';
+import type { AttemptRecord, Client, ErrorKind, LeanResponse, PolicyDocument, RetryResponse, StopReason } from 'reknock';
+
+export async function calls(): Promise<void> {
+  const client: Client = createClient({
+    baseUrl: new URL('http://127.0.0.1:1/'),
+    headers: { 'x-a': '1' },
+    timeout: 10_000,
+    policy: { maxRetries: 3, retryOn: ['5xx', 'not tls'], statuses: [503, '500-599'], backoff: { base: '100ms', firstUncapped: true } },
+    retryIf: (attempt) => (attempt.status === 404 ? 250 : undefined),
+    beforeRetry: async (attempt, request) => {
+      request.headers.set('x-retry-of', String(attempt.number));
+      request.url = new URL(request.url);
+    },
+    onEvent: (event) => {
+      if (event.kind === 'end') event.stopReason satisfies StopReason;
+      else event.attempt satisfies AttemptRecord;
+    },
+  });
+  const response: RetryResponse = await client('/orders', { searchParams: { page: 2, tag: ['a', 'b'] }, signal: AbortSignal.timeout(1) });
+  response satisfies Response;
+  response.clone().attempts[0]?.waitMs?.toFixed();
+  const wrapped: Response = new Response(response.body, response);
+  void wrapped;
+  await client.post('/orders', { json: { name: 'chair' }, policy: { max_retries: 1, backoff: { first_uncapped: true } } });
+  await client.put('/file', { body: () => new Blob(['x']).stream(), policy: Policy.none() });
+  await client.patch('/x', { body: (async function* () { yield 'a'; yield new Uint8Array(1); })(), policy: false });
+  const lean: LeanResponse = await client.request('/orders', { method: 'DELETE', stream: true });
+  for await (const piece of lean.body) piece.byteLength.toFixed();
+  await Promise.all([fetch('http://h/'), request(new URL('http://h/')), client.fetch(new Request('http://h/'))]);
+  const other = client.extend({ throwHttpErrors: true, http2: 'only', retryIf: null });
+  other.budget('http://h')?.balance.toFixed();
+  other.close();
+  await other[Symbol.asyncDispose]();
+  version.trim();
+}
+
+export function errors(error: unknown): ErrorKind | undefined {
+  if (!(error instanceof ReknockError)) return undefined;
+  error.attempts.map((attempt) => attempt.evidence);
+  error.stopReason satisfies StopReason | null;
+  error.response?.status.toFixed();
+  return error.kind === 'http_status' ? undefined : error.kind;
+}
+
+export function policies(): PolicyDocument {
+  const policy = new Policy({ timeout: '3s', budget: { kind: 'concurrency', percent: 20 }, retryAfter: { whenOver: 'cap' } });
+  for (const loaded of Policy.loadAll('policy.yaml', 'envoy')) loaded.notes.map(({ path, text }) => path + text);
+  return policy.merge(false).merge({ max_body_buffer: '1MiB' }).toJSON();
+}
+
+export function mistakes(client: Client): void {
+  // @ts-expect-error a number has no unit
+  new Policy({ timeout: 3 });
+  // @ts-expect-error the name is maxRetries
+  new Policy({ maxAttempts: 3 });
+  // @ts-expect-error no such condition
+  new Policy({ retryOn: ['4xx'] });
+  // @ts-expect-error not honoured
+  void client('http://h/', { cache: 'no-store' });
+  // @ts-expect-error the method is known
+  void client.get('http://h/', { method: 'POST' });
+  // @ts-expect-error JSON goes to `json`
+  void client.post('http://h/', { body: { a: 1 } });
+  // @ts-expect-error text is no opinion
+  createClient({ retryIf: () => 'yes' });
+  // @ts-expect-error a policy does not change
+  client.policy = Policy.none();
+  // @ts-expect-error made by the package alone
+  new ReknockError('x');
+  // @ts-expect-error not every policy is there
+  client.budget('http://h').balance;
+}
