@@ -1,23 +1,14 @@
 //! Whole calls by Envoy's rules on real sockets: `tests/vectors/dialects/envoy_calls.json`.
-#![cfg(feature = "documents")]
-#![allow(clippy::unwrap_used)] // a test may
-
-#[path = "support/live.rs"]
-mod live;
-#[path = "support/replay.rs"]
-mod replay;
-mod support;
-
 use std::sync::Arc;
 
-use live::{eventually, once, patient, pattern};
+use crate::live::{eventually, once, patient, pattern};
+use crate::replay::{Leaping, Watched};
+use crate::support::{self, counted, vector};
 use reknock::Error;
 use reknock::client::{Client, Response};
 use reknock::policy::{Value, envoy};
 use reknock_test_server::{Arrival, Script, Server};
-use replay::{Leaping, Watched};
 use serde_json::{Value as Json, json};
-use support::{counted, vector};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rules() {
