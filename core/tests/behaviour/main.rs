@@ -13,6 +13,8 @@ mod ballerina;
 mod envoy;
 mod envoy_calls;
 mod ktor;
+mod ktor_calls;
+mod ktor_functions;
 mod linkerd;
 
 use std::time::Duration;
