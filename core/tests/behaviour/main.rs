@@ -10,6 +10,8 @@ mod replay;
 mod support;
 
 mod ballerina;
+mod ballerina_calls;
+mod documentation;
 mod envoy;
 mod envoy_calls;
 mod ktor;
