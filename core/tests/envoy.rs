@@ -2,17 +2,17 @@
 //! its number of sends and its outcome expected of the real executor.
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/replay.rs"]
+mod replay;
 mod support;
 
-use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use reknock::client::transport::{Failure, Outgoing, Received, Transport};
-use reknock::client::{Client, Clock, Http2, ReqwestTransport, Response, TokioClock, TransportOptions};
+use reknock::client::{Client, Response};
 use reknock::policy::{Value, envoy};
-use reknock::{Error, ErrorKind, Policy, Tick, UnixTime};
-use reknock_test_server::{Script, Server};
+use reknock::{Error, ErrorKind, Policy};
+use reknock_test_server::Server;
+use replay::{Leaping, Watched};
 use serde_json::{Value as Json, json};
 use support::{counted, vector};
 
@@ -58,22 +58,15 @@ async fn recorded_decisions() {
 async fn replay(server: &Server, case: &Json) -> Result<(), String> {
     let http2 = case["id"].as_str().unwrap().contains("h2-");
     let script = Arc::new(server.script(json!({"script": case["script"], "http2": http2})).await.map_err(|error| error.to_string())?);
-    let mut options = TransportOptions::default();
-    options.http2 = if http2 { Http2::Only } else { Http2::None };
-    let transport = Watched {
-        inner: ReqwestTransport::new(&options).map_err(|error| error.to_string())?,
-        script: Arc::clone(&script),
-        outcomes: case["script"].as_array().unwrap().iter().map(|outcome| outcome["do"].as_str().unwrap().to_owned()).collect(),
-        sends: Arc::default(),
-    };
-    let sends = Arc::clone(&transport.sends);
+    let transport = Watched::new(&script, &case["script"], http2).map_err(|error| error.to_string())?;
+    let sends = transport.sends();
     let client = Client::on(transport).clock(Leaping::default()).policy(policy(case)).envoy_headers(true).build().unwrap();
     let mut request = client.request(case["request"]["method"].as_str().unwrap(), script.url());
     for header in case["request"]["headers"].as_array().unwrap() {
         request = request.header(header[0].as_str().unwrap(), header[1].as_str().unwrap());
     }
     let result = request.send().await;
-    let sends = sends.load(Ordering::SeqCst);
+    let sends = sends();
     if Some(sends as u64) != case["attempts"].as_u64() {
         return Err(format!("{sends} sends instead of {}; {}", case["attempts"], told(&result)));
     }
@@ -142,52 +135,5 @@ fn told(result: &Result<Response, Error>) -> String {
     match result {
         Ok(response) => format!("{} {}", response.status(), response.stop_reason()),
         Err(error) => format!("{} ({error}) {:?}", error.kind(), error.stop_reason()),
-    }
-}
-
-/// The real transport; tells the server of attempts that it cannot see.
-#[derive(Clone)]
-struct Watched {
-    inner: ReqwestTransport,
-    script: Arc<Script>,
-    outcomes: Vec<String>,
-    sends: Arc<AtomicUsize>,
-}
-
-impl Transport for Watched {
-    type Body = <ReqwestTransport as Transport>::Body;
-
-    fn send(&self, outgoing: Outgoing) -> impl Future<Output = Result<Received<Self::Body>, Failure>> + Send {
-        let index = self.sends.fetch_add(1, Ordering::SeqCst).min(self.outcomes.len() - 1);
-        async move {
-            let result = self.inner.send(outgoing).await;
-            if matches!(self.outcomes[index].as_str(), "refused" | "connect-timeout") && index + 1 < self.outcomes.len() {
-                self.script.advance().await;
-            }
-            result
-        }
-    }
-}
-
-/// Real time for timers; the waits between attempts are leapt over.
-#[derive(Clone, Default)]
-struct Leaping(Arc<AtomicU64>);
-
-impl Clock for Leaping {
-    fn now(&self) -> Tick {
-        Tick(TokioClock.now().nanos() + self.0.load(Ordering::SeqCst))
-    }
-
-    fn wall(&self) -> UnixTime {
-        TokioClock.wall()
-    }
-
-    fn sleep_until(&self, when: Tick) -> impl Future<Output = ()> + Send {
-        TokioClock.sleep_until(Tick(when.nanos() - self.0.load(Ordering::SeqCst).min(when.nanos())))
-    }
-
-    async fn pause_until(&self, when: Tick) {
-        let wait = when.since(self.now());
-        self.0.fetch_add(wait.as_nanos() as u64, Ordering::SeqCst);
     }
 }

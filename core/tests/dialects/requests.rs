@@ -1,0 +1,68 @@
+//! Policies that depend on the request: Envoy's header fields, and matchers of requests.
+
+use reknock::Policy;
+use reknock::policy::{RequestHead, Value, envoy};
+
+use super::{differences, entries, list, text, vectors};
+
+/// The `x-envoy-*` headers of requests, and what they make of a route's policy.
+#[test]
+fn request_headers() {
+    let vectors = vectors("request_headers");
+    let lines = |value: &Value| -> Vec<String> {
+        match value {
+            Value::Str(line) => vec![line.clone()],
+            Value::List(lines) => lines.iter().map(|line| line.to_string().trim_matches('"').to_owned()).collect(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let pairs = |case: &Value, key: &str| -> Vec<(String, String)> {
+        let all = entries(case.get(key).expect("headers")).iter();
+        all.flat_map(|(name, value)| lines(value).into_iter().map(|line| (name.clone(), line))).collect()
+    };
+    for case in list(&vectors, "cases") {
+        let name = text(case, "name").expect("a name");
+        let base = envoy::route(case.get("route").expect("a route")).expect("a route");
+        let owned = pairs(case, "headers");
+        let headers: Vec<(&str, &str)> = owned.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let (policy, removed) = envoy::with_request_headers(&base, &headers.as_slice());
+        let wrong = differences(&policy, &base, case.get("policy").expect("a policy"));
+        assert!(wrong.is_empty(), "{name}: {wrong:?}");
+        assert!(removed.iter().all(|removed| headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(removed))));
+        let kept = headers.iter().filter(|(name, _)| !removed.iter().any(|removed| removed.eq_ignore_ascii_case(name)));
+        assert!(kept.into_iter().all(|(name, _)| !name.starts_with("x-envoy-")), "{name}: {removed:?}");
+        Policy::from_value(&policy.to_value()).expect("a valid policy");
+    }
+    assert!(list(&vectors, "cases").len() >= 30);
+
+    for case in list(&vectors, "expected_rq_timeout_ms") {
+        let ms = |key: &str| match case.get(key) {
+            Some(Value::Int(0) | Value::Null) | None => None,
+            Some(Value::Int(ms)) => Some(std::time::Duration::from_millis(*ms as u64)),
+            other => panic!("{other:?}"),
+        };
+        let header = envoy::expected_rq_timeout_ms(ms("timeout"), ms("per_try_timeout"), ms("elapsed").unwrap_or_default());
+        assert_eq!(header.map(std::time::Duration::from_millis), ms("header"), "{case}");
+    }
+    assert_eq!(list(&vectors, "expected_rq_timeout_ms").len(), 14);
+}
+
+/// `request_headers` turns retries off for requests that it does not match.
+#[test]
+fn only_matching_requests_are_retried() {
+    let route = r#"{"retry_policy": {"retry_on": "5xx", "num_retries": 3, "retriable_request_headers": [
+        {"name": ":method", "string_match": {"exact": "GET"}}, {"name": ":path", "string_match": {"prefix": "/safe/"}}, {"name": "x-safe"}]}}"#;
+    let policy = envoy::route(&Value::from_json(route).expect("JSON")).expect("a route");
+    let retries = |method: &str, path: &str, headers: &[(&str, &str)]| {
+        policy.for_request(&RequestHead { method, scheme: "http", authority: "a.test", path, headers: &headers }).max_retries()
+    };
+    assert_eq!(retries("GET", "/", &[]), 3);
+    assert_eq!(retries("POST", "/", &[]), 0);
+    assert_eq!(retries("POST", "/safe/x", &[]), 3);
+    assert_eq!(retries("POST", "/", &[("X-Safe", "")]), 3);
+    let all = Policy::default();
+    assert_eq!(
+        all.for_request(&RequestHead { method: "POST", scheme: "", authority: "", path: "", headers: &[].as_slice() }).max_retries(),
+        2
+    );
+}
