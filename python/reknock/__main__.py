@@ -1,4 +1,4 @@
-"""`python -m reknock get URL`: one call, and the timeline of its attempts."""
+"""`python -m reknock`: one call and the timeline of its attempts, or what a policy file says."""
 
 from __future__ import annotations
 
@@ -13,15 +13,24 @@ from . import Client, HTTPError, Policy, Response, __version__
 
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser("python -m reknock", description="Sends a request under a retry policy and prints the timeline of its attempts.")
+    parser = argparse.ArgumentParser("python -m reknock", description="Sends a request under a retry policy, or tells what a policy can do.")
     parser.add_argument("--version", action="version", version=f"reknock {__version__}")
-    command = parser.add_subparsers(required=True).add_parser("get", help="send a request; the body goes to stdout, the timeline to stderr")
-    command.add_argument("url")
-    command.add_argument("-X", dest="method", metavar="METHOD", help="the method (GET, or POST with -d)")
-    command.add_argument("-H", dest="headers", metavar="NAME: VALUE", action="append", default=[], help="a header field; may be repeated")
-    command.add_argument("-d", dest="data", metavar="TEXT|@FILE", help="the body")
-    command.add_argument("--policy", metavar="FILE", help="a policy document: YAML, JSON or TOML")
-    command.add_argument("--json", action="store_true", help="print one JSON object with the attempts instead")
+    commands = parser.add_subparsers(required=True, dest="command")
+    get = commands.add_parser(
+        "get",
+        help="send a request; the body goes to stdout, the timeline of its attempts to stderr",
+        epilog="Exit status: 0 for a response below 400, 1 for any other, 2 for none.",
+    )
+    get.add_argument("url")
+    get.add_argument("-X", "--method", metavar="METHOD", help="the method (GET, or POST with -d)")
+    get.add_argument("-H", "--header", dest="headers", metavar="NAME: VALUE", action="append", default=[], help="a header field; may be repeated")
+    get.add_argument("-d", "--data", metavar="TEXT|@FILE", help="the body")
+    get.add_argument("--policy", metavar="FILE", help="a policy: ours, or of Envoy, kgateway, linkerd, Ballerina or Ktor")
+    get.add_argument("--json", action="store_true", help="print one JSON object with the attempts instead")
+    explain = commands.add_parser("explain", help="tell what the policies of a file say, how long they wait, the worst that can happen")
+    explain.add_argument("file")
+    explain.add_argument("--dialect", metavar="NAME", help="whose words the file is written in, if it does not show")
+    explain.add_argument("--policy", metavar="NAME", help="the policy of this name alone")
     return parser
 
 
@@ -48,19 +57,44 @@ def send(options: argparse.Namespace) -> Response | HTTPError:
         return error
 
 
-def main(argv: list[str] | None = None) -> int:
-    """0 for a response below 400, 1 for any other, 2 for none."""
-    options = arguments().parse_args(argv)
+def get(options: argparse.Namespace) -> int:
+    """Sends a request: 0 for a response below 400, 1 for any other, 2 for none."""
     result = send(options)
     if options.json:
         print(json.dumps(report(result)))
     elif isinstance(result, Response):
         sys.stdout.buffer.write(result.content)
         sys.stdout.flush()
-        print(f"{result.status_code} {result.reason_phrase}\n{result.explain()}", end="", file=sys.stderr)
+        print(f"{result.status_code} {result.reason_phrase}".strip(), result.explain(), sep="\n", end="", file=sys.stderr)
     else:
         print(f"{result.kind}: {result}\n{result.explain()}", end="", file=sys.stderr)
     return 2 if isinstance(result, HTTPError) else int(result.is_error)
+
+
+def explain(options: argparse.Namespace) -> int:
+    """Tells what the policies of a file are."""
+    try:
+        found = Policy.load_all(options.file, options.dialect)
+    except HTTPError as error:
+        print(f"{error.kind}: {error}", file=sys.stderr)
+        return 2
+    chosen = [policy for policy in found if options.policy in (None, policy.name)]
+    if not chosen:
+        names = ", ".join(policy.name or "one without a name" for policy in found)
+        print(f"{options.file} has no policy {options.policy}; it has {names}", file=sys.stderr)
+        return 2
+    print("\n".join(policy.explain() for policy in chosen), end="")
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs a command; returns its exit status."""
+    options = arguments().parse_args(argv)
+    try:
+        return explain(options) if options.command == "explain" else get(options)
+    except OSError as error:
+        print(error, file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

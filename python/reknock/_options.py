@@ -16,6 +16,7 @@ PolicyLike: TypeAlias = Policy | Mapping[str, Any] | Literal[False] | None
 Pieces: TypeAlias = Iterable[bytes | str] | AsyncIterable[bytes | str]
 Content: TypeAlias = bytes | bytearray | memoryview | str | IO[bytes] | Pieces | Callable[[], bytes | str | Pieces]
 File: TypeAlias = Content | tuple[str | None, Content] | tuple[str | None, Content, str | None]
+Dialect: TypeAlias = Literal["reknock", "envoy", "kgateway", "linkerd", "ballerina", "ktor"]
 Opinion: TypeAlias = bool | Seconds | None
 RetryIf: TypeAlias = Callable[[Attempt], Opinion | Awaitable[Opinion]]
 Delay: TypeAlias = Callable[[Attempt], Seconds | None | Awaitable[Seconds | None]]
@@ -100,5 +101,7 @@ class ClientOptions(Callbacks, total=False):
     """How long an unused connection is kept, in seconds."""
     pool_max_idle_per_host: int
     """How many unused connections are kept per origin."""
+    envoy_headers: bool
+    """Whether `x-envoy-retry-on` and its kin on a request change its policy, as in Envoy."""
     transport: Script | None
     """What answers in place of servers: a script of `reknock.testing`."""

@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 
+from reknock import Policy
+
 from .conftest import status
 
 
@@ -37,3 +39,40 @@ def test_what_goes_wrong(serve, tmp_path):
     (tmp_path / "policy.json").write_text('{"max_retrys": 1}')
     ran = reknock("get", "http://127.0.0.1:1/", "--policy", str(tmp_path / "policy.json"))
     assert ran.returncode == 2 and "did you mean max_retries?" in ran.stderr and "Traceback" not in ran.stderr
+    ran = reknock("get", "http://127.0.0.1:1/", "-d", f"@{tmp_path}/nowhere")
+    assert ran.returncode == 2 and "nowhere" in ran.stderr and "Traceback" not in ran.stderr
+    assert reknock("get").returncode == 2 and reknock().returncode == 2
+
+
+def test_a_body_that_is_no_text(serve):
+    script = serve({"do": "status", "status": 200, "body_base64": "AP8="})
+    ran = subprocess.run([sys.executable, "-m", "reknock", "get", script.url], capture_output=True, timeout=20)
+    assert ran.stdout == b"\x00\xff"
+
+
+LINKERD = """
+routers:
+- protocol: http
+  label: out
+  service: {retries: {budget: {percentCanRetry: 0.5}, backoff: {kind: constant, ms: 10}}}
+- protocol: http
+  label: in
+  service: {totalTimeoutMs: 600}
+"""
+
+
+def test_explain(tmp_path):
+    path = tmp_path / "linkerd.yaml"
+    path.write_text(LINKERD)
+    out, into = (policy.explain() for policy in Policy.load_all(path))
+    assert "budget: " in out and "notes:" in out and out.startswith("# linkerd out\n")
+    ran = reknock("explain", str(path))
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, f"{out}\n{into}", "")
+    assert reknock("explain", str(path), "--policy", "in", "--dialect", "linkerd").stdout == into
+    ran = reknock("explain", str(path), "--policy", "by")
+    assert (ran.returncode, ran.stderr) == (2, f"{path} has no policy by; it has out, in\n")
+    ran = reknock("explain", str(path), "--dialect", "ktor")
+    assert ran.returncode == 2 and ran.stderr.startswith("config: ") and "ktor: no policy found" in ran.stderr
+    (tmp_path / "policy.yaml").write_text("max_retries: 5")
+    assert reknock("explain", str(tmp_path / "policy.yaml")).stdout == Policy(max_retries=5).explain()
+    assert "Traceback" not in reknock("explain", str(tmp_path / "nowhere.yaml")).stderr

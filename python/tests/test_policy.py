@@ -1,75 +1,12 @@
-"""Policies: the shared vectors, and what Python expects of a value."""
+"""Policies: what Python expects of a value."""
 
 from __future__ import annotations
 
 import copy
 import datetime
-import json
-import pickle
 
 import pytest
 import reknock
-
-from .conftest import ROOT
-
-
-def vectors(name):
-    return json.loads((ROOT / "tests/vectors" / f"{name}.json").read_text())
-
-
-def floats(value):
-    """JSON has no NaN and no infinity: {"$float": "nan"}."""
-    if isinstance(value, dict):
-        return float(value["$float"]) if "$float" in value else {key: floats(item) for key, item in value.items()}
-    return [floats(item) for item in value] if isinstance(value, list) else value
-
-
-CONFIG = [case for case in vectors("config")["cases"] if case.get("keys") != "either"]
-
-
-def policy_of(case):
-    base = reknock.Policy.from_dict(case.get("base", {}))
-    for reader in ("yaml", "json", "toml"):
-        if reader in case and "base" not in case:
-            return getattr(reknock.Policy, f"from_{reader}")(case[reader])
-    return base.merge(floats(case["document"]))
-
-
-@pytest.mark.parametrize("case", CONFIG, ids=lambda case: case["name"])
-def test_config(case):
-    if "error" in case:
-        with pytest.raises(reknock.ConfigError) as caught:
-            policy_of(case)
-        assert str(caught.value) == case["error"]
-        assert caught.value.kind == "config"
-        return
-    policy = policy_of(case)
-    assert policy.to_dict() == {**reknock.Policy().to_dict(), **case["policy"]}
-    for again in (reknock.Policy.from_dict(policy.to_dict()), reknock.Policy.from_json(policy.to_json()), pickle.loads(pickle.dumps(policy))):
-        assert again == policy and hash(again) == hash(policy)
-    assert eval(repr(policy), {"Policy": reknock.Policy}) == policy
-
-
-def test_no_case_is_lost():
-    assert len(CONFIG) >= 440
-
-
-@pytest.mark.parametrize("row", vectors("errors")["kinds"], ids=lambda row: row["code"])
-def test_every_kind_has_a_class(row):
-    from reknock import _native
-    from reknock._exceptions import BY_KIND
-
-    assert (row["code"], row["number"]) in [kind[:2] for kind in _native.kinds()]
-    error = BY_KIND[row["code"]]
-    assert error.kind == row["code"] and issubclass(error, reknock.HTTPError)
-    assert getattr(reknock, error.__name__) is error
-    assert len(BY_KIND) == len(_native.kinds()) == len(vectors("errors")["kinds"])
-
-
-def test_stop_reasons():
-    from reknock import _native
-
-    assert [reason[:2] for reason in _native.stop_reasons()] == [(row["code"], row["number"]) for row in vectors("errors")["stop_reasons"]]
 
 
 def test_builtin_bases():

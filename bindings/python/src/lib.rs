@@ -29,6 +29,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<client::NativeClient>()?;
     module.add_class::<client::BudgetReading>()?;
     module.add_class::<headers::Headers>()?;
+    module.add_class::<policy::LoadedPolicy>()?;
     module.add_class::<policy::Policy>()?;
     module.add_class::<records::AttemptRecord>()?;
     module.add_class::<request::Request>()?;

@@ -3,9 +3,9 @@
 use std::hash::{Hash, Hasher};
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple, PyType};
-use reknock::Policy as Core;
-use reknock::policy::{Keys, Value};
+use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+use reknock::policy::{self, Dialect, Keys, Value};
+use reknock::{Error, Policy as Core};
 
 use crate::convert::{UNIT, from_value, to_value};
 use crate::errors::raised;
@@ -22,7 +22,7 @@ impl Hash for Policy {
 }
 
 impl Policy {
-    fn of(py: Python<'_>, policy: Result<Core, reknock::Error>) -> PyResult<Self> {
+    fn of(py: Python<'_>, policy: Result<Core, Error>) -> PyResult<Self> {
         policy.map(Policy).map_err(|error| raised(py, &error))
     }
 }
@@ -76,10 +76,37 @@ impl Policy {
         Self::of(class.py(), Core::from_toml(text))
     }
 
-    /// The policy of a file: YAML, JSON or TOML by its name.
+    /// The policy of a file (.yaml, .yml, .json, .toml, .bal): ours, or in the words of Envoy, kgateway, linkerd, Ballerina or Ktor.
     #[classmethod]
     fn load(class: &Bound<'_, PyType>, path: std::path::PathBuf) -> PyResult<Self> {
         Self::of(class.py(), class.py().detach(|| Core::load(path)))
+    }
+
+    /// All policies of such a file, with what differs from the original. The dialect is recognised unless it is named.
+    #[classmethod]
+    #[pyo3(signature = (path, dialect=None))]
+    fn load_all(class: &Bound<'_, PyType>, path: std::path::PathBuf, dialect: Option<&str>) -> PyResult<Vec<LoadedPolicy>> {
+        let load = || policy::load_all(path, named(dialect)?);
+        all(class.py(), class.py().detach(load))
+    }
+
+    /// All policies of a document, or of a text, with what differs from the original. The dialect is recognised unless it is named.
+    #[classmethod]
+    #[pyo3(signature = (document, dialect=None))]
+    fn read_all(_: &Bound<'_, PyType>, document: &Bound<'_, PyAny>, dialect: Option<&str>) -> PyResult<Vec<LoadedPolicy>> {
+        let py = document.py();
+        let dialect = named(dialect).map_err(|error| raised(py, &error))?;
+        let read = match document.cast::<PyString>() {
+            Ok(text) => policy::load_text(text.to_str()?, dialect),
+            Err(_) => policy::read_all(&to_value(document)?, dialect),
+        };
+        all(py, read)
+    }
+
+    /// A policy by name: "default", "none", or what "envoy", "kgateway", "linkerd", "ballerina" or "ktor" do unless told otherwise.
+    #[classmethod]
+    fn preset(class: &Bound<'_, PyType>, name: &str) -> PyResult<Self> {
+        Self::of(class.py(), Core::preset(name))
     }
 
     /// No retries; the default timeouts.
@@ -115,6 +142,11 @@ impl Policy {
         self.0.to_json()
     }
 
+    /// The policy in words: its document, the range of each wait, the worst case, and what the budget may refuse.
+    fn explain(&self) -> String {
+        self.0.explain()
+    }
+
     fn __getattr__<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
         match self.0.to_value().get(name) {
             Some(value) => from_value(py, value),
@@ -131,5 +163,55 @@ impl Policy {
         let Value::Map(entries) = self.0.to_short_value() else { return Ok("Policy()".to_owned()) };
         let settings = entries.iter().map(|(key, value)| Ok(format!("{key}={}", from_value(py, value)?.repr()?)));
         Ok(format!("Policy({})", settings.collect::<PyResult<Vec<_>>>()?.join(", ")))
+    }
+}
+
+/// A policy of a file, and what is to be known about it.
+#[pyclass(frozen, module = "reknock")]
+pub struct LoadedPolicy(policy::Loaded);
+
+fn named(dialect: Option<&str>) -> Result<Option<Dialect>, Error> {
+    dialect.map(Dialect::from_name).transpose()
+}
+
+fn all(py: Python<'_>, read: Result<Vec<policy::Loaded>, Error>) -> PyResult<Vec<LoadedPolicy>> {
+    let all = read.map_err(|error| raised(py, &error))?;
+    Ok(all.into_iter().map(LoadedPolicy).collect())
+}
+
+#[pymethods]
+impl LoadedPolicy {
+    /// What the document calls it, if it can hold several: a route, a router, a resource.
+    #[getter]
+    fn name(&self) -> Option<&str> {
+        self.0.name.as_deref()
+    }
+
+    /// Whose words the document was written in: "reknock", "envoy", "kgateway", "linkerd", "ballerina" or "ktor".
+    #[getter]
+    fn dialect(&self) -> &'static str {
+        self.0.dialect.name()
+    }
+
+    /// The policy.
+    #[getter]
+    fn policy(&self) -> Policy {
+        Policy(self.0.policy.clone())
+    }
+
+    /// What differs from the original, and where.
+    #[getter]
+    fn notes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, self.0.notes.iter().map(ToString::to_string))
+    }
+
+    /// The policy in words, with what it was and the notes.
+    fn explain(&self) -> String {
+        self.0.explain()
+    }
+
+    fn __repr__(&self) -> String {
+        let name = self.0.name.as_deref().map(|name| format!(" {name}")).unwrap_or_default();
+        format!("<LoadedPolicy {}{name}>", self.0.dialect)
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 use reknock::client::testing;
-use reknock::{Error, Policy};
+use reknock::{Error, Policy, UnixTime};
 
 use crate::convert::{UNIT, json_text, pairs, to_bytes, to_value};
 use crate::errors::raised;
@@ -43,10 +43,17 @@ impl Script {
 #[pymethods]
 impl Script {
     #[new]
-    #[pyo3(signature = (steps, *, seed=0))]
-    fn new(steps: &Bound<'_, PyAny>, seed: u64) -> PyResult<Self> {
+    #[pyo3(signature = (steps, *, seed=0, now=None))]
+    fn new(steps: &Bound<'_, PyAny>, seed: u64, now: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
         let steps: Vec<testing::Step> = steps.try_iter()?.map(|item| step(&item?)).collect::<PyResult<_>>()?;
-        Ok(Script { core: testing::Script::new(steps), seed })
+        let core = match now {
+            None => testing::Script::new(steps),
+            Some(now) => {
+                let seconds: f64 = now.call_method0("timestamp")?.extract()?;
+                testing::Script::at(UnixTime((seconds * 1e3).round() as i64), steps)
+            }
+        };
+        Ok(Script { core, seed })
     }
 
     /// What servers would have seen so far, in order: not the attempts that fail before they are sent.
@@ -99,7 +106,8 @@ pub struct Step(testing::Step);
 #[pymethods]
 impl Step {
     #[new]
-    #[pyo3(signature = (does, *, headers=None, content=None, json=None, after=None, ends=None))]
+    #[expect(clippy::too_many_arguments, reason = "keywords, as Python has them")]
+    #[pyo3(signature = (does, *, headers=None, content=None, json=None, after=None, ends=None, evidence=None))]
     fn new(
         does: &Bound<'_, PyAny>,
         headers: Option<&Bound<'_, PyAny>>,
@@ -107,6 +115,7 @@ impl Step {
         json: Option<&Bound<'_, PyAny>>,
         after: Option<f64>,
         ends: Option<&str>,
+        evidence: Option<&str>,
     ) -> PyResult<Self> {
         let py = does.py();
         let core = |error: Error| raised(py, &error);
@@ -124,10 +133,13 @@ impl Step {
         if let Some(after) = after {
             step = step.after(duration(py, after)?);
         }
-        match ends {
-            None => Ok(Step(step)),
-            Some(ends) => step.ends(ends).map(Step).map_err(core),
+        if let Some(ends) = ends {
+            step = step.ends(ends).map_err(core)?;
         }
+        if let Some(evidence) = evidence {
+            step = step.evidence(evidence).map_err(core)?;
+        }
+        Ok(Step(step))
     }
 }
 

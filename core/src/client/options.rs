@@ -29,6 +29,7 @@ pub static CLIENT_OPTIONS: OptionBlock = OptionBlock {
         row("local_address", "IP address", "The address to connect from."),
         row("pool_idle_timeout", "duration, or `none`", "How long an unused connection is kept."),
         row("pool_max_idle_per_host", "0..=100000", "How many unused connections are kept per origin."),
+        row("envoy_headers", "true or false", "Whether `x-envoy-retry-on` and its kin on a request change its policy, as in Envoy."),
     ],
 };
 
@@ -76,6 +77,7 @@ impl Client {
                         builder = builder.basic_auth(&user, &password);
                     }
                 }
+                "envoy_headers" => builder = builder.envoy_headers(node.flag()?),
                 "max_redirects" => redirects.max = node.whole(0, 1000)? as u32,
                 "max_response_size" => {
                     if let Some(size) = or_none(node, bytes)? {
@@ -191,6 +193,7 @@ mod tests {
             ("local_address", "127.0.0.1".into()),
             ("poolIdleTimeout", 1.5.into()),
             ("pool_max_idle_per_host", 4.into()),
+            ("envoy_headers", true.into()),
         ]);
         let Value::Map(entries) = &options else { panic!("a map") };
         assert_eq!(entries.len(), CLIENT_OPTIONS.rows.len());

@@ -50,8 +50,8 @@ struct Shared {
     waits: Mutex<Vec<Duration>>,
     /// When the last call ended.
     time: Arc<Time>,
-    /// The wall clock when the script was made.
-    began: UnixTime,
+    /// The wall clock when its time begins.
+    wall: UnixTime,
 }
 
 /// One send as a server would have seen it.
@@ -81,12 +81,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Script {
     /// A script of these steps; without any, all is answered 200.
     pub fn new(steps: impl IntoIterator<Item = Step>) -> Self {
+        Self::at(TokioClock.wall(), steps)
+    }
+
+    /// Likewise; its wall clock starts here.
+    pub fn at(wall: UnixTime, steps: impl IntoIterator<Item = Step>) -> Self {
         Script(Arc::new(Shared {
             steps: Mutex::new(steps.into_iter().collect()),
             sends: Mutex::default(),
             waits: Mutex::default(),
             time: Arc::default(),
-            began: TokioClock.wall(),
+            wall,
         }))
     }
 
@@ -147,7 +152,7 @@ impl Clock for Script {
 
     fn wall(&self) -> UnixTime {
         let passed = self.now().since(Tick::default()).as_millis();
-        UnixTime(self.0.began.0.saturating_add(i64::try_from(passed).unwrap_or(i64::MAX)))
+        UnixTime(self.0.wall.0.saturating_add(i64::try_from(passed).unwrap_or(i64::MAX)))
     }
 
     fn sleep_until(&self, when: Tick) -> impl Future<Output = ()> + Send {

@@ -123,6 +123,19 @@ impl Step {
         Step { after, ..self }
     }
 
+    /// What the failure proves about the request, in place of what its kind mostly proves; for an answer nothing.
+    ///
+    /// # Errors
+    /// `config` for a word that is no evidence.
+    pub fn evidence(mut self, code: &str) -> Result<Self, Error> {
+        let known = Evidence::ALL.iter().copied().find(|evidence| evidence.code() == code);
+        let given = known.ok_or_else(|| Problem::must("script", "have not_sent, refused or unknown as evidence", &Value::from(code)))?;
+        if let Does::Fail(_, evidence) = &mut self.does {
+            *evidence = given;
+        }
+        Ok(self)
+    }
+
     /// How the body of the answer ends: `whole` (the default), `cut` (the connection goes away: a failure of kind `body`), or `stall`
     /// (nothing comes any more, until one of the policy's limits ends it).
     ///

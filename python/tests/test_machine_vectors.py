@@ -1,0 +1,222 @@
+"""The shared vectors of decisions, waits, hints and budgets, through whole calls on a script."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+import reknock
+from reknock.testing import Script, Step
+
+from .test_vectors import named, vectors
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+URL = "http://a/"
+
+# What a script cannot do: the steps of two calls interleave, a call is given up in the middle, an outcome that no transport gives.
+NOT_THROUGH_CALLS = {
+    "kinds that nothing covers",
+    "kinds that end the call",
+    "an abandoned wait is refunded",
+    "an abandoned send is not",
+    "a refund after the window is none",
+    "concurrency: a retry holds its place until its attempt is decided",
+    "concurrency: an abandoned call frees its place",
+    "concurrency: the failing send counts as active, those in back-off do not",
+}
+
+
+def outcome(step, after):
+    given = step["outcome"]
+    if "status" in given:
+        return Step(given["status"], headers=[tuple(line) for line in given.get("headers", [])], after=after)
+    return Step(given["failure"], evidence=given["evidence"], after=after)
+
+
+class Played:
+    """The calls of a case, one after the other, as the vector has them in virtual time."""
+
+    def __init__(self, case, send):
+        self.case, self.send, self.clock = case, send, 0.0
+        self.order = list(dict.fromkeys(step.get("call", "a") for step in case["steps"]))
+
+    def steps(self, name):
+        return [step for step in self.case["steps"] if step.get("call", "a") == name]
+
+    def script(self):
+        made = []
+        for name in self.order:
+            before = None
+            for step in self.steps(name):
+                if "outcome" in step:
+                    begun = step.get("begin", step["at"]) if before is None else before["at"] + before["then"]
+                    made.append(outcome(step, (step["at"] - begun) / 1000))
+                    before = step
+            if isinstance(before["then"], int):
+                made.append(Step(200))
+        return Script(made, now=NOW)
+
+    def options(self, steps):
+        first, options = steps[0], {}
+        answers = {number: step["answer"] for number, step in enumerate(steps, 1) if "answer" in step}
+        if first.get("asked") or any("retry" in answer or "wait" in answer for answer in answers.values()):
+            options["retry_if"] = lambda attempt: self.opinion(answers.get(attempt.number, {}))
+        if any("backoff" in answer for answer in answers.values()):
+            options["delay"] = lambda attempt: seconds(answers.get(attempt.number, {}).get("backoff"))
+        if first.get("key"):
+            options["headers"] = {"Idempotency-Key": "1"}
+        if first.get("replayable") is False:
+            options["content"] = iter([bytes(2 << 20)])
+        return first.get("method", "GET"), first.get("origin", "http://a") + "/", options
+
+    @staticmethod
+    def opinion(answer):
+        return seconds(answer["wait"]) if "wait" in answer else answer.get("retry")
+
+    def check(self, result, steps, balance):
+        outcomes = [step for step in steps if "outcome" in step]
+        waits = [attempt.wait for attempt in result.attempts]
+        # What the vector leaves open is a call that goes on: it ends with a 200.
+        assert len(waits) - len(outcomes) == isinstance(outcomes[-1]["then"], int)
+        assert waits[: len(outcomes)] == [seconds(step["then"]) if isinstance(step["then"], int) else None for step in outcomes]
+        assert isinstance(outcomes[-1]["then"], int) or result.stop_reason == outcomes[-1]["then"]
+        last = steps[-1]
+        if "balance" in last and self.case["policy"].get("max_retries") != 0:
+            assert balance == last["balance"]
+
+
+def seconds(ms):
+    return None if ms is None else ms / 1000
+
+
+async def play(case, client, script, request):
+    played = Played(case, request)
+    for name in played.order:
+        steps = played.steps(name)
+        method, url, options = played.options(steps)
+        first = steps[0].get("begin", steps[0]["at"]) / 1000
+        now = script.sends and max(sent.at for sent in script.sends) or 0.0
+        script.advance(max(first - now, 0))
+        try:
+            result = await request(method, url, **options)
+        except reknock.HTTPError as error:
+            result = error
+        reading = client.budget(url)
+        played.check(result, steps, reading and reading.balance)
+    assert script.remaining == 0
+
+
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("case", named([case for case in vectors("decide")["cases"] if case["name"] not in NOT_THROUGH_CALLS], 77))
+def test_decide(case, asynchronous):
+    script = Played(case, None).script()
+
+    async def main():
+        options = {"policy": case["policy"], "transport": script, "follow_redirects": False}
+        if asynchronous:
+            async with reknock.AsyncClient(**options) as client:
+                await play(case, client, script, client.request)
+            return
+
+        with reknock.Client(**options) as client:
+
+            async def request(method, url, **options):
+                return client.request(method, url, **options)
+
+            await play(case, client, script, request)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("case", vectors("retry_after")["cases"], ids=lambda case: str(case["headers"]))
+def test_hints(call, case):
+    policy = {"statuses": [503], "max_retries": 0, "retry_after": {"spread": 0, "max": "none", **case.get("config", {})}}
+    script = Script([Step(503, headers=case["headers"])], now=NOW)
+    hint = call("GET", URL, {"policy": policy, "transport": script}).attempts[0].hint
+    if isinstance(case["hint_ms"], str):
+        assert hint > 1 << 33
+    else:
+        assert hint == seconds(case["hint_ms"])
+
+
+@pytest.mark.parametrize("case", named(vectors("backoff")["cases"], 20))
+def test_backoff(call, case):
+    """Waits without a draw are those of the vector; for the others, a draw just below 1 gives the most that any may be."""
+    backoff, first = case["backoff"], case.get("from_retry", 1)
+    retries = min(first + len(case["waits"]) - 1, 1000)
+    policy = {"backoff": backoff, "max_retries": retries, "timeout": "none", "budget": "none"}
+    waits = [1000 * wait for wait in waited(call, policy)][first - 1 :]
+    wanted = case["waits"][: len(waits)]
+    draws = case["u"] if isinstance(case["u"], list) else [case["u"]] * len(wanted)
+    assert waits
+    for wait, limit, draw in zip(waits, wanted, draws, strict=True):
+        tolerance = max(0.5, limit * 1e-6)
+        if backoff.get("jitter") == "none" or backoff["kind"] in ("constant", "linear", "sequence"):
+            assert abs(wait - limit) <= tolerance
+        elif draw > 0.999:
+            assert wait <= limit + tolerance
+
+
+def waited(call, policy):
+    script = Script([503])
+    call("GET", URL, {"policy": policy, "transport": script})
+    return script.waits
+
+
+def purse(parameters, script, deposit_on):
+    """A client whose only rule of interest is a budget."""
+    limits = {key: parameters[key] for key in ("ratio", "min_per_second")}
+    budget = {"kind": "ratio", **limits, "ttl": f"{parameters['ttl_s']}s", "deposit_on": deposit_on}
+    return reknock.Client(policy={"budget": budget, "timeout": "none"}, transport=script, delay=lambda attempt: 0)
+
+
+@pytest.mark.parametrize("case", named(vectors("budget")["cases"], 13))
+def test_budgets(case):
+    """What succeeds deposits; a call that fails deposits nothing, and takes what it is granted."""
+    answers, clock = [], 0.0
+    for step in case["steps"]:
+        answers += [200] * step.get("deposit", 0) + [503] * (step["granted"] + 1 if "withdraw" in step else 0)
+    script = Script(answers)
+    with purse(case, script, "success") as client:
+        for step in case["steps"]:
+            script.advance(step["t"] - clock)
+            clock = step["t"]
+            for _ in range(step.get("deposit", 0)):
+                client.get(URL)
+            if "withdraw" in step:
+                response = client.get(URL, policy={"max_retries": step["withdraw"]})
+                assert len(response.attempts) - 1 == step["granted"]
+            if "balance" in step and client.budget(URL) is not None:
+                assert client.budget(URL).balance == step["balance"]
+    assert script.remaining == 0
+
+
+@pytest.mark.parametrize("ratio", vectors("budget")["ratio_list"]["ratios"])
+def test_budget_ratios_are_exact(ratio):
+    calls = 1000
+    with purse({**vectors("budget")["ratio_list"], "ratio": ratio}, Script([503]), "call") as client:
+        granted = sum(len(client.get(URL, policy={"max_retries": 1}).attempts) - 1 for _ in range(calls))
+    assert granted == round(ratio * 1e6) * calls // 10**6
+
+
+@pytest.mark.parametrize("case", vectors("dialects/request_headers")["expected_rq_timeout_ms"], ids=str)
+def test_expected_timeout(call, case):
+    """The header of Envoy's on the second attempt, `elapsed` after the first."""
+    limits = {key: f"{case[key]}ms" if case.get(key) else "none" for key in ("timeout", "per_try_timeout")}
+    elapsed = case.get("elapsed") or 0
+    if elapsed >= (case.get("timeout") or elapsed + 1):
+        pytest.skip("no attempt begins after the timeout")
+    policy = {"compat": "envoy", "retry_on": "5xx", "budget": "none", "max_retries": 1, **limits}
+    script = Script([503, 200])
+    call("GET", URL, {"policy": policy, "transport": script}, delay=lambda attempt: elapsed / 1000)
+    wanted = str(case["header"]) if case.get("header") else None
+    assert script.sends[-1].headers.get("x-envoy-expected-rq-timeout-ms") == wanted
+
+
+def test_envoy_headers_when_asked_for(call):
+    for asked, sends in ((True, 3), (False, 1)):
+        script = Script([Step(409)])
+        client = {"policy": {"max_retries": 0, "methods": "any", "budget": "none"}, "transport": script, "envoy_headers": asked}
+        call("POST", URL, client, headers={"x-envoy-retry-on": "retriable-4xx", "x-envoy-max-retries": "2"})
+        assert len(script.sends) == sends and ("x-envoy-retry-on" in script.sends[0].headers) is not asked

@@ -1,0 +1,143 @@
+"""The shared vectors of documents and names: the same results and the same messages as in every language."""
+
+from __future__ import annotations
+
+import json
+import pickle
+
+import pytest
+import reknock
+from reknock.testing import Script
+
+from .conftest import ROOT
+
+
+def vectors(name):
+    return json.loads((ROOT / "tests/vectors" / f"{name}.json").read_text())
+
+
+def floats(value):
+    """JSON has no NaN and no infinity: {"$float": "nan"}."""
+    if isinstance(value, dict):
+        return float(value["$float"]) if "$float" in value else {key: floats(item) for key, item in value.items()}
+    return [floats(item) for item in value] if isinstance(value, list) else value
+
+
+def named(cases, least):
+    """Guards against a runner that passes because it ran nothing."""
+    assert len(cases) >= least, f"{len(cases)} cases, there were {least}"
+    return [pytest.param(case, id=case["name"]) for case in cases]
+
+
+def config():
+    """The cases of config.json; those with `keys: either` are for languages that write camelCase."""
+    return [case for case in vectors("config")["cases"] if case.get("keys") != "either"]
+
+
+def text_of(case):
+    return next(((kind, case[kind]) for kind in ("yaml", "json", "toml") if kind in case), (None, None))
+
+
+def policy_of(case):
+    kind, text = text_of(case)
+    if kind is None:
+        return reknock.Policy.from_dict(case.get("base", {})).merge(floats(case["document"]))
+    assert "base" not in case, "a text has no base in Python"
+    return getattr(reknock.Policy, f"from_{kind}")(text)
+
+
+@pytest.mark.parametrize("case", named(config(), 440))
+def test_config(case):
+    if "error" in case:
+        with pytest.raises(reknock.ConfigError) as caught:
+            policy_of(case)
+        assert str(caught.value) == case["error"] and caught.value.kind == "config"
+        return
+    policy = policy_of(case)
+    assert policy.to_dict() == {**reknock.Policy().to_dict(), **case["policy"]}
+    for again in (reknock.Policy.from_dict(policy.to_dict()), reknock.Policy.from_json(policy.to_json()), pickle.loads(pickle.dumps(policy))):
+        assert again == policy and hash(again) == hash(policy)
+    assert eval(repr(policy), {"Policy": reknock.Policy}) == policy
+
+
+@pytest.mark.parametrize("case", named([case for case in config() if text_of(case)[0] is None and case["document"] is not None], 390))
+def test_config_of_a_call(call, case):
+    """The policy of a call is layered over the client's, `base`."""
+    client = {"policy": case.get("base", {}), "transport": Script([200])}
+    if "error" not in case:
+        assert call("GET", "http://a.test/", client, policy=floats(case["document"])).status_code == 200
+        return
+    with pytest.raises(reknock.ConfigError) as caught:
+        call("GET", "http://a.test/", client, policy=floats(case["document"]))
+    assert str(caught.value) == case["error"]
+
+
+@pytest.mark.parametrize("row", vectors("errors")["kinds"], ids=lambda row: row["code"])
+def test_every_kind_has_a_class(row):
+    from reknock import _native
+    from reknock._exceptions import BY_KIND
+
+    assert (row["code"], row["number"]) in [kind[:2] for kind in _native.kinds()]
+    error = BY_KIND[row["code"]]
+    assert error.kind == row["code"] and issubclass(error, reknock.HTTPError)
+    assert getattr(reknock, error.__name__) is error
+    assert len(BY_KIND) == len(_native.kinds()) == len(vectors("errors")["kinds"])
+
+
+def test_stop_reasons():
+    from reknock import _native
+
+    assert [reason[:2] for reason in _native.stop_reasons()] == [(row["code"], row["number"]) for row in vectors("errors")["stop_reasons"]]
+
+
+def loaded_of(case):
+    document = case["text"] if "text" in case else floats(case["document"])
+    return reknock.Policy.read_all(document, case.get("dialect"))
+
+
+def dialect_cases(name, least):
+    return named(vectors(f"dialects/{name}")["cases"], least)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        *dialect_cases("envoy", 132), *dialect_cases("kgateway", 53), *dialect_cases("linkerd", 69),
+        *dialect_cases("ballerina", 60), *dialect_cases("ktor", 61), *dialect_cases("load", 36),
+    ],
+)
+def test_dialects(case, tmp_path):
+    if "error" in case:
+        with pytest.raises(reknock.ConfigError) as caught:
+            loaded_of(case)
+        assert str(caught.value) == case["error"]
+        return
+    loaded = loaded_of(case)
+    assert len(loaded) == len(case["policies"])
+    for one, wanted in zip(loaded, case["policies"], strict=True):
+        assert (one.name, one.dialect, list(one.notes)) == (wanted.get("name"), wanted["dialect"], wanted.get("notes", []))
+        preset = reknock.Policy.preset("default" if one.dialect == "reknock" else one.dialect)
+        assert one.policy.to_dict() == {**preset.to_dict(), **wanted["policy"]}
+        assert all(note in one.explain() for note in one.notes)
+
+
+@pytest.mark.parametrize("case", dialect_cases("presets", 9))
+def test_presets(case):
+    if "error" in case:
+        with pytest.raises(reknock.ConfigError) as caught:
+            reknock.Policy.preset(case["name"])
+        assert str(caught.value) == case["error"]
+    else:
+        assert reknock.Policy.preset(case["name"]).to_dict() == case["policy"]
+
+
+def test_files(tmp_path):
+    path = tmp_path / "linkerd.yaml"
+    path.write_text("routers:\n- protocol: http\n  label: out\n  service: {totalTimeoutMs: 500}\n- protocol: http\n  label: in\n  service: {totalTimeoutMs: 600}\n")
+    with pytest.raises(reknock.ConfigError, match=r"linkerd.yaml: policy: must be one, there are 2: out, in; load_all reads them all$"):
+        reknock.Policy.load(path)
+    assert [(one.name, one.policy.timeout) for one in reknock.Policy.load_all(path)] == [("out", "500ms"), ("in", "600ms")]
+    with pytest.raises(reknock.ConfigError, match="ktor: no policy found"):
+        reknock.Policy.load_all(path, "ktor")
+    with pytest.raises(reknock.ConfigError, match='did you mean "ktor"'):
+        reknock.Policy.load_all(path, "ktro")
