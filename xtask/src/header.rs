@@ -6,8 +6,8 @@ use cbindgen::{Builder, Config, DocumentationLength, DocumentationStyle, Languag
 
 /// The files of the binding, in the order of the header.
 const SOURCES: &[&str] = &[
-    "version", "error", "record", "policy", "cancel", "request", "callback", "body", "client", "hooks", "response", "queue", "submit",
-    "retry",
+    "version", "error", "record", "policy", "policies", "cancel", "request", "callback", "body", "client", "hooks", "response", "queue",
+    "submit", "budgets", "retry",
 ];
 
 /// What stands above everything.
