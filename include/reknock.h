@@ -151,7 +151,7 @@
 #define REKNOCK_ERROR_INVALID_ARGUMENT 100
 
 /**
- * reknock_queue_next: nothing is there. No error.
+ * Nothing is there: no completion, no reading. No error.
  */
 #define REKNOCK_EMPTY 101
 
@@ -325,6 +325,15 @@ typedef struct reknock_client reknock_client;
  * error then belongs to the caller. May be read from several threads at once.
  */
 typedef struct reknock_error reknock_error;
+
+/**
+ * The policies that one document holds, in the order they stand there: one of ours, or any number in the words of Envoy, kgateway,
+ * linkerd, Ballerina or Ktor; with their names, and notes on what reknock does not do as the original does.
+ *
+ * Immutable, and may be used from any number of threads at once. What its functions return belongs to it and lives as long,
+ * the policies too; clients and calls hold what they need of them.
+ */
+typedef struct reknock_policies reknock_policies;
 
 /**
  * What a call is allowed to do: how often, when and for how long it is retried. Immutable.
@@ -745,6 +754,28 @@ typedef struct reknock_completion {
 } reknock_completion;
 
 /**
+ * What a budget has and what it did, at one moment. Its fields do not change within an ABI.
+ */
+typedef struct reknock_budget_reading {
+  /**
+   * Retries that would be granted now. May be below zero when deposits ran out before the withdrawals they paid for.
+   */
+  int64_t balance;
+  /**
+   * Deposits made (ratio), or sends begun (concurrency).
+   */
+  uint64_t deposits;
+  /**
+   * Retries granted, without those given back.
+   */
+  uint64_t withdrawals;
+  /**
+   * Retries refused.
+   */
+  uint64_t refusals;
+} reknock_budget_reading;
+
+/**
  * What is known of a call before it is sent. Begin with REKNOCK_RETRY_OPTIONS_INIT.
  */
 typedef struct reknock_retry_options {
@@ -940,9 +971,11 @@ const char *reknock_stop_reason_advice(reknock_stop_reason reason);
 const char *reknock_evidence_name(reknock_evidence evidence);
 
 /**
- * Reads a policy from a YAML, JSON or TOML file (by its name's ending) into `*out`. Free it with reknock_policy_free.
+ * Reads a policy from a YAML, JSON, TOML or Ballerina file (by its name's ending) into `*out`. Free it with reknock_policy_free.
+ * It may be in the words of another system: see reknock_policies_load.
  *
- * Errors: REKNOCK_ERROR_CONFIG with the key, the rule, the value found and the fix; likewise if the file cannot be read.
+ * Errors: REKNOCK_ERROR_CONFIG with the key, the rule, the value found and the fix; likewise if the file cannot be read, or holds
+ * several policies.
  */
 reknock_status reknock_policy_load(const char *path,
                                    struct reknock_policy **out,
@@ -988,6 +1021,16 @@ reknock_status reknock_policy_from_yaml_n(const char *yaml,
 reknock_status reknock_policy_from_toml(const char *toml, struct reknock_policy **out, struct reknock_error **error);
 
 /**
+ * Makes the policy of this name in `*out`: "default", "none", or what "envoy", "kgateway", "linkerd", "ballerina" and "ktor" do unless
+ * told otherwise. Free it with reknock_policy_free.
+ *
+ * Errors: REKNOCK_ERROR_CONFIG with the names there are.
+ */
+reknock_status reknock_policy_preset(const char *name,
+                                     struct reknock_policy **out,
+                                     struct reknock_error **error);
+
+/**
  * Makes a policy in `*out` of `base` with the keys of a JSON document in place of its own, one by one: for calls that differ from
  * their client in a key or two. `false` as the whole document means no retries. Free it with reknock_policy_free.
  *
@@ -1009,9 +1052,94 @@ const char *reknock_policy_to_json(const struct reknock_policy *policy);
 const char *reknock_policy_to_yaml(const struct reknock_policy *policy);
 
 /**
+ * The policy in words: its document, the range of each wait, the worst case, and what the budget may refuse. It belongs to the
+ * policy and lives as long. Empty for NULL. Any thread.
+ */
+const char *reknock_policy_explain(const struct reknock_policy *policy);
+
+/**
  * Frees a policy. NULL does nothing.
  */
 void reknock_policy_free(struct reknock_policy *policy);
+
+/**
+ * Reads all policies of a file into `*out`: YAML, JSON, TOML or Ballerina source, by its name's ending. Free them with
+ * reknock_policies_free.
+ *
+ * `dialect` is "reknock", "envoy", "kgateway", "linkerd", "ballerina" or "ktor"; NULL recognises it by the keys.
+ *
+ * Errors: REKNOCK_ERROR_CONFIG if the file cannot be read, holds no policy, or has a mistake, told in its own words.
+ */
+reknock_status reknock_policies_load(const char *path,
+                                     const char *dialect,
+                                     struct reknock_policies **out,
+                                     struct reknock_error **error);
+
+/**
+ * As reknock_policies_load, of a text, whose language is recognised by its looks.
+ */
+reknock_status reknock_policies_from_text(const char *text,
+                                          const char *dialect,
+                                          struct reknock_policies **out,
+                                          struct reknock_error **error);
+
+/**
+ * As reknock_policies_from_text, of `length` bytes without a NUL at their end.
+ */
+reknock_status reknock_policies_from_text_n(const char *text,
+                                            size_t length,
+                                            const char *dialect,
+                                            struct reknock_policies **out,
+                                            struct reknock_error **error);
+
+/**
+ * How many there are, at least 1. 0 for NULL.
+ */
+size_t reknock_policies_count(const struct reknock_policies *policies);
+
+/**
+ * The policy at `index`, from 0; NULL beyond the last one, and for NULL. Do not free it.
+ */
+const struct reknock_policy *reknock_policies_at(const struct reknock_policies *policies, size_t index);
+
+/**
+ * The first policy with this name; NULL if there is none, and for NULL. Do not free it.
+ */
+const struct reknock_policy *reknock_policies_find(const struct reknock_policies *policies, const char *name);
+
+/**
+ * What the document calls the policy at `index`: a route, a router, a resource; NULL if it has no name, beyond the last one, and
+ * for NULL.
+ */
+const char *reknock_policies_name(const struct reknock_policies *policies,
+                                  size_t index);
+
+/**
+ * Whose words the policy at `index` was written in, such as "envoy"; NULL beyond the last one, and for NULL.
+ */
+const char *reknock_policies_dialect(const struct reknock_policies *policies, size_t index);
+
+/**
+ * How many notes there are on the policy at `index`: things that reknock does not do as the original does. 0 for NULL.
+ */
+size_t reknock_policies_note_count(const struct reknock_policies *policies, size_t index);
+
+/**
+ * A note on the policy at `index`: where in the document, and what differs. NULL beyond the last one, and for NULL.
+ */
+const char *reknock_policies_note(const struct reknock_policies *policies, size_t index, size_t note);
+
+/**
+ * The policy at `index` in words, as reknock_policy_explain, with its dialect, name and notes. Empty beyond the last one, and for
+ * NULL.
+ */
+const char *reknock_policies_explain(const struct reknock_policies *policies,
+                                     size_t index);
+
+/**
+ * Frees the policies of a document, and with them what was returned of them. NULL does nothing.
+ */
+void reknock_policies_free(struct reknock_policies *policies);
 
 /**
  * Makes a cancel token in `*out`. Free it with reknock_cancel_free.
@@ -1119,8 +1247,9 @@ void reknock_request_free(struct reknock_request *request);
  * the policy's max_body_buffer. With it the request can be sent any number of times, but not twice at once, nor by these functions.
  * `length` in bytes becomes the content-length; REKNOCK_LENGTH_UNKNOWN if it is not known.
  *
- * free_user_data, which may be NULL, is called once, on any thread, the library's included, when the request and its calls are
- * over, or at once if this fails. The functions must return: no longjmp, no C++ exception.
+ * The functions are not called any more once the call is complete; of a streamed response, once that is freed. free_user_data,
+ * which may be NULL, is called once, on any thread, the library's included, when the request is freed, or has another body, and its
+ * calls are over, or at once if this fails. The functions must return: no longjmp, no C++ exception.
  *
  * Errors: REKNOCK_ERROR_INVALID_ARGUMENT for a NULL request or read, or a length below -1. Of the call: REKNOCK_ERROR_CALLBACK if a
  * function answers so, REKNOCK_ERROR_INVALID_REQUEST if the body is not as long as it was said to be.
@@ -1402,13 +1531,37 @@ void reknock_call_cancel(const struct reknock_queue *queue,
 
 /**
  * Makes budgets in `*out`, all full. Free them with reknock_budgets_free.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_ARGUMENT if out is NULL.
  */
 reknock_status reknock_budgets_new(struct reknock_budgets **out, struct reknock_error **error);
+
+/**
+ * What the budget of `policy` (NULL: the default one) for calls to `origin` has at `now_ns`, in `*out`.
+ *
+ * Returns REKNOCK_OK, or REKNOCK_EMPTY if the policy has no budget or no call used it yet, and writes nothing then, or
+ * REKNOCK_ERROR_INVALID_ARGUMENT.
+ */
+reknock_status reknock_budgets_reading(const struct reknock_budgets *budgets,
+                                       const struct reknock_policy *policy,
+                                       const char *origin,
+                                       uint64_t now_ns,
+                                       struct reknock_budget_reading *out);
 
 /**
  * Frees budgets. NULL does nothing.
  */
 void reknock_budgets_free(struct reknock_budgets *budgets);
+
+/**
+ * What the budget of the client's policy for calls to the origin of `url` (the rest of it is not looked at) has, in `*out`. Any thread.
+ *
+ * Returns REKNOCK_OK, or REKNOCK_EMPTY if the policy has no budget, no call used it yet, or `url` is no URL, and writes nothing then,
+ * or REKNOCK_ERROR_INVALID_ARGUMENT.
+ */
+reknock_status reknock_client_budget(const struct reknock_client *client,
+                                     const char *url,
+                                     struct reknock_budget_reading *out);
 
 /**
  * Begins a call at `now_ns` in `*out`: fixes its deadline and counts it in its budget. Free it with reknock_retry_finish or

@@ -206,3 +206,31 @@ fn a_call_outside_of_any_runtime_is_an_error() {
     let std::task::Poll::Ready(Err(error)) = call.as_mut().poll(&mut context) else { panic!() };
     assert_eq!(error.kind(), ErrorKind::Config);
 }
+
+/// What a runtime drops on its way is delivered all the same: as closed, once.
+#[test]
+fn a_runtime_that_ends_leaves_nothing_open() {
+    let (queue, woken) = {
+        let (waker, woken) = mpsc::channel();
+        let queue: Queue<()> = Queue::new(move || {
+            let _ = waker.send(());
+        });
+        (queue, woken)
+    };
+    let closed = |id: u64| {
+        woken.recv_timeout(Duration::from_secs(20)).expect("the waker fires");
+        match queue.take().as_slice() {
+            [Delivery { id: found, item: Item::Failed(error), .. }] => assert_eq!((*found, error.kind()), (id, ErrorKind::Closed)),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(queue.running(), 0);
+    };
+    let ending = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let handle = ending.handle().clone();
+    let id = queue.submit(&handle, Wants::default(), |_| std::future::pending());
+    ending.shutdown_timeout(Duration::from_secs(20));
+    closed(id);
+    // And what comes after its end.
+    let id = queue.submit(&handle, Wants::default(), |_| std::future::pending());
+    closed(id);
+}

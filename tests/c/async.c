@@ -1,7 +1,6 @@
 /* async FLAKY SLOW: FLAKY answers 503, then 200; SLOW never answers. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
-#include <poll.h>
 #include <pthread.h>
 
 static int readable(reknock_queue *queue, int timeout_ms) {
@@ -10,13 +9,6 @@ static int readable(reknock_queue *queue, int timeout_ms) {
     poller.events = POLLIN;
     poller.revents = 0;
     return poll(&poller, 1, timeout_ms) == 1;
-}
-
-static reknock_completion next(reknock_queue *queue) {
-    reknock_completion completion;
-    memset(&completion, 0, sizeof completion);
-    while (reknock_queue_next(queue, &completion) == REKNOCK_EMPTY) CHECK(readable(queue, 20000));
-    return completion;
 }
 
 static pthread_t loop_thread;
@@ -53,7 +45,7 @@ static void callbacks_run_where_the_queue_is_drained(reknock_queue *queue, const
     reknock_client_free(client);
     reknock_request_free(request);
     CHECK(reknock_queue_pending(queue) == 1);
-    completion = next(queue);
+    completion = next_completion(queue);
     CHECK(completion.call == call && completion.user_data == &mine && completion.status == REKNOCK_OK);
     CHECK(reknock_response_status(completion.response) == 200 && completion.error == NULL);
     CHECK(reknock_response_attempt_count(completion.response) == 2);
@@ -74,7 +66,7 @@ static void cancelled_calls_complete(reknock_queue *queue, const char *url) {
     CHECK(!readable(queue, 30));
     reknock_call_cancel(queue, call);
     reknock_call_cancel(queue, call);
-    completion = next(queue);
+    completion = next_completion(queue);
     CHECK(completion.call == call && completion.status == REKNOCK_ERROR_CANCELLED && completion.response == NULL);
     CHECK(reknock_error_stop_reason(completion.error) == REKNOCK_STOP_CANCELLED);
     reknock_error_free(completion.error);
@@ -86,13 +78,13 @@ static void cancelled_calls_complete(reknock_queue *queue, const char *url) {
     OK(reknock_client_submit(client, request, &options, queue, NULL, &call, error));
     reknock_cancel_trigger(cancel);
     reknock_cancel_free(cancel);
-    completion = next(queue);
+    completion = next_completion(queue);
     CHECK(completion.call == call && completion.status == REKNOCK_ERROR_CANCELLED);
     reknock_error_free(completion.error);
 
     OK(reknock_client_submit(client, request, NULL, queue, NULL, &call, error));
     reknock_client_close(client);
-    completion = next(queue);
+    completion = next_completion(queue);
     CHECK(completion.call == call && completion.status == REKNOCK_ERROR_CLOSED);
     reknock_error_free(completion.error);
     reknock_request_free(request);

@@ -2,6 +2,7 @@
 #ifndef CHECK_H
 #define CHECK_H
 
+#include <poll.h>
 #include <reknock.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,6 +42,17 @@ static inline reknock_request *new_request(const char *method, const char *url) 
     reknock_request *request = NULL;
     OK(reknock_request_new(method, url, &request, error));
     return request;
+}
+
+/* Waits for the next completion of a queue, and runs its callbacks. */
+static inline reknock_completion next_completion(reknock_queue *queue) {
+    reknock_completion completion;
+    struct pollfd poller;
+    poller.fd = reknock_queue_descriptor(queue);
+    poller.events = POLLIN;
+    memset(&completion, 0, sizeof completion);
+    while (reknock_queue_next(queue, &completion) == REKNOCK_EMPTY) CHECK(poll(&poller, 1, 20000) == 1);
+    return completion;
 }
 
 #endif

@@ -1,5 +1,7 @@
-/* stream BIG CUT ECHO FILE: a large body in pieces, a body that breaks off, a file as a body; then a shutdown. */
+/* stream BIG CUT ECHO FILE STALLED: a large body in pieces, a body that breaks off, a file as a body, a read that is cancelled. */
+#define _POSIX_C_SOURCE 200809L
 #include "check.h"
+#include <pthread.h>
 
 static void a_large_body_is_read_in_pieces(reknock_client *client, const char *url) {
     reknock_request *request = new_request("GET", url);
@@ -63,19 +65,53 @@ static void a_file_is_a_body(reknock_client *client, const char *url, const char
     reknock_request_free(request);
 }
 
+static void *cancels(void *cancel) {
+    reknock_cancel_trigger((reknock_cancel *)cancel);
+    return NULL;
+}
+
+static void *closes(void *client) {
+    reknock_client_close((reknock_client *)client);
+    return NULL;
+}
+
+/* A thread that waits for more of a body is woken by what cancels the call, and by closing the client. */
+static void a_read_is_cancelled(const char *url) {
+    int closing;
+    for (closing = 0; closing <= 1; closing++) {
+        reknock_client *client = new_client("{}");
+        reknock_request *request = new_request("GET", url);
+        reknock_call_options options = REKNOCK_CALL_OPTIONS_INIT;
+        reknock_cancel *cancel = NULL;
+        reknock_response *response = NULL;
+        reknock_error *failure = NULL;
+        pthread_t thread;
+        uint8_t buffer[100];
+        size_t count = 0, total;
+        reknock_status status;
+        OK(reknock_cancel_new(&cancel, error));
+        options.cancel = cancel;
+        OK(reknock_client_stream(client, request, &options, &response, error));
+        for (total = 0; total < 10; total += count) OK(reknock_response_read(response, buffer, sizeof buffer, &count, error));
+        CHECK(pthread_create(&thread, NULL, closing ? closes : cancels, closing ? (void *)client : (void *)cancel) == 0);
+        status = reknock_response_read(response, buffer, sizeof buffer, &count, &failure);
+        CHECK(status == (closing ? REKNOCK_ERROR_CLOSED : REKNOCK_ERROR_CANCELLED) && reknock_error_http_status(failure) == 200);
+        CHECK(pthread_join(thread, NULL) == 0);
+        reknock_error_free(failure);
+        reknock_response_free(response);
+        reknock_cancel_free(cancel);
+        reknock_request_free(request);
+        reknock_client_free(client);
+    }
+}
+
 int main(int argc, char **argv) {
     reknock_client *client = new_client("{backoff: {base: 1ms}}");
-    reknock_request *request;
-    reknock_response *response = NULL;
-    CHECK(argc == 5);
+    CHECK(argc == 6);
     a_large_body_is_read_in_pieces(client, argv[1]);
     a_body_that_breaks_is_an_error(client, argv[2]);
     a_file_is_a_body(client, argv[3], argv[4]);
-    reknock_shutdown();
-    reknock_shutdown();
-    request = new_request("GET", argv[1]);
-    CHECK(reknock_client_send(client, request, NULL, &response, NULL) == REKNOCK_ERROR_CLOSED && response == NULL);
-    reknock_request_free(request);
+    a_read_is_cancelled(argv[5]);
     reknock_client_free(client);
     return 0;
 }

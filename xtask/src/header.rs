@@ -5,8 +5,10 @@ use std::path::Path;
 use cbindgen::{Builder, Config, DocumentationLength, DocumentationStyle, Language, SortKey, Style};
 
 /// The files of the binding, in the order of the header.
-const SOURCES: &[&str] =
-    &["version", "error", "record", "policy", "cancel", "request", "callback", "body", "client", "hooks", "response", "queue", "submit", "retry"];
+const SOURCES: &[&str] = &[
+    "version", "error", "record", "policy", "policies", "cancel", "request", "callback", "body", "client", "hooks", "response", "queue",
+    "submit", "budgets", "retry",
+];
 
 /// What stands above everything.
 const INTRODUCTION: &str = include_str!("header.h");

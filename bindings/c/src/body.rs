@@ -178,8 +178,9 @@ impl Turn {
 /// the policy's max_body_buffer. With it the request can be sent any number of times, but not twice at once, nor by these functions.
 /// `length` in bytes becomes the content-length; REKNOCK_LENGTH_UNKNOWN if it is not known.
 ///
-/// free_user_data, which may be NULL, is called once, on any thread, the library's included, when the request and its calls are
-/// over, or at once if this fails. The functions must return: no longjmp, no C++ exception.
+/// The functions are not called any more once the call is complete; of a streamed response, once that is freed. free_user_data,
+/// which may be NULL, is called once, on any thread, the library's included, when the request is freed, or has another body, and its
+/// calls are over, or at once if this fails. The functions must return: no longjmp, no C++ exception.
 ///
 /// Errors: REKNOCK_ERROR_INVALID_ARGUMENT for a NULL request or read, or a length below -1. Of the call: REKNOCK_ERROR_CALLBACK if a
 /// function answers so, REKNOCK_ERROR_INVALID_REQUEST if the body is not as long as it was said to be.

@@ -53,7 +53,7 @@ pub const REKNOCK_ERROR_INTERNAL: i32 = 17;
 /// The function was called against its contract: a NULL that is not allowed, text that is not UTF-8, a struct_size that is none.
 /// Of the C library alone. Nothing was done.
 pub const REKNOCK_ERROR_INVALID_ARGUMENT: i32 = 100;
-/// reknock_queue_next: nothing is there. No error.
+/// Nothing is there: no completion, no reading. No error.
 pub const REKNOCK_EMPTY: i32 = 101;
 
 /// What went wrong: a status, one line of text, what was sent and why nothing further was.

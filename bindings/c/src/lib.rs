@@ -7,12 +7,14 @@
 #![allow(clippy::missing_safety_doc)] // the header says what callers owe, for all functions at once
 
 pub mod body;
+pub mod budgets;
 pub mod callback;
 pub mod cancel;
 pub mod client;
 pub mod error;
 mod ffi;
 pub mod hooks;
+pub mod policies;
 pub mod policy;
 pub mod queue;
 mod reading;

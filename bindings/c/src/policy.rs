@@ -20,11 +20,12 @@ pub struct reknock_policy {
     pub(crate) policy: Policy,
     json: OnceLock<CString>,
     yaml: OnceLock<CString>,
+    explained: OnceLock<CString>,
 }
 
 impl reknock_policy {
-    fn of(policy: Policy) -> Self {
-        reknock_policy { policy, json: OnceLock::new(), yaml: OnceLock::new() }
+    pub(crate) fn of(policy: Policy) -> Self {
+        reknock_policy { policy, json: OnceLock::new(), yaml: OnceLock::new(), explained: OnceLock::new() }
     }
 }
 
@@ -43,9 +44,11 @@ fn read(
     })
 }
 
-/// Reads a policy from a YAML, JSON or TOML file (by its name's ending) into `*out`. Free it with reknock_policy_free.
+/// Reads a policy from a YAML, JSON, TOML or Ballerina file (by its name's ending) into `*out`. Free it with reknock_policy_free.
+/// It may be in the words of another system: see reknock_policies_load.
 ///
-/// Errors: REKNOCK_ERROR_CONFIG with the key, the rule, the value found and the fix; likewise if the file cannot be read.
+/// Errors: REKNOCK_ERROR_CONFIG with the key, the rule, the value found and the fix; likewise if the file cannot be read, or holds
+/// several policies.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reknock_policy_load(
     path: *const c_char,
@@ -119,6 +122,20 @@ pub unsafe extern "C" fn reknock_policy_from_toml(
     read(unsafe { text(toml, "toml") }, Policy::from_toml, out, error)
 }
 
+/// Makes the policy of this name in `*out`: "default", "none", or what "envoy", "kgateway", "linkerd", "ballerina" and "ktor" do unless
+/// told otherwise. Free it with reknock_policy_free.
+///
+/// Errors: REKNOCK_ERROR_CONFIG with the names there are.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_policy_preset(
+    name: *const c_char,
+    out: Option<&mut MaybeUninit<*mut reknock_policy>>,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    // SAFETY: NUL-terminated or NULL.
+    read(unsafe { text(name, "name") }, Policy::preset, out, error)
+}
+
 /// Makes a policy in `*out` of `base` with the keys of a JSON document in place of its own, one by one: for calls that differ from
 /// their client in a key or two. `false` as the whole document means no retries. Free it with reknock_policy_free.
 ///
@@ -149,6 +166,13 @@ pub extern "C" fn reknock_policy_to_json(policy: Option<&reknock_policy>) -> *co
 #[unsafe(no_mangle)]
 pub extern "C" fn reknock_policy_to_yaml(policy: Option<&reknock_policy>) -> *const c_char {
     plain(null(), || policy.map_or(null(), |policy| policy.yaml.get_or_init(|| c_text(&policy.policy.to_yaml())).as_ptr()))
+}
+
+/// The policy in words: its document, the range of each wait, the worst case, and what the budget may refuse. It belongs to the
+/// policy and lives as long. Empty for NULL. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn reknock_policy_explain(policy: Option<&reknock_policy>) -> *const c_char {
+    plain(null(), || policy.map_or(c"".as_ptr(), |policy| policy.explained.get_or_init(|| c_text(&policy.policy.explain())).as_ptr()))
 }
 
 /// Frees a policy. NULL does nothing.

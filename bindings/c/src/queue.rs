@@ -24,6 +24,7 @@ use crate::reading::{Live, Read};
 use crate::response::reknock_response;
 
 /// How something that was submitted ended.
+#[expect(clippy::large_enum_variant, reason = "nearly all are of the largest")]
 pub(crate) enum Outcome {
     Whole(Result<Response, Error>),
     Streamed(Result<Box<Live>, Error>),
@@ -80,6 +81,7 @@ unsafe impl Send for Call {}
 unsafe impl Sync for Call {}
 
 /// What is to be done on the thread that drains.
+#[expect(clippy::large_enum_variant, reason = "nearly all are of the largest")]
 enum Work {
     Pull(Cancel, Pull),
     Delivery(Delivery<Outcome>),

@@ -163,9 +163,8 @@ impl Place {
     /// The response is freed: its connection is given up, and what reads it ends.
     pub(crate) fn free(&self) {
         let before = replace(&mut self.state().body, Body::Freed);
-        if let (Body::Away, Some(cancel)) = (before, &self.cancel) {
-            cancel.cancel();
-        }
+        drop(before);
+        self.cancel.iter().for_each(Cancel::cancel);
     }
 }
 

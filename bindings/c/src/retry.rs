@@ -6,22 +6,16 @@ use std::mem::MaybeUninit;
 use std::sync::Arc;
 use std::time::Duration;
 
-use core_::retry::{Answer, Budget, Budgets, Call, Decision, Headers, Outcome, Retry, Verdict};
+use core_::retry::{Answer, Budget, Call, Decision, Headers, Outcome, Retry, Verdict};
 use core_::{Evidence, Policy, Tick, UnixTime};
 
+use crate::budgets::reknock_budgets;
 use crate::callback::{REKNOCK_ANSWER_DEFAULT, REKNOCK_ANSWER_RETRY, REKNOCK_ANSWER_STOP, REKNOCK_ANSWER_WAIT, reknock_answer};
 use crate::error::{kind_of, reknock_error, reknock_status};
-use crate::ffi::{Fault, Options, entry, given, hand_out, list, options, plain, put, shared, take_back, text};
+use crate::ffi::{Fault, Options, entry, given, list, options, plain, put, shared, text};
 use crate::policy::reknock_policy;
 use crate::record::{evidence_number, reknock_evidence, reknock_stop_reason, stop_number};
 use crate::request::reknock_header;
-
-/// The retry budgets that calls share: keep one beside each client of your own.
-///
-/// May be used from any number of threads at once. Calls that were begun with it keep it alive.
-pub struct reknock_budgets {
-    budgets: Budgets,
-}
 
 /// One call on its way, decided step by step: it sends nothing, waits for nothing and reads no clock.
 ///
@@ -175,25 +169,6 @@ unsafe fn call<'a>(said: &reknock_retry_options) -> Result<(Call<'a>, &'a str), 
         false => unsafe { text(said.origin, "origin") }?,
     };
     Ok((Call { method, has_idempotency_key: said.has_idempotency_key != 0, asked: said.asked != 0 }, origin))
-}
-
-/// Makes budgets in `*out`, all full. Free them with reknock_budgets_free.
-#[unsafe(no_mangle)]
-pub extern "C" fn reknock_budgets_new(
-    out: Option<&mut MaybeUninit<*mut reknock_budgets>>,
-    error: Option<&mut MaybeUninit<*mut reknock_error>>,
-) -> reknock_status {
-    entry(error, || {
-        given(out, "out")?.write(hand_out(reknock_budgets { budgets: Budgets::new() }));
-        Ok(())
-    })
-}
-
-/// Frees budgets. NULL does nothing.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn reknock_budgets_free(budgets: *mut reknock_budgets) {
-    // SAFETY: live budgets or NULL.
-    plain((), || unsafe { take_back(budgets) });
 }
 
 /// Begins a call at `now_ns` in `*out`: fixes its deadline and counts it in its budget. Free it with reknock_retry_finish or

@@ -157,11 +157,7 @@ unsafe fn said(
 }
 
 impl Said {
-    fn submit<F>(
-        self,
-        out: Option<&mut MaybeUninit<reknock_call>>,
-        start: impl FnOnce(Parts, QueueHost<Outcome>) -> F,
-    ) -> Result<(), Fault>
+    fn submit<F>(self, out: Option<&mut MaybeUninit<reknock_call>>, start: impl FnOnce(Parts, QueueHost<Outcome>) -> F) -> Result<(), Fault>
     where
         F: Future<Output = Outcome> + Send + 'static,
     {

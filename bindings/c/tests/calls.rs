@@ -3,6 +3,7 @@
 
 mod support;
 
+use reknock_test_server::Script;
 use serde_json::json;
 use support::{C99, CPP17, compile, has, policy, printed, run, scripts};
 
@@ -101,15 +102,49 @@ fn bodies_are_streamed_both_ways() {
     let echo = server.script(json!([unavailable, {"do": "echo"}]));
     let file = policy("body.txt", &"a file ".repeat(20_000));
     let stream = compile("tests/c/stream.c", C99, "stream");
-    printed(&stream, &[big.url(), cut.url(), echo.url(), file.to_str().unwrap()]);
+    let stalled = server.script(json!([{"do": "status", "status": 200, "body_size": 100, "body_mode": "stall", "after": 10}]));
+    printed(&stream, &[big.url(), cut.url(), echo.url(), file.to_str().unwrap(), stalled.url()]);
     assert!(echo.log().iter().all(|arrival| arrival.to_json()["body_size"] == 140_000));
     assert!(server.closed(&big), "what is given up closes its connection");
 }
 
 #[test]
+fn functions_produce_bodies() {
+    let server = scripts();
+    let echo = server.script(json!([{"do": "echo"}]));
+    let retried: Vec<_> = (0..5).map(|_| server.script(json!([{"do": "status", "status": 503}, {"do": "echo"}]))).collect();
+    let early = server.script(json!([{"do": "status", "status": 200, "body_size": 100_000, "read_body": false}]));
+    let slow = server.script(json!([{"do": "hang"}]));
+    let urls: Vec<&str> = [&echo].into_iter().chain(&retried).chain([&early, &slow]).map(Script::url).collect();
+    printed(&compile("tests/c/upload.c", C99, "upload"), &urls);
+    assert!(retried[0].log().iter().all(|arrival| arrival.to_json()["body_size"] == 300_000));
+}
+
+#[test]
+fn responses_are_streamed_through_queues() {
+    let server = scripts();
+    let big = server.script(json!([{"do": "status", "status": 503}, {"do": "status", "status": 200, "body_size": 3_000_000}]));
+    let cut = server.script(json!([{"do": "status", "status": 200, "body_size": 100, "body_mode": "truncate-fin", "after": 10}]));
+    let stalled = server.script(json!([{"do": "status", "status": 200, "body_size": 100, "body_mode": "stall", "after": 10}]));
+    let refused = server.script(json!([{"do": "refused"}]));
+    let urls = [big.url(), cut.url(), stalled.url(), refused.url()];
+    printed(&compile("tests/c/queue_stream.c", C99, "queue_stream"), &urls);
+    assert!(server.closed(&stalled), "what is given up closes its connection");
+}
+
+#[test]
+fn nothing_runs_after_a_shutdown() {
+    let server = scripts();
+    let fine = server.script(json!([{"do": "status", "status": 200, "body_size": 3_000_000}]));
+    let slow = server.script(json!([{"do": "hang"}]));
+    printed(&compile("tests/c/shutdown.c", C99, "shutdown"), &[fine.url(), slow.url()]);
+    assert!(server.closed(&slow), "what was in flight closes its connection");
+}
+
+#[test]
 fn a_forked_child_uses_what_it_inherited() {
     let server = scripts();
-    let script = server.script(json!([{"do": "status", "status": 503}, {"do": "status", "status": 200}]));
+    let script = server.script(json!([{"do": "status", "status": 503}, {"do": "status", "status": 200, "body_size": 500_000}]));
     printed(&compile("tests/c/fork.c", C99, "fork"), &[script.url()]);
 }
 
@@ -133,6 +168,9 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("tests/c/async.c", "async"),
     ("tests/c/threads.c", "threads"),
     ("tests/c/stream.c", "stream"),
+    ("tests/c/upload.c", "upload"),
+    ("tests/c/queue_stream.c", "queue_stream"),
+    ("tests/c/shutdown.c", "shutdown"),
     ("tests/c/fork.c", "fork"),
     ("tests/c/vectors.c", "vectors"),
 ];

@@ -1,71 +1,20 @@
-//! The shared vectors through C: the same policies, the same messages, the same names.
+//! The shared vectors of documents and names through C: the same policies, the same messages, the same notes.
 #![allow(clippy::unwrap_used)]
 
 mod support;
 
 use std::collections::HashMap;
-use std::io::Write;
-use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use serde_json::value::RawValue;
-use support::{C99, compile, libraries, root};
+use support::lines::{answers, line, texts, vectors};
 
 /// Fails if cases disappear: all of config.json but those below.
 const CASES: usize = 453;
+/// Likewise of the dialects.
+const DIALECTS: &[(&str, usize)] = &[("envoy", 132), ("kgateway", 53), ("linkerd", 68), ("ballerina", 58), ("ktor", 59), ("load", 35)];
 
-fn vectors(name: &str) -> Value {
-    let text = std::fs::read_to_string(root().join(format!("tests/vectors/{name}.json"))).unwrap();
-    serde_json::from_str(&text).unwrap()
-}
-
-/// The cases in their own text: the order of keys counts.
-fn texts(name: &str) -> Vec<HashMap<String, Box<RawValue>>> {
-    let text = std::fs::read_to_string(root().join(format!("tests/vectors/{name}.json"))).unwrap();
-    let whole: HashMap<String, Box<RawValue>> = serde_json::from_str(&text).unwrap();
-    serde_json::from_str(whole["cases"].get()).unwrap()
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('\n', "\\n").replace('\t', "\\t").replace('\r', "\\r")
-}
-
-fn unescaped(text: &str) -> String {
-    let mut out = String::new();
-    let mut characters = text.chars();
-    while let Some(character) = characters.next() {
-        out.push(match (character, characters.as_str().chars().next()) {
-            ('\\', Some(next)) => {
-                characters.next();
-                match next {
-                    'n' => '\n',
-                    't' => '\t',
-                    'r' => '\r',
-                    other => other,
-                }
-            }
-            _ => character,
-        });
-    }
-    out
-}
-
-/// What the C program answers, line by line.
-fn answers(name: &str, questions: &[String]) -> Vec<String> {
-    let program = compile("tests/c/vectors.c", C99, name);
-    let mut command = Command::new("timeout");
-    command.arg("60").arg(program).env("LD_LIBRARY_PATH", libraries());
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let all = questions.join("\n") + "\n";
-    let writer = std::thread::spawn(move || stdin.write_all(all.as_bytes()));
-    let output = child.wait_with_output().unwrap();
-    writer.join().unwrap().unwrap();
-    assert!(output.status.success());
-    let lines: Vec<String> = String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect();
-    assert_eq!(lines.len(), questions.len());
-    lines
-}
+const PROGRAM: &str = "tests/c/vectors.c";
 
 /// Why a case cannot be asked through C.
 fn unspeakable(case: &Value) -> Option<&'static str> {
@@ -79,33 +28,45 @@ fn unspeakable(case: &Value) -> Option<&'static str> {
     case.get("keys").map(|_| "camelCase is for Node alone")
 }
 
+/// The cases that can be asked, with their documents as text.
+fn cases<'v>(vectors: &'v Value, name: &str) -> Vec<(&'v Value, HashMap<String, Box<RawValue>>)> {
+    let cases = vectors["cases"].as_array().unwrap().iter().zip(texts(name));
+    cases.filter(|(case, _)| unspeakable(case).is_none()).collect()
+}
+
+/// Whether the keys listed have these values, and all others those of the base.
+fn is(policy: &str, expected: &Value, base: &Value) -> bool {
+    let policy: Value = serde_json::from_str(policy).unwrap();
+    policy.as_object().unwrap().iter().all(|(key, value)| expected.get(key).unwrap_or(&base[key]) == value)
+}
+
+fn default_policy() -> String {
+    line(&["policy", "", "json", "{}"])
+}
+
 #[test]
 fn documents_give_the_same_policies_and_messages() {
     let vectors = vectors("config");
-    let cases = vectors["cases"].as_array().unwrap().iter().zip(texts("config"));
-    let cases: Vec<(&Value, _)> = cases.filter(|(case, _)| unspeakable(case).is_none()).collect();
+    let cases = cases(&vectors, "config");
     let question = |(case, texts): &(&Value, HashMap<String, Box<RawValue>>)| {
         let format = ["yaml", "toml", "json"].into_iter().find(|format| case.get(format).is_some());
         let text = format.map_or_else(|| texts["document"].get().to_owned(), |format| case[format].as_str().unwrap().to_owned());
         let base = case.get("base").map_or(String::new(), Value::to_string);
-        format!("policy\t{}\t{}\t{}", escaped(&base), format.unwrap_or("json"), escaped(&text))
+        line(&["policy", &base, format.unwrap_or("json"), &text])
     };
     let mut questions: Vec<String> = cases.iter().map(question).collect();
-    questions.push("policy\t\tjson\t{}".to_owned());
-    let mut answers = answers("vectors_config", &questions);
-    let policy = |answer: &str| Some(serde_json::from_str::<Value>(&unescaped(answer.strip_prefix("ok\t")?)).unwrap());
-    let default = policy(&answers.pop().unwrap()).unwrap();
+    questions.push(default_policy());
+    let mut answers = answers(PROGRAM, "vectors_config", &questions);
+    let default: Value = serde_json::from_str(&answers.pop().unwrap()[1]).unwrap();
     let mut wrong = Vec::new();
     for ((case, _), answer) in cases.iter().zip(&answers) {
-        let right = match (case.get("error").and_then(Value::as_str), policy(answer)) {
-            (Some(message), None) => unescaped(answer) == format!("config\t{message}"),
-            (None, Some(policy)) => {
-                policy.as_object().unwrap().iter().all(|(key, value)| case["policy"].get(key).unwrap_or(&default[key]) == value)
-            }
+        let right = match (case.get("error").and_then(Value::as_str), answer[0].as_str()) {
+            (Some(message), "config") => answer[1] == message,
+            (None, "ok") => is(&answer[1], &case["policy"], &default),
             _ => false,
         };
         if !right {
-            wrong.push(format!("{}: {answer}", case["name"]));
+            wrong.push(format!("{}: {answer:?}", case["name"]));
         }
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
@@ -119,10 +80,85 @@ fn numbers_have_the_same_names() {
     let mut questions = Vec::new();
     for (list, word) in [("kinds", "kind"), ("stop_reasons", "stop")] {
         for row in vectors[list].as_array().unwrap() {
-            questions.push(format!("{word}\t{}", row["number"]));
-            wanted.push(row["code"].as_str().unwrap().to_owned());
+            questions.push(line(&[word, &row["number"].to_string()]));
+            wanted.push(vec![row["code"].as_str().unwrap().to_owned()]);
         }
     }
-    assert_eq!(answers("vectors_errors", &questions), wanted);
-    assert!(wanted.len() >= 29);
+    for (code, number) in vectors["evidence"].as_array().unwrap().iter().zip(1..) {
+        questions.push(line(&["evidence", &i32::to_string(&number)]));
+        wanted.push(vec![code.as_str().unwrap().to_owned()]);
+    }
+    assert_eq!(answers(PROGRAM, "vectors_errors", &questions), wanted);
+    assert!(wanted.len() >= 32);
+}
+
+/// The presets by name, in full.
+fn presets() -> HashMap<String, Value> {
+    let vectors = vectors("dialects/presets");
+    let cases = vectors["cases"].as_array().unwrap().iter();
+    let full = cases.filter(|case| case.get("policy").is_some());
+    full.map(|case| (case["name"].as_str().unwrap().to_owned(), case["policy"].clone())).collect()
+}
+
+#[test]
+fn presets_are_the_same() {
+    let vectors = vectors("dialects/presets");
+    let cases = vectors["cases"].as_array().unwrap();
+    let questions: Vec<String> = cases.iter().map(|case| line(&["preset", case["name"].as_str().unwrap()])).collect();
+    for (case, answer) in cases.iter().zip(answers(PROGRAM, "vectors_presets", &questions)) {
+        match case.get("error") {
+            Some(message) => assert_eq!((answer[0].as_str(), &answer[1].clone().into()), ("config", message)),
+            None => assert!(is(&answer[1], &case["policy"], &Value::Null), "{}: {answer:?}", case["name"]),
+        }
+    }
+    assert_eq!(cases.len(), 9);
+}
+
+/// What is wrong with one policy of a document; its fields begin `answer`.
+fn differs(expected: &Value, answer: &[String], presets: &HashMap<String, Value>) -> Option<String> {
+    let [dialect, name, policy, explained, _, notes @ ..] = answer else { return Some("fields are missing".to_owned()) };
+    let base = &presets[if dialect == "reknock" { "default" } else { dialect }];
+    let none = Vec::new();
+    let wanted: Vec<&str> = expected["notes"].as_array().unwrap_or(&none).iter().map(|note| note.as_str().unwrap()).collect();
+    let said = expected.get("name").map_or("-".to_owned(), |name| format!("+{}", name.as_str().unwrap()));
+    if !is(policy, &expected["policy"], base) {
+        return Some(format!("is {policy}"));
+    }
+    let whole = explained.contains("budget: ") && notes.iter().all(|note| explained.contains(note.as_str()));
+    (notes != wanted || (dialect.as_str(), name) != (expected["dialect"].as_str().unwrap(), &said) || !whole)
+        .then(|| format!("is {dialect} {name} {notes:?}\n{explained}"))
+}
+
+#[test]
+fn dialects_give_the_same_policies_notes_and_messages() {
+    let presets = presets();
+    for (name, least) in DIALECTS {
+        let vectors = vectors(&format!("dialects/{name}"));
+        let cases = cases(&vectors, &format!("dialects/{name}"));
+        let question = |(case, texts): &(&Value, HashMap<String, Box<RawValue>>)| {
+            let text = case["text"].as_str().map_or_else(|| texts["document"].get().to_owned(), str::to_owned);
+            line(&["load", case["dialect"].as_str().unwrap_or_default(), &text])
+        };
+        let questions: Vec<String> = cases.iter().map(question).collect();
+        let mut wrong = Vec::new();
+        for ((case, _), answer) in cases.iter().zip(answers(PROGRAM, &format!("vectors_{name}"), &questions)) {
+            let problem = match (case.get("error").and_then(Value::as_str), answer[0].as_str()) {
+                (Some(message), "config") if answer[1] == message => None,
+                (None, "ok") => {
+                    let mut rest = &answer[1..];
+                    let mut problem = None;
+                    for expected in case["policies"].as_array().unwrap() {
+                        let (one, next) = rest.split_at(5 + rest.get(4).map_or(0, |count| count.parse().unwrap()));
+                        problem = problem.or(differs(expected, one, &presets));
+                        rest = next;
+                    }
+                    problem.or((!rest.is_empty()).then(|| "gave more policies".to_owned()))
+                }
+                _ => Some(answer.join(" ")),
+            };
+            wrong.extend(problem.map(|problem| format!("{}: {problem}", case["name"])));
+        }
+        assert!(wrong.is_empty(), "{name}: {} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+        assert!(cases.len() >= *least, "{name}: {} cases, there were {least}", cases.len());
+    }
 }

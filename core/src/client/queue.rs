@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use futures_util::FutureExt;
 use tokio::runtime::Handle;
@@ -63,7 +63,7 @@ struct Shared<R> {
 }
 
 struct Running {
-    task: AbortHandle,
+    task: Option<AbortHandle>,
     asked: Asked,
 }
 
@@ -87,6 +87,28 @@ impl<R> Done<R> {
         drop(items);
         if was_empty {
             self.waker.wake();
+        }
+    }
+}
+
+/// Delivers the end of a submission, whatever ends it.
+struct End<R> {
+    id: u64,
+    shared: Weak<Shared<R>>,
+    done: Arc<Done<R>>,
+    told: Arc<Mutex<Vec<Event>>>,
+    /// None if its task was dropped on its way, which [`shutdown`](super::shutdown) does.
+    item: Option<Item<R>>,
+}
+
+impl<R> Drop for End<R> {
+    fn drop(&mut self) {
+        // A call that was cancelled at the last moment delivers nothing: its number is gone.
+        let known = self.shared.upgrade().is_some_and(|shared| lock(&shared.running).remove(&self.id).is_some());
+        if known {
+            let gone = || Item::Failed(Error::new(ErrorKind::Closed, "reknock was shut down in this process"));
+            let item = self.item.take().unwrap_or_else(gone);
+            self.done.push(Delivery { id: self.id, events: std::mem::take(&mut *lock(&self.told)), item });
         }
     }
 }
@@ -121,22 +143,21 @@ impl<R: Send + 'static> Queue<R> {
         let told: Arc<Mutex<Vec<Event>>> = Arc::default();
         let host = QueueHost { id, wants, done: Arc::clone(&self.0.done), asked: Arc::clone(&asked), told: Arc::clone(&told) };
         let work = std::panic::AssertUnwindSafe(start(host)).catch_unwind();
-        let shared = Arc::downgrade(&self.0);
-        let done = Arc::clone(&self.0.done);
-        // Held while the task starts, so that its end finds its entry.
-        let mut running = lock(&self.0.running);
+        // Before the task starts, so that its end finds its entry; not held meanwhile, as it may end at once.
+        lock(&self.0.running).insert(id, Running { task: None, asked });
+        let end = End { id, shared: Arc::downgrade(&self.0), done: Arc::clone(&self.0.done), told, item: None };
         let task = runtime.spawn(async move {
-            let item = match work.await {
+            // Moved in before the work begins, and so dropped with it.
+            let mut end = end;
+            end.item = Some(match work.await {
                 Ok(result) => Item::Done(result),
                 Err(_) => Item::Failed(Error::new(ErrorKind::Internal, "a call panicked; please report it")),
-            };
-            // A call that was cancelled at the last moment delivers nothing: its number is gone.
-            let known = shared.upgrade().is_some_and(|shared| lock(&shared.running).remove(&id).is_some());
-            if known {
-                done.push(Delivery { id, events: std::mem::take(&mut *lock(&told)), item });
-            }
+            });
+            drop(end);
         });
-        running.insert(id, Running { task: task.abort_handle(), asked });
+        if let Some(running) = lock(&self.0.running).get_mut(&id) {
+            running.task = Some(task.abort_handle());
+        }
         id
     }
 
@@ -158,8 +179,8 @@ impl<R: Send + 'static> Queue<R> {
     /// Ends a submission at once; nothing further comes under its number.
     pub fn cancel(&self, id: u64) {
         let running = lock(&self.0.running).remove(&id);
-        if let Some(running) = running {
-            running.task.abort();
+        if let Some(task) = running.and_then(|running| running.task) {
+            task.abort();
         }
         lock(&self.0.done.items).retain(|delivery| delivery.id != id);
     }
@@ -174,9 +195,8 @@ impl<R> Queue<R> {
 
 impl<R> Drop for Shared<R> {
     fn drop(&mut self) {
-        for running in self.running.get_mut().unwrap_or_else(PoisonError::into_inner).values() {
-            running.task.abort();
-        }
+        let running = self.running.get_mut().unwrap_or_else(PoisonError::into_inner).values();
+        running.filter_map(|running| running.task.as_ref()).for_each(AbortHandle::abort);
     }
 }
 

@@ -1,6 +1,8 @@
 //! Compiles C programs against the header and the library of this build, and runs them.
 #![allow(dead_code)] // each test file uses some of it
 
+pub mod lines;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

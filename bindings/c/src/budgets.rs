@@ -1,0 +1,103 @@
+//! Retry budgets: those of the machine alone, and readings of all.
+#![allow(unsafe_code)] // pointers from C; each block says why it may
+
+use std::ffi::c_char;
+use std::mem::MaybeUninit;
+
+use core_::Tick;
+use core_::retry::{BudgetReading, Budgets};
+
+use crate::client::reknock_client;
+use crate::error::{REKNOCK_EMPTY, REKNOCK_ERROR_INTERNAL, REKNOCK_ERROR_INVALID_ARGUMENT, REKNOCK_OK, reknock_error, reknock_status};
+use crate::ffi::{Fault, entry, given, hand_out, plain, shared, take_back, text};
+use crate::policy::reknock_policy;
+
+/// The retry budgets that calls share: keep one beside each client of your own.
+///
+/// May be used from any number of threads at once. Calls that were begun with it keep it alive.
+pub struct reknock_budgets {
+    pub(crate) budgets: Budgets,
+}
+
+/// What a budget has and what it did, at one moment. Its fields do not change within an ABI.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct reknock_budget_reading {
+    /// Retries that would be granted now. May be below zero when deposits ran out before the withdrawals they paid for.
+    pub balance: i64,
+    /// Deposits made (ratio), or sends begun (concurrency).
+    pub deposits: u64,
+    /// Retries granted, without those given back.
+    pub withdrawals: u64,
+    /// Retries refused.
+    pub refusals: u64,
+}
+
+/// Makes budgets in `*out`, all full. Free them with reknock_budgets_free.
+///
+/// Errors: REKNOCK_ERROR_INVALID_ARGUMENT if out is NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn reknock_budgets_new(
+    out: Option<&mut MaybeUninit<*mut reknock_budgets>>,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    entry(error, || {
+        given(out, "out")?.write(hand_out(reknock_budgets { budgets: Budgets::new() }));
+        Ok(())
+    })
+}
+
+/// What the budget of `policy` (NULL: the default one) for calls to `origin` has at `now_ns`, in `*out`.
+///
+/// Returns REKNOCK_OK, or REKNOCK_EMPTY if the policy has no budget or no call used it yet, and writes nothing then, or
+/// REKNOCK_ERROR_INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_budgets_reading(
+    budgets: *const reknock_budgets,
+    policy: Option<&reknock_policy>,
+    origin: *const c_char,
+    now_ns: u64,
+    out: Option<&mut MaybeUninit<reknock_budget_reading>>,
+) -> reknock_status {
+    told(out, || {
+        // SAFETY: live budgets or NULL; NUL-terminated or NULL.
+        let (budgets, origin) = unsafe { (shared(budgets, "budgets")?, text(origin, "origin")?) };
+        let policy = policy.map_or_else(core_::Policy::default, |policy| policy.policy.clone());
+        Ok(policy.budget().and_then(|spec| budgets.budgets.reading(spec, origin, Tick(now_ns))))
+    })
+}
+
+/// Frees budgets. NULL does nothing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_budgets_free(budgets: *mut reknock_budgets) {
+    // SAFETY: live budgets or NULL.
+    plain((), || unsafe { take_back(budgets) });
+}
+
+/// What the budget of the client's policy for calls to the origin of `url` (the rest of it is not looked at) has, in `*out`. Any thread.
+///
+/// Returns REKNOCK_OK, or REKNOCK_EMPTY if the policy has no budget, no call used it yet, or `url` is no URL, and writes nothing then,
+/// or REKNOCK_ERROR_INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_client_budget(
+    client: *const reknock_client,
+    url: *const c_char,
+    out: Option<&mut MaybeUninit<reknock_budget_reading>>,
+) -> reknock_status {
+    // SAFETY: a live client or NULL; NUL-terminated or NULL.
+    told(out, || unsafe { Ok(shared(client, "client")?.client.budget(text(url, "url")?)) })
+}
+
+fn told(
+    out: Option<&mut MaybeUninit<reknock_budget_reading>>,
+    read: impl FnOnce() -> Result<Option<BudgetReading>, Fault>,
+) -> reknock_status {
+    plain(REKNOCK_ERROR_INTERNAL, || match (out, read()) {
+        (Some(out), Ok(Some(BudgetReading { balance, deposits, withdrawals, refusals }))) => {
+            out.write(reknock_budget_reading { balance, deposits, withdrawals, refusals });
+            REKNOCK_OK
+        }
+        (Some(_), Ok(None)) => REKNOCK_EMPTY,
+        _ => REKNOCK_ERROR_INVALID_ARGUMENT,
+    })
+}

@@ -1,0 +1,269 @@
+//! The shared vectors of the decision machine, of waits, hints and budgets, through C.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use core_::{ErrorKind, Evidence};
+use serde_json::{Value, json};
+use support::lines::{answers, line, vectors};
+
+/// 2026-11-22T12:00:00Z
+const WALL_MS: &str = "1795348800000";
+
+/// A conversation with the program: what is said, and what must be answered where that matters.
+#[derive(Default)]
+struct Script {
+    questions: Vec<String>,
+    wanted: Vec<Option<(String, String)>>,
+}
+
+impl Script {
+    /// Says something whose answer does not matter.
+    fn say(&mut self, fields: &[&str]) {
+        self.questions.push(line(fields));
+        self.wanted.push(None);
+    }
+
+    /// Says something that must be answered like this. `about` is told if it is not.
+    fn expect(&mut self, fields: &[&str], answer: String, about: String) {
+        self.questions.push(line(fields));
+        self.wanted.push(Some((answer, about)));
+    }
+
+    fn run(self, name: &str) {
+        let answers = answers("tests/c/vectors_machine.c", name, &self.questions);
+        let all = self.wanted.iter().zip(&answers).filter_map(|(wanted, answer)| Some((wanted.as_ref()?, answer.join("\t"))));
+        let wrong: Vec<_> = all.filter(|((wanted, _), answer)| wanted != answer).collect();
+        assert!(wrong.is_empty(), "{} wrong: {wrong:#?}", wrong.len());
+    }
+
+    fn policy(&mut self, policy: &Value) {
+        self.expect(&["policy", &policy.to_string()], "ok".to_owned(), policy.to_string());
+    }
+
+    fn begin(&mut self, call: &str, now: &str) {
+        self.say(&["begin", call, "GET", "http://a", "0", "0", now]);
+    }
+
+    /// An attempt that the server answers with this status.
+    fn answered(&mut self, call: &str, status: &str, now: &str) {
+        self.say(&["attempt", call, now]);
+        self.say(&["response", call, status, WALL_MS]);
+    }
+}
+
+const DEFAULT: [&str; 4] = ["0", "0", "-1", "1"];
+
+/// The fields of a decision without callbacks.
+fn decide<'f>(call: &'f str, now: &'f str) -> Vec<&'f str> {
+    [&["decide", call][..], &DEFAULT, &[now]].concat()
+}
+
+fn ns(ms: f64) -> String {
+    format!("{:.0}", ms * 1e6)
+}
+
+#[test]
+fn decisions() {
+    let file = vectors("decide");
+    let cases = file["cases"].as_array().unwrap();
+    let mut script = Script::default();
+    for case in cases {
+        script.policy(&case["policy"]);
+        let mut begun: Vec<(&str, &str, &str)> = Vec::new();
+        for step in case["steps"].as_array().unwrap() {
+            let now = ns(step["at"].as_f64().unwrap());
+            let key = step["call"].as_str().unwrap_or("a");
+            let call = (key.as_bytes()[0] - b'a').to_string();
+            if !begun.iter().any(|(known, ..)| *known == key) {
+                let origin = step["origin"].as_str().unwrap_or("http://a");
+                let flag = |name: &str| if step[name] == true { "1" } else { "0" };
+                let from = ns(step["begin"].as_f64().unwrap_or(step["at"].as_f64().unwrap()));
+                script.say(&["begin", &call, step["method"].as_str().unwrap_or("GET"), origin, flag("key"), flag("asked"), &from]);
+                begun.push((key, origin, if step["replayable"] == false { "0" } else { "1" }));
+            }
+            let (_, origin, replayable) = *begun.iter().find(|(known, ..)| *known == key).unwrap();
+            if let Some(how) = step["end"].as_str() {
+                if step["sent"] == true {
+                    script.say(&["attempt", &call, &now]);
+                }
+                match how {
+                    "finish" => script.say(&["finish", &call, &now]),
+                    _ => script.say(&["free", &call]),
+                }
+                begun.retain(|(known, ..)| *known != key);
+            } else {
+                step_of(&mut script, &format!("{}: {step}", case["name"]), step, &call, replayable, &now);
+            }
+            if let Some(balance) = step.get("balance") {
+                // A budget that was found but not used is as good as none.
+                let unused = case["policy"]["max_retries"] == 0;
+                let wanted = balance.as_i64().map_or("none".to_owned(), |balance| balance.to_string());
+                if !unused {
+                    script.expect(&["balance", origin, &now], wanted, format!("{}: balance after {step}", case["name"]));
+                }
+            }
+        }
+    }
+    assert!(cases.len() >= 85);
+    script.run("machine_decide");
+}
+
+/// One attempt, and what is decided about it.
+fn step_of(script: &mut Script, about: &str, step: &Value, call: &str, replayable: &str, now: &str) {
+    let outcome = &step["outcome"];
+    script.say(&["attempt", call, now]);
+    match outcome["status"].as_u64() {
+        Some(status) => {
+            let status = status.to_string();
+            let mut fields = vec!["response", call, &status, WALL_MS];
+            let none = Vec::new();
+            let lines = outcome["headers"].as_array().unwrap_or(&none).iter();
+            fields.extend(lines.flat_map(|line| [line[0].as_str().unwrap(), line[1].as_str().unwrap()]));
+            script.say(&fields);
+        }
+        None => {
+            let kind = ErrorKind::from_code(outcome["failure"].as_str().unwrap()).unwrap().number().to_string();
+            let evidence = Evidence::ALL.iter().position(|evidence| outcome["evidence"] == evidence.code()).unwrap() + 1;
+            script.say(&["failure", call, &kind, &evidence.to_string()]);
+        }
+    }
+    let answer = &step["answer"];
+    let number = match (answer["retry"].as_bool(), answer["wait"].as_u64()) {
+        (None, None) => "0",
+        (Some(true), None) => "1",
+        (Some(false), None) => "2",
+        (Some(true), Some(_)) => "3",
+        other => panic!("{about}: no answer of C: {other:?}"),
+    };
+    let wait = answer["wait"].as_u64().unwrap_or(0).to_string();
+    let backoff = answer["backoff"].as_i64().unwrap_or(-1).to_string();
+    let wanted = step["then"].as_f64().map_or_else(|| step["then"].as_str().unwrap().to_owned(), |ms| format!("retry\t{}", ns(ms)));
+    script.expect(&["decide", call, number, &wait, &backoff, replayable, now], wanted, about.to_owned());
+}
+
+#[test]
+fn hints() {
+    let file = vectors("retry_after");
+    let cases = file["cases"].as_array().unwrap();
+    let mut script = Script::default();
+    for case in cases {
+        let mut policy = json!({"statuses": [503], "retry_after": {"spread": 0, "max": "none"}});
+        if let Some(config) = case["config"].as_object() {
+            policy["retry_after"]["headers"] = config["headers"].clone();
+        }
+        script.policy(&policy);
+        script.begin("0", "0");
+        script.say(&["attempt", "0", "0"]);
+        let mut fields = vec!["response", "0", "503", WALL_MS];
+        fields.extend(case["headers"].as_object().unwrap().iter().flat_map(|(name, value)| [name.as_str(), value.as_str().unwrap()]));
+        let wanted = match &case["hint_ms"] {
+            Value::Null => "-1".to_owned(),
+            // Longer than a number of C can say.
+            Value::String(_) => i64::MAX.to_string(),
+            ms => ns(ms.as_f64().unwrap()),
+        };
+        script.expect(&fields, wanted, case.to_string());
+    }
+    assert!(cases.len() >= 24);
+    script.run("machine_hints");
+}
+
+/// Those that need no draw, which C cannot give.
+#[test]
+fn waits() {
+    let file = vectors("backoff");
+    let mut script = Script::default();
+    let mut count = 0;
+    for case in file["cases"].as_array().unwrap() {
+        let (kind, jitter) = (&case["backoff"]["kind"], &case["backoff"]["jitter"]);
+        let drawn = kind == "decorrelated" || !(jitter.is_null() || jitter == "none");
+        // Retry 1000 is where it is only after 999 others.
+        if drawn || case.get("from_retry").is_some() {
+            continue;
+        }
+        let retries = case["waits"].as_array().unwrap();
+        script.policy(&json!({"max_retries": retries.len(), "timeout": "none", "budget": "none", "backoff": case["backoff"]}));
+        script.begin("0", "0");
+        for wait in retries {
+            script.answered("0", "503", "0");
+            script.expect(&decide("0", "0"), format!("retry\t{}", ns(wait.as_f64().unwrap())), case["name"].to_string());
+            count += 1;
+        }
+    }
+    assert!(count >= 43, "{count}");
+    script.run("machine_waits");
+}
+
+/// A call that ends well deposits, one that is retried withdraws.
+#[test]
+fn budgets() {
+    let file = vectors("budget");
+    let mut script = Script::default();
+    let mut steps = 0;
+    for case in file["cases"].as_array().unwrap() {
+        let ttl = format!("{}ms", case["ttl_s"].as_f64().unwrap() * 1e3);
+        let (ratio, min) = (&case["ratio"], &case["min_per_second"]);
+        let budget = json!({"ratio": ratio, "min_per_second": min, "ttl": ttl, "deposit_on": "success"});
+        script.policy(&json!({"max_retries": 1, "timeout": "none", "backoff": "0ms", "budget": budget}));
+        for step in case["steps"].as_array().unwrap() {
+            let now = ns(step["t"].as_f64().unwrap() * 1e3);
+            for _ in 0..step["deposit"].as_u64().unwrap_or(0) {
+                script.begin("0", &now);
+                script.answered("0", "200", &now);
+                script.expect(&decide("0", &now), "completed".to_owned(), step.to_string());
+                script.say(&["finish", "0", &now]);
+            }
+            for n in 0..step["withdraw"].as_u64().unwrap_or(0) {
+                script.begin("0", &now);
+                script.answered("0", "503", &now);
+                let granted = n < step["granted"].as_u64().unwrap();
+                let wanted = if granted { "retry\t0" } else { "budget_exhausted" };
+                script.expect(&decide("0", &now), wanted.to_owned(), format!("{}: {step}, withdrawal {n}", case["name"]));
+                if granted {
+                    // Sent: a retry that is scheduled only would be given back.
+                    script.say(&["attempt", "0", &now]);
+                }
+                script.say(&["free", "0"]);
+            }
+            if let Some(balance) = step["balance"].as_i64() {
+                // Budgets begin with their first call.
+                script.begin("1", &now);
+                script.say(&["free", "1"]);
+                script.expect(&["balance", "http://a", &now], balance.to_string(), format!("{}: {step}", case["name"]));
+            }
+            steps += 1;
+        }
+    }
+    assert!(steps >= 54);
+    script.run("machine_budgets");
+}
+
+#[test]
+fn concurrency_budgets() {
+    let file = vectors("budget");
+    let cases = file["concurrency"]["cases"].as_array().unwrap();
+    let mut script = Script::default();
+    for case in cases {
+        let number = |index: usize| case[index].as_u64().unwrap();
+        let (active, held) = (number(2), number(3));
+        let budget = json!({"kind": "concurrency", "percent": number(0), "min": number(1)});
+        script.policy(&json!({"budget": budget, "backoff": "1s"}));
+        let calls: Vec<String> = (0..active.max(held + 1)).map(|call| call.to_string()).collect();
+        for call in &calls {
+            script.begin(call, "0");
+            script.answered(call, "503", "0");
+        }
+        for (n, call) in calls.iter().take(held as usize + 1).enumerate() {
+            let granted = (n as u64) < held || case[4] == true;
+            let wanted = if granted { format!("retry\t{}", ns(1000.0)) } else { "budget_exhausted".to_owned() };
+            script.expect(&decide(call, "0"), wanted, format!("{case}: {n} held"));
+            if granted {
+                // Sent: what waits is not in flight.
+                script.say(&["attempt", call, "0"]);
+            }
+        }
+    }
+    assert_eq!(cases.len(), 11);
+    script.run("machine_concurrency");
+}

@@ -1,0 +1,128 @@
+/* vectors_machine: drives the decision machine as it is told. See lines.h. CALL is a number from 0, times are nanoseconds.
+ *
+ *     policy JSON                                             ->  ok: a policy, budgets that are full, no calls
+ *     begin CALL METHOD ORIGIN KEY ASKED NOW                  ->  ok
+ *     attempt CALL NOW                                        ->  NUMBER
+ *     response CALL STATUS WALL_MS [NAME VALUE]..             ->  HINT, or -1
+ *     failure CALL KIND EVIDENCE                              ->  HINT, or -1
+ *     decide CALL ANSWER WAIT_MS BACKOFF_MS REPLAYABLE NOW    ->  retry WAIT | REASON     BACKOFF_MS: or -1
+ *     finish CALL NOW, free CALL                              ->  ok
+ *     balance ORIGIN NOW                                      ->  NUMBER | none
+ */
+#include "lines.h"
+
+enum { CALLS = 256 };
+
+static reknock_policy *policy;
+static reknock_budgets *budgets;
+static reknock_retry *calls[CALLS];
+
+static long long number(const char *text) {
+    return strtoll(text, NULL, 10);
+}
+
+static void forget(void) {
+    int i;
+    for (i = 0; i < CALLS; i++) {
+        reknock_retry_free(calls[i]);
+        calls[i] = NULL;
+    }
+    reknock_budgets_free(budgets);
+    reknock_policy_free(policy);
+    budgets = NULL;
+    policy = NULL;
+}
+
+static void begin(char **fields, reknock_retry **call) {
+    reknock_retry_options options = REKNOCK_RETRY_OPTIONS_INIT;
+    options.policy = policy;
+    options.budgets = budgets;
+    options.method = fields[2];
+    options.origin = fields[3];
+    options.has_idempotency_key = (int32_t)number(fields[4]);
+    options.asked = (int32_t)number(fields[5]);
+    OK(reknock_retry_new(&options, (uint64_t)number(fields[6]), call, error));
+    fputs("ok", stdout);
+}
+
+static void attempt(char **fields, reknock_retry *call) {
+    uint32_t which;
+    OK(reknock_retry_attempt(call, (uint64_t)number(fields[2]), &which, error));
+    printf("%u", (unsigned)which);
+}
+
+static void response(char **fields, int count, reknock_retry *call) {
+    reknock_header headers[FIELDS];
+    reknock_verdict verdict;
+    size_t lines = 0;
+    int i;
+    for (i = 4; i + 1 < count; i += 2, lines++) {
+        headers[lines].name = fields[i];
+        headers[lines].value = fields[i + 1];
+    }
+    OK(reknock_retry_classify_response(call, (int32_t)number(fields[2]), headers, lines, number(fields[3]), &verdict, error));
+    printf("%lld", (long long)verdict.hint_ns);
+}
+
+static void failure(char **fields, reknock_retry *call) {
+    reknock_verdict verdict;
+    OK(reknock_retry_classify_failure(call, (reknock_status)number(fields[2]), (reknock_evidence)number(fields[3]), &verdict, error));
+    printf("%lld", (long long)verdict.hint_ns);
+}
+
+static void decide(char **fields, reknock_retry *call) {
+    reknock_retry_answer answer = REKNOCK_RETRY_ANSWER_INIT;
+    reknock_decision decision;
+    answer.answer = (reknock_answer)number(fields[2]);
+    answer.wait_ms = (uint64_t)number(fields[3]);
+    answer.has_backoff = number(fields[4]) >= 0;
+    answer.backoff_ms = answer.has_backoff ? (uint64_t)number(fields[4]) : 0;
+    OK(reknock_retry_decide(call, &answer, (int32_t)number(fields[5]), (uint64_t)number(fields[6]), &decision, error));
+    if (decision.retry) {
+        printf("retry\t%llu", (unsigned long long)decision.wait_ns);
+    } else {
+        fputs(reknock_stop_reason_name(decision.stop_reason), stdout);
+    }
+}
+
+static void balance(char **fields) {
+    reknock_budget_reading reading;
+    reknock_status status = reknock_budgets_reading(budgets, policy, fields[1], (uint64_t)number(fields[2]), &reading);
+    CHECK(status == REKNOCK_OK || status == REKNOCK_EMPTY);
+    if (status == REKNOCK_OK) {
+        printf("%lld", (long long)reading.balance);
+    } else {
+        fputs("none", stdout);
+    }
+}
+
+int main(void) {
+    char *fields[FIELDS];
+    int count;
+    while ((count = next_question(fields)) > 0) {
+        const char *what = fields[0];
+        int about_a_call = strcmp(what, "policy") != 0 && strcmp(what, "balance") != 0;
+        reknock_retry **call = &calls[about_a_call ? number(fields[1]) : 0];
+        if (strcmp(what, "policy") == 0) {
+            forget();
+            OK(reknock_policy_from_json(fields[1], &policy, error));
+            OK(reknock_budgets_new(&budgets, error));
+            fputs("ok", stdout);
+        }
+        if (strcmp(what, "begin") == 0) begin(fields, call);
+        if (strcmp(what, "attempt") == 0) attempt(fields, *call);
+        if (strcmp(what, "response") == 0) response(fields, count, *call);
+        if (strcmp(what, "failure") == 0) failure(fields, *call);
+        if (strcmp(what, "decide") == 0) decide(fields, *call);
+        if (strcmp(what, "balance") == 0) balance(fields);
+        if (strcmp(what, "finish") == 0 || strcmp(what, "free") == 0) {
+            if (*what == 'f' && what[1] == 'i') reknock_retry_finish(*call, (uint64_t)number(fields[2]));
+            else reknock_retry_free(*call);
+            *call = NULL;
+            fputs("ok", stdout);
+        }
+        putchar('\n');
+    }
+    forget();
+    return 0;
+}
