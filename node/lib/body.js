@@ -64,9 +64,16 @@ function iterate(input) {
   const bytes = bytesOf(input);
   if (bytes) return [bytes].values();
   const source = tagOf(input) === 'Blob' ? input.stream() : input;
+  // Their own iterators would not be ended while a piece is waited for.
+  if (typeof source?.getReader === 'function') {
+    const reader = source.getReader();
+    return { next: () => reader.read(), return: (reason) => reader.cancel(reason) };
+  }
   const method = source?.[Symbol.asyncIterator] ?? source?.[Symbol.iterator];
   if (typeof method !== 'function') throw wrongType(`body: must be ${TAKES}, got ${nameOf(input)}`);
-  return method.call(source);
+  const iterator = method.call(source);
+  if (typeof source.destroy !== 'function') return iterator;
+  return { next: () => iterator.next(), return: () => source.destroy() };
 }
 
 /** What it is by name: other implementations than the global ones will do. */
