@@ -91,7 +91,7 @@ export interface VerbOptions extends Callbacks {
 }
 
 /** A policy, or what changes one. */
-export type PolicyLike = Policy | PolicySettings | PolicyDocument | false | null;
+export type PolicyLike = Policy | PolicySettings | PolicyDocument | false;
 /** Header fields. */
 export type HeaderFields = Headers | Iterable<readonly [string, string]> | Readonly<Record<string, string | number | undefined | null>>;
 type Primitive = string | number | bigint | boolean;
@@ -267,7 +267,7 @@ export class ReknockError extends Error {
 /** What a call is allowed to do. Immutable. */
 export class Policy {
   /** The default policy with these settings over it; false turns retries off. Durations are text with a unit. */
-  constructor(settings?: PolicySettings | PolicyDocument | false | null);
+  constructor(settings?: PolicySettings | PolicyDocument | false);
   /** The policy of a text. */
   static fromYaml(text: string): Policy;
   static fromJson(text: string): Policy;

@@ -13,7 +13,7 @@ const TAKES = 'text, bytes, URLSearchParams, FormData, a Blob, a ReadableStream,
  */
 function toBody(input) {
   if (input === null || input === undefined) return null;
-  if (typeof input === 'function') return { kind: 'factory', make: () => walk(async () => iterate(await input())) };
+  if (typeof input === 'function') return { kind: 'factory', make: () => walk(undefined, async () => iterate(await input())) };
   const bytes = bytesOf(input);
   if (bytes) return { kind: 'bytes', bytes, type: typeof input === 'string' ? 'text/plain;charset=UTF-8' : undefined };
   if (typeof input !== 'object') return toBody(`${input}`);
@@ -26,8 +26,7 @@ function toBody(input) {
       return multipart(input);
   }
   if (input.locked || isDisturbed(input)) throw wrongType('body: the stream is locked, or something was read from it');
-  const iterator = iterate(input);
-  return { kind: 'stream', ...walk(() => iterator) };
+  return { kind: 'stream', ...walk(iterate(input)) };
 }
 
 /** Text or bytes as bytes; undefined if it is neither. Memory that other threads can write to is copied. */
@@ -39,9 +38,8 @@ function bytesOf(value) {
   return isSharedArrayBuffer(view.buffer) ? view.slice() : view;
 }
 
-/** A walk through what an iterator gives. It begins when the first piece is asked for. */
-function walk(begin) {
-  let iterator;
+/** A walk through what an iterator gives, which may have to be got when the first piece is asked for. */
+function walk(iterator, begin) {
   return {
     /** The next piece, undefined at the end. */
     async next() {
@@ -66,9 +64,16 @@ function iterate(input) {
   const bytes = bytesOf(input);
   if (bytes) return [bytes].values();
   const source = tagOf(input) === 'Blob' ? input.stream() : input;
+  // Their own iterators would not be ended while a piece is waited for.
+  if (typeof source?.getReader === 'function') {
+    const reader = source.getReader();
+    return { next: () => reader.read(), return: (reason) => reader.cancel(reason) };
+  }
   const method = source?.[Symbol.asyncIterator] ?? source?.[Symbol.iterator];
   if (typeof method !== 'function') throw wrongType(`body: must be ${TAKES}, got ${nameOf(input)}`);
-  return method.call(source);
+  const iterator = method.call(source);
+  if (typeof source.destroy !== 'function') return iterator;
+  return { next: () => iterator.next(), return: () => source.destroy() };
 }
 
 /** What it is by name: other implementations than the global ones will do. */
@@ -86,7 +91,7 @@ function joined(pieces) {
       else yield piece;
     }
   };
-  return { kind: 'factory', make: () => walk(all), length: pieces.reduce((sum, piece) => sum + (piece.size ?? piece.length), 0) };
+  return { kind: 'factory', make: () => walk(all()), length: pieces.reduce((sum, piece) => sum + (piece.size ?? piece.length), 0) };
 }
 
 /** A form as multipart/form-data, in the standard's encoding. */

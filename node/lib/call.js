@@ -11,6 +11,7 @@ const { Upload } = require('./upload.js');
 
 /** What a call wants of the addon, in one number. */
 const BITS = { retryIf: 1, delay: 2, beforeRetry: 4, onEvent: 8, withBody: 16, stream: 32 };
+const EMPTY = new Uint8Array();
 const HOOKS = ['retryIf', 'delay', 'beforeRetry', 'onEvent', 'withBody'];
 
 /**
@@ -34,6 +35,8 @@ async function send(client, given, hooks) {
 class Call {
   #id;
   #signal;
+  /** What the body is that has no bytes. */
+  #nothing;
   #upload = null;
   #events = [];
   /** What came before it was waited for. */
@@ -46,6 +49,7 @@ class Call {
       throw signal.reason;
     }
     this.#signal = signal;
+    this.#nothing = method === 'HEAD' ? null : EMPTY;
     const bits = bitsOf(hooks) | (options.stream ? BITS.stream : 0);
     const seldom = seldomGiven(query, redirect, options);
     this.#id = guard(() => bridge.send(client, method, url, headers, outgoing(body), bits, seldom));
@@ -104,7 +108,7 @@ class Call {
         return this.#put({ events: this.#events, error: value });
     }
     this.#over();
-    const parts = what > 0 ? new Parts(what, value, more, null) : new Parts(-what, value, null, download(more, this.#signal));
+    const parts = what > 0 ? new Parts(what, value, more ?? this.#nothing, null) : new Parts(-what, value, null, download(more, this.#signal));
     this.#put(this.#events.length > 0 ? { events: this.#events, parts } : parts);
   }
 

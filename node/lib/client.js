@@ -73,9 +73,10 @@ class Client extends Callable {
   /** A client with these options over this one's: headers are joined, a plain policy is merged. Its connections are its own. */
   extend(options = {}) {
     const before = this.#options;
-    const headers = [...pairs(before.headers), ...pairs(options.headers)];
+    const headers = new Headers(pairs(before.headers));
+    for (const [name, value] of new Headers(pairs(options.headers))) headers.set(name, value);
     const policy = options.policy === undefined ? before.policy : this.policy.merge(options.policy);
-    return new Client({ ...before, ...options, headers: [...new Headers(headers)], policy });
+    return new Client({ ...before, ...options, headers: [...headers], policy });
   }
 
   get policy() {

@@ -36,12 +36,7 @@ type SnakeKeys<T> = T extends readonly (infer Item)[]
 pub fn page() -> String {
     let mut out = String::from(HEAD);
     union(&mut out, "What went wrong, by kind.", "ErrorKind", ErrorKind::ALL.iter().map(|kind| (kind.code(), kind.meaning())));
-    union(
-        &mut out,
-        "Why nothing further was sent.",
-        "StopReason",
-        StopReason::ALL.iter().map(|reason| (reason.code(), reason.meaning())),
-    );
+    union(&mut out, "Why nothing further was sent.", "StopReason", StopReason::ALL.iter().map(|reason| (reason.code(), reason.meaning())));
     union(&mut out, "Whether the server may have acted on an attempt.", "Evidence", Evidence::ALL.iter().map(|e| (e.code(), "")));
     union(
         &mut out,

@@ -83,7 +83,7 @@ impl Bridge {
 
     /// Begins a call; returns its number.
     #[napi(catch_unwind)]
-    #[expect(clippy::too_many_arguments, reason = "the call's parts; an object of them costs more than the call")]
+    #[allow(clippy::too_many_arguments, reason = "the call's parts; an object of them costs more than the call")]
     pub fn send(
         &self,
         env: &Env,
@@ -143,7 +143,7 @@ impl Bridge {
 
     /// Answers a question of `beforeRetry`; null is no edit.
     #[napi(catch_unwind)]
-    #[expect(clippy::too_many_arguments, reason = "the request's parts")]
+    #[allow(clippy::too_many_arguments, reason = "the request's parts")]
     pub fn answer_request(
         &self,
         env: &Env,

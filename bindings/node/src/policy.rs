@@ -29,7 +29,7 @@ pub fn with_argument(env: &Env, base: &Core, name: &str, argument: Unknown<'_>) 
 
 /// The policy of a call or a client: a policy replaces `base`, a plain object or false is merged over it.
 pub fn chosen(env: &Env, base: &Core, policy: Unknown<'_>) -> Result<Option<Core>> {
-    if matches!(policy.get_type()?, ValueType::Undefined | ValueType::Null) {
+    if policy.get_type()? == ValueType::Undefined {
         return Ok(None);
     }
     if let Some(policy) = instance(env, policy)? {

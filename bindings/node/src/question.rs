@@ -93,13 +93,7 @@ pub fn reply(env: &Env, question: &str, answer: Unknown<'_>) -> Result<Reply> {
 }
 
 /// The request with its edits: null is none.
-pub fn edited(
-    env: &Env,
-    pending: &Pending,
-    url: Option<String>,
-    headers: Option<Vec<String>>,
-    body: Option<Unknown<'_>>,
-) -> Result<Reply> {
+pub fn edited(env: &Env, pending: &Pending, url: Option<String>, headers: Option<Vec<String>>, body: Option<Unknown<'_>>) -> Result<Reply> {
     let Some(mut request) = pending.take() else { return Err(wrong("the request has been sent")) };
     if let Some(url) = url {
         or_throw(env, request.set_url(&url))?;

@@ -37,7 +37,8 @@ fn within(value: Unknown<'_>, depth: usize) -> Result<Value> {
 }
 
 fn number(number: f64) -> Value {
-    if number.fract() == 0.0 && number.abs() <= SAFE { Value::Int(number as i64) } else { Value::Float(number) }
+    let negative_zero = number == 0.0 && number.is_sign_negative();
+    if number.fract() == 0.0 && number.abs() <= SAFE && !negative_zero { Value::Int(number as i64) } else { Value::Float(number) }
 }
 
 fn big(number: BigInt) -> Value {

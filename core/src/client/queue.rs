@@ -142,7 +142,8 @@ impl<R: Send + 'static> Queue<R> {
         let asked = Asked::default();
         let told: Arc<Mutex<Vec<Event>>> = Arc::default();
         let host = QueueHost { id, wants, done: Arc::clone(&self.0.done), asked: Arc::clone(&asked), told: Arc::clone(&told) };
-        let work = std::panic::AssertUnwindSafe(start(host)).catch_unwind();
+        // Boxed where it is made: it is large, and would be moved several times.
+        let work = std::panic::AssertUnwindSafe(Box::pin(start(host))).catch_unwind();
         // Before the task starts, so that its end finds its entry; not held meanwhile, as it may end at once.
         lock(&self.0.running).insert(id, Running { task: None, asked });
         let end = End { id, shared: Arc::downgrade(&self.0), done: Arc::clone(&self.0.done), told, item: None };

@@ -1,0 +1,198 @@
+'use strict';
+// AbortSignal, in every state of a call.
+
+const assert = require('node:assert/strict');
+const { getEventListeners } = require('node:events');
+const { test } = require('node:test');
+const { setImmediate: turn } = require('node:timers/promises');
+const { createClient } = require('../index.js');
+const { bridge } = require('../lib/bridge.js');
+const { FAST, serve, until, DONE, HANG, NO } = require('./support/server.js');
+
+const client = createClient({ policy: FAST });
+const DRIP = { do: 'status', status: 200, body_size: 1_000_000, drip: { bytes: 10, every: '10ms' } };
+
+/** A signal that nobody has aborted yet, with a count of its listeners. */
+function watched() {
+  const controller = new AbortController();
+  return { ...controller, abort: controller.abort.bind(controller), signal: controller.signal, listeners: () => getEventListeners(controller.signal, 'abort').length };
+}
+
+/** The call must reject with this very reason, and leave nothing behind. */
+async function ended(call, reason, { signal, listeners }) {
+  await assert.rejects(call, (caught) => caught === reason);
+  assert.equal(signal.reason, reason);
+  assert.equal(listeners(), 0);
+  assert.equal(bridge.inFlight, 0);
+}
+
+test('aborted before the call', async (t) => {
+  const script = await serve(t, DONE);
+  const reason = new Error('mine');
+  for (const send of [client.fetch, client.request.bind(client)]) {
+    const control = watched();
+    control.abort(reason);
+    await ended(send(script.url, { signal: control.signal }), reason, control);
+  }
+  const { name } = await client(script.url, { signal: AbortSignal.abort() }).catch((error) => error);
+  assert.equal(name, 'AbortError');
+  assert.equal((await script.log()).length, 0);
+});
+
+test('aborted before the call: its body is let go', async (t) => {
+  const { url } = await serve(t, DONE);
+  let cancelled;
+  const body = new ReadableStream({ cancel: (reason) => void (cancelled = reason) });
+  await assert.rejects(client.put(url, { body, signal: AbortSignal.abort('now') }), (reason) => reason === 'now');
+  assert.equal(cancelled, 'now');
+});
+
+test('aborted in the same turn', async (t) => {
+  const { url } = await serve(t, DONE);
+  const control = watched();
+  const call = client(url, { signal: control.signal });
+  assert.ok(control.listeners() <= 1);
+  control.abort('now');
+  await ended(call, 'now', control);
+});
+
+test('aborted in flight', async (t) => {
+  const script = await serve(t, HANG);
+  const control = watched();
+  const call = client(script.url, { signal: control.signal });
+  await script.until((log) => log.length === 1);
+  assert.equal(control.listeners(), 1);
+  control.abort(new Error('mine'));
+  await ended(call, control.signal.reason, control);
+  const log = await script.until(([arrival]) => 'client_gone_ms' in arrival);
+  assert.equal(log.length, 1);
+});
+
+test('AbortSignal.timeout', async (t) => {
+  const { url } = await serve(t, HANG);
+  const signal = AbortSignal.timeout(50);
+  await assert.rejects(client(url, { signal }), (caught) => caught === signal.reason && caught.name === 'TimeoutError');
+});
+
+test('AbortSignal.any, and the signal of a Request', async (t) => {
+  const script = await serve(t, HANG);
+  const control = watched();
+  const calls = [client(script.url, { signal: AbortSignal.any([control.signal]) }), client(new Request(script.url, { signal: control.signal }))];
+  await script.until((log) => log.length === 2);
+  control.abort('now');
+  for (const call of calls) await assert.rejects(call, (reason) => reason === 'now');
+});
+
+test('aborted while waiting', async (t) => {
+  const script = await serve(t, NO);
+  const control = watched();
+  const patient = createClient({ policy: { backoff: '10m', timeout: 'none' } });
+  const call = patient(script.url, { signal: control.signal });
+  await script.until((log) => log.length === 1);
+  await until(async () => (await script.log())[0], ({ did }) => did);
+  control.abort('now');
+  await ended(call, 'now', control);
+  assert.equal((await script.log()).length, 1);
+});
+
+for (const name of ['retryIf', 'delay', 'beforeRetry']) {
+  test(`aborted in ${name}`, async (t) => {
+    const script = await serve(t, NO);
+    const control = watched();
+    const call = client(script.url, { signal: control.signal, [name]: () => (setImmediate(() => control.abort('now')), new Promise(() => {})) });
+    await ended(call, 'now', control);
+    // In one that does not wait, it takes effect when that returns.
+    const again = watched();
+    await ended(client(script.url, { signal: again.signal, [name]: () => void again.abort('here') }), 'here', again);
+    assert.equal((await script.log()).length, 2);
+  });
+}
+
+test('aborted while its body is produced', async (t) => {
+  const script = await serve(t, DONE);
+  const control = watched();
+  let ended_;
+  const body = (async function* () {
+    try {
+      yield 'a';
+      setImmediate(() => control.abort('now'));
+      await new Promise(() => {});
+    } finally {
+      ended_ = true;
+    }
+  })();
+  await ended(client.put(script.url, { body, signal: control.signal }), 'now', control);
+  await script.until(([arrival]) => arrival && 'client_gone_ms' in arrival);
+  // It still waits for its own promise: only it can end that.
+  assert.equal(ended_, undefined);
+});
+
+test('aborted while the response is read', async (t) => {
+  const script = await serve(t, DRIP);
+  const control = watched();
+  const response = await client(script.url, { stream: true, signal: control.signal });
+  const reader = response.body.getReader();
+  await reader.read();
+  assert.equal(control.listeners(), 1);
+  control.abort(new Error('mine'));
+  await ended(reader.read(), control.signal.reason, control);
+  await script.until(([arrival]) => 'client_gone_ms' in arrival);
+});
+
+test('aborted between head and body', async (t) => {
+  const script = await serve(t, DRIP);
+  const control = watched();
+  const response = await client(script.url, { stream: true, signal: control.signal });
+  control.abort('now');
+  await ended(response.text(), 'now', control);
+  await script.until(([arrival]) => 'client_gone_ms' in arrival);
+});
+
+test('a response that is there is not taken away', async (t) => {
+  const { url } = await serve(t, DONE);
+  const control = watched();
+  const response = await client(url, { signal: control.signal });
+  assert.equal(control.listeners(), 0);
+  control.abort();
+  assert.equal(await response.text(), 'done');
+});
+
+test('a signal of many calls has one listener, and none after them', async (t) => {
+  const { url } = await serve(t, DONE);
+  const warnings = [];
+  const warned = (warning) => warnings.push(warning.name);
+  process.on('warning', warned);
+  t.after(() => process.off('warning', warned));
+  const control = watched();
+  const calls = Array.from({ length: 50 }, () => client(url, { signal: control.signal }));
+  assert.ok(control.listeners() <= 1);
+  await Promise.all(calls);
+  assert.equal(control.listeners(), 0);
+  for (const outcome of [{ do: 'reset' }, NO]) {
+    await client((await serve(t, outcome)).url, { signal: control.signal }).catch(() => {});
+    assert.equal(control.listeners(), 0);
+  }
+  const stream = await client((await serve(t, DONE)).url, { stream: true, signal: control.signal });
+  await stream.text();
+  await turn();
+  assert.equal(control.listeners(), 0);
+  assert.deepEqual(warnings, []);
+});
+
+test('many calls, aborted at any moment', async (t) => {
+  const { url } = await serve(t, NO, DONE);
+  const own = createClient({ policy: { backoff: '1ms', budget: 'none' }, retryIf: async () => undefined });
+  let seed = 7;
+  for (let round = 0; round < 150; round++) {
+    const control = watched();
+    const call = own(url, { signal: control.signal });
+    seed = (seed * 1103515245 + 12345) % 2 ** 31;
+    for (let turns = (seed >> 8) % 12; turns > 0; turns--) await turn();
+    control.abort('now');
+    const outcome = await call.then(({ status }) => status, (reason) => reason);
+    assert.ok(outcome === 'now' || outcome === 200, `${outcome}`);
+    assert.equal(control.listeners(), 0);
+  }
+  assert.equal(bridge.inFlight, 0);
+  assert.equal((await own(url)).status, 200);
+});
