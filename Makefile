@@ -18,7 +18,7 @@ NO_NODE = echo "skipped: $@ (no Node 20 or later with npm)"
 # Programs in which Python tests and demos find the scripted server.
 WITH_SERVER = REKNOCK_TEST_SERVER=$(SERVER) $(CURDIR)/$(VENV)/bin/python
 
-.PHONY: install help demo test test-rust test-python python test-node node demo-node check gen fuzz machine-bench clean
+.PHONY: install help demo test test-rust test-python python test-node node demo-node check gen fuzz bench bench-quick machine-bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -88,6 +88,15 @@ install: ## build and install the C library: header, libraries, reknock.pc, CMak
 
 fuzz: ## fuzz documents, durations, hints and matchers, SECONDS_EACH=60
 	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/fuzz fuzz/run
+
+bench: ## compare with other clients in every language, in less than 20 minutes; writes bench/results
+	bench/setup $(CARGO_TARGET_DIR)
+	cd bench && .venv/bin/python -m harness run --built $(CARGO_TARGET_DIR)/release --out results
+
+bench-quick: ## the same with fewer scenarios and rounds, in less than two minutes; writes bench/results/quick
+	bench/setup $(CARGO_TARGET_DIR)
+	cd bench && .venv/bin/python -m unittest -q test_harness
+	cd bench && .venv/bin/python -m harness run --quick --rounds 3 --seconds 0.15 --limit 100 --built $(CARGO_TARGET_DIR)/release --out results/quick
 
 machine-bench: ## nanoseconds and allocations of the decision machine
 	$(CARGO) bench --quiet -p reknock --bench machine

@@ -1,0 +1,92 @@
+"""All cells, round by round: in each round every client runs once per scenario, those of one scenario right after one another."""
+
+from __future__ import annotations
+
+import os
+import platform
+import random
+import subprocess
+import sys
+import time
+from datetime import date
+from pathlib import Path
+
+from . import sizes
+from .load import CORES, Failed, load_server, run
+from .plan import BENCH, SCENARIOS, Scenario, Surface, surfaces
+
+
+def measure(built: Path, quick: bool, rounds: int, seconds: float, limit: float, only: str) -> dict:
+    """Measures everything `rounds` times, less often if `limit` seconds are over (but once). Returns the results as they are written to JSON."""
+    plan = [surface for surface in surfaces(built) if surface.key.startswith(only)]
+    scenarios = [scenario for scenario in SCENARIOS if scenario.quick or not quick]
+    results = {"machine": _machine(), "seconds": seconds, "rounds": 0, "scenarios": [s.key for s in scenarios], "cells": [], "peers": _peers(plan, built)}
+    cells = {(s.key, p.name, c.key): {"surface": s.key, "peer": p.name, "scenario": c.key, "rounds": []} for s in plan for p in s.peers for c in scenarios}
+    missing = {(p["surface"], p["peer"]) for p in results["peers"] if "missing" in p}
+    begin = time.monotonic()
+    with load_server(built) as server:
+        for number in range(1, rounds + 1):
+            round_begin = time.monotonic()
+            for surface in plan:
+                for scenario in scenarios:
+                    _group(server, surface, scenario, seconds, quick, cells, missing)
+            results["rounds"] = number
+            now = time.monotonic()
+            print(f"round {number} of {rounds}: {now - round_begin:.0f} s", file=sys.stderr)
+            if now - begin + (now - round_begin) > limit:
+                break
+    results["cells"] = list(cells.values())
+    results["took_s"] = round(time.monotonic() - begin)
+    return results
+
+
+def _group(server, surface: Surface, scenario: Scenario, seconds: float, quick: bool, cells: dict, missing: set) -> None:
+    """One scenario on one surface, in an order that is another one each time. A client that failed once is not asked again."""
+    for peer in random.sample(surface.peers, len(surface.peers)):
+        cell = cells[surface.key, peer.name, scenario.key]
+        if "failed" in cell or (surface.key, peer.name) in missing:
+            continue
+        try:
+            cell["rounds"].append(run(server, peer, scenario, surface.warm / (2 if quick else 1), seconds))
+        except Failed as failed:
+            cell["failed"] = str(failed)
+            print(f"{surface.title}, {peer.name}, {scenario.title}: {failed}", file=sys.stderr)
+
+
+def _peers(plan: list[Surface], built: Path) -> list[dict]:
+    """Versions and sizes; of what is not installed, why."""
+    described = []
+    for surface in plan:
+        for peer in surface.peers:
+            entry = {"surface": surface.key, "peer": peer.name}
+            try:
+                entry["version"] = sizes.version(surface, peer)
+                entry["installed_mib"] = sizes.installed_mib(surface, peer, built) if peer.packages else 0.0
+            except (OSError, LookupError, ImportError):
+                entry["missing"] = "not installed"
+            described.append(entry)
+    return described
+
+
+def _machine() -> dict:
+    with open("/proc/cpuinfo") as info:
+        models = [line.partition(":")[2].strip() for line in info if line.startswith("model name")]
+    return {
+        "cpu": models[0] if models else platform.processor(),
+        "cores": len(CORES),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+        "system": f"{platform.system()} {platform.release()}",
+        "load": round(os.getloadavg()[0], 2),
+        "python": platform.python_version(),
+        "node": _line(["node", "--version"]).lstrip("v"),
+        "rust": _line(["rustc", "--version"]).split(" ")[1:2],
+        "commit": _line(["git", "-C", str(BENCH), "rev-parse", "--short", "HEAD"]),
+        "date": date.today().isoformat(),
+    }
+
+
+def _line(command: list[str]) -> str:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""

@@ -1,0 +1,40 @@
+"""The arithmetic of the comparison: what the rounds of one cell say, and how two runs compare."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import NamedTuple
+
+
+class Spread(NamedTuple):
+    """The rounds of one measurement."""
+
+    middle: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: list[float]) -> Spread:
+        return cls(median(values), min(values), max(values))
+
+    def apart_from(self, other: Spread) -> bool:
+        """Whether no round of one is in the range of the other."""
+        return self.high < other.low or other.high < self.low
+
+
+def ratio(theirs: Spread, ours: Spread) -> float:
+    """How many times as long theirs takes; above 1, ours is faster."""
+    return theirs.middle / ours.middle
+
+
+def expected_sends(calls: int, every: int) -> int:
+    """How many requests `calls` successful calls need if each `every`-th request fails (0: none) and is repeated."""
+    # The first number of requests of which `calls` do not fail. The last request is never a failure: it would be repeated.
+    return calls if every == 0 else calls + (calls - 1) // (every - 1)
+
+
+def turned(first: dict[tuple, Spread], second: dict[tuple, Spread]) -> list[tuple[tuple, tuple]]:
+    """Pairs of cells of one group (all of a key but its last part) that were apart in the first run and have the other order in the second."""
+    keys = sorted(key for key in first if key in second)
+    pairs = [(a, b) for a in keys for b in keys if a[:-1] == b[:-1] and first[a].high < first[b].low]
+    return [(a, b) for a, b in pairs if second[a].middle > second[b].middle]

@@ -1,0 +1,4 @@
+//! Links the C program, which has the `main`, with libcurl.
+#![no_main]
+
+extern crate curl_sys;

@@ -1,0 +1,110 @@
+//! The server that every client is measured against: HTTP/1.1 with keep-alive, one thread, loopback, ends when its standard input does.
+//!
+//! Prints two addresses. Requests to the first are counted: `/small` answers 11 bytes, anything else 100 KiB. The second is for whoever
+//! measures: `/begin/N` resets the counts and makes every Nth request a 503 (0: none), `/end` returns the counts as JSON.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::error::Error;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
+
+/// What happened since `/begin`.
+#[derive(Default)]
+struct Counts {
+    every: Cell<u64>,
+    requests: Cell<u64>,
+    failures: Cell<u64>,
+    connections: Cell<u64>,
+    cpu_at_begin: Cell<f64>,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        let data = TcpListener::bind("127.0.0.1:0").await?;
+        let control = TcpListener::bind("127.0.0.1:0").await?;
+        println!("{} {}", data.local_addr()?, control.local_addr()?);
+
+        let counts = Rc::new(Counts::default());
+        let bodies = Bodies { small: body(11), large: body(100 * 1024) };
+        let (on_data, on_control) = (counts.clone(), counts.clone());
+        let (opened, ignored) = (counts.clone(), Rc::default());
+        tokio::task::spawn_local(accept(data, opened, move |request| answer(&request, &on_data, &bodies)));
+        tokio::task::spawn_local(accept(control, ignored, move |request| steer(request.uri().path(), &on_control)));
+        tokio::io::stdin().read(&mut [0]).await?;
+        Ok(())
+    })
+}
+
+async fn accept(listener: TcpListener, counts: Rc<Counts>, answer: impl Fn(Request<Incoming>) -> Response<Full<Bytes>> + Clone + 'static) {
+    loop {
+        // A failed accept (descriptors used up, a client that left) concerns nobody else.
+        let Ok((stream, _)) = listener.accept().await else { continue };
+        let _ = stream.set_nodelay(true);
+        add(&counts.connections);
+        let answer = answer.clone();
+        let service = service_fn(move |request| std::future::ready(Ok::<_, Infallible>(answer(request))));
+        tokio::task::spawn_local(http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service));
+    }
+}
+
+#[derive(Clone)]
+struct Bodies {
+    small: Bytes,
+    large: Bytes,
+}
+
+fn answer(request: &Request<Incoming>, counts: &Counts, bodies: &Bodies) -> Response<Full<Bytes>> {
+    let number = add(&counts.requests);
+    let every = counts.every.get();
+    if every > 0 && number.is_multiple_of(every) {
+        add(&counts.failures);
+        let mut refusal = Response::new(Full::new(bodies.small.clone()));
+        *refusal.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        return refusal;
+    }
+    let body = if request.uri().path() == "/small" { &bodies.small } else { &bodies.large };
+    Response::new(Full::new(body.clone()))
+}
+
+fn steer(path: &str, counts: &Counts) -> Response<Full<Bytes>> {
+    if let Some(every) = path.strip_prefix("/begin/").and_then(|n| n.parse().ok()) {
+        counts.every.set(every);
+        counts.requests.set(0);
+        counts.failures.set(0);
+        counts.connections.set(0);
+        counts.cpu_at_begin.set(cpu_seconds());
+    }
+    let (requests, failures, connections) = (counts.requests.get(), counts.failures.get(), counts.connections.get());
+    let cpu = cpu_seconds() - counts.cpu_at_begin.get();
+    let text = format!(r#"{{"requests": {requests}, "failures": {failures}, "connections": {connections}, "cpu": {cpu:.6}}}"#);
+    Response::new(Full::new(text.into()))
+}
+
+/// Adds one and returns the sum.
+fn add(count: &Cell<u64>) -> u64 {
+    count.set(count.get() + 1);
+    count.get()
+}
+
+/// Not uniform, so that a body that was cut or mixed up has another checksum.
+fn body(length: usize) -> Bytes {
+    (0..length).map(|i| b'a' + (i % 23) as u8).collect()
+}
+
+fn cpu_seconds() -> f64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: writes one timespec that is ours.
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
