@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use core_::client::{CallOptions, Client, ClientCert, Http2, Proxy, Redirects, TransportOptions, runtime};
+use core_::client::{CallOptions, Client, ClientCert, Http2, Proxy, Redirects, TransportOptions};
 
 use crate::callback::{
     Here, Hook, Hooks, reknock_before_retry_fn, reknock_delay_fn, reknock_free_fn, reknock_on_event_fn, reknock_retry_if_fn,
 };
 use crate::cancel::reknock_cancel;
 use crate::error::{reknock_error, reknock_status};
-use crate::ffi::{Fault, Options, block_on, bytes, entry, given, hand_out, list, options, plain, put, shared, take_back, text};
+use crate::ffi::{Fault, Options, bytes, entry, given, hand_out, list, options, plain, put, shared, take_back, text};
 use crate::policy::reknock_policy;
 use crate::request::{reknock_header, reknock_request};
 use crate::response::reknock_response;
@@ -301,8 +301,7 @@ pub unsafe extern "C" fn reknock_client_send(
         let request = given(request, "request")?.request.clone();
         // SAFETY: NULL, or a struct as large as it says.
         let options = unsafe { call_options(options) }?;
-        let _inside = runtime()?.enter();
-        let response = block_on(client.client.send_with(request, &options, Here(client.hooks())))?;
+        let response = client.client.send_blocking(request, &options, Here(client.hooks()))?;
         put(out, reknock_response::of(response));
         Ok(())
     })
@@ -327,8 +326,7 @@ pub unsafe extern "C" fn reknock_client_stream(
         let request = given(request, "request")?.request.clone();
         // SAFETY: NULL, or a struct as large as it says.
         let options = unsafe { call_options(options) }?;
-        let _inside = runtime()?.enter();
-        let response = block_on(client.client.stream_with(request, &options, Here(client.hooks())))?;
+        let response = client.client.stream_blocking(request, &options, Here(client.hooks()))?;
         put(out, reknock_response::streamed(response));
         Ok(())
     })

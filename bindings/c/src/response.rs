@@ -7,14 +7,12 @@ use std::ptr::null;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
-use core_::client::{ReqwestBody, Response, ResponseHead, StreamingResponse, TokioClock, runtime};
+use core_::client::{BlockingStream, Response, ResponseHead};
 
 use crate::error::{reknock_error, reknock_status};
-use crate::ffi::{Fault, block_on, c_text, entry, given, plain, text};
+use crate::ffi::{Fault, c_text, entry, given, plain, text};
 use crate::record::{Records, micros, reknock_attempt_record, reknock_stop_reason};
 use crate::request::{HeaderList, reknock_header};
-
-type Stream = StreamingResponse<ReqwestBody, TokioClock>;
 
 /// A response with its body, of any status: whether a 404 is an error is the caller's business.
 ///
@@ -25,7 +23,7 @@ pub struct reknock_response {
     body: Bytes,
     /// What reknock_response_read has not handed out: of the body, or of the last piece of the stream.
     rest: Bytes,
-    stream: Mutex<Option<Stream>>,
+    stream: Mutex<Option<BlockingStream>>,
     records: Records,
     headers: OnceLock<HeaderList>,
     url: OnceLock<CString>,
@@ -37,11 +35,11 @@ impl reknock_response {
         Self::made(head, body, None)
     }
 
-    pub(crate) fn streamed(stream: Stream) -> Self {
+    pub(crate) fn streamed(stream: BlockingStream) -> Self {
         Self::made((*stream).clone(), Bytes::new(), Some(stream))
     }
 
-    fn made(head: ResponseHead, body: Bytes, stream: Option<Stream>) -> Self {
+    fn made(head: ResponseHead, body: Bytes, stream: Option<BlockingStream>) -> Self {
         let records = Records::new(head.attempts(), Some(head.stop_reason()));
         let (rest, stream) = (body.clone(), Mutex::new(stream));
         reknock_response { head, body, rest, stream, records, headers: OnceLock::new(), url: OnceLock::new() }
@@ -52,8 +50,7 @@ impl reknock_response {
         let stream = self.stream.get_mut().unwrap_or_else(PoisonError::into_inner);
         // An empty piece is not the end.
         while let (true, Some(stream)) = (self.rest.is_empty(), stream.as_mut()) {
-            let _inside = runtime()?.enter();
-            match block_on(stream.chunk())? {
+            match stream.chunk()? {
                 Some(piece) => self.rest = piece,
                 None => break,
             }
