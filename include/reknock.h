@@ -1320,8 +1320,8 @@ reknock_status reknock_client_stream(const struct reknock_client *client,
                                      struct reknock_error **error);
 
 /**
- * Stops the library's thread in this process, for good: calls on queues are dropped without completion, and every later call fails
- * with REKNOCK_ERROR_CLOSED. Optional; for programs that unload the library or want nothing left at their end.
+ * Stops the library in this process, its thread included, for good: calls on queues complete with REKNOCK_ERROR_CLOSED, and every later
+ * call fails with it. Optional; for programs that unload the library or want nothing left at their end.
  *
  * No blocking call may be in flight. More than once does nothing more. Handles may be freed before and after.
  */

@@ -308,4 +308,6 @@ export interface ClientSettings {
   poolIdleTimeout?: number | Duration | Off;
   /** How many unused connections are kept per origin. Takes 0..=100000. */
   poolMaxIdlePerHost?: number;
+  /** Whether `x-envoy-retry-on` and its kin on a request change its policy, as in Envoy. Takes true or false. */
+  envoyHeaders?: boolean;
 }

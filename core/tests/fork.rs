@@ -6,23 +6,45 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use reknock::Policy;
-use reknock::client::{Client, runtime};
-use reknock_test_server::Server;
-use serde_json::json;
+use reknock::client::{Client, runtime, shutdown};
+use reknock::{ErrorKind, Policy};
+use reknock_test_server::{Script, Server};
+use serde_json::{Value as Json, json};
+use tokio::runtime::Runtime;
 
 const FORKS: usize = 40;
 
-#[test]
-fn a_forked_child_makes_its_own() {
-    // The server has a runtime of its own: it stands for another process.
-    let elsewhere = tokio::runtime::Runtime::new().unwrap();
+/// A server with a runtime of its own: it stands for another process.
+fn elsewhere(outcomes: Json) -> (Runtime, Server, Script) {
+    let elsewhere = Runtime::new().unwrap();
     let (server, script) = elsewhere.block_on(async {
         let server = Server::start().await.unwrap();
-        let outcomes = json!([{"do": "status", "status": 200, "body": "ok"}]);
         let script = server.script(outcomes).await.unwrap();
         (server, script)
     });
+    (elsewhere, server, script)
+}
+
+/// Runs `work` in a forked child, which it must end with 0.
+fn in_a_child(work: impl FnOnce() -> i32) {
+    // SAFETY: the child calls only what works without the other threads, which is what these tests are about, and leaves by _exit.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        // SAFETY: ends the child whatever hangs.
+        unsafe { libc::alarm(20) };
+        let code = work();
+        // SAFETY: leaves without running what belongs to the parent.
+        unsafe { libc::_exit(code) };
+    }
+    let mut status = 0;
+    // SAFETY: waits for the child just made.
+    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+    assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0, "a child ended with {status:#x} (a signal: it hung)");
+}
+
+#[test]
+fn a_forked_child_makes_its_own() {
+    let (elsewhere, server, script) = elsewhere(json!([{"do": "status", "status": 200, "body": "ok"}]));
     let url = script.url().to_owned();
     let policy = Policy::from_yaml("budget: {name: forked}").unwrap();
     let client = Client::builder().policy(policy).build().unwrap();
@@ -41,23 +63,54 @@ fn a_forked_child_makes_its_own() {
             });
         }
         for _ in 0..FORKS {
-            // SAFETY: the child calls only what works without the other threads, which is what this test is about, and leaves by _exit.
-            let child = unsafe { libc::fork() };
-            if child == 0 {
-                // SAFETY: ends the child whatever hangs.
-                unsafe { libc::alarm(20) };
-                let code = i32::from(!(call(&client) && call(&client)));
-                // SAFETY: leaves without running what belongs to the parent.
-                unsafe { libc::_exit(code) };
-            }
-            let mut status = 0;
-            // SAFETY: waits for the child just made.
-            assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
-            assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0, "a child ended with {status:#x} (a signal: it hung)");
+            in_a_child(|| i32::from(!(call(&client) && call(&client))));
         }
         stop.store(true, Ordering::SeqCst);
     });
     assert!(calls.load(Ordering::SeqCst) > 0);
+    assert!(call(&client), "the parent, afterwards");
+    elsewhere.shutdown_timeout(Duration::from_secs(1));
+    drop(server);
+}
+
+#[test]
+fn a_forked_child_makes_lanes_of_its_own() {
+    let large = json!({"do": "status", "status": 200, "body_size": 3_000_000});
+    let (elsewhere, server, script) = elsewhere(json!([large, {"do": "status", "status": 200, "body": "ok"}]));
+    let client = Client::builder().policy(Policy::from_yaml("{budget: none}").unwrap()).build().unwrap();
+    let call = |client: &Client| client.get(script.url()).send_blocking().is_ok_and(|response| response.text() == "ok");
+    let mut stream = Some(client.get(script.url()).stream_blocking().unwrap());
+    assert!(call(&client), "the parent, before");
+
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::SeqCst) {
+                    assert!(call(&client), "the parent, meanwhile");
+                }
+            });
+        }
+        for _ in 0..FORKS {
+            in_a_child(|| {
+                let mut inherited = stream.take().unwrap();
+                let closed = inherited.chunk().is_err_and(|error| error.kind() == ErrorKind::Closed);
+                drop(inherited);
+                let calls = call(&client) && call(&client);
+                // Only the thread that forked lives on, and blocking calls start none.
+                let threads = std::fs::read_dir("/proc/self/task").map_or(1, |tasks| tasks.count());
+                shutdown();
+                let over = client.get(script.url()).send_blocking().is_err_and(|error| error.kind() == ErrorKind::Closed);
+                i32::from(!closed) + 2 * i32::from(!calls) + 4 * i32::from(threads != 1) + 8 * i32::from(!over)
+            });
+        }
+        stop.store(true, Ordering::SeqCst);
+    });
+    let (mut stream, mut read) = (stream.unwrap(), 0);
+    while let Some(piece) = stream.chunk().unwrap() {
+        read += piece.len();
+    }
+    assert_eq!(read, 3_000_000, "the parent's stream, afterwards");
     assert!(call(&client), "the parent, afterwards");
     elsewhere.shutdown_timeout(Duration::from_secs(1));
     drop(server);

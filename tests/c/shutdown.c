@@ -13,7 +13,6 @@ int main(int argc, char **argv) {
     size_t count;
     reknock_status status;
     CHECK(argc == 3);
-    reknock_shutdown(); /* nothing is running yet, and nothing is ended */
     fine = new_request("GET", argv[1]);
     slow = new_request("GET", argv[2]);
     OK(reknock_queue_new(&queue, error));
@@ -34,7 +33,10 @@ int main(int argc, char **argv) {
     CHECK(reknock_client_stream(client, fine, NULL, &response, NULL) == REKNOCK_ERROR_CLOSED && response == NULL);
     CHECK(reknock_client_submit(client, fine, NULL, queue, NULL, NULL, NULL) == REKNOCK_ERROR_CLOSED);
     CHECK(reknock_response_submit_read(streamed, queue, NULL, NULL, NULL) == REKNOCK_ERROR_CLOSED);
-    status = reknock_response_read(streamed, buffer, sizeof buffer, &count, NULL);
+    /* What had arrived of a body can still be read. */
+    do {
+        status = reknock_response_read(streamed, buffer, sizeof buffer, &count, NULL);
+    } while (status == REKNOCK_OK && count > 0);
     CHECK(status == REKNOCK_ERROR_CLOSED);
     /* What needs no thread works on, and everything can be freed. */
     CHECK(reknock_response_status(streamed) == 200);

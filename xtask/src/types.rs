@@ -128,7 +128,7 @@ fn takes(block: &OptionBlock, row: &OptionRow) -> &'static str {
         ("client", "base_url") => "string | Off",
         ("client", "headers") => "Readonly<Record<string, string>> | readonly (readonly [string, string])[]",
         ("client", "auth") => "readonly [user: string, password: string] | Off",
-        ("client", "follow_redirects" | "verify" | "compression") => "boolean",
+        ("client", "follow_redirects" | "verify" | "compression" | "envoy_headers") => "boolean",
         ("client", "max_redirects" | "pool_max_idle_per_host") => "number",
         ("client", "max_response_size") => "number | string | Off",
         ("client", "http2") => "'auto' | 'only' | 'none' | boolean",

@@ -2,7 +2,6 @@
 #![allow(unsafe_code)] // functions and pointers from C; each block says why it may
 
 use std::ffi::c_void;
-use std::future::Future;
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -68,18 +67,6 @@ pub(crate) type Pulls = mpsc::UnboundedReceiver<Pull>;
 pub(crate) fn outlet() -> (Outlet, Pulls) {
     let (sender, pulls) = mpsc::unbounded_channel();
     (Arc::new(move |pull| drop(sender.send(pull))), pulls)
-}
-
-/// Runs a call on this thread, and with it what its body asks for.
-pub(crate) async fn serving<T>(work: impl Future<Output = T>, pulls: &mut Pulls) -> T {
-    tokio::pin!(work);
-    loop {
-        tokio::select! {
-            biased;
-            out = &mut work => return out,
-            Some(pull) = pulls.recv() => pull.run(),
-        }
-    }
 }
 
 impl Source {

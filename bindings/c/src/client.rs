@@ -7,15 +7,15 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use core_::client::{CallOptions, Client, ClientCert, Http2, Proxy, Redirects, TransportOptions, runtime};
+use core_::client::{CallOptions, Client, ClientCert, Http2, Proxy, Redirects, TransportOptions};
 
-use crate::body::{outlet, serving};
+use crate::blocking::{self, Functions};
+use crate::body::outlet;
 use crate::cancel::reknock_cancel;
 use crate::error::{reknock_error, reknock_status};
-use crate::ffi::{Fault, Options, block_on, bytes, entry, given, hand_out, list, options, plain, put, shared, take_back, text};
-use crate::hooks::{Here, Hooks};
+use crate::ffi::{Fault, Options, bytes, entry, given, hand_out, list, options, plain, put, shared, take_back, text};
+use crate::hooks::Hooks;
 use crate::policy::reknock_policy;
-use crate::reading::{Live, Origin};
 use crate::request::{reknock_header, reknock_request};
 use crate::response::reknock_response;
 
@@ -298,14 +298,12 @@ pub unsafe extern "C" fn reknock_client_send(
         let out = given(out, "out")?;
         // SAFETY: a live client or NULL.
         let client = unsafe { shared(client, "client") }?;
-        let (outlet, mut pulls) = outlet();
+        let (outlet, pulls) = outlet();
         let request = given(request, "request")?.outgoing(&outlet)?;
         // SAFETY: NULL, or a struct as large as it says.
         let options = unsafe { call_options(options) }?;
-        let call = client.client.send_with(request, &options, Here { hooks: client.hooks(), outlet });
-        let _inside = runtime()?.enter();
-        let response = block_on(serving(call, &mut pulls))?;
-        put(out, reknock_response::of(response));
+        let functions = Functions { hooks: client.hooks(), outlet, pulls };
+        put(out, reknock_response::of(blocking::send(&client.client, request, &options, functions)?));
         Ok(())
     })
 }
@@ -326,20 +324,18 @@ pub unsafe extern "C" fn reknock_client_stream(
         let out = given(out, "out")?;
         // SAFETY: a live client or NULL.
         let client = unsafe { shared(client, "client") }?;
-        let (outlet, mut pulls) = outlet();
+        let (outlet, pulls) = outlet();
         let request = given(request, "request")?.outgoing(&outlet)?;
         // SAFETY: NULL, or a struct as large as it says.
         let options = unsafe { call_options(options) }?;
-        let call = client.client.stream_with(request, &options, Here { hooks: client.hooks(), outlet });
-        let _inside = runtime()?.enter();
-        let stream = block_on(serving(call, &mut pulls))?;
-        put(out, reknock_response::streamed(Live { stream, origin: Origin::Call(pulls) }));
+        let functions = Functions { hooks: client.hooks(), outlet, pulls };
+        put(out, reknock_response::streamed(blocking::stream(&client.client, request, &options, functions)?));
         Ok(())
     })
 }
 
-/// Stops the library's thread in this process, for good: calls on queues are dropped without completion, and every later call fails
-/// with REKNOCK_ERROR_CLOSED. Optional; for programs that unload the library or want nothing left at their end.
+/// Stops the library in this process, its thread included, for good: calls on queues complete with REKNOCK_ERROR_CLOSED, and every later
+/// call fails with it. Optional; for programs that unload the library or want nothing left at their end.
 ///
 /// No blocking call may be in flight. More than once does nothing more. Handles may be freed before and after.
 #[unsafe(no_mangle)]

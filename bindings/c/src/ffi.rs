@@ -2,14 +2,9 @@
 #![allow(unsafe_code)] // pointers from C; each block says why it may
 
 use std::ffi::{CStr, CString, c_char};
-use std::future::Future;
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::Thread;
 
 use core_::{BoxError, Error, ErrorKind};
 
@@ -177,38 +172,4 @@ pub(crate) unsafe fn take_back<T>(pointer: *mut T) {
 /// A text for C. What it has of NUL characters is replaced.
 pub(crate) fn c_text(text: &str) -> CString {
     CString::new(text).unwrap_or_else(|_| CString::new(text.replace('\0', "\u{FFFD}")).unwrap_or_default())
-}
-
-/// Wakes the thread that waits in [`block_on`].
-struct Parked {
-    thread: Thread,
-    woken: AtomicBool,
-}
-
-impl Wake for Parked {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.woken.store(true, Ordering::Release);
-        self.thread.unpark();
-    }
-}
-
-/// Runs a future on this thread. Calls may nest: a callback may make a call of its own.
-pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
-    let parked = Arc::new(Parked { thread: std::thread::current(), woken: AtomicBool::new(false) });
-    let waker = Waker::from(Arc::clone(&parked));
-    let mut context = Context::from_waker(&waker);
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
-            return value;
-        }
-        // A nested call may have taken the thread's token, so the flag decides.
-        while !parked.woken.swap(false, Ordering::Acquire) {
-            std::thread::park();
-        }
-    }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use core_::BoxError;
-use core_::client::{Attempt, Event, Host, Opinion, Question, Reply, Request, Wants};
+use core_::client::{Attempt, Event, Opinion, Question, Reply, Request, Wants};
 
 use crate::body::Outlet;
 use crate::callback::{
@@ -140,26 +140,6 @@ impl Hooks {
         };
         // SAFETY: the caller's function with the caller's data; the event lives until it returns.
         unsafe { function(hook.user_data, &event) };
-    }
-}
-
-/// A blocking call's host: its future runs on the calling thread, and so do the functions.
-pub(crate) struct Here {
-    pub(crate) hooks: Hooks,
-    pub(crate) outlet: Outlet,
-}
-
-impl Host for Here {
-    fn wants(&self) -> Wants {
-        self.hooks.wants()
-    }
-
-    async fn ask(&mut self, question: Question) -> Result<Reply, BoxError> {
-        self.hooks.answer(question, &self.outlet)
-    }
-
-    fn tell(&mut self, event: Event) {
-        self.hooks.observe(&event);
     }
 }
 

@@ -6,6 +6,7 @@
 #![allow(non_camel_case_types)] // the names of the header
 #![allow(clippy::missing_safety_doc)] // the header says what callers owe, for all functions at once
 
+mod blocking;
 pub mod body;
 pub mod budgets;
 pub mod callback;

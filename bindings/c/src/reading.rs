@@ -5,15 +5,16 @@ use std::mem::replace;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use core_::client::{Cancel, ReqwestBody, StreamingResponse, TokioClock, runtime};
+use core_::client::{Cancel, Lane, ReqwestBody, StreamingResponse, TokioClock, runtime};
 use core_::{Error, ErrorKind};
 
-use crate::body::{Pulls, serving};
-use crate::ffi::{Fault, block_on};
+use crate::blocking::serving;
+use crate::body::Pulls;
+use crate::ffi::Fault;
 
 pub(crate) type Stream = StreamingResponse<ReqwestBody, TokioClock>;
 
-/// A streamed body, and what its reads need.
+/// A streamed body, and what its reads need. In this order: a lane closes what the stream leaves.
 pub(crate) struct Live {
     pub(crate) stream: Stream,
     pub(crate) origin: Origin,
@@ -21,26 +22,36 @@ pub(crate) struct Live {
 
 /// What a response came to.
 pub(crate) enum Origin {
-    /// A blocking call, whose request's body may still be going out.
-    Call(Pulls),
+    /// A blocking call, whose request's body may still be going out, and the lane it is on.
+    Call { pulls: Pulls, lane: Lane },
     /// A queue: `own` cancels its reads, and so does `theirs`, the caller's token.
     Queue { own: Cancel, theirs: Option<Cancel> },
 }
 
 impl Live {
-    /// The next piece; empty at the end.
+    /// The next piece, on this thread; empty at the end.
+    fn block(&mut self) -> Result<Bytes, Error> {
+        match &mut self.origin {
+            Origin::Call { pulls, lane } => serving(lane, pulls, piece(&mut self.stream))?,
+            Origin::Queue { .. } => runtime()?.block_on(self.piece()),
+        }
+    }
+
+    /// The next piece, in the process's runtime; empty at the end.
     async fn piece(&mut self) -> Result<Bytes, Error> {
-        loop {
-            let chunk = self.stream.chunk();
-            let piece = match &mut self.origin {
-                Origin::Call(pulls) => serving(chunk, pulls).await?,
-                Origin::Queue { own, theirs } => either(chunk, own, theirs.as_ref()).await?,
-            };
-            match piece {
-                // An empty piece is not the end.
-                Some(piece) if piece.is_empty() => {}
-                piece => return Ok(piece.unwrap_or_default()),
-            }
+        match &self.origin {
+            Origin::Call { .. } => Err(Error::new(ErrorKind::Internal, "a blocking call's body was read through a queue")),
+            Origin::Queue { own, theirs } => either(piece(&mut self.stream), own, theirs.as_ref()).await,
+        }
+    }
+}
+
+/// The next piece of a body; an empty one is not the end, but is handed out for it.
+async fn piece(stream: &mut Stream) -> Result<Bytes, Error> {
+    loop {
+        match stream.chunk().await? {
+            Some(piece) if piece.is_empty() => {}
+            piece => return Ok(piece.unwrap_or_default()),
         }
     }
 }
@@ -88,7 +99,7 @@ impl Place {
 
     pub(crate) fn streamed(live: Live) -> Arc<Self> {
         let cancel = match &live.origin {
-            Origin::Call(_) => None,
+            Origin::Call { .. } => None,
             Origin::Queue { own, .. } => Some(own.clone()),
         };
         Self::of(State { rest: Bytes::new(), body: Body::Here(Box::new(live)) }, cancel)
@@ -109,16 +120,16 @@ impl Place {
 
     /// Up to `size` bytes, on this thread; none at the end.
     pub(crate) fn read(&self, size: usize) -> Result<Bytes, Fault> {
-        let runtime = runtime()?;
         let mut live = self.take()?;
         let rest = std::mem::take(&mut self.state().rest);
         let read = match &mut live {
-            Some(live) if rest.is_empty() => {
-                let _inside = runtime.enter();
-                block_on(live.piece())
-            }
+            Some(live) if rest.is_empty() => live.block(),
             _ => Ok(rest),
         };
+        if matches!(&read, Ok(end) if end.is_empty()) {
+            // Its lane is for the next call.
+            live = None;
+        }
         self.put(live, read)?;
         let mut state = self.state();
         let most = size.min(state.rest.len());

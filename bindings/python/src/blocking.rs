@@ -2,17 +2,18 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use reknock::client::{Event, Host, Question, Reply, Wants, runtime};
-use reknock::{BoxError, Error};
-use tokio::sync::{mpsc, oneshot};
+use reknock::Error;
+use reknock::client::{Desk, Remote, Told, Wants};
+use tokio::sync::mpsc;
 
 use crate::body::{Outlet, Pull};
 use crate::call::Call;
 use crate::callbacks::{Asked, Callbacks};
+use crate::engine::CoreLane;
 use crate::errors::raised;
 use crate::response::Response;
 use crate::stream::StreamParts;
@@ -20,129 +21,128 @@ use crate::stream::StreamParts;
 /// How long a signal (Ctrl-C) may have to wait before Python looks at it.
 const SLICE: Duration = Duration::from_millis(50);
 
-/// Brings a call's questions to the thread that runs it.
-struct ThreadHost {
-    wants: Wants,
-    questions: mpsc::UnboundedSender<(Question, oneshot::Sender<Reply>)>,
-    events: Arc<Mutex<Vec<Event>>>,
-}
-
-impl Host for ThreadHost {
-    fn wants(&self) -> Wants {
-        self.wants
-    }
-
-    async fn ask(&mut self, question: Question) -> Result<Reply, BoxError> {
-        let (sender, reply) = oneshot::channel();
-        let _ = self.questions.send((question, sender));
-        // Nobody answers any more only when the call is being dropped.
-        Ok(reply.await?)
-    }
-
-    fn tell(&mut self, event: Event) {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner).push(event);
-    }
-}
-
-enum Step<T> {
-    Done(T),
-    Asked(Question, oneshot::Sender<Reply>),
-    Pull(Pull),
-    Slice,
-}
+/// Other threads than the main one are never shown any.
+const LONG: Duration = Duration::from_secs(3600);
 
 /// Sends a call and reads the whole response.
 pub fn send(py: Python<'_>, call: Call, log: bool) -> PyResult<Py<PyAny>> {
     let Call { client, request, options, callbacks, outlet } = call;
-    let run = |host| async move { client.send_with(request, &options, host).await };
-    Response::object(py, with_callbacks(py, &callbacks, log, &outlet, run)?)
+    let lane = client.lane().map_err(|error| raised(py, &error))?;
+    let response = with_callbacks(py, &lane, &callbacks, log, &outlet, |host| lane.send_with(request, &options, host))?;
+    lane.settle();
+    Response::object(py, response)
 }
 
 /// Sends a call and hands out the response once its head is there.
 pub fn stream(py: Python<'_>, call: Call, log: bool) -> PyResult<StreamParts> {
     let Call { client, request, options, callbacks, outlet } = call;
-    let run = |host| async move { client.stream_with(request, &options, host).await };
-    Ok(StreamParts::new(with_callbacks(py, &callbacks, log, &outlet, run)?))
+    let lane = client.lane().map_err(|error| raised(py, &error))?;
+    let stream = with_callbacks(py, &lane, &callbacks, log, &outlet, |host| lane.stream_with(request, &options, host))?;
+    Ok(StreamParts::on_lane(stream, lane))
 }
 
 /// Runs something that has no callbacks.
-pub fn run<T: Send>(py: Python<'_>, work: impl Future<Output = T> + Send) -> PyResult<T> {
-    let (mut work, mut asked) = (pin!(work), Asking::none());
+pub fn run<T: Send>(py: Python<'_>, lane: &CoreLane, work: impl Future<Output = T> + Send) -> PyResult<T> {
+    let mut thread = Thread { lane, slice: SLICE, pulls: None };
+    let (desk, mut work) = (Desk::new(Wants::default()).1, pin!(work));
     loop {
-        match step(py, work.as_mut(), &mut asked)? {
+        match thread.step(py, work.as_mut(), &desk)? {
             Step::Done(result) => return Ok(result),
-            _ => py.check_signals()?,
+            _ => thread.look(py)?,
         }
-    }
-}
-
-/// What a call asks of the thread that runs it.
-struct Asking {
-    questions: mpsc::UnboundedReceiver<(Question, oneshot::Sender<Reply>)>,
-    pulls: mpsc::UnboundedReceiver<Pull>,
-}
-
-impl Asking {
-    fn none() -> Self {
-        Asking { questions: mpsc::unbounded_channel().1, pulls: mpsc::unbounded_channel().1 }
     }
 }
 
 fn with_callbacks<T: Send, F>(
     py: Python<'_>,
+    lane: &CoreLane,
     callbacks: &Callbacks,
     log: bool,
     outlet: &Outlet,
-    start: impl FnOnce(ThreadHost) -> F,
+    start: impl FnOnce(Remote) -> F,
 ) -> PyResult<T>
 where
     F: Future<Output = Result<T, Error>> + Send,
 {
-    let (sender, questions) = mpsc::unbounded_channel();
-    let (pull, pulls) = mpsc::unbounded_channel();
-    let mut asking = Asking { questions, pulls };
-    // Fails for an outlet that is in use, and a call is sent once.
-    let _ = outlet.set(Box::new(move |asked| drop(pull.send(asked))));
-    let events = Arc::default();
-    let host = ThreadHost { wants: callbacks.wants(log), questions: sender, events: Arc::clone(&events) };
-    let tell = || callbacks.tell(py, std::mem::take(&mut *events.lock().unwrap_or_else(PoisonError::into_inner)));
+    let mut thread = Thread { lane, slice: SLICE, pulls: None };
+    if !callbacks.sources.is_empty() {
+        let (pull, pulls) = mpsc::unbounded_channel();
+        thread.pulls = Some(pulls);
+        // Fails for an outlet that is in use, and a call is sent once.
+        let _ = outlet.set(Box::new(move |asked| drop(pull.send(asked))));
+    }
+    let (host, desk) = Desk::new(callbacks.wants(log));
     let mut work = pin!(start(host));
     loop {
-        match step(py, work.as_mut(), &mut asking)? {
-            Step::Done(result) => {
-                tell();
-                return result.map_err(|error| raised(py, &error));
-            }
-            Step::Asked(question, reply) => {
-                tell();
-                let asked = Asked::new(py, question)?;
-                let answer = callbacks.ask(py, &asked)?;
-                if let Some(answer) = asked.reply(&answer)? {
-                    let _ = reply.send(answer);
-                }
-            }
+        let step = thread.step(py, work.as_mut(), &desk)?;
+        let Told { events, question } = desk.take();
+        callbacks.tell(py, events);
+        match step {
+            Step::Done(result) => return result.map_err(|error| raised(py, &error)),
+            Step::Told => {}
             Step::Pull(pull) => {
                 let asked = Asked::Pull(Mutex::new(Some(pull)));
                 asked.reply(&callbacks.ask(py, &asked)?)?;
             }
-            Step::Slice => py.check_signals()?,
+            Step::Slice => thread.look(py)?,
+        }
+        if let Some((question, answer)) = question {
+            let asked = Asked::new(py, question)?;
+            if let Some(reply) = asked.reply(&callbacks.ask(py, &asked)?)? {
+                answer.reply(Ok(reply));
+            }
         }
     }
 }
 
-/// Runs the call until something is to be done with the interpreter.
-fn step<T: Send, F: Future<Output = T> + Send>(py: Python<'_>, work: Pin<&mut F>, asking: &mut Asking) -> PyResult<Step<T>> {
-    let stepped = py.detach(|| {
-        let runtime = runtime()?;
-        Ok(runtime.block_on(async {
-            tokio::select! {
-                biased;
-                result = work => Step::Done(result),
-                Some((question, reply)) = asking.questions.recv() => Step::Asked(question, reply),
-                Some(pull) = asking.pulls.recv() => Step::Pull(pull),
-                () = tokio::time::sleep(SLICE) => Step::Slice,
+enum Step<T> {
+    Done(T),
+    /// There is something on the desk.
+    Told,
+    Pull(Pull),
+    Slice,
+}
+
+/// The calling thread at work.
+struct Thread<'a> {
+    lane: &'a CoreLane,
+    slice: Duration,
+    pulls: Option<mpsc::UnboundedReceiver<Pull>>,
+}
+
+impl Thread<'_> {
+    /// Runs the call until something is to be done with the interpreter.
+    fn step<T: Send, F: Future<Output = T> + Send>(&mut self, py: Python<'_>, work: Pin<&mut F>, desk: &Desk) -> PyResult<Step<T>> {
+        let Thread { lane, slice, pulls } = self;
+        let stepped = py.detach(|| {
+            lane.block_on(async {
+                tokio::select! {
+                    biased;
+                    result = work => Step::Done(result),
+                    () = desk.wanted() => Step::Told,
+                    Some(pull) = pulled(pulls.as_mut()) => Step::Pull(pull),
+                    () = tokio::time::sleep(*slice) => Step::Slice,
+                }
+            })
+        });
+        stepped.map_err(|error| raised(py, &error))
+    }
+
+    /// Looks for signals, or learns that there is no need to.
+    fn look(&mut self, py: Python<'_>) -> PyResult<()> {
+        if self.slice == SLICE {
+            let threading = py.import("threading")?;
+            if !threading.call_method0("current_thread")?.is(&threading.call_method0("main_thread")?) {
+                self.slice = LONG;
             }
-        }))
-    });
-    stepped.map_err(|error: Error| raised(py, &error))
+        }
+        py.check_signals()
+    }
+}
+
+async fn pulled(pulls: Option<&mut mpsc::UnboundedReceiver<Pull>>) -> Option<Pull> {
+    match pulls {
+        Some(pulls) => pulls.recv().await,
+        None => None,
+    }
 }

@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use bytes::Bytes;
 use reknock::client::testing::{self, ScriptBody};
-use reknock::client::{CallOptions, Client, Host, Request, ReqwestBody, Response, ResponseHead, StreamingResponse, TokioClock};
+use reknock::client::{CallOptions, Client, Host, Lane, Request, ReqwestBody, Response, ResponseHead, StreamingResponse, TokioClock};
 use reknock::retry::BudgetReading;
 use reknock::{Error, Policy};
 
@@ -47,6 +47,13 @@ impl Core {
         either!(self, client => client.budget(url))
     }
 
+    pub fn lane(&self) -> Result<CoreLane, Error> {
+        Ok(match self {
+            Core::Network(client) => CoreLane::Network(client.lane()?),
+            Core::Scripted(client, script) => CoreLane::Scripted(Box::new(client.lane()?), script.core.clone()),
+        })
+    }
+
     pub fn close(&self) {
         either!(self, client => client.close());
     }
@@ -66,6 +73,46 @@ impl Core {
                 CoreStream::Scripted(stream, script.core.clone())
             }
         })
+    }
+}
+
+/// What a blocking call runs on.
+pub enum CoreLane {
+    Network(Lane),
+    Scripted(Box<Lane<testing::Script, testing::Script>>, testing::Script),
+}
+
+impl CoreLane {
+    pub fn block_on<F: Future>(&self, work: F) -> Result<F::Output, Error> {
+        match self {
+            CoreLane::Network(lane) => lane.block_on(work),
+            CoreLane::Scripted(lane, _) => lane.block_on(work),
+        }
+    }
+
+    pub async fn send_with<H: Host>(&self, request: Request, options: &CallOptions, host: H) -> Result<Response, Error> {
+        match self {
+            CoreLane::Network(lane) => lane.send_with(request, options, host).await,
+            CoreLane::Scripted(lane, script) => script.alone(lane.send_with(request, options, host)).await,
+        }
+    }
+
+    pub async fn stream_with<H: Host>(&self, request: Request, options: &CallOptions, host: H) -> Result<CoreStream, Error> {
+        Ok(match self {
+            CoreLane::Network(lane) => CoreStream::Network(lane.stream_with(request, options, host).await?),
+            CoreLane::Scripted(lane, script) => {
+                let stream = script.alone(lane.stream_with(request, options, host)).await?;
+                CoreStream::Scripted(stream, script.clone())
+            }
+        })
+    }
+
+    /// As [`Lane::settle`].
+    pub fn settle(self) {
+        match self {
+            CoreLane::Network(lane) => lane.settle(),
+            CoreLane::Scripted(lane, _) => lane.settle(),
+        }
     }
 }
 

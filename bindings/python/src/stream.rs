@@ -9,7 +9,7 @@ use pyo3::types::{PyBytes, PyType};
 use reknock::client;
 
 use crate::blocking;
-use crate::engine::CoreStream;
+use crate::engine::{CoreLane, CoreStream};
 use crate::errors::raised;
 use crate::response::ResponseHead;
 
@@ -17,7 +17,8 @@ use crate::response::ResponseHead;
 pub struct Place(Mutex<State>);
 
 enum State {
-    Here(Box<CoreStream>),
+    /// With what a blocking call's body is read on, until its end. In this order: the lane closes what the body leaves.
+    Here(Box<CoreStream>, Option<CoreLane>),
     /// Somebody reads it.
     Away,
     Closed,
@@ -28,12 +29,20 @@ impl Place {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes it out to read.
+    fn new(stream: CoreStream, lane: Option<CoreLane>) -> Arc<Self> {
+        Arc::new(Place(Mutex::new(State::Here(Box::new(stream), lane))))
+    }
+
+    /// Takes it out to read in an event loop.
     pub fn take(&self, py: Python<'_>) -> PyResult<CoreStream> {
+        self.take_with_lane(py).map(|(_, stream)| stream)
+    }
+
+    fn take_with_lane(&self, py: Python<'_>) -> PyResult<(Option<CoreLane>, CoreStream)> {
         static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
         let mut state = self.lock();
         match std::mem::replace(&mut *state, State::Away) {
-            State::Here(stream) => Ok(*stream),
+            State::Here(stream, lane) => Ok((lane, *stream)),
             other => {
                 *state = other;
                 drop(state);
@@ -45,10 +54,15 @@ impl Place {
 
     /// Puts it back, unless it was closed meanwhile.
     pub fn put(&self, stream: CoreStream) {
+        self.put_with_lane(stream, None);
+    }
+
+    fn put_with_lane(&self, stream: CoreStream, lane: Option<CoreLane>) {
+        let here = State::Here(Box::new(stream), lane);
         let mut state = self.lock();
-        if matches!(*state, State::Away) {
-            *state = State::Here(Box::new(stream));
-        }
+        let over = if matches!(*state, State::Away) { std::mem::replace(&mut *state, here) } else { here };
+        drop(state);
+        drop(over);
     }
 
     fn close(&self) {
@@ -71,7 +85,12 @@ pub struct StreamParts {
 
 impl StreamParts {
     pub fn new(stream: CoreStream) -> Self {
-        StreamParts { head: (*stream).clone(), place: Arc::new(Place(Mutex::new(State::Here(Box::new(stream))))) }
+        StreamParts { head: (*stream).clone(), place: Place::new(stream, None) }
+    }
+
+    /// Of a blocking call.
+    pub fn on_lane(stream: CoreStream, lane: CoreLane) -> Self {
+        StreamParts { head: (*stream).clone(), place: Place::new(stream, Some(lane)) }
     }
 }
 
@@ -94,13 +113,22 @@ impl Stream {
 
     /// The next piece of the body, on the calling thread; None at its end.
     fn piece(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let mut stream = self.0.take(py)?;
-        let read = blocking::run(py, async {
-            let piece = stream.chunk().await;
-            (piece, stream)
-        })?;
-        let (piece, stream) = read;
-        self.0.put(stream);
+        // In this order: an interrupt drops the stream first.
+        let (lane, mut stream) = self.0.take_with_lane(py)?;
+        let piece = match &lane {
+            Some(lane) => blocking::run(py, lane, stream.chunk())?,
+            // It has ended.
+            None => Ok(None),
+        };
+        let lane = match (&piece, lane) {
+            (Ok(Some(_)), lane) => lane,
+            (Ok(None), Some(lane)) => {
+                lane.settle();
+                None
+            }
+            _ => None,
+        };
+        self.0.put_with_lane(stream, lane);
         piece.map(|piece| object(py, piece)).map_err(|error| raised(py, &error))
     }
 

@@ -15,7 +15,7 @@ use super::redirect::{Hop, Redirects, hop};
 use super::request::Request;
 use super::response::ResponseHead;
 use super::transport::{Failure, Progress, Received, Transport};
-use super::{Config, Shared, drain};
+use super::{Config, On, Shared, drain};
 use crate::error::{Error, ErrorKind};
 use crate::policy::{IdempotencyKey, Policy};
 use crate::record::{AttemptRecord, Evidence, StopReason};
@@ -35,7 +35,6 @@ pub(super) struct Mode {
 pub(super) struct Running<'a, T: Transport, C, H> {
     pub(super) config: &'a Config<T, C>,
     pub(super) shared: &'a Shared<T>,
-    /// The present runtime's.
     pub(super) transport: Arc<T>,
     pub(super) policy: Cow<'a, Policy>,
     pub(super) host: H,
@@ -72,14 +71,14 @@ enum Next {
 impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
     pub(super) fn begin(
         config: &'a Config<T, C>,
-        shared: &'a Shared<T>,
+        on: On<'a, T>,
         policy: Cow<'a, Policy>,
         host: H,
         mode: Mode,
         mut request: Request,
     ) -> Result<Self, Error> {
         request.settle_length()?;
-        let transport = shared.transports.get(&config.transport)?;
+        let On { shared, transport } = on;
         let may_mint = policy.idempotency_key() == IdempotencyKey::Auto && !policy.methods().contains(request.method());
         if may_mint
             && !request.headers.contains_key(IDEMPOTENCY_KEY)

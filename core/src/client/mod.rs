@@ -3,6 +3,7 @@
 mod answers;
 mod attempt;
 mod auth;
+mod blocking;
 mod body;
 mod builder;
 mod call;
@@ -11,6 +12,7 @@ mod cancel;
 mod clock;
 mod entropy;
 mod event_text;
+mod lane;
 mod multipart;
 mod options;
 mod process;
@@ -38,12 +40,14 @@ use url::{Position, Url};
 
 pub use self::reqwest::{ClientCert, Http2, Proxy, ReqwestBody, ReqwestTransport, TlsOptions, TransportOptions};
 pub use answers::delay_from_value;
+pub use blocking::{Answer, BlockingStream, Desk, Remote, Told};
 pub use body::{Body, BodyStream};
 pub use builder::{ClientBuilder, IntoTransport};
 pub use callback::{Attempt, Callbacks, Event, Host, Opinion, Question, Reply, Wants, wait};
 pub use cancel::Cancel;
 pub use clock::{Clock, TokioClock};
 pub use entropy::seed as entropy;
+pub use lane::Lane;
 pub use multipart::Multipart;
 pub use options::CLIENT_OPTIONS;
 pub use redirect::Redirects;
@@ -60,6 +64,7 @@ use crate::time::Tick;
 use attempt::{Delivery, Whole};
 use call::{Finished, Mode, Running};
 use cancel::CallOff;
+use lane::Lanes;
 use process::PerProcess;
 use runtime::PerRuntime;
 use transport::{Incoming, Transport};
@@ -72,7 +77,7 @@ pub struct Client<T = ReqwestTransport, C = TokioClock>(Arc<Inner<T, C>>);
 
 struct Inner<T, C> {
     config: Config<T, C>,
-    shared: PerProcess<Shared<T>>,
+    shared: PerProcess<Arc<Shared<T>>>,
 }
 
 /// What a client was told. Never changes.
@@ -91,10 +96,18 @@ struct Config<T, C> {
 /// What the calls of one client in one process share.
 struct Shared<T> {
     transports: PerRuntime<T>,
+    lanes: Lanes<T>,
     budgets: Budgets,
     closed: Cancel,
     entropy: u64,
     serial: AtomicU64,
+}
+
+/// Where one call runs.
+struct On<'a, T> {
+    shared: &'a Shared<T>,
+    /// The present runtime's, or a lane's.
+    transport: Arc<T>,
 }
 
 impl<T, C> Clone for Client<T, C> {
@@ -149,8 +162,12 @@ impl<T: Transport, C: Clock> Client<T, C> {
     /// # Errors
     /// As [`send`](Client::send), and `config` if the policy names a budget that is in use with other parameters.
     pub async fn send_with<H: Host>(&self, request: Request, options: &CallOptions, host: H) -> Result<Response, Error> {
+        self.send_on(self.here()?, request, options, host).await
+    }
+
+    async fn send_on<H: Host>(&self, on: On<'_, T>, request: Request, options: &CallOptions, host: H) -> Result<Response, Error> {
         let policy = options.policy.as_ref().unwrap_or(&self.0.config.policy);
-        let (finished, running) = self.run(request, policy, options, host, Delivery::Buffered).await?;
+        let (finished, running) = self.run(on, request, policy, options, host, Delivery::Buffered).await?;
         let Finished { head, body, stop_reason } = finished;
         Ok(Response { head: running.head(head, stop_reason), body: body.into_bytes() })
     }
@@ -173,14 +190,25 @@ impl<T: Transport, C: Clock> Client<T, C> {
         options: &CallOptions,
         host: H,
     ) -> Result<StreamingResponse<T::Body, C>, Error> {
+        self.stream_on(self.here()?, request, options, host).await
+    }
+
+    async fn stream_on<H: Host>(
+        &self,
+        on: On<'_, T>,
+        request: Request,
+        options: &CallOptions,
+        host: H,
+    ) -> Result<StreamingResponse<T::Body, C>, Error> {
         let policy = options.policy.as_ref().unwrap_or(&self.0.config.policy);
-        let (finished, running) = self.run(request, policy, options, host, Delivery::Streamed).await?;
+        let off = on.shared.call_off(options);
+        let (finished, running) = self.run(on, request, policy, options, host, Delivery::Streamed).await?;
         let Finished { head, body, stop_reason } = finished;
         let length = head.length;
         let head = running.head(head, stop_reason);
         match body {
             Whole::Live(body) => {
-                let (clock, idle, off) = (self.0.config.clock.clone(), policy.idle_timeout(), self.own()?.call_off(options));
+                let (clock, idle) = (self.0.config.clock.clone(), policy.idle_timeout());
                 Ok(StreamingResponse { head, body: Some(body), clock, idle, off, length, read: 0 })
             }
             Whole::Bytes(_) => Err(Error::new(ErrorKind::Internal, "a streamed call was buffered")),
@@ -189,6 +217,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
 
     async fn run<'a, H: Host>(
         &'a self,
+        on: On<'a, T>,
         mut request: Request,
         policy: &'a Policy,
         options: &CallOptions,
@@ -197,24 +226,37 @@ impl<T: Transport, C: Clock> Client<T, C> {
     ) -> Result<(Finished<T::Body>, Running<'a, T, C, H>), Error> {
         let config = &self.0.config;
         let redirects = options.redirects.unwrap_or(config.redirects);
-        let shared = self.own()?;
+        let off = on.shared.call_off(options);
         config.complete(&mut request);
         let policy = config.policy_for(&mut request, policy);
-        let running = Running::begin(config, shared, policy, host, Mode { delivery, redirects }, request)?;
-        running.finish(shared.call_off(options).called_off()).await
+        let running = Running::begin(config, on, policy, host, Mode { delivery, redirects }, request)?;
+        running.finish(off.called_off()).await
     }
 
     /// Ends the calls in flight with kind `closed`, streamed bodies included, and those to come. Clones of the client are closed with it.
     pub fn close(&self) {
         if let Ok(shared) = self.own() {
             shared.closed.cancel();
+            shared.lanes.clear();
         }
+    }
+
+    /// Where a call that is awaited runs.
+    fn here(&self) -> Result<On<'_, T>, Error> {
+        let shared = self.own()?;
+        Ok(On { shared, transport: shared.transports.get(&self.0.config.transport)? })
     }
 
     /// What hangs on the process; made anew in a forked child.
     fn own(&self) -> Result<&Shared<T>, Error> {
+        Ok(self.own_in()?.0)
+    }
+
+    /// Likewise, and which process that is.
+    fn own_in(&self) -> Result<(&Arc<Shared<T>>, u32), Error> {
         let config = &self.0.config;
-        self.0.shared.get_or_try_make(|parents| {
+        let pid = std::process::id();
+        let own: Result<_, Error> = self.0.shared.get_or_try_make_in(pid, |parents| {
             let budgets = Budgets::sharing(Arc::clone(process_names()));
             if let Some(spec) = config.policy.budget() {
                 budgets.hold(spec)?;
@@ -224,8 +266,10 @@ impl<T: Transport, C: Clock> Client<T, C> {
                 closed.cancel();
             }
             let transports = PerRuntime::new((config.transport)()?);
-            Ok(Shared { transports, budgets, closed, entropy: entropy::seed(), serial: AtomicU64::new(0) })
-        })
+            let (lanes, entropy, serial) = (Lanes::default(), entropy::seed(), AtomicU64::new(0));
+            Ok(Arc::new(Shared { transports, lanes, budgets, closed, entropy, serial }))
+        });
+        Ok((own?, pid))
     }
 
     /// The client's policy.

@@ -25,7 +25,11 @@ impl<T> PerProcess<T> {
     ///
     /// Two threads may make one at a time; then one of the two is kept and the other dropped, unless `make` fails.
     pub(crate) fn get_or_try_make<E>(&self, make: impl FnOnce(Option<&T>) -> Result<T, E>) -> Result<&T, E> {
-        let pid = std::process::id();
+        self.get_or_try_make_in(std::process::id(), make)
+    }
+
+    /// Likewise, for a caller that has just asked for the process's number.
+    pub(crate) fn get_or_try_make_in<E>(&self, pid: u32, make: impl FnOnce(Option<&T>) -> Result<T, E>) -> Result<&T, E> {
         let seen = self.0.load(Ordering::Acquire);
         // SAFETY: a non-null pointer came from Box::into_raw below, and is freed by Drop alone, which has &mut self.
         let entry = unsafe { seen.as_ref() };

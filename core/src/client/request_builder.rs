@@ -4,7 +4,10 @@ use serde::Serialize;
 
 use super::clock::Clock;
 use super::transport::Transport;
-use super::{Attempt, Body, CallOptions, Callbacks, Cancel, Client, Multipart, Opinion, Redirects, Request, Response, StreamingResponse};
+use super::{
+    Attempt, BlockingStream, Body, CallOptions, Callbacks, Cancel, Client, Multipart, Opinion, Redirects, Request, Response,
+    StreamingResponse,
+};
 use crate::error::Error;
 use crate::policy::Policy;
 
@@ -172,6 +175,30 @@ impl<T: Transport, C: Clock> RequestBuilder<'_, T, C> {
     pub async fn stream(self) -> Result<StreamingResponse<T::Body, C>, Error> {
         let callbacks = self.callbacks.over(self.client.callbacks());
         self.client.stream_with(self.request?, &self.options, callbacks).await
+    }
+
+    /// Sends it on the calling thread and reads the whole response. See [`Client::send_blocking`].
+    ///
+    /// # Errors
+    /// As [`send`](RequestBuilder::send), and as [`Client::lane`].
+    ///
+    /// # Panics
+    /// In code that can await.
+    pub fn send_blocking(self) -> Result<Response, Error> {
+        let callbacks = self.callbacks.over(self.client.callbacks());
+        self.client.send_blocking(self.request?, &self.options, callbacks)
+    }
+
+    /// Sends it on the calling thread and hands out the response once its head is there.
+    ///
+    /// # Errors
+    /// As [`send_blocking`](RequestBuilder::send_blocking).
+    ///
+    /// # Panics
+    /// As [`send_blocking`](RequestBuilder::send_blocking).
+    pub fn stream_blocking(self) -> Result<BlockingStream<T, C>, Error> {
+        let callbacks = self.callbacks.over(self.client.callbacks());
+        self.client.stream_blocking(self.request?, &self.options, callbacks)
     }
 
     fn change(mut self, change: impl FnOnce(&mut Request) -> Result<(), Error>) -> Self {

@@ -1,7 +1,7 @@
 //! The process's own runtime, for callers that have none, and one transport per runtime that sends.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,8 +15,10 @@ static RUNTIME: PerProcess<Kept> = PerProcess::new();
 struct Kept {
     handle: Handle,
     runtime: Mutex<Option<Runtime>>,
-    stopped: AtomicBool,
 }
+
+/// The process that was shut down; 0 for none.
+static SHUT_DOWN: AtomicU32 = AtomicU32::new(0);
 
 /// One that another thread was faster to make. It may go inside a runtime, where nothing may wait for it.
 impl Drop for Kept {
@@ -34,23 +36,30 @@ impl Drop for Kept {
 pub fn runtime() -> Result<&'static Handle, Error> {
     let start = |_: Option<&Kept>| -> io::Result<Kept> {
         let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("reknock").enable_all().build()?;
-        Ok(Kept { handle: runtime.handle().clone(), runtime: Mutex::new(Some(runtime)), stopped: AtomicBool::new(false) })
+        Ok(Kept { handle: runtime.handle().clone(), runtime: Mutex::new(Some(runtime)) })
     };
-    let kept = RUNTIME.get_or_try_make(start);
-    let kept = kept.map_err(|error| Error::new(ErrorKind::Internal, "the runtime cannot start").with_source(error))?;
-    match kept.stopped.load(Ordering::Acquire) {
-        false => Ok(&kept.handle),
+    let pid = std::process::id();
+    running(pid)?;
+    let kept = RUNTIME.get_or_try_make_in(pid, start);
+    kept.map(|kept| &kept.handle).map_err(|error| Error::new(ErrorKind::Internal, "the runtime cannot start").with_source(error))
+}
+
+/// Whether this process was not shut down.
+pub(super) fn running(pid: u32) -> Result<(), Error> {
+    match SHUT_DOWN.load(Ordering::Acquire) == pid {
+        false => Ok(()),
         true => Err(Error::new(ErrorKind::Closed, "reknock was shut down in this process")),
     }
 }
 
-/// Ends the process's runtime and its thread, for good: what is in flight on it is dropped, later calls on it fail with `closed`.
+/// Ends the process's runtime and its thread, for good: what is in flight on it is dropped. Later calls on it, and blocking ones, fail with
+/// `closed`.
 ///
-/// For programs that unload the library, or that want nothing left at their end. No blocking call may be in flight on it.
+/// For programs that unload the library, or that want nothing left at their end. No blocking call may be in flight.
 pub fn shutdown() {
+    SHUT_DOWN.store(std::process::id(), Ordering::Release);
     // Nothing is made only to be stopped.
     if let Ok(kept) = RUNTIME.get_or_try_make(|_| Err(())) {
-        kept.stopped.store(true, Ordering::Release);
         let runtime = kept.runtime.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(runtime) = runtime {
             runtime.shutdown_timeout(PATIENCE);
@@ -71,6 +80,13 @@ impl<T> PerRuntime<T> {
     /// `first` is for the first runtime that asks.
     pub(super) fn new(first: T) -> Self {
         PerRuntime(Mutex::new(vec![(None, Arc::new(first))]))
+    }
+
+    /// The first one, if no runtime has asked yet.
+    pub(super) fn unclaimed(&self) -> Option<Arc<T>> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = all.iter().position(|(owner, _)| owner.is_none())?;
+        Some(all.remove(first).1)
     }
 
     /// The present runtime's.

@@ -25,6 +25,11 @@ pub trait Transport: Send + Sync + 'static {
 
     /// Sends one attempt and waits for its response head.
     fn send(&self, outgoing: Outgoing) -> impl Future<Output = Result<Received<Self::Body>, Failure>> + Send;
+
+    /// How long a connection that nobody uses is kept; `None` for no limit.
+    fn idle_limit(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// A response body as it arrives.

@@ -12,6 +12,7 @@ mod probe;
 mod tls;
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING};
@@ -35,6 +36,7 @@ const MAX_HEAD: u32 = 256 * 1024;
 #[derive(Clone, Debug)]
 pub struct ReqwestTransport {
     client: reqwest::Client,
+    idle_limit: Option<Duration>,
 }
 
 impl ReqwestTransport {
@@ -78,7 +80,7 @@ impl ReqwestTransport {
         let client = builder.build().map_err(|error| {
             Error::config(format!("transport: cannot be built: {}", failure::root(&error))).with_source(error.without_url())
         })?;
-        Ok(ReqwestTransport { client })
+        Ok(ReqwestTransport { client, idle_limit: options.pool_idle_timeout })
     }
 }
 
@@ -93,6 +95,10 @@ fn proxy(text: &str) -> Result<reqwest::Proxy, Error> {
 
 impl Transport for ReqwestTransport {
     type Body = ReqwestBody;
+
+    fn idle_limit(&self) -> Option<Duration> {
+        self.idle_limit
+    }
 
     async fn send(&self, outgoing: Outgoing) -> Result<Received<ReqwestBody>, Failure> {
         let Outgoing { method, url, mut headers, body, connect_timeout, progress } = outgoing;

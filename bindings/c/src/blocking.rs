@@ -1,0 +1,87 @@
+//! Blocking calls: the calling thread runs the call on a lane, and the caller's functions between two stretches.
+
+use std::future::Future;
+use std::pin::pin;
+
+use core_::Error;
+use core_::client::{CallOptions, Client, Desk, Lane, Remote, Request, Response, Told, Wants};
+
+use crate::body::{Outlet, Pull, Pulls};
+use crate::hooks::Hooks;
+use crate::reading::{Live, Origin};
+
+/// The functions of a call, and where its body asks for its pieces.
+pub(crate) struct Functions {
+    pub(crate) hooks: Hooks,
+    pub(crate) outlet: Outlet,
+    pub(crate) pulls: Pulls,
+}
+
+/// Sends a call and reads the whole response.
+pub(crate) fn send(client: &Client, request: Request, options: &CallOptions, mut functions: Functions) -> Result<Response, Error> {
+    let lane = client.lane()?;
+    let response = functions.run(&lane, |host| lane.send_with(request, options, host))?;
+    lane.settle();
+    Ok(response)
+}
+
+/// Sends a call; what is left to read once its head is there.
+pub(crate) fn stream(client: &Client, request: Request, options: &CallOptions, mut functions: Functions) -> Result<Live, Error> {
+    let lane = client.lane()?;
+    let stream = functions.run(&lane, |host| lane.stream_with(request, options, host))?;
+    Ok(Live { stream, origin: Origin::Call { pulls: functions.pulls, lane } })
+}
+
+impl Functions {
+    fn run<R, F>(&mut self, lane: &Lane, start: impl FnOnce(Remote) -> F) -> Result<R, Error>
+    where
+        F: Future<Output = Result<R, Error>>,
+    {
+        let (host, desk) = Desk::new(self.hooks.wants());
+        let mut work = pin!(start(host));
+        loop {
+            let step = step(lane, work.as_mut(), &desk, &mut self.pulls)?;
+            let Told { events, question } = desk.take();
+            events.iter().for_each(|event| self.hooks.observe(event));
+            match step {
+                Step::Done(result) => return result,
+                Step::Told => {}
+                Step::Pull(pull) => pull.run(),
+            }
+            if let Some((question, answer)) = question {
+                answer.reply(self.hooks.answer(question, &self.outlet));
+            }
+        }
+    }
+}
+
+/// Runs something that has no callbacks, and what the call's body asks for meanwhile.
+pub(crate) fn serving<T>(lane: &Lane, pulls: &mut Pulls, work: impl Future<Output = T>) -> Result<T, Error> {
+    let (desk, mut work) = (Desk::new(Wants::default()).1, pin!(work));
+    loop {
+        match step(lane, work.as_mut(), &desk, pulls)? {
+            Step::Done(result) => return Ok(result),
+            Step::Told => {}
+            Step::Pull(pull) => pull.run(),
+        }
+    }
+}
+
+enum Step<T> {
+    Done(T),
+    /// There is something on the desk.
+    Told,
+    Pull(Pull),
+}
+
+/// Runs the call until one of the caller's functions is to be run.
+fn step<T>(lane: &Lane, work: impl Future<Output = T>, desk: &Desk, pulls: &mut Pulls) -> Result<Step<T>, Error> {
+    lane.block_on(async {
+        tokio::select! {
+            biased;
+            result = work => Step::Done(result),
+            () = desk.wanted() => Step::Told,
+            Some(pull) = pulls.recv() => Step::Pull(pull),
+        }
+    })
+}
