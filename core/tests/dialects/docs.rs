@@ -81,3 +81,35 @@ fn examples_are_what_the_pages_show() {
         assert!(pages.contains(&format!("\n{text}```\n")), "{} is on no page as it is", file.display());
     }
 }
+
+/// The functions of Ktor: what the table shows in each language stands in the test of that row.
+#[test]
+fn functions_of_ktor_are_tested_as_they_are_shown() {
+    let root = docs().join("../..");
+    let source = |path: &str| std::fs::read_to_string(root.join(path)).expect(path);
+    // In C, text within text.
+    let c = source("tests/c/ktor.c").replace("\\\"", "\"");
+    let languages = [
+        ("async fn NAME()", source("core/tests/behaviour/ktor_functions.rs")),
+        ("def test_NAME(", source("python/tests/test_ktor_functions.py")),
+        ("{\"NAME\",", c),
+    ];
+    let bare = |text: &str| text.split_whitespace().collect::<String>();
+    let page = page("ktor.md").replace("\\|", "\u{1}");
+    let (_, table) = page.split_once("| Ktor | Rust | Python | C |").expect("the table");
+    let mut rows = 0;
+    for line in table.lines().skip(2).take_while(|line| line.starts_with('|')) {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let name = quoted(cells[cells.len() - 1]).next().expect("a test");
+        for (cell, (test, source)) in cells[1..].iter().zip(&languages) {
+            assert!(source.contains(&test.replace("NAME", name)), "there is no {}", test.replace("NAME", name));
+            // Single words are explanations.
+            let shown = quoted(cell).map(|code| code.replace('\u{1}', "|")).filter(|code| code.contains(|c: char| !c.is_alphanumeric()));
+            for code in shown {
+                assert!(bare(source).contains(&bare(&code)), "{name}: `{code}` is in no test");
+            }
+        }
+        rows += 1;
+    }
+    assert_eq!(rows, 18);
+}
