@@ -98,10 +98,9 @@ impl<'t> Walk<'t> {
             Event::SequenceStart(..) => {
                 for index in 0.. {
                     let after = steps.and_then(|steps| steps.item(index));
-                    let (event, span) = match self.parser.peek()?.ok()? {
-                        (event, span) => (matches!(event, Event::SequenceEnd), *span),
-                    };
-                    if event {
+                    let (event, span) = self.parser.peek()?.ok()?;
+                    let (is_end, span) = (matches!(event, Event::SequenceEnd), *span);
+                    if is_end {
                         self.next()?;
                         return Some(());
                     }
