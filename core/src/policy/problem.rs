@@ -81,6 +81,14 @@ impl Problem {
         self
     }
 
+    /// The same problem with the line and column of its path, if that leads somewhere.
+    pub(super) fn standing(mut self, place: impl FnOnce(&str) -> Option<(&'static str, (usize, usize))>) -> Self {
+        if let Some((language, (line, column))) = place(&self.path) {
+            self.path = format!("{language} line {line}, column {column}: {}", self.path);
+        }
+        self
+    }
+
     /// The same problem, said to be in one of several documents.
     pub(super) fn within(mut self, place: &str) -> Self {
         self.path = placed(place, &self.path);

@@ -50,23 +50,24 @@ impl Policy {
     /// # Errors
     /// As [`Policy::from_value`].
     pub fn merge_with(&self, document: &Value, keys: Keys) -> Result<Policy, Error> {
-        let mut settings = self.settings().clone();
-        if document.is_off() && *document != Value::Null {
-            settings.max_retries = 0;
-            return Ok(Policy::of(settings));
-        }
-        if !matches!(document, Value::Map(_)) {
-            return Err(Problem::must("policy", "be a map", document).fix("write {} for the defaults, false for no retries").into());
-        }
-        read(&mut settings, document, keys)?;
-        Ok(Policy::of(settings))
+        Ok(merged(self.settings().clone(), document, keys)?)
     }
 }
 
-/// The policy of a document that another reader wrote, with the problem as it is.
+/// The policy of a document, with the problem as it is.
 pub(super) fn of_document(document: &Value) -> Result<Policy, Problem> {
-    let mut settings = Settings::default();
-    read(&mut settings, document, Keys::Snake)?;
+    merged(Settings::default(), document, Keys::Snake)
+}
+
+fn merged(mut settings: Settings, document: &Value, keys: Keys) -> Result<Policy, Problem> {
+    if document.is_off() && *document != Value::Null {
+        settings.max_retries = 0;
+        return Ok(Policy::of(settings));
+    }
+    if !matches!(document, Value::Map(_)) {
+        return Err(Problem::must("policy", "be a map", document).fix("write {} for the defaults, false for no retries"));
+    }
+    read(&mut settings, document, keys)?;
     Ok(Policy::of(settings))
 }
 

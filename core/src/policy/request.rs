@@ -53,6 +53,7 @@ impl Policy {
 
     /// Whether a body of this length may be sent again. With `compat: envoy` one above `max_body_buffer` is sent once, as by a proxy,
     /// though a client could produce it again.
+    #[cfg(feature = "client")]
     pub(crate) fn keeps(&self, length: Option<u64>) -> bool {
         self.compat() != Some(Compat::Envoy) || length.is_none_or(|length| length <= self.max_body_buffer())
     }

@@ -1,12 +1,20 @@
 //! Ballerina source, as far as a `retryConfig` record and what stands around it: comments, calls and other code are passed over.
 
 use super::super::value::Value;
+use super::place::Steps;
 use super::{MOST_DEPTH, MOST_NODES, Mistake, given_twice, too_deep, too_many};
 
 /// Maps of what is written as `key: value` or `key = value`, nested like the brackets; a group without a name has an empty key.
 pub(super) fn read(text: &str) -> Result<Value, Mistake> {
-    let mut reader = Reader { text, at: 0, nodes: 0 };
-    reader.group(None, 0)
+    Reader { text, at: 0, nodes: 0, sought: None, found: None }.group(None, 0)
+}
+
+/// The byte at which the key or item stands that `steps` lead to.
+pub(super) fn place(text: &str, steps: Steps<'_>) -> Option<usize> {
+    let mut reader = Reader { text, at: 0, nodes: 0, sought: Some(steps), found: None };
+    // Whatever is wrong, the text was read before.
+    let _ = reader.group(None, 0);
+    reader.found.map(|(_, at)| at)
 }
 
 /// Whether a text holds the record in source form.
@@ -30,11 +38,15 @@ struct Reader<'t> {
     text: &'t str,
     at: usize,
     nodes: usize,
+    /// The steps that are left from here to what is looked for.
+    sought: Option<Steps<'t>>,
+    /// How many letters of the steps were left at the nearest so far, and where it stands.
+    found: Option<(usize, usize)>,
 }
 
 type Read<T> = Result<T, Mistake>;
 
-impl Reader<'_> {
+impl<'t> Reader<'t> {
     fn rest(&self) -> &str {
         &self.text[self.at..]
     }
@@ -134,6 +146,20 @@ impl Reader<'_> {
         }
     }
 
+    /// Reads something one step further on.
+    fn step<T>(&mut self, at: usize, take: impl FnOnce(Steps<'t>) -> Option<Steps<'t>>, read: impl FnOnce(&mut Self) -> T) -> T {
+        let here = self.sought;
+        self.sought = here.and_then(take);
+        if let Some(steps) = self.sought
+            && self.found.is_none_or(|(left, _)| steps.left() < left)
+        {
+            self.found = Some((steps.left(), at));
+        }
+        let read = read(self);
+        self.sought = here;
+        read
+    }
+
     fn count(&mut self, at: usize) -> Read<()> {
         self.nodes += 1;
         if self.nodes > MOST_NODES { self.mistake(at, too_many()) } else { Ok(()) }
@@ -146,7 +172,7 @@ impl Reader<'_> {
             return self.mistake(opened, too_deep());
         }
         let mut entries = Vec::new();
-        let mut pending = None;
+        let mut pending: Option<(usize, String)> = None;
         loop {
             let (start, token) = self.next()?;
             self.count(start)?;
@@ -157,15 +183,24 @@ impl Reader<'_> {
                 },
                 Token::Mark(mark) if Some(mark) == close => return Ok(Value::Map(entries)),
                 Token::Mark(open @ ('{' | '(' | '[')) => {
-                    let inner = self.group(Some(closing(open)), depth + 1)?;
-                    entries.push((pending.take().unwrap_or_default(), inner));
+                    let inner = |reader: &mut Self| reader.group(Some(closing(open)), depth + 1);
+                    entries.push(match pending.take() {
+                        Some((at, name)) => {
+                            let inner = self.step(at, |steps| steps.key(&name), inner)?;
+                            (name, inner)
+                        }
+                        None => (String::new(), inner(self)?),
+                    });
                 }
                 Token::Mark(mark @ ('}' | ')' | ']')) => return self.mistake(start, format!("{mark} closes nothing")),
                 Token::Mark(';') => pending = None,
                 Token::Word(key) | Token::Text(key) => match self.separator()? {
                     None => {}
-                    Some('=') if matches!(self.peek()?, Token::Word(_)) => pending = Some(key),
-                    Some(_) => entries.extend(self.value(&key, depth)?.map(|value| (key, value))),
+                    Some('=') if matches!(self.peek()?, Token::Word(_)) => pending = Some((start, key)),
+                    Some(_) => {
+                        let value = self.step(start, |steps| steps.key(&key), |reader| reader.value(&key, depth))?;
+                        entries.extend(value.map(|value| (key, value)));
+                    }
                 },
                 Token::Mark(_) | Token::Number(_) => {}
             }
@@ -232,7 +267,8 @@ impl Reader<'_> {
             if self.separator()?.is_none() {
                 return self.mistake(start, format!("expected : after {}", super::super::problem::path_name(&key)));
             }
-            entries.push((key, self.strict(depth)?));
+            let value = self.step(start, |steps| steps.key(&key), |reader| reader.strict(depth))?;
+            entries.push((key, value));
             match self.next()? {
                 (_, Token::Mark(',')) => {}
                 (_, Token::Mark('}')) => return Ok(Value::Map(entries)),
@@ -266,7 +302,9 @@ impl Reader<'_> {
                         self.next()?;
                         return Ok(Value::List(items));
                     }
-                    items.push(self.strict(depth + 1)?);
+                    self.skip_space();
+                    let (at, index) = (self.at, items.len());
+                    items.push(self.step(at, |steps| steps.item(index), |reader| reader.strict(depth + 1))?);
                     match self.next()? {
                         (_, Token::Mark(',')) => {}
                         (_, Token::Mark(']')) => return Ok(Value::List(items)),

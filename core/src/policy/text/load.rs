@@ -5,7 +5,8 @@ use std::path::Path;
 use super::super::dialect::{self, Dialect, Loaded};
 use super::super::problem::Problem;
 use super::super::{Policy, Value};
-use super::{Language, MOST_BYTES, ballerina, file_size, read_file, too_long};
+use super::place::place;
+use super::{Language, MOST_BYTES, ballerina, file_size, read_file, too_long, without_mark};
 use crate::error::{Error, ErrorKind};
 
 /// The policies of a file, in the order they stand there: `.yaml`, `.yml`, `.json`, `.toml`, or `.bal` for Ballerina source; at most
@@ -13,7 +14,7 @@ use crate::error::{Error, ErrorKind};
 ///
 /// # Errors
 /// `config`, beginning with the path: the file cannot be read, its name has another ending, its keys belong to several dialects, it
-/// holds no policy, or what is wrong in one of them.
+/// holds no policy, or what is wrong in one of them, with the line and column.
 pub fn load_all(path: impl AsRef<Path>, dialect: Option<Dialect>) -> Result<Vec<Loaded>, Error> {
     let path = path.as_ref();
     let name = path.display().to_string();
@@ -54,12 +55,10 @@ fn read(language: Language, text: &str, dialect: Option<Dialect>) -> Result<Vec<
         Some(dialect) => dialect,
         None => dialect::recognise(&documents)?,
     };
-    if dialect == Dialect::Reknock {
-        // Our own documents are read to the letter.
-        let policy = Policy::from_value(&language.read(text)?)?;
-        return Ok(vec![Loaded { name: None, dialect, policy, notes: Vec::new() }]);
-    }
-    Ok(dialect::documents(&documents, Some(dialect))?)
+    // Our own documents are read to the letter.
+    let documents = if dialect == Dialect::Reknock { vec![language.read(text)?] } else { documents };
+    let loaded = dialect::documents(&documents, Some(dialect));
+    Ok(loaded.map_err(|problem| problem.standing(|path| Some((language.name(), place(language, without_mark(text), path)?))))?)
 }
 
 fn by_looks(text: &str) -> Language {
@@ -90,7 +89,7 @@ fn is_key(c: char) -> bool {
 impl Language {
     /// Every document of a text. What only other keys than ours hold is taken leniently: tags, numbers with leading zeros.
     fn read_all(self, text: &str) -> Result<Vec<Value>, Error> {
-        let plain = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let plain = without_mark(text);
         if !matches!(self, Language::Yaml) || plain.len() > MOST_BYTES {
             return self.read(text).map(|value| vec![value]);
         }

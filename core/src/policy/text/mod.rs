@@ -3,6 +3,7 @@
 mod ballerina;
 mod json;
 mod load;
+mod place;
 #[cfg(test)]
 mod tests;
 mod toml;
@@ -58,7 +59,7 @@ impl Language {
     }
 
     fn read(self, text: &str) -> Result<Value, Error> {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let text = without_mark(text);
         if text.len() > MOST_BYTES {
             return Err(too_long(self.name(), text.len()).into());
         }
@@ -70,6 +71,11 @@ impl Language {
         };
         value.map_err(|mistake| mistake.problem(self).into())
     }
+}
+
+/// Some editors begin a file with a mark of its byte order.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 fn too_long(what: &str, bytes: usize) -> Problem {
@@ -89,9 +95,8 @@ impl Mistake {
 
     /// At a byte of the text.
     fn at_byte(text: &str, byte: usize, message: impl Into<String>) -> Self {
-        let before = text.get(..byte).unwrap_or(text);
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        Mistake::at(before.matches('\n').count() + 1, before[line_start..].chars().count() + 1, message)
+        let (line, column) = line_and_column(text, byte);
+        Mistake::at(line, column, message)
     }
 
     fn problem(self, language: Language) -> Problem {
@@ -101,6 +106,13 @@ impl Mistake {
             None => Problem::new(name, self.text),
         }
     }
+}
+
+/// From 1.
+fn line_and_column(text: &str, byte: usize) -> (usize, usize) {
+    let before = text.get(..byte).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
 fn too_deep() -> String {

@@ -168,7 +168,7 @@ fn errors_of_files_begin_with_the_path() {
     let message = |path: &PathBuf| Policy::load(path).expect_err("an error").to_string();
     let begins = |path: &PathBuf, rest: &str| assert_eq!(message(path), format!("{}: {rest}", path.display()));
     begins(&folder.file("p.txt", ""), "must end in .yaml, .yml, .json, .toml or .bal");
-    begins(&folder.file("p.yaml", "timeout: 30"), "timeout: must be a duration with a unit, got 30; write \"30s\"");
+    begins(&folder.file("p.yaml", "timeout: 30"), "YAML line 1, column 1: timeout: must be a duration with a unit, got 30; write \"30s\"");
     begins(&folder.file("p.yml", "a: 1\na: 2"), "YAML line 2, column 1: key \"a\" given twice");
     begins(&folder.file("big.json", vec![b' '; 10 << 20]), "must be at most 1MiB of text, got 10485760 bytes");
     begins(&folder.file("bytes.yaml", [0xff, 0xfe]), "stream did not contain valid UTF-8");

@@ -16,6 +16,7 @@ use super::{Dialect, Loaded, Note};
 use crate::error::Error;
 use crate::retry::{HeaderMatcher, StatusSet};
 
+#[cfg(feature = "client")]
 pub(crate) use request::expected_of;
 pub use request::{expected_rq_timeout_ms, with_request_headers};
 

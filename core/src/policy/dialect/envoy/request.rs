@@ -128,6 +128,7 @@ fn is_grpc(condition: Condition) -> bool {
 }
 
 /// [`expected_rq_timeout_ms`] of a policy. An idle timeout that limits the attempt as well is not told to the server.
+#[cfg(feature = "client")]
 pub(crate) fn expected_of(policy: &Policy, elapsed: Duration) -> Option<u64> {
     let settings = policy.settings();
     let is_idle = settings.per_try_timeout == settings.idle_timeout;
