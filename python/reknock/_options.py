@@ -21,6 +21,7 @@ Opinion: TypeAlias = bool | Seconds | None
 RetryIf: TypeAlias = Callable[[Attempt], Opinion | Awaitable[Opinion]]
 Delay: TypeAlias = Callable[[Attempt], Seconds | None | Awaitable[Seconds | None]]
 BeforeRetry: TypeAlias = Callable[[Attempt, Request], None | Awaitable[None]]
+Auth: TypeAlias = tuple[str, str] | Callable[[Request], object]
 OnEvent: TypeAlias = Callable[[Event], object]
 
 
@@ -54,8 +55,8 @@ class CallOptions(Callbacks, total=False):
     """A JSON body."""
     files: Mapping[str, File] | Iterable[tuple[str, File]] | None
     """The files of a multipart body, `data` being its fields: content, or a tuple of name, content and content type."""
-    auth: tuple[str, str] | None
-    """User name and password."""
+    auth: Auth | None
+    """User name and password, or a function that edits the request before it is sent first, such as `BearerAuth(token)`."""
     timeout: Seconds | None
     """Limit of the whole call in seconds: attempts, waits, callbacks, reading the body. None for no limit."""
     policy: PolicyLike
@@ -75,8 +76,8 @@ class ClientOptions(Callbacks, total=False):
     """What relative URLs are appended to."""
     headers: Mapping[str, str] | Sequence[tuple[str, str]] | None
     """Header fields of all requests that do not bring them themselves."""
-    auth: tuple[str, str] | None
-    """User name and password."""
+    auth: Auth | None
+    """User name and password, or a function that edits the request before it is sent first, such as `BearerAuth(token)`."""
     follow_redirects: bool
     """Whether redirects are followed."""
     max_redirects: int

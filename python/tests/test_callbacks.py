@@ -32,9 +32,9 @@ def test_what_callbacks_see(serve, call):
     script = serve(status(503, "slow down", headers=[["retry-after", "0.01"]]), {"do": "reset"}, DONE)
     call("GET", script.url + "/x", retry_if=lambda attempt: seen.append(attempt), with_body=True, headers={"x-a": "1"})
     first, second = seen[:2]
-    assert (first.number, first.retries_left, first.method, first.url) == (1, 2, "GET", script.url + "/x")
+    assert (first.number, first.retries_left, first.request.method, first.request.url) == (1, 2, "GET", script.url + "/x")
     assert (first.status_code, first.headers["retry-after"], first.content, first.error) == (503, "0.01", b"slow down", None)
-    assert first.request_headers["x-a"] == "1" and first.verdict and first.evidence == "unknown"
+    assert first.request.headers["x-a"] == "1" and first.verdict and first.evidence == "unknown"
     assert first.hint == pytest.approx(0.01) and first.planned_wait >= 0.01
     assert (second.status_code, second.error, second.evidence) == (None, "reset", "unknown") and second.message
     assert "secret" not in repr(first)
