@@ -37,6 +37,7 @@ test-rust: ## run the tests of the crates
 test-python: python ## run the tests of the Python package, and check its types
 	cd python && $(WITH_SERVER) -m pytest
 	cd python && $(CURDIR)/$(VENV)/bin/mypy --no-error-summary reknock examples
+	cd python && .venv/bin/basedpyright --level error
 	cd python && $(CURDIR)/$(VENV)/bin/python -m mypy.stubtest --concise --allowlist tests/stubtest.txt reknock
 
 python: $(VENV)/ready ## build the Python package into python/.venv

@@ -4,42 +4,65 @@ import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from os import PathLike
-from typing import Any, ClassVar, Literal, Self, final, overload
+from typing import Any, ClassVar, Literal, Self, Unpack, final, overload
 
 from typing_extensions import disjoint_base
 
-from ._options import ClientOptions, Dialect, Seconds
+from ._options import ClientOptions, Dialect, PolicySettings
 
 __version__: str
 
 def kinds() -> list[tuple[str, int, str]]: ...
 def stop_reasons() -> list[tuple[str, int, str]]: ...
+def client_options() -> list[tuple[str, str, str]]: ...
 
 @final
 class Policy:
-    """What one call is allowed to do. Immutable, hashable, picklable."""
+    """What one call is allowed to do. Immutable, hashable, picklable.
+
+    Keywords, all optional. Durations are text such as "250ms", at the top also seconds or a timedelta; None is none. A mistake
+    raises `ConfigError`: path, rule, value and fix.
+
+    max_retries: 0..=1000. Default 2.
+        Sends after the first one, per call and over all redirect hops. 0 turns retries off.
+    timeout: duration above 0, or 'none'. Default 1m.
+        Hard limit of the whole call: attempts, waits, callbacks, reading a buffered body.
+    connect_timeout: duration above 0, or 'none'. Default 5s.
+        Limit of name resolution, TCP, proxy and TLS of one attempt.
+    per_try_timeout: duration above 0, or 'none'. Default 20s.
+        Limit of one attempt up to the end of its response headers; stands still while connecting and while the body is moving.
+    idle_timeout: duration above 0, or 'none'. Default 20s.
+        Longest silence while a body is written or read.
+    retry_on: list of conditions, "not X" excludes, or 'none'. Default [reset, connect-failure, refused-stream, truncated-body].
+        Outcomes that are retried. Exclusions win. Given without 'statuses', no status is retried but what it says.
+    statuses: list of 100..=999, "500-599", "not 501", or 'none'. Default [408, 425, 429, 500, 502, 503, 504].
+        Statuses that are retried. Exclusions win over every condition on a response.
+    response_headers: list of matchers, at most 100, or 'none'. Default [].
+        A response that one of these matches is retried.
+    refused_headers: list of matchers, at most 100, or 'none'. Default [].
+        A response that one of these matches was not processed by the server: any method may be repeated.
+    request_headers: list of matchers, at most 100, or 'none'. Default [].
+        If given, only requests that one of these matches are retried. Names may be ':method', ':scheme', ':authority' and ':path'.
+    methods: 'idempotent', 'any', or a list of methods. Default idempotent.
+        Methods that may be repeated although the server may have executed them. 'idempotent' is GET, HEAD, OPTIONS, TRACE, PUT, DELETE and QUERY.
+    backoff: block, a duration (constant), or 'none' (no wait). Default in docs/options.md.
+        The wait before each retry.
+    retry_after: block, or 'none'. Default in docs/options.md.
+        How waits that the server asks for are obeyed.
+    budget: block, or 'none'. Default in docs/options.md.
+        A shared limit on the extra load of retries.
+    idempotency_key: 'honour', 'auto' or 'none'. Default honour.
+        'honour': a request that carries 'Idempotency-Key' counts as idempotent. 'auto': also mint one per call for methods that need it. 'none': it means nothing.
+    max_body_buffer: bytes, or a size like '64KiB' or '1MB'; at most 1TiB. Default 1MiB.
+        Largest one-shot request body that is kept for replay; above it the call is sent once.
+    attempt_header: header name, or 'none'. Default none.
+        Header that carries the attempt number, absent on the first attempt.
+    compat: 'envoy' or 'none'. Default none.
+        Whose differences apply.
+    """
 
     __hash__: ClassVar[Any]
-    def __new__(
-        cls,
-        *,
-        max_retries: int = ...,
-        timeout: Seconds | str | None = ...,
-        connect_timeout: Seconds | str | None = ...,
-        per_try_timeout: Seconds | str | None = ...,
-        idle_timeout: Seconds | str | None = ...,
-        retry_on: Any = ...,
-        statuses: Any = ...,
-        response_headers: Any = ...,
-        methods: Any = ...,
-        backoff: Any = ...,
-        retry_after: Any = ...,
-        budget: Any = ...,
-        idempotency_key: Any = ...,
-        max_body_buffer: int | str = ...,
-        attempt_header: str | None = ...,
-        compat: str | None = ...,
-    ) -> Self: ...
+    def __new__(cls, **settings: Unpack[PolicySettings]) -> Self: ...
     @classmethod
     def from_dict(cls, document: object) -> Policy: ...
     @classmethod
@@ -58,13 +81,49 @@ class Policy:
     def preset(cls, name: str) -> Policy: ...
     @classmethod
     def none(cls) -> Policy: ...
-    def replace(self, **settings: Any) -> Policy: ...
+    def replace(self, **settings: Unpack[PolicySettings]) -> Policy: ...
     def merge(self, document: object) -> Policy: ...
     def to_dict(self) -> dict[str, Any]: ...
     def to_yaml(self) -> str: ...
     def to_json(self) -> str: ...
     def explain(self) -> str: ...
-    def __getattr__(self, name: str) -> Any: ...
+    # What a document of it holds; durations are text.
+    @property
+    def max_retries(self) -> int: ...
+    @property
+    def timeout(self) -> str: ...
+    @property
+    def connect_timeout(self) -> str: ...
+    @property
+    def per_try_timeout(self) -> str: ...
+    @property
+    def idle_timeout(self) -> str: ...
+    @property
+    def retry_on(self) -> list[str]: ...
+    @property
+    def statuses(self) -> list[int | str]: ...
+    @property
+    def response_headers(self) -> list[dict[str, str | bool]]: ...
+    @property
+    def refused_headers(self) -> list[dict[str, str | bool]]: ...
+    @property
+    def request_headers(self) -> list[dict[str, str | bool]]: ...
+    @property
+    def methods(self) -> str | list[str]: ...
+    @property
+    def backoff(self) -> dict[str, Any]: ...
+    @property
+    def retry_after(self) -> str | dict[str, Any]: ...
+    @property
+    def budget(self) -> str | dict[str, Any]: ...
+    @property
+    def idempotency_key(self) -> str: ...
+    @property
+    def max_body_buffer(self) -> str: ...
+    @property
+    def attempt_header(self) -> str: ...
+    @property
+    def compat(self) -> str: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     def __reduce__(self) -> tuple[Any, tuple[str]]: ...

@@ -12,7 +12,8 @@ from ._native import Attempt, Event, Policy, Request, Script
 Seconds: TypeAlias = float | timedelta
 Primitive: TypeAlias = str | int | float | bool | None
 Pairs: TypeAlias = Mapping[str, Primitive | Sequence[Primitive]] | Iterable[tuple[str, Primitive]]
-PolicyLike: TypeAlias = Policy | Mapping[str, Any] | Literal[False] | None
+Block: TypeAlias = Mapping[str, object]
+PolicyLike: TypeAlias = Policy | Block | Literal[False] | None
 Pieces: TypeAlias = Iterable[bytes | str] | AsyncIterable[bytes | str]
 Content: TypeAlias = bytes | bytearray | memoryview | str | IO[bytes] | Pieces | Callable[[], bytes | str | Pieces]
 File: TypeAlias = Content | tuple[str | None, Content] | tuple[str | None, Content, str | None]
@@ -23,6 +24,29 @@ Delay: TypeAlias = Callable[[Attempt], Seconds | None | Awaitable[Seconds | None
 BeforeRetry: TypeAlias = Callable[[Attempt, Request], None | Awaitable[None]]
 Auth: TypeAlias = tuple[str, str] | Callable[[Request], object]
 OnEvent: TypeAlias = Callable[[Event], object]
+
+
+class PolicySettings(TypedDict, total=False):
+    """The keywords of `Policy`, whose documentation tells what they do."""
+
+    max_retries: int
+    timeout: Seconds | str | None
+    connect_timeout: Seconds | str | None
+    per_try_timeout: Seconds | str | None
+    idle_timeout: Seconds | str | None
+    retry_on: str | Iterable[str] | None
+    statuses: str | int | Iterable[str | int] | None
+    response_headers: Iterable[str | Block] | None
+    refused_headers: Iterable[str | Block] | None
+    request_headers: Iterable[str | Block] | None
+    methods: str | Iterable[str] | None
+    backoff: Seconds | str | Block
+    retry_after: Block | str | bool | None
+    budget: Block | str | bool | None
+    idempotency_key: Literal["honour", "auto", "none"] | None
+    max_body_buffer: int | str
+    attempt_header: str | None
+    compat: Literal["envoy", "none"] | None
 
 
 class Callbacks(TypedDict, total=False):

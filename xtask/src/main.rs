@@ -2,6 +2,7 @@
 
 mod header;
 mod options;
+mod python;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,7 +10,12 @@ use std::process::ExitCode;
 type Page = fn() -> String;
 
 /// Each generated file, from the root of the repository, and what makes it.
-const FILES: &[(&str, Page)] = &[("docs/options.md", options::page), ("include/reknock.h", header::page)];
+const FILES: &[(&str, Page)] = &[
+    ("docs/options.md", options::page),
+    ("include/reknock.h", header::page),
+    ("bindings/python/src/policy.txt", python::policy),
+    ("python/reknock/_native.pyi", python::stub),
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -8,7 +8,7 @@ use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use reknock::Error;
-use reknock::client::Client;
+use reknock::client::{CLIENT_OPTIONS, Client};
 use reknock::policy::{Keys, Value};
 
 use crate::blocking;
@@ -143,4 +143,10 @@ impl NativeClient {
         self.auth.as_ref().map_or(Ok(()), |auth| visit.call(auth))?;
         self.callbacks.visit(visit)
     }
+}
+
+/// The name, what it takes and the meaning of every option of a client besides its policy, its timeout, its callbacks and its script.
+#[pyfunction]
+pub fn client_options() -> Vec<(&'static str, &'static str, &'static str)> {
+    CLIENT_OPTIONS.rows.iter().map(|row| (row.key, row.takes, row.meaning)).collect()
 }

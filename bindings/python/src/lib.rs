@@ -42,6 +42,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<testing::Script>()?;
     module.add_class::<testing::Sent>()?;
     module.add_class::<testing::Step>()?;
+    module.add_function(wrap_pyfunction!(client::client_options, module)?)?;
     module.add_function(wrap_pyfunction!(errors::kinds, module)?)?;
     module.add_function(wrap_pyfunction!(errors::stop_reasons, module)?)?;
     Ok(())
