@@ -14,7 +14,7 @@ PREFIX ?= /usr/local
 # Programs in which Python tests and demos find the scripted server.
 WITH_SERVER = REKNOCK_TEST_SERVER=$(SERVER) $(CURDIR)/$(VENV)/bin/python
 
-.PHONY: install help demo test test-rust test-python python check gen fuzz machine-bench clean
+.PHONY: install help demo test test-rust test-python python-dist-test python check gen fuzz machine-bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -39,6 +39,9 @@ test-python: python ## run the tests of the Python package, and check its types
 	cd python && $(CURDIR)/$(VENV)/bin/mypy --no-error-summary reknock examples
 	cd python && .venv/bin/basedpyright --level error
 	cd python && $(CURDIR)/$(VENV)/bin/python -m mypy.stubtest --concise --allowlist tests/stubtest.txt reknock
+
+python-dist-test: $(VENV)/ready ## install the Python package as users do: from the wheel, the folder and the sdist, built in release
+	python/dist-test $(PYTHON) $(CURDIR)/$(VENV)/bin/maturin
 
 python: $(VENV)/ready ## build the Python package into python/.venv
 	$(CARGO) build --quiet -p reknock-test-server
