@@ -18,7 +18,7 @@ NO_NODE = echo "skipped: $@ (no Node 20 or later with npm)"
 # Programs in which Python tests and demos find the scripted server.
 WITH_SERVER = REKNOCK_TEST_SERVER=$(SERVER) $(CURDIR)/$(VENV)/bin/python
 
-.PHONY: install help demo test test-rust test-python python test-node node demo-node check gen fuzz bench bench-quick machine-bench clean
+.PHONY: install help demo test test-rust test-python python-dist-test python test-node node demo-node check gen fuzz bench bench-quick machine-bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -42,7 +42,11 @@ test-rust: ## run the tests of the crates
 test-python: python ## run the tests of the Python package, and check its types
 	cd python && $(WITH_SERVER) -m pytest
 	cd python && $(CURDIR)/$(VENV)/bin/mypy --no-error-summary reknock examples
+	cd python && .venv/bin/basedpyright --level error
 	cd python && $(CURDIR)/$(VENV)/bin/python -m mypy.stubtest --concise --allowlist tests/stubtest.txt reknock
+
+python-dist-test: $(VENV)/ready ## install the Python package as users do: from the wheel, the folder and the sdist, built in release
+	python/dist-test $(PYTHON) $(CURDIR)/$(VENV)/bin/maturin
 
 python: $(VENV)/ready ## build the Python package into python/.venv
 	$(CARGO) build --quiet -p reknock-test-server

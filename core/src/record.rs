@@ -149,7 +149,7 @@ pub struct AttemptRecord {
 impl AttemptRecord {
     /// A record of an attempt that began at `start` and has not ended yet.
     #[cfg(feature = "client")]
-    pub(crate) fn begun(number: u32, hop: u32, start: Duration) -> Self {
+    pub fn begun(number: u32, hop: u32, start: Duration) -> Self {
         AttemptRecord {
             number,
             hop,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use reknock::client::testing::{Script, Step};
 use reknock::client::{Body, Callbacks, Client, Opinion};
 use reknock::policy::Value;
-use reknock::{Error, ErrorKind, StopReason};
+use reknock::{Error, ErrorKind, Evidence, StopReason};
 use serde_json::json;
 
 const URL: &str = "http://service.test/";
@@ -43,10 +43,10 @@ async fn waits_are_planned_and_not_waited() {
 
 #[tokio::test]
 async fn every_kind_of_failure() {
-    let once = json!({"max_retries": 0, "connect_timeout": "3s"});
+    let once = json!({"max_retries": 0, "connect_timeout": "30s"});
     for (name, kind, took, seen) in [
         ("connect", ErrorKind::Connect, ms(0), 0),
-        ("connect_timeout", ErrorKind::ConnectTimeout, ms(3000), 0),
+        ("connect_timeout", ErrorKind::ConnectTimeout, ms(30_000), 0),
         ("tls", ErrorKind::Tls, ms(0), 0),
         ("reset", ErrorKind::Reset, ms(0), 1),
         ("refused_stream", ErrorKind::RefusedStream, ms(0), 1),
@@ -57,7 +57,14 @@ async fn every_kind_of_failure() {
     ] {
         let script = steps([name]);
         let error = failed(&script, once.clone()).await;
-        assert_eq!((error.kind(), error.attempts()[0].duration, script.sends().len()), (kind, took, seen), "{name}");
+        let first = &error.attempts()[0];
+        assert_eq!((error.kind(), first.duration, script.sends().len()), (kind, took, seen), "{name}");
+        let proven = match name {
+            "refused_stream" => Evidence::Refused,
+            _ if seen == 0 => Evidence::NotSent,
+            _ => Evidence::Unknown,
+        };
+        assert_eq!(first.evidence, proven, "{name}");
     }
 }
 
@@ -92,16 +99,16 @@ async fn limits_fire_in_the_scripts_time() {
 
 #[tokio::test]
 async fn time_stands_still_while_a_callback_thinks() {
-    let script = steps(["503", "200"]);
+    let script = steps(["hang", "200"]);
     let think = |_: reknock::client::Attempt| async {
         tokio::task::yield_now().await;
         Ok(Opinion::None)
     };
-    let policy = support::policy(&json!({"timeout": "1s", "backoff": "100ms"}));
+    let policy = support::policy(&json!({"timeout": "10s", "per_try_timeout": "1s", "backoff": "100ms"}));
     let callbacks = Callbacks::default().retry_if_async(think);
     let client = Client::on(script.clone()).clock(script.clone()).policy(policy).callbacks(callbacks).build().unwrap();
     let response = client.get(URL).send().await.unwrap();
-    assert_eq!((response.status(), response.elapsed()), (200, ms(100)));
+    assert_eq!((response.status(), response.elapsed()), (200, ms(1100)));
 }
 
 #[tokio::test]
@@ -119,18 +126,21 @@ async fn calls_at_once_have_times_of_their_own() {
 
 #[tokio::test]
 async fn budgets_live_in_the_scripts_time() {
-    let script = steps(["503"]);
+    let script = steps(["503", "503", "200"]);
     let budget = json!({"kind": "ratio", "ratio": 1, "min_per_second": 0, "ttl": "10s"});
     let client = client(&script, json!({"max_retries": 1, "backoff": "1ms", "budget": budget}));
-    for _ in 0..3 {
-        assert_eq!(client.get(URL).send().await.unwrap().stop_reason(), StopReason::RetriesExhausted);
-    }
-    client.get(URL).policy(reknock::Policy::none()).send().await.unwrap();
+    assert_eq!(client.get(URL).send().await.unwrap().stop_reason(), StopReason::RetriesExhausted);
     assert_eq!(client.budget(URL).unwrap().balance, 0);
-    let read = |client: &Client<Script, Script>| client.budget(URL).unwrap().deposits;
-    assert_eq!(read(&client), 3);
-    script.advance(Duration::from_secs(30));
-    assert_eq!(client.get(URL).send().await.unwrap().attempts().len(), 2);
+    client.get(URL).send().await.unwrap();
+    assert_eq!(client.budget(URL).unwrap().balance, 1);
+    script.advance(Duration::from_secs(11));
+    assert_eq!(client.budget(URL).unwrap().balance, 0);
+}
+
+#[tokio::test]
+async fn a_head_has_no_body() {
+    let script = Script::new([Step::status(200).unwrap().body("body")]);
+    assert!(client(&script, json!({})).head(URL).send().await.unwrap().bytes().is_empty());
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 """An HTTP client that retries: one policy, one budget, sync and async."""
 
 from ._api import delete, get, head, options, patch, post, put, request, stream
-from ._client import AsyncClient, Client
+from ._client import AsyncClient, BearerAuth, Client
 from ._exceptions import (
     BodyError,
     CallbackError,
@@ -29,13 +29,13 @@ from ._exceptions import (
     TooManyRedirects,
     TransportError,
 )
-from ._native import Attempt, AttemptRecord, BudgetReading, Event, Headers, LoadedPolicy, Policy, Request, Response, __version__
+from ._native import Attempt, AttemptRecord, BudgetReading, Event, Headers, LoadedPolicy, Policy, Request, Response, SentRequest, __version__
 from ._stream import AsyncStreamingResponse, StreamingResponse
 
 __all__ = [
-    "AsyncClient", "AsyncStreamingResponse", "Attempt", "AttemptRecord", "BodyError", "BudgetReading", "CallbackError", "Cancelled", "Client", "ClientClosed",
+    "AsyncClient", "AsyncStreamingResponse", "Attempt", "AttemptRecord", "BearerAuth", "BodyError", "BudgetReading", "CallbackError", "Cancelled", "Client", "ClientClosed",
     "ConfigError", "ConnectError", "ConnectTimeout", "DeadlineExceeded", "Event", "HTTPError", "HTTPStatusError", "Headers",
     "InternalError", "InvalidRequest", "LoadedPolicy", "NetworkError", "Policy", "ProtocolError", "ReadError", "ReadTimeout", "RefusedStream",
-    "RemoteProtocolError", "Request", "RequestError", "Response", "ResponseTooLarge", "StreamClosed", "StreamingResponse", "TLSError", "TimeoutException", "TooManyRedirects",
+    "RemoteProtocolError", "Request", "RequestError", "Response", "ResponseTooLarge", "SentRequest", "StreamClosed", "StreamingResponse", "TLSError", "TimeoutException", "TooManyRedirects",
     "TransportError", "__version__", "delete", "get", "head", "options", "patch", "post", "put", "request", "stream",
 ]

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 from . import _native
 from ._log import wanted
-from ._native import BudgetReading, Policy, Response
+from ._native import BudgetReading, Policy, Request, Response
 from ._stream import AsyncStreamingResponse, StreamingResponse
 
 TYPE_CHECKING = False  # typing is slow to import
@@ -15,6 +15,23 @@ if TYPE_CHECKING:
     from typing import Self, Unpack
 
     from ._options import CallOptions, ClientOptions
+
+
+class BearerAuth:
+    """Authorises calls with a bearer token: `auth=BearerAuth(token)`.
+
+    Any function of the request will do as `auth`. It is called once per call, before the first send; a token that may expire between
+    attempts belongs into `before_retry` as well.
+    """
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: Request) -> None:
+        request.set_bearer_auth(self._token)
+
+    def __repr__(self) -> str:
+        return "BearerAuth(...)"
 
 
 class _Base:

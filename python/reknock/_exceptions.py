@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import ClassVar
+    from typing import Any, ClassVar
 
     from ._native import AttemptRecord, ResponseHead
 
@@ -170,6 +170,9 @@ class HTTPStatusError(HTTPError):
         self.attempts = response.attempts
         self.stop_reason = response.stop_reason
         self.timeline = response.explain()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.response)
 
 
 BY_KIND: dict[str, type[HTTPError]] = {

@@ -6,12 +6,28 @@ Imported with the first asynchronous call: asyncio alone takes longer to import 
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
+import sys
 from collections.abc import Awaitable
 from threading import Lock
-from typing import Any
+from typing import Any, Protocol
 from weakref import WeakKeyDictionary, ref
 
 from ._native import Bridge, Turn
+
+
+class FutureMaker(Protocol):
+    """What a bridge needs of a loop: futures, whose results it sets on the loop's thread."""
+
+    def create_future(self) -> Any: ...
+
+
+class Cancellable(Protocol):
+    """What a bridge needs of who runs a callback, to interrupt it."""
+
+    def cancel(self) -> object: ...
+
 
 # The registration in the loop owns a bridge: it goes with its loop. A strong value here would keep its key alive.
 _bridges: WeakKeyDictionary[asyncio.AbstractEventLoop, ref[Bridge]] = WeakKeyDictionary()
@@ -20,18 +36,45 @@ _lock = Lock()
 
 def bridge() -> Bridge:
     """The bridge of the running loop."""
-    loop = asyncio.get_running_loop()
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        if "trio" not in sys.modules:
+            raise
+        from . import _trio
+
+        return _trio.bridge()
     known = _bridges.get(loop)
     own = known() if known is not None else None
     if own is None:
-        own = Bridge(loop)
-        loop.add_reader(own.fileno(), own.drain)
+        own = _attached(loop)
         with _lock:
             _bridges[loop] = ref(own)
     return own
 
 
-async def finish(own: Bridge, call: int, future: asyncio.Future[Any]) -> Any:
+def _attached(loop: asyncio.AbstractEventLoop) -> Bridge:
+    own = Bridge(loop)
+    try:
+        loop.add_reader(own.fileno(), own.drain)
+    except NotImplementedError:
+        own = Bridge(loop, sockets=True)
+        loop.create_task(_pump(loop, own), name="reknock")
+    return own
+
+
+async def _pump(loop: asyncio.AbstractEventLoop, own: Bridge) -> None:
+    """Drains a bridge in a loop that watches sockets only while it reads them. Cancelled with all tasks, it is made anew when needed."""
+    try:
+        with socket.socket(fileno=os.dup(own.fileno())) as woken:
+            while await loop.sock_recv(woken, 4096):
+                own.drain()
+    finally:
+        with _lock:
+            _bridges.pop(loop, None)
+
+
+async def finish(own: Bridge, call: int, future: Awaitable[Any]) -> Any:
     """Waits for a call, running its callbacks in between: in this task, with its context."""
     try:
         item = await future
@@ -54,7 +97,12 @@ async def finish(own: Bridge, call: int, future: asyncio.Future[Any]) -> Any:
 
 async def _guarded(own: Bridge, call: int, answer: Awaitable[object], patient: bool) -> tuple[bool, object]:
     """Awaits a callback's answer until the call is over, for example by its deadline."""
-    task = asyncio.current_task()
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        from . import _trio
+
+        return await _trio.guarded(own, call, answer, patient)
     if task is None:
         return False, await answer
     before = task.cancelling()

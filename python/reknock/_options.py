@@ -12,7 +12,8 @@ from ._native import Attempt, Event, Policy, Request, Script
 Seconds: TypeAlias = float | timedelta
 Primitive: TypeAlias = str | int | float | bool | None
 Pairs: TypeAlias = Mapping[str, Primitive | Sequence[Primitive]] | Iterable[tuple[str, Primitive]]
-PolicyLike: TypeAlias = Policy | Mapping[str, Any] | Literal[False] | None
+Block: TypeAlias = Mapping[str, object]
+PolicyLike: TypeAlias = Policy | Block | Literal[False] | None
 Pieces: TypeAlias = Iterable[bytes | str] | AsyncIterable[bytes | str]
 Content: TypeAlias = bytes | bytearray | memoryview | str | IO[bytes] | Pieces | Callable[[], bytes | str | Pieces]
 File: TypeAlias = Content | tuple[str | None, Content] | tuple[str | None, Content, str | None]
@@ -21,7 +22,31 @@ Opinion: TypeAlias = bool | Seconds | None
 RetryIf: TypeAlias = Callable[[Attempt], Opinion | Awaitable[Opinion]]
 Delay: TypeAlias = Callable[[Attempt], Seconds | None | Awaitable[Seconds | None]]
 BeforeRetry: TypeAlias = Callable[[Attempt, Request], None | Awaitable[None]]
+Auth: TypeAlias = tuple[str, str] | Callable[[Request], object]
 OnEvent: TypeAlias = Callable[[Event], object]
+
+
+class PolicySettings(TypedDict, total=False):
+    """The keywords of `Policy`, whose documentation tells what they do."""
+
+    max_retries: int
+    timeout: Seconds | str | None
+    connect_timeout: Seconds | str | None
+    per_try_timeout: Seconds | str | None
+    idle_timeout: Seconds | str | None
+    retry_on: str | Iterable[str] | None
+    statuses: str | int | Iterable[str | int] | None
+    response_headers: Iterable[str | Block] | None
+    refused_headers: Iterable[str | Block] | None
+    request_headers: Iterable[str | Block] | None
+    methods: str | Iterable[str] | None
+    backoff: Seconds | str | Block
+    retry_after: Block | str | bool | None
+    budget: Block | str | bool | None
+    idempotency_key: Literal["honour", "auto", "none"] | None
+    max_body_buffer: int | str
+    attempt_header: str | None
+    compat: Literal["envoy", "none"] | None
 
 
 class Callbacks(TypedDict, total=False):
@@ -54,8 +79,8 @@ class CallOptions(Callbacks, total=False):
     """A JSON body."""
     files: Mapping[str, File] | Iterable[tuple[str, File]] | None
     """The files of a multipart body, `data` being its fields: content, or a tuple of name, content and content type."""
-    auth: tuple[str, str] | None
-    """User name and password."""
+    auth: Auth | None
+    """User name and password, or a function that edits the request before it is sent first, such as `BearerAuth(token)`."""
     timeout: Seconds | None
     """Limit of the whole call in seconds: attempts, waits, callbacks, reading the body. None for no limit."""
     policy: PolicyLike
@@ -75,8 +100,8 @@ class ClientOptions(Callbacks, total=False):
     """What relative URLs are appended to."""
     headers: Mapping[str, str] | Sequence[tuple[str, str]] | None
     """Header fields of all requests that do not bring them themselves."""
-    auth: tuple[str, str] | None
-    """User name and password."""
+    auth: Auth | None
+    """User name and password, or a function that edits the request before it is sent first, such as `BearerAuth(token)`."""
     follow_redirects: bool
     """Whether redirects are followed."""
     max_redirects: int

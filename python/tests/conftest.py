@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import os
+import signal
 import subprocess
+import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 ROOT = Path(__file__).resolve().parents[2]
 FAST = {"backoff": "10ms", "budget": "none"}
@@ -97,6 +101,58 @@ def status(code: int, body: str = "", **rest: Any) -> dict[str, Any]:
     return {"do": "status", "status": code, "body": body, **rest}
 
 
+async def arrived(script: Script) -> None:
+    """Waits for a first request, in asyncio."""
+    while not await asyncio.to_thread(script.log):
+        pass
+
+
+class Child(subprocess.Popen[str]):
+    """A Python process of its own."""
+
+    def interrupt(self) -> float:
+        """Sends a Ctrl-C; returns when."""
+        begun = time.monotonic()
+        self.send_signal(signal.SIGINT)
+        return begun
+
+
+def child(code: str, url: str, **environment: str) -> Child:
+    """Starts a Python process that knows `URL` and `FAST`."""
+    # A test run in the background inherits an interrupt that is ignored, and so would its children.
+    interrupt = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    prelude = f"{interrupt}import os, sys, time, threading, asyncio, signal, reknock\nURL, FAST = os.environ['URL'], {FAST}\n"
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return Child([sys.executable, "-X", "faulthandler", "-c", prelude + code], env={**os.environ, "URL": url, **environment}, text=True, **pipes)
+
+
+class Sockets(asyncio.SelectorEventLoop):
+    """A loop that watches sockets while it reads them, and nothing else: what Windows has."""
+
+    def add_reader(self, *_: Any) -> Any:
+        raise NotImplementedError
+
+
+LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop, "sockets": Sockets}
+
+
+@pytest.fixture(params=LOOPS)
+def new_loop(request: pytest.FixtureRequest) -> Callable[[], asyncio.AbstractEventLoop]:
+    """Every kind of event loop."""
+    return LOOPS[request.param]
+
+
+@pytest.fixture
+def run(new_loop: Callable[[], asyncio.AbstractEventLoop]) -> Callable[[Coroutine[Any, Any, Any]], Any]:
+    """Runs a coroutine in every kind of event loop."""
+
+    def run(main: Coroutine[Any, Any, Any]) -> Any:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            return runner.run(main)
+
+    return run
+
+
 class Either:
     """One way to write a test for both clients."""
 
@@ -105,8 +161,6 @@ class Either:
 
     def __call__(self, method: str, url: str, client: dict[str, Any] | None = None, **options: Any) -> Any:
         """One call on a client of its own."""
-        import asyncio
-
         import reknock
 
         settings: Any = {"policy": FAST, **(client or {})}

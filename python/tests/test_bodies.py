@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
-import time
 import traceback
 
 import pytest
@@ -116,16 +115,14 @@ def test_an_iterator_of_something_else(serve, call):
 def test_a_slow_producer_is_cut_by_the_deadline(serve):
     async def slow():
         yield b"a"
-        await asyncio.sleep(30)
+        await asyncio.Event().wait()
 
     async def main():
         async with reknock.AsyncClient(policy=FAST) as client:
             with pytest.raises(reknock.DeadlineExceeded):
                 await client.put(serve(DONE).url, content=slow(), timeout=0.1)
 
-    begun = time.monotonic()
     asyncio.run(main())
-    assert time.monotonic() - begun < 1
 
 
 def test_multipart(serve, call, tmp_path):

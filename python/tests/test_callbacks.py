@@ -6,7 +6,6 @@ import asyncio
 import contextvars
 import logging
 import threading
-import time
 import traceback
 
 import pytest
@@ -32,9 +31,9 @@ def test_what_callbacks_see(serve, call):
     script = serve(status(503, "slow down", headers=[["retry-after", "0.01"]]), {"do": "reset"}, DONE)
     call("GET", script.url + "/x", retry_if=lambda attempt: seen.append(attempt), with_body=True, headers={"x-a": "1"})
     first, second = seen[:2]
-    assert (first.number, first.retries_left, first.method, first.url) == (1, 2, "GET", script.url + "/x")
+    assert (first.number, first.retries_left, first.request.method, first.request.url) == (1, 2, "GET", script.url + "/x")
     assert (first.status_code, first.headers["retry-after"], first.content, first.error) == (503, "0.01", b"slow down", None)
-    assert first.request_headers["x-a"] == "1" and first.verdict and first.evidence == "unknown"
+    assert first.request.headers["x-a"] == "1" and first.verdict and first.evidence == "unknown"
     assert first.hint == pytest.approx(0.01) and first.planned_wait >= 0.01
     assert (second.status_code, second.error, second.evidence) == (None, "reset", "unknown") and second.message
     assert "secret" not in repr(first)
@@ -130,7 +129,7 @@ def test_coroutine_functions_share_the_callers_context_and_task(serve):
     tasks = set()
 
     async def retry_if(attempt):
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
         variable.set(variable.get() + 1)
         tasks.add(asyncio.current_task())
         return None
@@ -185,25 +184,24 @@ def test_the_deadline_covers_async_callbacks(serve):
 
     async def retry_if(attempt):
         try:
-            await asyncio.sleep(30)
+            await asyncio.Event().wait()
         finally:
             ended.append(True)
 
     async def main():
         async with reknock.AsyncClient(policy=FAST) as client:
-            begun = time.monotonic()
             with pytest.raises(reknock.DeadlineExceeded) as caught:
                 await client.get(serve(NO).url, retry_if=retry_if, timeout=0.1)
             assert asyncio.current_task().cancelling() == 0
-            return time.monotonic() - begun, caught.value
+            return caught.value
 
-    took, error = asyncio.run(main())
-    assert 0.09 < took < 1 and ended and error.stop_reason == "deadline" and len(error.attempts) == 1
+    error = asyncio.run(main())
+    assert ended and error.stop_reason == "deadline" and len(error.attempts) == 1
 
 
 def test_a_cancel_in_a_callback_is_a_cancel(serve):
     async def retry_if(attempt):
-        await asyncio.sleep(30)
+        await asyncio.Event().wait()
 
     async def main():
         async with reknock.AsyncClient(policy=FAST) as client:

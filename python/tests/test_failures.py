@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 import reknock
 
@@ -95,13 +93,11 @@ def test_invalid_headers(call):
     ],
 )
 def test_timeouts(serve, call, limits, outcome, error):
-    begun = time.monotonic()
     raised = failing(call, error, serve(outcome).url, {"policy": {**GIVE_UP["policy"], **limits}})
-    assert 0.09 < time.monotonic() - begun < 2
+    assert raised.attempts[0].duration >= 0.1
     assert isinstance(raised, TimeoutError) == (error is not reknock.BodyError)
 
 
 def test_timeout_of_a_call(serve, call):
-    begun = time.monotonic()
-    failing(call, reknock.DeadlineExceeded, serve({"do": "hang"}).url, timeout=0.1)
-    assert 0.09 < time.monotonic() - begun < 2
+    raised = failing(call, reknock.DeadlineExceeded, serve({"do": "hang"}).url, timeout=0.1)
+    assert raised.attempts[0].duration >= 0.1

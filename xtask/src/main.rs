@@ -2,6 +2,7 @@
 
 mod header;
 mod options;
+mod python;
 mod types;
 
 use std::path::{Path, PathBuf};
@@ -10,8 +11,13 @@ use std::process::ExitCode;
 type Page = fn() -> String;
 
 /// Each generated file, from the root of the repository, and what makes it.
-const FILES: &[(&str, Page)] =
-    &[("docs/options.md", options::page), ("include/reknock.h", header::page), ("node/options.d.ts", types::page)];
+const FILES: &[(&str, Page)] = &[
+    ("docs/options.md", options::page),
+    ("include/reknock.h", header::page),
+    ("node/options.d.ts", types::page),
+    ("bindings/python/src/policy.txt", python::policy),
+    ("python/reknock/_native.pyi", python::stub),
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -68,9 +69,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[pymethods]
 impl Bridge {
+    /// `sockets` makes the descriptor a socket, for loops that only watch these.
     #[new]
-    fn new(event_loop: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let wake = Arc::new(Wake::new().map_err(|error| PyOSError::new_err(error.to_string()))?);
+    #[pyo3(signature = (event_loop, sockets=false))]
+    fn new(event_loop: &Bound<'_, PyAny>, sockets: bool) -> PyResult<Self> {
+        let wake = Arc::new(Wake::new(sockets).map_err(|error| PyOSError::new_err(error.to_string()))?);
         let waker = Arc::clone(&wake);
         Ok(Bridge {
             queue: Mutex::new(Some(Queue::new(move || waker.wake()))),
@@ -366,23 +369,19 @@ struct Wake {
 }
 
 impl Wake {
-    #[cfg(target_os = "linux")]
-    fn new() -> std::io::Result<Self> {
-        use rustix::event::{EventfdFlags, eventfd};
-        let read = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let write = read.try_clone()?;
-        Ok(Wake { read, write })
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn new() -> std::io::Result<Self> {
-        use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionbio};
-        let (read, write) = rustix::pipe::pipe()?;
-        for end in [&read, &write] {
-            fcntl_setfd(end, FdFlags::CLOEXEC)?;
-            ioctl_fionbio(end, true)?;
+    fn new(sockets: bool) -> std::io::Result<Self> {
+        #[cfg(target_os = "linux")]
+        if !sockets {
+            use rustix::event::{EventfdFlags, eventfd};
+            let read = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+            let write = read.try_clone()?;
+            return Ok(Wake { read, write });
         }
-        Ok(Wake { read, write })
+        let _ = sockets;
+        let (read, write) = UnixStream::pair()?;
+        read.set_nonblocking(true)?;
+        write.set_nonblocking(true)?;
+        Ok(Wake { read: read.into(), write: write.into() })
     }
 
     fn wake(&self) {

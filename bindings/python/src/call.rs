@@ -45,14 +45,20 @@ impl Call {
             callbacks: client.callbacks.copy(py),
             outlet: Outlet::default(),
         };
+        let mut auth = client.auth.as_ref().map(|auth| auth.bind(py).clone());
         if let Some(options) = options.filter(|options| !options.is_empty()) {
-            call.read(options)?;
+            auth = call.read(options)?.or(auth);
+        }
+        if let Some(auth) = auth {
+            call.authorise(&auth)?;
         }
         Ok(call)
     }
 
-    fn read(&mut self, options: &Bound<'_, PyDict>) -> PyResult<()> {
+    /// Takes the options; returns who authorises the call.
+    fn read<'py>(&mut self, options: &Bound<'py, PyDict>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = options.py();
+        let mut auth = None;
         let mut bodies = Bodies::default();
         let mut timeout = None;
         for (name, value) in options.iter() {
@@ -67,10 +73,7 @@ impl Call {
                 "data" => bodies.data = Some(value),
                 "json" => bodies.json = Some(value),
                 "files" => bodies.files = Some(value),
-                "auth" => {
-                    let (user, password) = credentials(&value)?;
-                    self.request.set_basic_auth(&user, &password);
-                }
+                "auth" => auth = Some(value),
                 "policy" => self.options.policy = chosen(self.client.policy(), &value)?,
                 "follow_redirects" => {
                     let follow = value.is_truthy()?;
@@ -92,6 +95,23 @@ impl Call {
         }
         let policy = self.options.policy.take().map(|policy| self.client.prepared(policy)).transpose();
         self.options.policy = policy.map_err(|error| raised(py, &error))?;
+        Ok(auth)
+    }
+
+    /// A user name and a password, or a function that edits the request before it is sent first.
+    fn authorise(&mut self, auth: &Bound<'_, PyAny>) -> PyResult<()> {
+        if !auth.is_callable() {
+            let (user, password) = credentials(auth)?;
+            self.request.set_basic_auth(&user, &password);
+            return Ok(());
+        }
+        let request = Bound::new(auth.py(), crate::request::Request::new(self.request.clone()))?;
+        if auth.call1((&request,))?.hasattr("__await__")? {
+            return Err(PyTypeError::new_err("auth must be a plain function; before_retry may be a coroutine function"));
+        }
+        if let Some(edited) = request.get().take() {
+            self.request = edited;
+        }
         Ok(())
     }
 

@@ -1,21 +1,18 @@
 //! Callbacks: what they are asked, and what their answers mean.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use pyo3::PyTraverseError;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDelta, PyTuple};
-use reknock::ErrorKind;
+use pyo3::types::PyTuple;
 use reknock::client::{self, Opinion, Question, Reply, Wants, delay_from_value};
 
 use crate::body::{Pull, Source, piece};
 use crate::convert::{UNIT, to_value};
 use crate::errors::raised;
-use crate::headers::Headers;
-use crate::records::{AttemptRecord, record, records};
+use crate::records::{Attempt, Event};
 use crate::request::Request;
 
 /// The callbacks of a client or a call.
@@ -156,172 +153,6 @@ impl Asked {
                 None => return Err(PyRuntimeError::new_err("the request has been sent")),
             },
         }))
-    }
-}
-
-/// One attempt and how it ended, as callbacks see it. Times are seconds.
-#[pyclass(frozen, module = "reknock")]
-pub struct Attempt(client::Attempt);
-
-fn seconds(duration: Option<Duration>) -> Option<f64> {
-    duration.map(|duration| duration.as_secs_f64())
-}
-
-#[pymethods]
-impl Attempt {
-    /// From 1.
-    #[getter]
-    fn number(&self) -> u32 {
-        self.0.number
-    }
-
-    /// Retries left, the one in question included.
-    #[getter]
-    fn retries_left(&self) -> u32 {
-        self.0.retries_left
-    }
-
-    /// The method of the request.
-    #[getter]
-    fn method(&self) -> &str {
-        self.0.method.as_str()
-    }
-
-    /// Its URL.
-    #[getter]
-    fn url(&self) -> &str {
-        self.0.url.as_str()
-    }
-
-    /// Its header fields.
-    #[getter]
-    fn request_headers(&self) -> Headers {
-        Headers(self.0.request_headers.clone())
-    }
-
-    /// Since the start of the call.
-    #[getter]
-    fn elapsed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDelta>> {
-        self.0.elapsed.into_pyobject(py)
-    }
-
-    /// The response status; None on failures before a head.
-    #[getter]
-    fn status_code(&self) -> Option<u16> {
-        self.0.status
-    }
-
-    /// The response's header fields; empty on failures before a head.
-    #[getter]
-    fn headers(&self) -> Headers {
-        Headers(self.0.headers.clone())
-    }
-
-    /// The response's body, in buffered calls with `with_body=True`.
-    #[getter]
-    fn content<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
-        self.0.body.as_ref().map(|body| PyBytes::new(py, body))
-    }
-
-    /// The kind of failure: the `kind` of an exception. None on responses.
-    #[getter]
-    fn error(&self) -> Option<&'static str> {
-        self.0.error.map(ErrorKind::code)
-    }
-
-    /// One line about the failure.
-    #[getter]
-    fn message(&self) -> Option<&str> {
-        self.0.message.as_deref()
-    }
-
-    /// Whether the server may have acted on it: "not_sent", "refused" or "unknown".
-    #[getter]
-    fn evidence(&self) -> &'static str {
-        self.0.evidence.code()
-    }
-
-    /// The wait the server asks for.
-    #[getter]
-    fn hint(&self) -> Option<f64> {
-        seconds(self.0.hint)
-    }
-
-    /// Whether the policy would retry it.
-    #[getter]
-    fn verdict(&self) -> bool {
-        self.0.verdict
-    }
-
-    /// The wait the policy would take; None if the server asks for a longer one than allowed.
-    #[getter]
-    fn planned_wait(&self) -> Option<f64> {
-        seconds(self.0.planned_wait)
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<{:?}>", self.0)
-    }
-}
-
-/// What observers are told.
-#[pyclass(frozen, module = "reknock")]
-pub struct Event(client::Event);
-
-#[pymethods]
-impl Event {
-    /// "retry", "redirect" or "end".
-    #[getter]
-    fn kind(&self) -> &'static str {
-        match self.0 {
-            client::Event::Retry(_) => "retry",
-            client::Event::Redirect(..) => "redirect",
-            _ => "end",
-        }
-    }
-
-    /// The attempt that a retry or redirect follows.
-    #[getter]
-    fn attempt(&self) -> Option<AttemptRecord> {
-        match &self.0 {
-            client::Event::Retry(about) | client::Event::Redirect(about, _) => Some(record(about)),
-            _ => None,
-        }
-    }
-
-    /// Where a redirect leads.
-    #[getter]
-    fn url(&self) -> Option<&str> {
-        match &self.0 {
-            client::Event::Redirect(_, url) => Some(url),
-            _ => None,
-        }
-    }
-
-    /// At the end: what was sent.
-    #[getter]
-    fn attempts<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
-        match &self.0 {
-            client::Event::End { attempts, .. } => records(py, attempts).map(Some),
-            _ => Ok(None),
-        }
-    }
-
-    /// At the end: why nothing further was sent.
-    #[getter]
-    fn stop_reason(&self) -> Option<&'static str> {
-        match &self.0 {
-            client::Event::End { stop_reason, .. } => Some(stop_reason.code()),
-            _ => None,
-        }
-    }
-
-    fn __str__(&self) -> String {
-        self.0.to_string()
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<Event {}>", self.0.to_string().trim())
     }
 }
 

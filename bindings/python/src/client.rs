@@ -8,7 +8,7 @@ use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use reknock::Error;
-use reknock::client::Client;
+use reknock::client::{CLIENT_OPTIONS, Client};
 use reknock::policy::{Keys, Value};
 
 use crate::blocking;
@@ -32,6 +32,8 @@ pub struct NativeClient {
     scripted: Mutex<Option<Core>>,
     closed: AtomicBool,
     pub callbacks: Callbacks,
+    /// A function that authorises its calls.
+    pub auth: Option<Py<PyAny>>,
 }
 
 impl NativeClient {
@@ -81,13 +83,14 @@ impl NativeClient {
         let mut callbacks = Callbacks::default();
         let mut policy = reknock::Policy::default();
         let mut rest = Vec::new();
-        let (mut timeout, mut script) = (None, None);
+        let (mut timeout, mut script, mut auth) = (None, None, None);
         for (name, value) in options.iter() {
             let name: String = name.extract()?;
             match name.as_str() {
                 "policy" => policy = chosen(&policy, &value)?.unwrap_or(policy),
                 "timeout" => timeout = Some(value),
                 "transport" => script = value.extract::<Option<Script>>()?,
+                "auth" if value.is_callable() => auth = Some(value.unbind()),
                 _ if callbacks.set(&name, &value)? => {}
                 _ => rest.push((name, to_value(&value)?)),
             }
@@ -98,7 +101,7 @@ impl NativeClient {
         let options = Value::Map(rest);
         let network = py.detach(|| Client::with_options(&options, UNIT, Keys::Snake)?.policy(policy).build());
         let network = network.map_err(|error| raised(py, &error))?;
-        Ok(NativeClient { network, options, script, scripted: Mutex::default(), closed: AtomicBool::new(false), callbacks })
+        Ok(NativeClient { network, options, script, scripted: Mutex::default(), closed: AtomicBool::new(false), callbacks, auth })
     }
 
     /// Sends a request on the calling thread and reads the whole response.
@@ -137,6 +140,13 @@ impl NativeClient {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.auth.as_ref().map_or(Ok(()), |auth| visit.call(auth))?;
         self.callbacks.visit(visit)
     }
+}
+
+/// The name, what it takes and the meaning of every option of a client besides its policy, its timeout, its callbacks and its script.
+#[pyfunction]
+pub fn client_options() -> Vec<(&'static str, &'static str, &'static str)> {
+    CLIENT_OPTIONS.rows.iter().map(|row| (row.key, row.takes, row.meaning)).collect()
 }

@@ -177,5 +177,5 @@ pub fn json_text(value: &Bound<'_, PyAny>) -> PyResult<Bytes> {
 
 /// A user name and a password.
 pub fn credentials(value: &Bound<'_, PyAny>) -> PyResult<(String, String)> {
-    value.extract().map_err(|_| PyTypeError::new_err("auth must be a tuple of user name and password"))
+    value.extract().map_err(|_| PyTypeError::new_err("auth must be a tuple of user name and password, or a function of the request"))
 }

@@ -23,8 +23,8 @@ use pyo3::prelude::*;
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<bridge::Bridge>()?;
-    module.add_class::<callbacks::Attempt>()?;
-    module.add_class::<callbacks::Event>()?;
+    module.add_class::<records::Attempt>()?;
+    module.add_class::<records::Event>()?;
     module.add_class::<callbacks::Turn>()?;
     module.add_class::<client::NativeClient>()?;
     module.add_class::<client::BudgetReading>()?;
@@ -32,6 +32,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<policy::LoadedPolicy>()?;
     module.add_class::<policy::Policy>()?;
     module.add_class::<records::AttemptRecord>()?;
+    module.add_class::<records::SentRequest>()?;
     module.add_class::<request::Request>()?;
     module.add_class::<request::RequestHeaders>()?;
     module.add_class::<response::ResponseHead>()?;
@@ -41,6 +42,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<testing::Script>()?;
     module.add_class::<testing::Sent>()?;
     module.add_class::<testing::Step>()?;
+    module.add_function(wrap_pyfunction!(client::client_options, module)?)?;
     module.add_function(wrap_pyfunction!(errors::kinds, module)?)?;
     module.add_function(wrap_pyfunction!(errors::stop_reasons, module)?)?;
     Ok(())

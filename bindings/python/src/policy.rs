@@ -10,7 +10,7 @@ use reknock::{Error, Policy as Core};
 use crate::convert::{UNIT, from_value, to_value};
 use crate::errors::raised;
 
-/// What one call is allowed to do. Immutable, hashable, picklable.
+#[doc = include_str!("policy.txt")]
 #[pyclass(frozen, eq, hash, module = "reknock")]
 #[derive(Clone, PartialEq)]
 pub struct Policy(pub Core);

@@ -1,22 +1,29 @@
-//! What was sent, attempt by attempt.
+//! What was sent, attempt by attempt: as results have it, as callbacks and as observers see it.
 
 use std::time::Duration;
 
+use http::HeaderMap;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
-use reknock::ErrorKind;
+use pyo3::types::{PyBytes, PyDelta, PyTuple};
+use reknock::{ErrorKind, Evidence, client};
+
+use crate::headers::Headers;
 
 /// One send and how it ended. Times are seconds.
 #[pyclass(frozen, eq, module = "reknock")]
 #[derive(Clone, PartialEq)]
-pub struct AttemptRecord(reknock::AttemptRecord);
+pub struct AttemptRecord(pub reknock::AttemptRecord);
+
+/// A record as pickles have it: number, hop, start, duration, status, error, evidence, hint, wait. Times are nanoseconds.
+type Pickled = (u32, u32, u64, u64, Option<u16>, Option<String>, String, Option<u64>, Option<u64>);
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
 
 pub fn records<'py>(py: Python<'py>, records: &[reknock::AttemptRecord]) -> PyResult<Bound<'py, PyTuple>> {
     PyTuple::new(py, records.iter().map(|record| AttemptRecord(record.clone())))
-}
-
-pub fn record(record: &reknock::AttemptRecord) -> AttemptRecord {
-    AttemptRecord(record.clone())
 }
 
 fn seconds(duration: Option<Duration>) -> Option<f64> {
@@ -79,8 +86,206 @@ impl AttemptRecord {
         seconds(self.0.wait)
     }
 
+    #[staticmethod]
+    fn _restored(pickled: Pickled) -> PyResult<Self> {
+        let (number, hop, start, duration, status, error, evidence, hint, wait) = pickled;
+        let unknown = || PyValueError::new_err("pickled by another version");
+        let mut record = reknock::AttemptRecord::begun(number, hop, Duration::from_nanos(start));
+        record.duration = Duration::from_nanos(duration);
+        record.status = status;
+        record.error = error.map(|code| ErrorKind::from_code(&code).ok_or_else(unknown)).transpose()?;
+        record.evidence = Evidence::ALL.iter().copied().find(|known| known.code() == evidence).ok_or_else(unknown)?;
+        record.hint = hint.map(Duration::from_nanos);
+        record.wait = wait.map(Duration::from_nanos);
+        Ok(AttemptRecord(record))
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (Pickled,))> {
+        let reknock::AttemptRecord { number, hop, start, duration, status, error, evidence, hint, wait, .. } = slf.get().0;
+        let (error, evidence) = (error.map(|kind| kind.code().to_owned()), evidence.code().to_owned());
+        let pickled = (number, hop, nanos(start), nanos(duration), status, error, evidence, hint.map(nanos), wait.map(nanos));
+        Ok((slf.get_type().getattr("_restored")?, (pickled,)))
+    }
+
     fn __repr__(&self) -> String {
         let text = reknock::explain(std::slice::from_ref(&self.0), None);
         format!("<AttemptRecord {}>", text.trim())
+    }
+}
+
+/// One attempt and how it ended, as callbacks see it. Times are seconds.
+#[pyclass(frozen, module = "reknock")]
+pub struct Attempt(pub client::Attempt);
+
+#[pymethods]
+impl Attempt {
+    /// From 1.
+    #[getter]
+    fn number(&self) -> u32 {
+        self.0.number
+    }
+
+    /// Retries left, the one in question included.
+    #[getter]
+    fn retries_left(&self) -> u32 {
+        self.0.retries_left
+    }
+
+    /// What was sent.
+    #[getter]
+    fn request(&self) -> SentRequest {
+        let client::Attempt { method, url, request_headers, .. } = &self.0;
+        SentRequest { method: method.to_string(), url: url.to_string(), headers: request_headers.clone() }
+    }
+
+    /// Since the start of the call.
+    #[getter]
+    fn elapsed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDelta>> {
+        self.0.elapsed.into_pyobject(py)
+    }
+
+    /// The response status; None on failures before a head.
+    #[getter]
+    fn status_code(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    /// The response's header fields; empty on failures before a head.
+    #[getter]
+    fn headers(&self) -> Headers {
+        Headers(self.0.headers.clone())
+    }
+
+    /// The response's body, in buffered calls with `with_body=True`.
+    #[getter]
+    fn content<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        self.0.body.as_ref().map(|body| PyBytes::new(py, body))
+    }
+
+    /// The kind of failure: the `kind` of an exception. None on responses.
+    #[getter]
+    fn error(&self) -> Option<&'static str> {
+        self.0.error.map(ErrorKind::code)
+    }
+
+    /// One line about the failure.
+    #[getter]
+    fn message(&self) -> Option<&str> {
+        self.0.message.as_deref()
+    }
+
+    /// Whether the server may have acted on it: "not_sent", "refused" or "unknown".
+    #[getter]
+    fn evidence(&self) -> &'static str {
+        self.0.evidence.code()
+    }
+
+    /// The wait the server asks for.
+    #[getter]
+    fn hint(&self) -> Option<f64> {
+        seconds(self.0.hint)
+    }
+
+    /// Whether the policy would retry it.
+    #[getter]
+    fn verdict(&self) -> bool {
+        self.0.verdict
+    }
+
+    /// The wait the policy would take; None if the server asks for a longer one than allowed.
+    #[getter]
+    fn planned_wait(&self) -> Option<f64> {
+        seconds(self.0.planned_wait)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<{:?}>", self.0)
+    }
+}
+
+/// What observers are told.
+#[pyclass(frozen, module = "reknock")]
+pub struct Event(pub client::Event);
+
+#[pymethods]
+impl Event {
+    /// "retry", "redirect" or "end".
+    #[getter]
+    fn kind(&self) -> &'static str {
+        match self.0 {
+            client::Event::Retry(_) => "retry",
+            client::Event::Redirect(..) => "redirect",
+            _ => "end",
+        }
+    }
+
+    /// The attempt that a retry or redirect follows.
+    #[getter]
+    fn attempt(&self) -> Option<AttemptRecord> {
+        match &self.0 {
+            client::Event::Retry(about) | client::Event::Redirect(about, _) => Some(AttemptRecord(about.clone())),
+            _ => None,
+        }
+    }
+
+    /// Where a redirect leads.
+    #[getter]
+    fn url(&self) -> Option<&str> {
+        match &self.0 {
+            client::Event::Redirect(_, url) => Some(url),
+            _ => None,
+        }
+    }
+
+    /// At the end: what was sent.
+    #[getter]
+    fn attempts<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        match &self.0 {
+            client::Event::End { attempts, .. } => records(py, attempts).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// At the end: why nothing further was sent.
+    #[getter]
+    fn stop_reason(&self) -> Option<&'static str> {
+        match &self.0 {
+            client::Event::End { stop_reason, .. } => Some(stop_reason.code()),
+            _ => None,
+        }
+    }
+
+    fn __str__(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Event {}>", self.0.to_string().trim())
+    }
+}
+
+/// What one attempt sent.
+#[pyclass(frozen, module = "reknock")]
+pub struct SentRequest {
+    /// The method.
+    #[pyo3(get)]
+    method: String,
+    /// The URL.
+    #[pyo3(get)]
+    url: String,
+    headers: HeaderMap,
+}
+
+#[pymethods]
+impl SentRequest {
+    /// The header fields.
+    #[getter]
+    fn headers(&self) -> Headers {
+        Headers(self.headers.clone())
+    }
+
+    /// Method alone: URL and header fields may hold secrets.
+    fn __repr__(&self) -> String {
+        format!("<SentRequest {}>", self.method)
     }
 }

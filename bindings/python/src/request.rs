@@ -70,6 +70,11 @@ impl Request {
         self.with(|request| request.set_body(bytes))
     }
 
+    /// Sets the authorization header to a bearer token.
+    fn set_bearer_auth(&self, py: Python<'_>, token: &str) -> PyResult<()> {
+        self.change(py, |request| request.set_bearer_auth(token))
+    }
+
     /// Sets a JSON body.
     fn set_json(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let text = json_text(value)?;

@@ -1,20 +1,30 @@
 //! Responses.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use http::Version;
+use http::{HeaderMap, HeaderName, HeaderValue, Version};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDelta, PyTuple, PyType};
-use reknock::client;
+use reknock::{StopReason, client};
 
 use crate::headers::{Headers, joined};
-use crate::records::records;
+use crate::records::{AttemptRecord, records};
 
 /// The head of a response, and how it came about.
 #[pyclass(frozen, subclass, module = "reknock")]
 pub struct ResponseHead {
     head: client::ResponseHead,
     headers: PyOnceLock<Py<Headers>>,
+}
+
+const VERSIONS: [(Version, &str); 3] = [(Version::HTTP_11, "HTTP/1.1"), (Version::HTTP_2, "HTTP/2"), (Version::HTTP_10, "HTTP/1.0")];
+
+fn version(version: Version) -> &'static str {
+    VERSIONS.iter().find(|(known, _)| *known == version).map_or("", |(_, name)| name)
 }
 
 impl ResponseHead {
@@ -52,11 +62,7 @@ impl ResponseHead {
     /// "HTTP/1.1" or "HTTP/2".
     #[getter]
     fn http_version(&self) -> &'static str {
-        match self.head.version() {
-            Version::HTTP_2 => "HTTP/2",
-            Version::HTTP_10 => "HTTP/1.0",
-            _ => "HTTP/1.1",
-        }
+        version(self.head.version())
     }
 
     /// The header fields.
@@ -130,6 +136,10 @@ pub struct Response {
 impl Response {
     pub fn object(py: Python<'_>, response: client::Response) -> PyResult<Py<PyAny>> {
         let (head, body) = response.into_parts();
+        Self::made(py, head, body)
+    }
+
+    fn made(py: Python<'_>, head: client::ResponseHead, body: Bytes) -> PyResult<Py<PyAny>> {
         let parts = PyClassInitializer::from(ResponseHead::new(head)).add_subclass(Response { body, content: PyOnceLock::new() });
         Ok(Py::new(py, parts)?.into_any())
     }
@@ -147,8 +157,48 @@ pub fn parsed<'py>(content: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyAny>>
     LOADS.get_or_try_init(py, || -> PyResult<_> { Ok(py.import("json")?.getattr("loads")?.unbind()) })?.bind(py).call1((content,))
 }
 
+/// A response as pickles have it: status, version, header lines, URL, elapsed nanoseconds, attempts, stop reason, body.
+type Pickled<'py> = (u16, String, Vec<(String, Vec<u8>)>, String, u64, Vec<PyRef<'py, AttemptRecord>>, String, PyBackedBytes);
+
+/// What it was pickled from, if this version knows all of it.
+fn restored(pickled: Pickled<'_>) -> Option<(client::ResponseHead, Bytes)> {
+    let (status, version, lines, url, elapsed, attempts, stop_reason, body) = pickled;
+    let version = VERSIONS.iter().find(|(_, name)| *name == version)?.0;
+    let mut headers = HeaderMap::new();
+    for (name, value) in lines {
+        headers.append(HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_bytes(&value).ok()?);
+    }
+    let attempts = attempts.iter().map(|record| record.0.clone()).collect();
+    let (elapsed, stop_reason) = (Duration::from_nanos(elapsed), StopReason::from_code(&stop_reason)?);
+    Some((client::ResponseHead::restored(status, version, headers, &url, elapsed, attempts, stop_reason)?, Bytes::from_owner(body)))
+}
+
 #[pymethods]
 impl Response {
+    #[staticmethod]
+    fn _restored(py: Python<'_>, pickled: Pickled<'_>) -> PyResult<Py<PyAny>> {
+        match restored(pickled) {
+            Some((head, body)) => Self::made(py, head, body),
+            None => Err(PyValueError::new_err("pickled by another version")),
+        }
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyTuple>,))> {
+        let (py, head) = (slf.py(), &slf.as_super().get().head);
+        let lines: Vec<_> = head.headers().iter().map(|(name, value)| (name.as_str(), PyBytes::new(py, value.as_bytes()))).collect();
+        let pickled = (
+            head.status(),
+            version(head.version()),
+            lines,
+            head.url().as_str(),
+            u64::try_from(head.elapsed().as_nanos()).unwrap_or(u64::MAX),
+            records(py, head.attempts())?,
+            head.stop_reason().code(),
+            slf.get().content(py),
+        );
+        Ok((slf.get_type().getattr("_restored")?, (pickled.into_pyobject(py)?,)))
+    }
+
     /// The body, decompressed.
     #[getter]
     fn content<'py>(&self, py: Python<'py>) -> &Bound<'py, PyBytes> {

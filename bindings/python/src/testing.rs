@@ -106,7 +106,6 @@ pub struct Step(testing::Step);
 #[pymethods]
 impl Step {
     #[new]
-    #[expect(clippy::too_many_arguments, reason = "keywords, as Python has them")]
     #[pyo3(signature = (does, *, headers=None, content=None, json=None, after=None, ends=None, evidence=None))]
     fn new(
         does: &Bound<'_, PyAny>,

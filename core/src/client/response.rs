@@ -29,6 +29,20 @@ pub struct ResponseHead {
 }
 
 impl ResponseHead {
+    /// A head from what another one told: for hosts that copy responses between processes. `None` if it cannot be one.
+    pub fn restored(
+        status: u16,
+        version: Version,
+        headers: HeaderMap,
+        url: &str,
+        elapsed: Duration,
+        attempts: Vec<AttemptRecord>,
+        stop_reason: StopReason,
+    ) -> Option<Self> {
+        let (status, url) = (StatusCode::from_u16(status).ok()?, Url::parse(url).ok()?);
+        Some(ResponseHead { status, version, headers, url, elapsed, attempts, stop_reason })
+    }
+
     /// The status code, for example 200.
     pub fn status(&self) -> u16 {
         self.status.as_u16()

@@ -1,0 +1,109 @@
+"""What many calls and large bodies leave behind: nothing, and never much at a time. Each in a process of its own."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+
+import pytest
+
+from .conftest import child, status
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+MEASURE = """
+import gc
+MIB = 1 << 20
+def rss():
+    gc.collect()
+    return int(open('/proc/self/statm').read().split()[1]) * os.sysconf('SC_PAGE_SIZE')
+def peak(): return next(int(line.split()[1]) * 1024 for line in open('/proc/self/status') if line.startswith('VmHWM'))
+"""
+
+
+def measured(code, url):
+    with child(MEASURE + code, url) as process:
+        out, err = process.communicate(timeout=100)
+    assert out, err
+    return int(out)
+
+
+# A script keeps what was sent: it is changed for a new one now and then.
+SCRIPTED = """
+from reknock.testing import Script
+client, concurrent = reknock.Client(policy=FAST), reknock.AsyncClient(policy=FAST)
+async def ask(attempt): return None
+async def main(calls):
+    for _ in range(calls // 500):
+        with Script([503, 200, 200]):
+            for _ in range(10):
+                await asyncio.gather(*(concurrent.get(URL, retry_if=ask if number % 10 else None) for number in range(25)))
+            for number in range(250): client.get(URL, headers={'x-number': str(number)})
+asyncio.run(main(10_000))
+before = rss()
+asyncio.run(main(90_000))
+print(rss() - before)
+"""
+
+ON_SOCKETS = """
+client, concurrent = reknock.Client(policy=FAST), reknock.AsyncClient(policy=FAST)
+async def main(rounds):
+    for _ in range(rounds):
+        await asyncio.gather(*(concurrent.post(URL, json=[1]) for _ in range(32)))
+        for _ in range(8): client.get(URL)
+asyncio.run(main(50))
+before = rss()
+asyncio.run(main(250))
+print(rss() - before)
+"""
+
+
+@pytest.mark.timeout(120)
+def test_many_calls_leave_nothing():
+    assert measured(SCRIPTED, "http://service.test/") < 5 * MIB
+
+
+def test_calls_on_sockets_leave_nothing(serve):
+    assert measured(ON_SOCKETS, serve(status(200, "x" * 1000)).url) < 5 * MIB
+
+
+def giant(server):
+    """Answers each request with a GiB, after reading its body."""
+    piece = bytes(MIB)
+    for _ in range(4):
+        connection = server.accept()[0]
+        with connection, connection.makefile("rb", MIB) as stream:
+            head = b"".join(iter(stream.readline, b"\r\n"))
+            length = int((re.search(rb"content-length: (\d+)", head) or [b"", b"0"])[1])
+            while length:
+                length -= len(stream.read(min(length, MIB)))
+            if b"x-large" not in head:
+                connection.sendall(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok")
+                continue
+            connection.sendall(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % GIB)
+            for _ in range(GIB // MIB):
+                connection.sendall(piece)
+
+
+@pytest.fixture
+def giants():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=giant, args=(server,), daemon=True)
+        thread.start()
+        yield "http://127.0.0.1:%d/" % server.getsockname()[1]
+
+
+LARGE = {
+    "download": "with reknock.Client().stream('GET', URL, headers={'x-large': '1'}) as r: size = sum(map(len, r.iter_bytes()))",
+    "async download": "async def main():\n    async with reknock.AsyncClient().stream('GET', URL, headers={'x-large': '1'}) as r: return sum([len(p) async for p in r.aiter_bytes()])\nsize = asyncio.run(main())",
+    "upload": "size = reknock.put(URL, content=lambda: (bytes(MIB) for _ in range(1024)), headers={'content-length': str(1 << 30)}).elapsed and 1 << 30",
+    "upload of a file": "import tempfile\nwith tempfile.TemporaryFile() as file:\n    file.truncate(1 << 30)\n    size = reknock.put(URL, content=file).elapsed and 1 << 30",
+}
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("name", LARGE)
+def test_large_bodies_are_never_in_memory(giants, name):
+    assert measured(LARGE[name] + "\nassert size == 1 << 30\nprint(peak())", giants) < 60 * MIB

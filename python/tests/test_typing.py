@@ -1,0 +1,42 @@
+"""What editors and help() say: the same names as the core has, and a text for each."""
+
+from __future__ import annotations
+
+import pytest
+import reknock
+import reknock.testing
+from reknock import _native, _options
+
+from .conftest import ROOT
+
+KEYS = list(reknock.Policy().to_dict())
+CALLBACKS = set(_options.Callbacks.__annotations__)
+
+
+def test_the_keywords_of_policies():
+    assert list(_options.PolicySettings.__annotations__) == KEYS
+    stub = (ROOT / "python/reknock/_native.pyi").read_text()
+    for key in KEYS:
+        assert f"    def {key}(self)" in stub and f"\n{key}: " in (reknock.Policy.__doc__ or "")
+        assert getattr(reknock.Policy(), key) is not None
+
+
+def test_the_options_of_clients():
+    named = set(_options.ClientOptions.__annotations__) - CALLBACKS - {"policy", "timeout", "transport"}
+    assert named == {name for name, _, _ in _native.client_options()}
+
+
+@pytest.mark.parametrize("name", set(_options.CallOptions.__annotations__))
+def test_the_options_of_calls(call, name):
+    with reknock.testing.Script([200]):
+        assert call("GET", "http://a.test/", **{name: None}).status_code == 200
+
+
+@pytest.mark.parametrize("name", sorted(set(reknock.__all__) - {"__version__"}))
+def test_everything_has_a_text(name):
+    public = getattr(reknock, name)
+    assert public.__doc__ and not public.__doc__.startswith("(")
+    if isinstance(public, type) and not issubclass(public, BaseException):
+        for member, value in vars(public).items():
+            if not member.startswith("_") and not isinstance(value, (str, int, float)):
+                assert value.__doc__, f"{name}.{member}"
