@@ -62,8 +62,7 @@ pub fn answers(source: &str, name: &str, questions: &[String]) -> Vec<Vec<String
     assert!(output.status.success());
     let text = String::from_utf8(output.stdout).unwrap();
     // Lines of C end with a newline alone.
-    let lines: Vec<Vec<String>> =
-        text.trim_end_matches('\n').split('\n').map(|line| line.split('\t').map(unescaped).collect()).collect();
+    let lines: Vec<Vec<String>> = text.trim_end_matches('\n').split('\n').map(|line| line.split('\t').map(unescaped).collect()).collect();
     assert_eq!(lines.len(), questions.len());
     lines
 }
