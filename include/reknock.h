@@ -924,7 +924,7 @@ reknock_status reknock_error_status(const struct reknock_error *error);
 const char *reknock_error_message(const struct reknock_error *error);
 
 /**
- * The status of the response whose body failed, if that is what happened, else 0.
+ * The status of the response whose body failed, if that is what happened, else 0; 0 for NULL.
  */
 int32_t reknock_error_http_status(const struct reknock_error *error);
 
@@ -934,7 +934,7 @@ int32_t reknock_error_http_status(const struct reknock_error *error);
 size_t reknock_error_attempt_count(const struct reknock_error *error);
 
 /**
- * The attempt at `index`, from 0; NULL beyond the last one. It belongs to the error.
+ * The attempt at `index`, from 0; NULL beyond the last one, and for NULL. It belongs to the error.
  */
 const struct reknock_attempt_record *reknock_error_attempt(const struct reknock_error *error, size_t index);
 
@@ -944,8 +944,8 @@ const struct reknock_attempt_record *reknock_error_attempt(const struct reknock_
 reknock_stop_reason reknock_error_stop_reason(const struct reknock_error *error);
 
 /**
- * The attempts as a short timeline for people, with the advice that fits the stop reason; empty when nothing was tried.
- * It belongs to the error.
+ * The attempts as a short timeline for people, with the advice that fits the stop reason; empty when nothing was tried, and for
+ * NULL. It belongs to the error.
  */
 const char *reknock_error_explain(const struct reknock_error *error);
 
@@ -982,7 +982,8 @@ reknock_status reknock_policy_load(const char *path,
                                    struct reknock_error **error);
 
 /**
- * Reads a policy from JSON text, such as `{"max_retries": 4, "backoff": {"base": "100ms"}}`. A missing key means its default.
+ * Reads a policy from JSON text, such as `{"max_retries": 4, "backoff": {"base": "100ms"}}` into `*out`. A missing key means its default. Free it with
+ * reknock_policy_free.
  *
  * Errors: as reknock_policy_load.
  */
@@ -991,7 +992,7 @@ reknock_status reknock_policy_from_json(const char *json,
                                         struct reknock_error **error);
 
 /**
- * As reknock_policy_from_json, of `length` bytes without a NUL at their end.
+ * As reknock_policy_from_json, of `length` bytes without a NUL at their end. Free it with reknock_policy_free.
  */
 reknock_status reknock_policy_from_json_n(const char *json,
                                           size_t length,
@@ -999,14 +1000,17 @@ reknock_status reknock_policy_from_json_n(const char *json,
                                           struct reknock_error **error);
 
 /**
- * Reads a policy from YAML text, such as `{max_retries: 4, backoff: {base: 100ms}}`. A missing key means its default.
+ * Reads a policy from YAML text, such as `{max_retries: 4, backoff: {base: 100ms}}` into `*out`. A missing key means its default. Free it with
+ * reknock_policy_free.
  *
  * Errors: as reknock_policy_load.
  */
-reknock_status reknock_policy_from_yaml(const char *yaml, struct reknock_policy **out, struct reknock_error **error);
+reknock_status reknock_policy_from_yaml(const char *yaml,
+                                        struct reknock_policy **out,
+                                        struct reknock_error **error);
 
 /**
- * As reknock_policy_from_yaml, of `length` bytes without a NUL at their end.
+ * As reknock_policy_from_yaml, of `length` bytes without a NUL at their end. Free it with reknock_policy_free.
  */
 reknock_status reknock_policy_from_yaml_n(const char *yaml,
                                           size_t length,
@@ -1014,7 +1018,8 @@ reknock_status reknock_policy_from_yaml_n(const char *yaml,
                                           struct reknock_error **error);
 
 /**
- * Reads a policy from TOML text. A missing key means its default.
+ * Reads a policy from TOML text into `*out`. A missing key means its default. Free it with
+ * reknock_policy_free.
  *
  * Errors: as reknock_policy_load.
  */
@@ -1076,7 +1081,10 @@ reknock_status reknock_policies_load(const char *path,
                                      struct reknock_error **error);
 
 /**
- * As reknock_policies_load, of a text, whose language is recognised by its looks.
+ * As reknock_policies_load, of a text, whose language is recognised by its looks; `dialect` may be NULL. Free them with
+ * reknock_policies_free.
+ *
+ * Errors: REKNOCK_ERROR_CONFIG if it holds no policy, or has a mistake.
  */
 reknock_status reknock_policies_from_text(const char *text,
                                           const char *dialect,
@@ -1084,7 +1092,7 @@ reknock_status reknock_policies_from_text(const char *text,
                                           struct reknock_error **error);
 
 /**
- * As reknock_policies_from_text, of `length` bytes without a NUL at their end.
+ * As reknock_policies_from_text, of `length` bytes without a NUL at their end. Free them with reknock_policies_free.
  */
 reknock_status reknock_policies_from_text_n(const char *text,
                                             size_t length,
@@ -1587,6 +1595,8 @@ reknock_status reknock_retry_redirect(struct reknock_retry *retry,
 
 /**
  * The next attempt is about to be sent; its number, from 1, goes to `*number` (which may be NULL).
+ *
+ * Errors: REKNOCK_ERROR_INVALID_ARGUMENT alone.
  */
 reknock_status reknock_retry_attempt(struct reknock_retry *retry,
                                      uint64_t now_ns,
@@ -1595,7 +1605,9 @@ reknock_status reknock_retry_attempt(struct reknock_retry *retry,
 
 /**
  * The verdict on a response head, in `*out` (which may be NULL). `unix_ms` is the wall-clock time in milliseconds since 1970,
- * for hints that are dates.
+ * for hints that are dates. `headers` may be NULL if header_count is 0.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_ARGUMENT, also for a status that is no number of three digits, and a header whose name or value is NULL.
  */
 reknock_status reknock_retry_classify_response(struct reknock_retry *retry,
                                                int32_t http_status,
@@ -1607,6 +1619,8 @@ reknock_status reknock_retry_classify_response(struct reknock_retry *retry,
 
 /**
  * The verdict on a failure, in `*out` (which may be NULL). `kind` is a REKNOCK_ERROR_ number, such as REKNOCK_ERROR_CONNECT.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_ARGUMENT, also for numbers that are no kind and no evidence.
  */
 reknock_status reknock_retry_classify_failure(struct reknock_retry *retry,
                                               reknock_status kind,
