@@ -562,6 +562,18 @@ typedef struct reknock_client_options {
    * Its size in bytes.
    */
   size_t key_pem_length;
+  /**
+   * Basic credentials of all requests that have none of their own. Default: none.
+   */
+  const char *username;
+  /**
+   * Their password. Default: empty.
+   */
+  const char *password;
+  /**
+   * The IP address to connect from, such as "192.0.2.7". Default: as the system has it.
+   */
+  const char *local_address;
 } reknock_client_options;
 
 /**
@@ -1422,6 +1434,11 @@ const struct reknock_header *reknock_response_headers(const struct reknock_respo
  * The URL of the last attempt, after redirects, without userinfo and fragment. NULL for NULL.
  */
 const char *reknock_response_url(const struct reknock_response *response);
+
+/**
+ * The version of HTTP that the response came with: 10 for 1.0, 11 for 1.1, 20 for 2. 0 for NULL.
+ */
+int32_t reknock_response_http_version(const struct reknock_response *response);
 
 /**
  * From the start of the call to the last byte of the body, in microseconds. 0 for NULL.

@@ -134,6 +134,16 @@ fn responses_are_streamed_through_queues() {
 }
 
 #[test]
+fn clients_and_calls_do_as_they_are_told() {
+    let program = PROGRAMS.iter().find(|program| program.name() == "options").unwrap();
+    let server = scripts();
+    let (arguments, scripts) = program.arguments(&server);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    printed(&compile(program.source, C99, "options"), &arguments);
+    assert_eq!(scripts.last().unwrap().connections(), 3, "a client that keeps no connection opens one per call");
+}
+
+#[test]
 fn nothing_runs_after_a_shutdown() {
     let server = scripts();
     let fine = server.script(json!([{"do": "status", "status": 200, "body_size": 3_000_000}]));

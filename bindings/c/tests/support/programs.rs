@@ -22,13 +22,15 @@ pub struct Program {
 pub enum Want {
     /// The URL of a script; its outcomes as JSON.
     Url(&'static str),
+    /// The path of a file with the authority of the URL before.
+    Authority,
     /// The URL where the server is told of scripts.
     Control,
     /// The path of a file with this text.
     File(&'static str, &'static str),
     Text(&'static str),
 }
-use Want::{Control, File, Text, Url};
+use Want::{Authority, Control, File, Text, Url};
 
 const FINE: Want = Url(r#"[{"do": "status", "status": 200}]"#);
 const FLAKY: Want = Url(r#"[{"do": "status", "status": 503}, {"do": "status", "status": 200}]"#);
@@ -45,6 +47,13 @@ const STALLED: Want = Url(r#"[{"do": "status", "status": 200, "body_size": 100, 
 const EARLY: Want = Url(r#"[{"do": "status", "status": 200, "body_size": 100000, "read_body": false}]"#);
 const LOADING: Want =
     Url(r#"[{"do": "status", "status": 404, "body": "not ready"}, {"do": "status", "status": 503}, {"do": "status", "status": 200}]"#);
+
+const REDIRECT: Want = Url(r#"[{"do": "redirect", "status": 307, "location": "$url/next"}, {"do": "status", "status": 200},
+        {"do": "redirect", "status": 307, "location": "$url/next"}, {"do": "redirect", "status": 307, "location": "$url/next"},
+        {"do": "redirect", "status": 307, "location": "$url/next"}, {"do": "status", "status": 200}]"#);
+const THOUSAND: Want = Url(r#"[{"do": "status", "status": 200, "body_size": 1000}]"#);
+const TLS: Want = Url(r#"{"tls": "trusted", "script": [{"do": "status", "status": 200}]}"#);
+const HTTP2: Want = Url(r#"{"http2": true, "script": [{"do": "status", "status": 200}]}"#);
 
 const fn program(source: &'static str, wants: &'static [Want]) -> Program {
     Program { source, wants, stdin: "", library: None, leaks: false }
@@ -65,6 +74,7 @@ pub const PROGRAMS: &[Program] = &[
     program("tests/c/stream.c", &[BIG, CUT, RETRIED, File("body.txt", BODY), STALLED]),
     program("tests/c/queue_stream.c", &[BIG, CUT, STALLED, REFUSED]),
     program("tests/c/upload.c", &[ECHO, RETRIED, RETRIED, RETRIED, RETRIED, RETRIED, EARLY, SLOW]),
+    program("tests/c/options.c", &[ECHO, REDIRECT, THOUSAND, TLS, Authority, HTTP2, ECHO]),
     program("tests/c/shutdown.c", &[LARGE, SLOW]),
     Program { leaks: true, ..program("tests/c/fork.c", &[HALF]) },
     Program {
@@ -106,6 +116,10 @@ impl Program {
             Url(outcomes) => {
                 scripts.push(server.script(serde_json::from_str::<Value>(outcomes).unwrap()));
                 scripts.last().unwrap().url().to_owned()
+            }
+            Authority => {
+                let ca = scripts.last().and_then(Script::ca).unwrap();
+                policy(&format!("{}_ca.pem", self.name()), ca).to_str().unwrap().to_owned()
             }
             Control => server.control().to_owned(),
             // One per program: they run at the same time.
