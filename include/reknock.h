@@ -356,7 +356,7 @@ typedef struct reknock_queue reknock_queue;
 
 /**
  * A request: method, URL, header fields, body. Checked while it is built; sending it changes nothing, so that it may be sent
- * again, under other policies too.
+ * again, under other policies too; a body that cannot be produced again excepted (reknock_request_set_body_stream).
  *
  * Used by one thread at a time while it is changed, by any number while it is sent.
  */
@@ -1263,7 +1263,7 @@ const char *reknock_request_url(struct reknock_request *request);
 void reknock_request_free(struct reknock_request *request);
 
 /**
- * Sets the body to what `read` produces while it is sent; none of it is held in memory but 64 KiB at a time.
+ * Sets the body to what `read` produces while it is sent, 64 KiB at a time.
  *
  * The functions run where the client's callbacks do: on the thread that sends, streams or reads, or that drains the queue; one
  * thread at a time. `rewind` may be NULL: such a request can be sent once, and a retry needs all of the body that was sent to be in
