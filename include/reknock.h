@@ -32,8 +32,11 @@
  * - Units are in the names: _ms milliseconds, _us microseconds, _ns nanoseconds.
  * - Structs that the caller fills in begin with struct_size; zero means the default. Programs and libraries of different versions
  *   of one ABI fit together; a field that the library does not know and that is not zero is an error, never ignored.
- * - Threads. Each type says who may use it at once. The library never handles signals, and starts one thread, at the first call.
- * - After fork the child may use inherited policies, requests and clients; inherited queues and calls belong to the parent.
+ * - Threads. Each type says who may use it at once; its functions may be called from any thread. The library never handles signals,
+ *   and starts one thread, at the first call.
+ * - Functions of the program that the library calls must return: no longjmp, no C++ exception. They may call the library.
+ * - After fork the child may use inherited policies, requests and clients; inherited queues, calls and streamed responses belong to
+ *   the parent.
  *
  * This file is generated from bindings/c: make gen.
  */
@@ -353,7 +356,7 @@ typedef struct reknock_queue reknock_queue;
 
 /**
  * A request: method, URL, header fields, body. Checked while it is built; sending it changes nothing, so that it may be sent
- * again, under other policies too.
+ * again, under other policies too; a body that cannot be produced again excepted (reknock_request_set_body_stream).
  *
  * Used by one thread at a time while it is changed, by any number while it is sent.
  */
@@ -562,6 +565,18 @@ typedef struct reknock_client_options {
    * Its size in bytes.
    */
   size_t key_pem_length;
+  /**
+   * Basic credentials of all requests that have none of their own. Default: none.
+   */
+  const char *username;
+  /**
+   * Their password. Default: empty.
+   */
+  const char *password;
+  /**
+   * The IP address to connect from, such as "192.0.2.7". Default: as the system has it.
+   */
+  const char *local_address;
 } reknock_client_options;
 
 /**
@@ -924,7 +939,7 @@ reknock_status reknock_error_status(const struct reknock_error *error);
 const char *reknock_error_message(const struct reknock_error *error);
 
 /**
- * The status of the response whose body failed, if that is what happened, else 0.
+ * The status of the response whose body failed, if that is what happened, else 0; 0 for NULL.
  */
 int32_t reknock_error_http_status(const struct reknock_error *error);
 
@@ -934,7 +949,7 @@ int32_t reknock_error_http_status(const struct reknock_error *error);
 size_t reknock_error_attempt_count(const struct reknock_error *error);
 
 /**
- * The attempt at `index`, from 0; NULL beyond the last one. It belongs to the error.
+ * The attempt at `index`, from 0; NULL beyond the last one, and for NULL. It belongs to the error.
  */
 const struct reknock_attempt_record *reknock_error_attempt(const struct reknock_error *error, size_t index);
 
@@ -944,8 +959,8 @@ const struct reknock_attempt_record *reknock_error_attempt(const struct reknock_
 reknock_stop_reason reknock_error_stop_reason(const struct reknock_error *error);
 
 /**
- * The attempts as a short timeline for people, with the advice that fits the stop reason; empty when nothing was tried.
- * It belongs to the error.
+ * The attempts as a short timeline for people, with the advice that fits the stop reason; empty when nothing was tried, and for
+ * NULL. It belongs to the error.
  */
 const char *reknock_error_explain(const struct reknock_error *error);
 
@@ -982,7 +997,8 @@ reknock_status reknock_policy_load(const char *path,
                                    struct reknock_error **error);
 
 /**
- * Reads a policy from JSON text, such as `{"max_retries": 4, "backoff": {"base": "100ms"}}`. A missing key means its default.
+ * Reads a policy from JSON text, such as `{"max_retries": 4, "backoff": {"base": "100ms"}}` into `*out`. A missing key means its default. Free it with
+ * reknock_policy_free.
  *
  * Errors: as reknock_policy_load.
  */
@@ -991,7 +1007,7 @@ reknock_status reknock_policy_from_json(const char *json,
                                         struct reknock_error **error);
 
 /**
- * As reknock_policy_from_json, of `length` bytes without a NUL at their end.
+ * As reknock_policy_from_json, of `length` bytes without a NUL at their end. Free it with reknock_policy_free.
  */
 reknock_status reknock_policy_from_json_n(const char *json,
                                           size_t length,
@@ -999,14 +1015,17 @@ reknock_status reknock_policy_from_json_n(const char *json,
                                           struct reknock_error **error);
 
 /**
- * Reads a policy from YAML text, such as `{max_retries: 4, backoff: {base: 100ms}}`. A missing key means its default.
+ * Reads a policy from YAML text, such as `{max_retries: 4, backoff: {base: 100ms}}` into `*out`. A missing key means its default. Free it with
+ * reknock_policy_free.
  *
  * Errors: as reknock_policy_load.
  */
-reknock_status reknock_policy_from_yaml(const char *yaml, struct reknock_policy **out, struct reknock_error **error);
+reknock_status reknock_policy_from_yaml(const char *yaml,
+                                        struct reknock_policy **out,
+                                        struct reknock_error **error);
 
 /**
- * As reknock_policy_from_yaml, of `length` bytes without a NUL at their end.
+ * As reknock_policy_from_yaml, of `length` bytes without a NUL at their end. Free it with reknock_policy_free.
  */
 reknock_status reknock_policy_from_yaml_n(const char *yaml,
                                           size_t length,
@@ -1014,7 +1033,8 @@ reknock_status reknock_policy_from_yaml_n(const char *yaml,
                                           struct reknock_error **error);
 
 /**
- * Reads a policy from TOML text. A missing key means its default.
+ * Reads a policy from TOML text into `*out`. A missing key means its default. Free it with
+ * reknock_policy_free.
  *
  * Errors: as reknock_policy_load.
  */
@@ -1076,7 +1096,10 @@ reknock_status reknock_policies_load(const char *path,
                                      struct reknock_error **error);
 
 /**
- * As reknock_policies_load, of a text, whose language is recognised by its looks.
+ * As reknock_policies_load, of a text, whose language is recognised by its looks; `dialect` may be NULL. Free them with
+ * reknock_policies_free.
+ *
+ * Errors: REKNOCK_ERROR_CONFIG if it holds no policy, or has a mistake.
  */
 reknock_status reknock_policies_from_text(const char *text,
                                           const char *dialect,
@@ -1084,7 +1107,7 @@ reknock_status reknock_policies_from_text(const char *text,
                                           struct reknock_error **error);
 
 /**
- * As reknock_policies_from_text, of `length` bytes without a NUL at their end.
+ * As reknock_policies_from_text, of `length` bytes without a NUL at their end. Free them with reknock_policies_free.
  */
 reknock_status reknock_policies_from_text_n(const char *text,
                                             size_t length,
@@ -1240,7 +1263,7 @@ const char *reknock_request_url(struct reknock_request *request);
 void reknock_request_free(struct reknock_request *request);
 
 /**
- * Sets the body to what `read` produces while it is sent; none of it is held in memory but 64 KiB at a time.
+ * Sets the body to what `read` produces while it is sent, 64 KiB at a time.
  *
  * The functions run where the client's callbacks do: on the thread that sends, streams or reads, or that drains the queue; one
  * thread at a time. `rewind` may be NULL: such a request can be sent once, and a retry needs all of the body that was sent to be in
@@ -1416,6 +1439,11 @@ const struct reknock_header *reknock_response_headers(const struct reknock_respo
 const char *reknock_response_url(const struct reknock_response *response);
 
 /**
+ * The version of HTTP that the response came with: 10 for 1.0, 11 for 1.1, 20 for 2. 0 for NULL.
+ */
+int32_t reknock_response_http_version(const struct reknock_response *response);
+
+/**
  * From the start of the call to the last byte of the body, in microseconds. 0 for NULL.
  */
 uint64_t reknock_response_elapsed_us(const struct reknock_response *response);
@@ -1587,6 +1615,8 @@ reknock_status reknock_retry_redirect(struct reknock_retry *retry,
 
 /**
  * The next attempt is about to be sent; its number, from 1, goes to `*number` (which may be NULL).
+ *
+ * Errors: REKNOCK_ERROR_INVALID_ARGUMENT alone.
  */
 reknock_status reknock_retry_attempt(struct reknock_retry *retry,
                                      uint64_t now_ns,
@@ -1595,7 +1625,9 @@ reknock_status reknock_retry_attempt(struct reknock_retry *retry,
 
 /**
  * The verdict on a response head, in `*out` (which may be NULL). `unix_ms` is the wall-clock time in milliseconds since 1970,
- * for hints that are dates.
+ * for hints that are dates. `headers` may be NULL if header_count is 0.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_ARGUMENT, also for a status that is no number of three digits, and a header whose name or value is NULL.
  */
 reknock_status reknock_retry_classify_response(struct reknock_retry *retry,
                                                int32_t http_status,
@@ -1607,6 +1639,8 @@ reknock_status reknock_retry_classify_response(struct reknock_retry *retry,
 
 /**
  * The verdict on a failure, in `*out` (which may be NULL). `kind` is a REKNOCK_ERROR_ number, such as REKNOCK_ERROR_CONNECT.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_ARGUMENT, also for numbers that are no kind and no evidence.
  */
 reknock_status reknock_retry_classify_failure(struct reknock_retry *retry,
                                               reknock_status kind,

@@ -13,111 +13,35 @@
         CHECK((call) == REKNOCK_ERROR_INVALID_ARGUMENT);                                                 \
     } while (0)
 
-static void null_is_refused(reknock_client *client, reknock_request *request) {
+/* Of NULL see bindings/c/tests/misuse.rs. */
+static void arguments_that_are_none(reknock_request *request) {
     reknock_policy *policy = NULL;
-    reknock_client *made = NULL;
-    reknock_request *fresh = NULL;
-    reknock_response *response = NULL;
-    reknock_cancel *cancel = NULL;
-    reknock_queue *queue = NULL;
-    reknock_budgets *budgets = NULL;
+    reknock_policies *policies = NULL;
     reknock_retry *retry = NULL;
+    reknock_header header = {"a", NULL};
     reknock_decision decision;
-    reknock_completion completion;
-    reknock_retry_options retry_options = REKNOCK_RETRY_OPTIONS_INIT;
+    reknock_retry_options options = REKNOCK_RETRY_OPTIONS_INIT;
 
-    INVALID(reknock_policy_load(NULL, &policy, error));
-    INVALID(reknock_policy_load("p", NULL, error));
-    INVALID(reknock_policy_from_json(NULL, &policy, error));
-    INVALID(reknock_policy_from_json("{}", NULL, error));
-    INVALID(reknock_policy_from_json_n(NULL, 2, &policy, error));
     INVALID(reknock_policy_from_json_n("{}", (size_t)-1, &policy, error));
-    INVALID(reknock_policy_from_yaml(NULL, &policy, error));
-    INVALID(reknock_policy_from_yaml_n(NULL, 2, &policy, error));
     INVALID(reknock_policy_from_yaml("\xff", &policy, error));
-    INVALID(reknock_policy_from_toml(NULL, &policy, error));
-    INVALID(reknock_policy_merge_json(NULL, "{}", &policy, error));
-    INVALID(reknock_client_new(NULL, NULL, error));
-    INVALID(reknock_request_new(NULL, "http://a/", &fresh, error));
-    INVALID(reknock_request_new("GET", NULL, &fresh, error));
-    INVALID(reknock_request_new("GET", "http://a/", NULL, error));
-    INVALID(reknock_client_request_new(NULL, "GET", "http://a/", &fresh, error));
-    INVALID(reknock_request_add_header(NULL, "a", "b", error));
-    INVALID(reknock_request_add_header(request, NULL, "b", error));
-    INVALID(reknock_request_add_header(request, "a", NULL, error));
+    INVALID(reknock_policies_from_text_n("\xff", 1, NULL, &policies, error));
     INVALID(reknock_request_add_header_n(request, "a", 1, NULL, 1, error));
-    INVALID(reknock_request_set_header(request, NULL, "b", error));
-    INVALID(reknock_request_set_url(request, NULL, error));
+    OK(reknock_request_add_header_n(request, "ab", 1, "cd", 1, error));
     INVALID(reknock_request_set_body(request, NULL, 1, error));
-    INVALID(reknock_request_set_body(NULL, NULL, 0, error));
-    INVALID(reknock_client_send(NULL, request, NULL, &response, error));
-    INVALID(reknock_client_send(client, NULL, NULL, &response, error));
-    INVALID(reknock_client_send(client, request, NULL, NULL, error));
-    INVALID(reknock_client_set_retry_if(NULL, NULL, 0, NULL, NULL, error));
-    INVALID(reknock_client_set_delay(NULL, NULL, NULL, NULL, error));
-    INVALID(reknock_client_set_before_retry(NULL, NULL, NULL, NULL, error));
-    INVALID(reknock_client_set_on_event(NULL, NULL, NULL, NULL, error));
-    INVALID(reknock_cancel_new(NULL, error));
-    INVALID(reknock_queue_new(NULL, error));
-    OK(reknock_queue_new(&queue, error));
-    INVALID(reknock_client_submit(NULL, request, NULL, queue, NULL, NULL, error));
-    INVALID(reknock_client_submit(client, NULL, NULL, queue, NULL, NULL, error));
-    INVALID(reknock_client_submit(client, request, NULL, NULL, NULL, NULL, error));
-    CHECK(reknock_queue_next(NULL, &completion) == REKNOCK_ERROR_INVALID_ARGUMENT);
-    CHECK(reknock_queue_next(queue, NULL) == REKNOCK_ERROR_INVALID_ARGUMENT);
-    CHECK(reknock_queue_next(queue, &completion) == REKNOCK_EMPTY);
-    CHECK(reknock_queue_descriptor(NULL) == -1 && reknock_queue_pending(NULL) == 0);
-    INVALID(reknock_budgets_new(NULL, error));
-    INVALID(reknock_retry_new(NULL, 0, &retry, error));
-    INVALID(reknock_retry_new(&retry_options, 0, &retry, error));
-    OK(reknock_budgets_new(&budgets, error));
-    retry_options.method = "GET";
-    retry_options.budgets = budgets;
-    INVALID(reknock_retry_new(&retry_options, 0, &retry, error));
-    retry_options.origin = "http://a";
-    INVALID(reknock_retry_new(&retry_options, 0, NULL, error));
-    OK(reknock_retry_new(&retry_options, 0, &retry, error));
-    INVALID(reknock_retry_attempt(NULL, 0, NULL, error));
-    INVALID(reknock_retry_redirect(NULL, &retry_options, 0, error));
-    INVALID(reknock_retry_redirect(retry, NULL, 0, error));
-    INVALID(reknock_retry_decide(retry, NULL, 1, 0, &decision, error));
-    INVALID(reknock_retry_classify_response(NULL, 503, NULL, 0, 0, NULL, error));
-    INVALID(reknock_retry_classify_response(retry, 503, NULL, 1, 0, NULL, error));
+    OK(reknock_request_set_body(request, NULL, 0, error));
+    INVALID(reknock_retry_new(&options, 0, &retry, error));
+    options.method = "GET";
+    OK(reknock_retry_new(&options, 0, &retry, error));
+    INVALID(reknock_retry_decide(retry, NULL, 1, 0, &decision, error)); /* nothing was classified */
+    INVALID(reknock_retry_classify_response(retry, 503, &header, 1, 0, NULL, error));
     INVALID(reknock_retry_classify_response(retry, -1, NULL, 0, 0, NULL, error));
+    INVALID(reknock_retry_classify_response(retry, 1000, NULL, 0, 0, NULL, error));
     INVALID(reknock_retry_classify_failure(retry, 99, REKNOCK_EVIDENCE_UNKNOWN, NULL, error));
     INVALID(reknock_retry_classify_failure(retry, REKNOCK_ERROR_RESET, 0, NULL, error));
-    OK(reknock_retry_classify_response(retry, 503, NULL, 0, 0, NULL, error));
-    INVALID(reknock_retry_decide(NULL, NULL, 1, 0, &decision, error));
-    INVALID(reknock_retry_decide(retry, NULL, 1, 0, NULL, error));
     reknock_retry_free(retry);
-    reknock_budgets_free(budgets);
-    reknock_queue_free(queue);
-    CHECK(policy == NULL && made == NULL && fresh == NULL && response == NULL && cancel == NULL);
-
-    reknock_policy_free(NULL);
-    reknock_client_free(NULL);
-    reknock_client_close(NULL);
-    reknock_request_free(NULL);
-    reknock_response_free(NULL);
-    reknock_error_free(NULL);
-    reknock_cancel_free(NULL);
-    reknock_cancel_trigger(NULL);
-    reknock_queue_free(NULL);
-    reknock_call_cancel(NULL, 1);
-    reknock_budgets_free(NULL);
-    reknock_retry_finish(NULL, 0);
-    reknock_retry_free(NULL);
-    CHECK(reknock_policy_to_json(NULL) == NULL && reknock_policy_to_yaml(NULL) == NULL);
-    CHECK(reknock_request_url(NULL) == NULL);
-    CHECK(reknock_response_status(NULL) == 0 && reknock_response_body(NULL, NULL) == NULL);
-    CHECK(reknock_response_header(NULL, "a") == NULL && reknock_response_headers(NULL, NULL) == NULL);
-    CHECK(reknock_response_url(NULL) == NULL && reknock_response_elapsed_us(NULL) == 0);
-    CHECK(reknock_response_attempt_count(NULL) == 0 && reknock_response_attempt(NULL, 0) == NULL);
-    CHECK(reknock_response_stop_reason(NULL) == 0 && strcmp(reknock_response_explain(NULL), "") == 0);
-    CHECK(reknock_error_status(NULL) == REKNOCK_OK && strcmp(reknock_error_message(NULL), "") == 0);
-    CHECK(reknock_error_http_status(NULL) == 0 && reknock_error_attempt(NULL, 0) == NULL);
-    CHECK(reknock_error_stop_reason(NULL) == 0 && strcmp(reknock_error_explain(NULL), "") == 0);
+    CHECK(policy == NULL && policies == NULL);
     CHECK(strcmp(reknock_status_name(-7), "unknown") == 0 && strcmp(reknock_status_meaning(-7), "") == 0);
+    CHECK(strcmp(reknock_stop_reason_name(-7), "unknown") == 0 && strcmp(reknock_stop_reason_advice(-7), "") == 0);
 }
 
 /* Programs compiled against another version of the header. */
@@ -162,6 +86,30 @@ static void structs_of_other_versions(void) {
     wrong.header_count = 1;
     INVALID(reknock_client_new(&wrong, &client, error));
     CHECK(client == NULL);
+}
+
+/* The other structs go the same way. */
+static void each_struct_has_its_size(reknock_client *client, reknock_request *request) {
+    reknock_call_options call_options = REKNOCK_CALL_OPTIONS_INIT;
+    reknock_retry_options retry_options = REKNOCK_RETRY_OPTIONS_INIT;
+    reknock_retry_answer answer = REKNOCK_RETRY_ANSWER_INIT;
+    reknock_retry *retry = NULL;
+    reknock_response *response = NULL;
+    reknock_decision decision;
+    CHECK(call_options.struct_size == sizeof call_options && retry_options.struct_size == sizeof retry_options);
+    call_options.struct_size = 0;
+    INVALID(reknock_client_send(client, request, &call_options, &response, error));
+    retry_options.method = "GET";
+    OK(reknock_retry_new(&retry_options, 0, &retry, error));
+    OK(reknock_retry_classify_response(retry, 503, NULL, 0, 0, NULL, error));
+    retry_options.struct_size = 1;
+    INVALID(reknock_retry_redirect(retry, &retry_options, 0, error));
+    answer.struct_size = 100000;
+    INVALID(reknock_retry_decide(retry, &answer, 1, 0, &decision, error));
+    answer.struct_size = sizeof answer;
+    answer.answer = 77;
+    INVALID(reknock_retry_decide(retry, &answer, 1, 0, &decision, error));
+    reknock_retry_free(retry);
 }
 
 static int freed;
@@ -262,8 +210,9 @@ int main(int argc, char **argv) {
     CHECK(argc == 3);
     request = new_request("GET", argv[1]);
     versions();
-    null_is_refused(client, request);
+    arguments_that_are_none(request);
     structs_of_other_versions();
+    each_struct_has_its_size(client, request);
     callbacks_that_return_garbage(client, request);
     a_call_and_a_free_inside_a_callback(request);
     OK(reknock_request_set_url(request, argv[2], error));

@@ -158,7 +158,7 @@ impl Turn {
     }
 }
 
-/// Sets the body to what `read` produces while it is sent; none of it is held in memory but 64 KiB at a time.
+/// Sets the body to what `read` produces while it is sent, 64 KiB at a time.
 ///
 /// The functions run where the client's callbacks do: on the thread that sends, streams or reads, or that drains the queue; one
 /// thread at a time. `rewind` may be NULL: such a request can be sent once, and a retry needs all of the body that was sent to be in

@@ -101,6 +101,12 @@ pub struct reknock_client_options {
     pub key_pem: *const u8,
     /// Its size in bytes.
     pub key_pem_length: usize,
+    /// Basic credentials of all requests that have none of their own. Default: none.
+    pub username: *const c_char,
+    /// Their password. Default: empty.
+    pub password: *const c_char,
+    /// The IP address to connect from, such as "192.0.2.7". Default: as the system has it.
+    pub local_address: *const c_char,
 }
 
 // SAFETY: numbers and nullable pointers, the size first.
@@ -129,6 +135,12 @@ impl reknock_client_options {
                 "" => Proxy::None,
                 url => Proxy::Url(url.to_owned()),
             };
+        }
+        if !self.local_address.is_null() {
+            // SAFETY: NUL-terminated.
+            let address = unsafe { text(self.local_address, "local_address") }?;
+            let none = |_| Fault::Argument(format!("local_address: must be an IP address, got \"{address}\""));
+            out.local_address = Some(address.parse().map_err(none)?);
         }
         out.compression &= self.no_compression == 0;
         out.tls.verify &= self.no_verify == 0;
@@ -195,6 +207,13 @@ pub unsafe extern "C" fn reknock_client_new(
         if !said.base_url.is_null() {
             // SAFETY: NUL-terminated.
             builder = builder.base_url(unsafe { text(said.base_url, "base_url") }?);
+        }
+        if !said.username.is_null() {
+            // SAFETY: NUL-terminated; the password may be NULL.
+            let (name, password) = unsafe { (text(said.username, "username")?, said.password.as_ref()) };
+            // SAFETY: NUL-terminated.
+            let password = password.map_or(Ok(""), |password| unsafe { text(password, "password") })?;
+            builder = builder.basic_auth(name, password);
         }
         if said.max_response_size != 0 {
             builder = builder.max_response_size(said.max_response_size);

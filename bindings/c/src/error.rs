@@ -143,7 +143,7 @@ pub extern "C" fn reknock_error_message(error: Option<&reknock_error>) -> *const
     plain(null(), || error.map_or(c"".as_ptr(), |error| error.message.as_ptr()))
 }
 
-/// The status of the response whose body failed, if that is what happened, else 0.
+/// The status of the response whose body failed, if that is what happened, else 0; 0 for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn reknock_error_http_status(error: Option<&reknock_error>) -> i32 {
     plain(0, || error.map_or(0, |error| error.http_status))
@@ -155,7 +155,7 @@ pub extern "C" fn reknock_error_attempt_count(error: Option<&reknock_error>) -> 
     plain(0, || error.map_or(0, |error| error.records.all().len()))
 }
 
-/// The attempt at `index`, from 0; NULL beyond the last one. It belongs to the error.
+/// The attempt at `index`, from 0; NULL beyond the last one, and for NULL. It belongs to the error.
 #[unsafe(no_mangle)]
 pub extern "C" fn reknock_error_attempt(error: Option<&reknock_error>, index: usize) -> *const reknock_attempt_record {
     plain(null(), || error.map_or(null(), |error| error.records.at(index)))
@@ -167,8 +167,8 @@ pub extern "C" fn reknock_error_stop_reason(error: Option<&reknock_error>) -> re
     plain(0, || error.map_or(0, |error| error.records.stop_reason()))
 }
 
-/// The attempts as a short timeline for people, with the advice that fits the stop reason; empty when nothing was tried.
-/// It belongs to the error.
+/// The attempts as a short timeline for people, with the advice that fits the stop reason; empty when nothing was tried, and for
+/// NULL. It belongs to the error.
 #[unsafe(no_mangle)]
 pub extern "C" fn reknock_error_explain(error: Option<&reknock_error>) -> *const c_char {
     plain(null(), || error.map_or(c"".as_ptr(), |error| error.records.explain()))

@@ -80,7 +80,10 @@ pub unsafe extern "C" fn reknock_policies_load(
     read(out, error, || Ok(load_all(unsafe { text(path, "path") }?, unsafe { self::dialect(dialect) }?)?))
 }
 
-/// As reknock_policies_load, of a text, whose language is recognised by its looks.
+/// As reknock_policies_load, of a text, whose language is recognised by its looks; `dialect` may be NULL. Free them with
+/// reknock_policies_free.
+///
+/// Errors: REKNOCK_ERROR_CONFIG if it holds no policy, or has a mistake.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reknock_policies_from_text(
     text: *const c_char,
@@ -92,7 +95,7 @@ pub unsafe extern "C" fn reknock_policies_from_text(
     read(out, error, || Ok(load_text(unsafe { self::text(text, "text") }?, unsafe { self::dialect(dialect) }?)?))
 }
 
-/// As reknock_policies_from_text, of `length` bytes without a NUL at their end.
+/// As reknock_policies_from_text, of `length` bytes without a NUL at their end. Free them with reknock_policies_free.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reknock_policies_from_text_n(
     text: *const c_char,

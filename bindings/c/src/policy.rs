@@ -59,7 +59,8 @@ pub unsafe extern "C" fn reknock_policy_load(
     read(unsafe { text(path, "path") }, |path| Policy::load(path), out, error)
 }
 
-/// Reads a policy from JSON text, such as `{"max_retries": 4, "backoff": {"base": "100ms"}}`. A missing key means its default.
+/// Reads a policy from JSON text, such as `{"max_retries": 4, "backoff": {"base": "100ms"}}` into `*out`. A missing key means its default. Free it with
+/// reknock_policy_free.
 ///
 /// Errors: as reknock_policy_load.
 #[unsafe(no_mangle)]
@@ -72,7 +73,7 @@ pub unsafe extern "C" fn reknock_policy_from_json(
     read(unsafe { text(json, "json") }, Policy::from_json, out, error)
 }
 
-/// As reknock_policy_from_json, of `length` bytes without a NUL at their end.
+/// As reknock_policy_from_json, of `length` bytes without a NUL at their end. Free it with reknock_policy_free.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reknock_policy_from_json_n(
     json: *const c_char,
@@ -84,7 +85,8 @@ pub unsafe extern "C" fn reknock_policy_from_json_n(
     read(unsafe { counted_text(json, length, "json") }, Policy::from_json, out, error)
 }
 
-/// Reads a policy from YAML text, such as `{max_retries: 4, backoff: {base: 100ms}}`. A missing key means its default.
+/// Reads a policy from YAML text, such as `{max_retries: 4, backoff: {base: 100ms}}` into `*out`. A missing key means its default. Free it with
+/// reknock_policy_free.
 ///
 /// Errors: as reknock_policy_load.
 #[unsafe(no_mangle)]
@@ -97,7 +99,7 @@ pub unsafe extern "C" fn reknock_policy_from_yaml(
     read(unsafe { text(yaml, "yaml") }, Policy::from_yaml, out, error)
 }
 
-/// As reknock_policy_from_yaml, of `length` bytes without a NUL at their end.
+/// As reknock_policy_from_yaml, of `length` bytes without a NUL at their end. Free it with reknock_policy_free.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reknock_policy_from_yaml_n(
     yaml: *const c_char,
@@ -109,7 +111,8 @@ pub unsafe extern "C" fn reknock_policy_from_yaml_n(
     read(unsafe { counted_text(yaml, length, "yaml") }, Policy::from_yaml, out, error)
 }
 
-/// Reads a policy from TOML text. A missing key means its default.
+/// Reads a policy from TOML text into `*out`. A missing key means its default. Free it with
+/// reknock_policy_free.
 ///
 /// Errors: as reknock_policy_load.
 #[unsafe(no_mangle)]

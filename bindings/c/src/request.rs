@@ -17,7 +17,7 @@ use crate::error::{reknock_error, reknock_status};
 use crate::ffi::{Fault, bytes, c_text, counted_text, entry, given, plain, put, text};
 
 /// A request: method, URL, header fields, body. Checked while it is built; sending it changes nothing, so that it may be sent
-/// again, under other policies too.
+/// again, under other policies too; a body that cannot be produced again excepted (reknock_request_set_body_stream).
 ///
 /// Used by one thread at a time while it is changed, by any number while it is sent.
 pub struct reknock_request {

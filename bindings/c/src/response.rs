@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use core_::client::{Response, ResponseHead};
+use http::Version;
 
 use crate::error::{reknock_error, reknock_status};
 use crate::ffi::{Fault, c_text, entry, given, plain, text};
@@ -136,6 +137,19 @@ pub extern "C" fn reknock_response_headers(
 #[unsafe(no_mangle)]
 pub extern "C" fn reknock_response_url(response: Option<&reknock_response>) -> *const c_char {
     plain(null(), || response.map_or(null(), |response| response.url.get_or_init(|| c_text(response.head.url().as_str())).as_ptr()))
+}
+
+/// The version of HTTP that the response came with: 10 for 1.0, 11 for 1.1, 20 for 2. 0 for NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn reknock_response_http_version(response: Option<&reknock_response>) -> i32 {
+    plain(0, || match response.map(|response| response.head.version()) {
+        None => 0,
+        Some(Version::HTTP_09) => 9,
+        Some(Version::HTTP_10) => 10,
+        Some(Version::HTTP_2) => 20,
+        Some(Version::HTTP_3) => 30,
+        Some(_) => 11,
+    })
 }
 
 /// From the start of the call to the last byte of the body, in microseconds. 0 for NULL.

@@ -229,6 +229,8 @@ pub unsafe extern "C" fn reknock_retry_redirect(
 }
 
 /// The next attempt is about to be sent; its number, from 1, goes to `*number` (which may be NULL).
+///
+/// Errors: REKNOCK_ERROR_INVALID_ARGUMENT alone.
 #[unsafe(no_mangle)]
 pub extern "C" fn reknock_retry_attempt(
     retry: Option<&mut reknock_retry>,
@@ -246,7 +248,9 @@ pub extern "C" fn reknock_retry_attempt(
 }
 
 /// The verdict on a response head, in `*out` (which may be NULL). `unix_ms` is the wall-clock time in milliseconds since 1970,
-/// for hints that are dates.
+/// for hints that are dates. `headers` may be NULL if header_count is 0.
+///
+/// Errors: REKNOCK_ERROR_INVALID_ARGUMENT, also for a status that is no number of three digits, and a header whose name or value is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reknock_retry_classify_response(
     retry: Option<&mut reknock_retry>,
@@ -260,8 +264,8 @@ pub unsafe extern "C" fn reknock_retry_classify_response(
     entry(error, || {
         // SAFETY: as many headers as are said, with texts that are NUL-terminated or NULL.
         let fields = unsafe { fields(headers, header_count) }?;
-        let status = u16::try_from(http_status)
-            .map_err(|_| Fault::Argument(format!("http_status: must be a status such as 503, got {http_status}")))?;
+        let status = u16::try_from(http_status).ok().filter(|status| (100..1000).contains(status));
+        let status = status.ok_or_else(|| Fault::Argument(format!("http_status: must be a status such as 503, got {http_status}")))?;
         let verdict = given(retry, "retry")?.classify(Outcome::Response { status, headers: &fields }, unix_ms)?;
         if let Some(out) = out {
             out.write(verdict);
@@ -271,6 +275,8 @@ pub unsafe extern "C" fn reknock_retry_classify_response(
 }
 
 /// The verdict on a failure, in `*out` (which may be NULL). `kind` is a REKNOCK_ERROR_ number, such as REKNOCK_ERROR_CONNECT.
+///
+/// Errors: REKNOCK_ERROR_INVALID_ARGUMENT, also for numbers that are no kind and no evidence.
 #[unsafe(no_mangle)]
 pub extern "C" fn reknock_retry_classify_failure(
     retry: Option<&mut reknock_retry>,

@@ -5,7 +5,8 @@ mod support;
 
 use reknock_test_server::Script;
 use serde_json::json;
-use support::{C99, CPP17, compile, has, policy, printed, run, scripts};
+use support::programs::{PROGRAMS, ROUTES};
+use support::{C99, CPP17, compile, compile_with, has, needs, policy, printed, root, run, scripts};
 
 #[test]
 fn a_get_is_retried_and_explained() {
@@ -133,6 +134,16 @@ fn responses_are_streamed_through_queues() {
 }
 
 #[test]
+fn clients_and_calls_do_as_they_are_told() {
+    let program = PROGRAMS.iter().find(|program| program.name() == "options").unwrap();
+    let server = scripts();
+    let (arguments, scripts) = program.arguments(&server);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    printed(&compile(program.source, C99, "options"), &arguments);
+    assert_eq!(scripts.last().unwrap().connections(), 3, "a client that keeps no connection opens one per call");
+}
+
+#[test]
 fn nothing_runs_after_a_shutdown() {
     let server = scripts();
     let fine = server.script(json!([{"do": "status", "status": 200, "body_size": 3_000_000}]));
@@ -149,28 +160,66 @@ fn a_forked_child_uses_what_it_inherited() {
 }
 
 #[test]
+fn a_file_is_explained() {
+    let file = policy("explained.yaml", ROUTES);
+    let explain = compile("examples/c/explain.c", C99, "explain");
+    let all = core_::policy::load_all(&file, None).unwrap();
+    let texts: Vec<String> = all.iter().map(|loaded| loaded.explain()).collect();
+    let file = file.to_str().unwrap();
+    assert_eq!(printed(&explain, &[file]), texts.join("\n"));
+    assert_eq!(all.len(), 2);
+    assert_eq!(printed(&explain, &[file, all[1].name.as_deref().unwrap()]), texts[1]);
+    let output = run(&explain, &[file, "nothing"]);
+    assert_eq!(output.status.code(), Some(1));
+    let wrong = policy("wrong.yaml", "max_retrys: 3");
+    let output = run(&explain, &[wrong.to_str().unwrap()]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && said.ends_with("max_retrys: unknown key; did you mean max_retries?\n"), "{said}");
+}
+
+#[test]
+fn curl_sends_and_the_machine_decides() {
+    let Some(flags) = needs("libcurl") else { return };
+    let server = scripts();
+    let hinted = json!({"do": "status", "status": 503, "headers": [["Retry-After", "0.05"]]});
+    let script = server.script(json!([hinted, {"do": "reset"}, {"do": "status", "status": 200}]));
+    let curl = compile_with("examples/c/curl_retry.c", C99, "curl_retry", &flags);
+    let policy = policy("curl_retry.yaml", "{backoff: 10ms}");
+    let text = printed(&curl, &[script.url(), policy.to_str().unwrap()]);
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].starts_with("attempt 1: ") && lines[0].ends_with("a response, retry"), "{text}");
+    assert!(lines[1].starts_with("attempt 2: ") && lines[1].ends_with(", retry"), "{text}");
+    assert_eq!(lines[2], "attempt 3: a response, completed");
+    assert_eq!((script.log().len(), lines.len()), (3, 3));
+}
+
+#[test]
 fn all_programs_are_cpp_too() {
-    if has("g++") {
-        for (source, name) in PROGRAMS {
-            compile(source, CPP17, &format!("{name}_cpp"));
+    if !has("g++") {
+        return;
+    }
+    for program in PROGRAMS {
+        let flags = program.library.map_or(Some(Vec::new()), needs);
+        if let Some(flags) = flags {
+            compile_with(program.source, CPP17, &format!("{}_cpp", program.name()), &flags);
         }
     }
 }
 
-/// Every program there is.
-const PROGRAMS: &[(&str, &str)] = &[
-    ("examples/c/get.c", "get"),
-    ("examples/c/epoll.c", "epoll"),
-    ("examples/c/predicates.c", "predicates"),
-    ("examples/c/machine.c", "machine"),
-    ("examples/c/demo.c", "demo"),
-    ("tests/c/misuse.c", "misuse"),
-    ("tests/c/async.c", "async"),
-    ("tests/c/threads.c", "threads"),
-    ("tests/c/stream.c", "stream"),
-    ("tests/c/upload.c", "upload"),
-    ("tests/c/queue_stream.c", "queue_stream"),
-    ("tests/c/shutdown.c", "shutdown"),
-    ("tests/c/fork.c", "fork"),
-    ("tests/c/vectors.c", "vectors"),
-];
+/// A program that is in no list would be neither compiled as C++ nor run under the checkers.
+#[test]
+fn all_programs_are_listed() {
+    let mut found = Vec::new();
+    for folder in ["examples/c", "tests/c"] {
+        for entry in std::fs::read_dir(root().join(folder)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if name.ends_with(".c") {
+                found.push(format!("{folder}/{name}"));
+            }
+        }
+    }
+    let mut listed: Vec<&str> = PROGRAMS.iter().map(|program| program.source).collect();
+    found.sort_unstable();
+    listed.sort_unstable();
+    assert_eq!(found, listed);
+}

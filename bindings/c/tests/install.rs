@@ -1,4 +1,4 @@
-//! The library as somebody finds it who installed it: names, exports, pkg-config, CMake, constants.
+//! The library as somebody finds it who installed it: names, exports, pkg-config, CMake.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use core_::{ErrorKind, Evidence, StopReason};
+use support::header::functions;
 use support::{built, has, root, skipped};
 
 const MACHINE: &str = "attempt 1: retry\nattempt 2: retry\nattempt 3: completed\n";
@@ -104,49 +104,8 @@ fn the_exports_are_the_header() {
     let symbols = output(Command::new("nm").args(["-D", "--defined-only"]).arg(&library));
     let mut exported: Vec<&str> = symbols.lines().filter_map(|line| line.split_whitespace().nth(2)).collect();
     exported.sort_unstable();
-    let header = std::fs::read_to_string(root().join("include/reknock.h")).unwrap();
-    let code: String = header.lines().filter(|line| !line.trim_start().starts_with(['*', '/'])).collect::<Vec<_>>().join("\n");
-    let mut declared: Vec<&str> = code
-        .split_inclusive('(')
-        .filter_map(|piece| piece.strip_suffix('(')?.rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '_').next())
-        .filter(|name| name.starts_with("reknock_") && *name != "reknock_options_init")
-        .collect();
+    let functions = functions();
+    let mut declared: Vec<&str> = functions.iter().map(|function| function.name.as_str()).collect();
     declared.sort_unstable();
     assert_eq!(exported, declared);
-}
-
-/// The numbers of the header are those of the core, all of them and no others.
-#[test]
-fn the_constants_are_the_cores() {
-    let header = std::fs::read_to_string(root().join("include/reknock.h")).unwrap();
-    let defined = |prefix: &str| -> Vec<(String, u8)> {
-        let constants = header.lines().filter_map(|line| line.strip_prefix("#define ")?.strip_prefix(prefix));
-        let of = |text: &str| text.split_once(' ').map(|(name, number)| (name.to_lowercase(), number.parse().unwrap()));
-        constants.filter_map(of).collect()
-    };
-    let mut kinds: Vec<_> = ErrorKind::ALL.iter().map(|kind| (kind.code().to_owned(), kind.number())).collect();
-    kinds.push(("invalid_argument".to_owned(), 100));
-    assert_eq!(defined("REKNOCK_ERROR_"), kinds);
-    let stops: Vec<_> = StopReason::ALL.iter().map(|reason| (reason.code().to_owned(), reason.number())).collect();
-    assert_eq!(defined("REKNOCK_STOP_"), stops);
-    let evidence: Vec<_> = Evidence::ALL.iter().zip(1..).map(|(evidence, number)| (evidence.code().to_owned(), number)).collect();
-    assert_eq!(defined("REKNOCK_EVIDENCE_"), evidence);
-    // And so are their explanations.
-    for meaning in ErrorKind::ALL.iter().map(|kind| kind.meaning()).chain(StopReason::ALL.iter().map(|reason| reason.meaning())) {
-        assert!(header.contains(meaning), "{meaning}");
-    }
-}
-
-/// Each public item says what it is for.
-#[test]
-fn everything_in_the_header_has_a_comment() {
-    let header = std::fs::read_to_string(root().join("include/reknock.h")).unwrap();
-    let lines: Vec<&str> = header.lines().collect();
-    let begins = |line: &str| {
-        let item = ["typedef ", "reknock_", "void reknock_", "const ", "int32_t ", "uint", "size_t "];
-        item.iter().any(|start| line.starts_with(start)) && (line.contains('(') || line.starts_with("typedef "))
-    };
-    for pair in lines.windows(2).filter(|pair| begins(pair[1])) {
-        assert!(pair[0].trim_end().ends_with("*/"), "no comment: {}", pair[1]);
-    }
 }

@@ -1,7 +1,9 @@
 //! Compiles C programs against the header and the library of this build, and runs them.
 #![allow(dead_code)] // each test file uses some of it
 
+pub mod header;
 pub mod lines;
+pub mod programs;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -67,12 +69,31 @@ pub fn skipped(why: &str) {
     let _ = std::io::stderr().write_all(format!("skipped: {test}: {why}\n").as_bytes());
 }
 
+/// What pkg-config says that a program needs besides; `None` if the library is not there, said by name.
+pub fn needs(library: &str) -> Option<Vec<String>> {
+    let output = Command::new("pkg-config").args(["--cflags", "--libs", library]).output();
+    match output {
+        Ok(output) if output.status.success() => {
+            Some(String::from_utf8(output.stdout).unwrap().split_whitespace().map(str::to_owned).collect())
+        }
+        _ => {
+            skipped(&format!("pkg-config finds no {library}"));
+            None
+        }
+    }
+}
+
 /// Compiles a program of tests/c or examples/c.
 pub fn compile(source: &str, compiler: &[&str], name: &str) -> PathBuf {
+    compile_with(source, compiler, name, &[])
+}
+
+/// Likewise, with what else it needs.
+pub fn compile_with(source: &str, compiler: &[&str], name: &str, flags: &[String]) -> PathBuf {
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let mut command = Command::new(compiler[0]);
     command.args(&compiler[1..]).arg("-I").arg(root().join("include")).arg("-I").arg(root().join("tests/c"));
-    command.arg(root().join(source)).arg("-o").arg(&program);
+    command.arg(root().join(source)).args(flags).arg("-o").arg(&program);
     command.arg("-L").arg(libraries()).arg(format!("-Wl,-rpath,{}", libraries().display())).args(["-lreknock", "-lpthread"]);
     let output = command.output().unwrap();
     assert!(output.status.success(), "{source}:\n{}", String::from_utf8_lossy(&output.stderr));
@@ -108,6 +129,11 @@ pub fn scripts() -> Scripts {
 }
 
 impl Scripts {
+    /// Where the server is told of scripts.
+    pub fn control(&self) -> &str {
+        self.server.url()
+    }
+
     pub fn script(&self, document: Value) -> Script {
         self.runtime.block_on(self.server.script(document)).unwrap()
     }

@@ -1,0 +1,120 @@
+//! The header as its readers need it: what each item is for, whose it is, what NULL means, which threads may, how it fails.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use core_::{ErrorKind, Evidence, StopReason};
+use support::header::{Function, about_type, functions, items, text, words};
+
+/// The numbers of the header are those of the core, all of them and no others.
+#[test]
+fn the_constants_are_the_cores() {
+    let header = text();
+    let defined = |prefix: &str| -> Vec<(String, u8)> {
+        let constants = header.lines().filter_map(|line| line.strip_prefix("#define ")?.strip_prefix(prefix));
+        let of = |text: &str| text.split_once(' ').map(|(name, number)| (name.to_lowercase(), number.parse().unwrap()));
+        constants.filter_map(of).collect()
+    };
+    let mut kinds: Vec<_> = ErrorKind::ALL.iter().map(|kind| (kind.code().to_owned(), kind.number())).collect();
+    kinds.push(("invalid_argument".to_owned(), 100));
+    assert_eq!(defined("REKNOCK_ERROR_"), kinds);
+    let stops: Vec<_> = StopReason::ALL.iter().map(|reason| (reason.code().to_owned(), reason.number())).collect();
+    assert_eq!(defined("REKNOCK_STOP_"), stops);
+    let evidence: Vec<_> = Evidence::ALL.iter().zip(1..).map(|(evidence, number)| (evidence.code().to_owned(), number)).collect();
+    assert_eq!(defined("REKNOCK_EVIDENCE_"), evidence);
+    // And so are their explanations.
+    for meaning in ErrorKind::ALL.iter().map(|kind| kind.meaning()).chain(StopReason::ALL.iter().map(|reason| reason.meaning())) {
+        assert!(header.contains(meaning), "{meaning}");
+    }
+}
+
+/// Constants, types, fields and functions.
+#[test]
+fn everything_says_what_it_is_for() {
+    let header = text();
+    let lines: Vec<&str> = header.lines().collect();
+    let body = lines.iter().position(|line| line.starts_with("#define REKNOCK_OK")).unwrap() - 3;
+    let end = lines.iter().position(|line| line.contains("Options at their defaults")).unwrap();
+    let mut inside = 0;
+    for pair in lines[body..end].windows(2) {
+        let line = pair[1].trim();
+        let comment = line.starts_with(['*', '/']) || line.is_empty();
+        let ends = line.starts_with(['}', '#', ')']) && !line.starts_with("#define") || line.starts_with("extern");
+        // A line that goes on with a declaration, indented to its bracket.
+        let continued = !comment && pair[0].trim().ends_with(',');
+        if !comment && !ends && !continued {
+            assert!(pair[0].trim_end().ends_with("*/"), "no comment: {line}");
+            inside += 1;
+        }
+    }
+    assert!(inside > 250, "{inside}");
+    for (comment, declared) in items() {
+        assert!(comment.ends_with(['.', ')']) || comment.contains(". "), "no sentence: {declared}: {comment}");
+    }
+}
+
+/// All that break a rule.
+fn none(broken: Vec<String>) {
+    assert!(broken.is_empty(), "{}:\n{}", broken.len(), broken.join("\n"));
+}
+
+/// The handle that a function is about: its first parameter, or what it makes.
+fn subject(function: &Function) -> Option<String> {
+    let handle = |kind: &str| {
+        let name = kind.trim_start_matches("const ").trim_end_matches('*');
+        (name.starts_with("reknock_") && kind.ends_with('*')).then(|| name.to_owned())
+    };
+    let given = function.parameters.iter().find(|parameter| !parameter.name.ends_with("options") && !parameter.kind.ends_with("**"));
+    let first = given.and_then(|parameter| handle(&parameter.kind));
+    first.or_else(|| function.parameters.iter().find(|parameter| parameter.name == "out").and_then(|parameter| handle(&parameter.kind)))
+}
+
+fn fails(function: &Function) -> bool {
+    function.returns == "reknock_status" && !function.name.ends_with("_status")
+}
+
+#[test]
+fn functions_say_how_they_fail() {
+    let all = functions();
+    let says = |function: &&Function| ["Errors: ", "Returns REKNOCK_OK"].iter().any(|how| words(function, &all).contains(how));
+    none(all.iter().filter(|function| fails(function) && !says(function)).map(|function| function.name.clone()).collect());
+    assert!(all.len() > 90, "{}", all.len());
+}
+
+/// Those that can fail refuse it, by the rule for all; tests/misuse.rs knows the exceptions.
+#[test]
+fn functions_say_what_null_means() {
+    let all = functions();
+    let asks = |function: &&Function| !fails(function) && function.parameters.iter().any(|parameter| parameter.is_pointer());
+    let silent = all.iter().filter(asks).filter(|function| !words(function, &all).contains("NULL"));
+    none(silent.map(|function| function.name.clone()).collect());
+}
+
+#[test]
+fn functions_say_whose_it_is() {
+    let all = functions();
+    let mut broken = Vec::new();
+    for function in &all {
+        let words = words(function, &all);
+        for made in function.parameters.iter().filter(|parameter| parameter.kind.ends_with("**") && parameter.name == "out") {
+            let ends = format!(" with {}_f", made.kind.trim_end_matches('*'));
+            if !words.contains(&ends) {
+                broken.push(format!("{}: how it is freed", function.name));
+            }
+        }
+        let of_type = subject(function).and_then(|name| about_type(&name)).unwrap_or_default();
+        let said = |text: &str| ["belongs to", "belong to", "tatic"].iter().any(|how| text.contains(how));
+        if function.returns.ends_with('*') && !said(&words) && !said(&of_type) {
+            broken.push(format!("{}: whose it is", function.name));
+        }
+    }
+    none(broken);
+}
+
+#[test]
+fn functions_say_which_threads_may() {
+    let all = functions();
+    let of_type = |function: &Function| subject(function).and_then(|name| about_type(&name)).unwrap_or_default();
+    let silent = all.iter().filter(|function| !of_type(function).contains("thread") && !words(function, &all).contains("thread"));
+    none(silent.map(|function| function.name.clone()).collect());
+}

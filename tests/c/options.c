@@ -1,0 +1,179 @@
+/* options ECHO REDIRECT BIG TLS CA HTTP2 KEPT: what clients and calls can be told. ECHO and KEPT echo, REDIRECT leads on to a 200, BIG
+ * answers with 1,000 bytes, TLS shows a certificate of the authority in the file CA, HTTP2 speaks it without TLS. */
+#define _POSIX_C_SOURCE 200809L
+#include "check.h"
+
+typedef struct {
+    reknock_status status;
+    int32_t http_status, http_version;
+    char body[4000];
+} result;
+
+/* A call of a client with these options. */
+static result get(const reknock_client_options *options, const reknock_call_options *call, const char *url) {
+    reknock_client *client = NULL;
+    reknock_request *request = NULL;
+    reknock_response *response = NULL;
+    result out;
+    memset(&out, 0, sizeof out);
+    OK(reknock_client_new(options, &client, error));
+    OK(reknock_client_request_new(client, "GET", url, &request, error));
+    out.status = reknock_client_send(client, request, call, &response, NULL);
+    if (out.status == REKNOCK_OK) {
+        size_t length;
+        const uint8_t *body = reknock_response_body(response, &length);
+        CHECK(length < sizeof out.body);
+        memcpy(out.body, body, length);
+        out.http_status = reknock_response_status(response);
+        out.http_version = reknock_response_http_version(response);
+        CHECK(reknock_response_elapsed_us(response) > 0);
+    }
+    reknock_response_free(response);
+    reknock_request_free(request);
+    reknock_client_free(client);
+    return out;
+}
+
+static void requests_carry_what_the_client_was_told(const char *echo) {
+    static const reknock_header headers[] = {{"x-one", "1"}, {"x-two", "2"}};
+    reknock_client_options options = REKNOCK_CLIENT_OPTIONS_INIT;
+    result got;
+    options.base_url = echo;
+    options.headers = headers;
+    options.header_count = 2;
+    options.username = "user";
+    options.local_address = "127.0.0.1";
+    got = get(&options, NULL, "orders?page=2");
+    CHECK(got.http_status == 200 && got.http_version == 11);
+    CHECK(strstr(got.body, "\"target\":\"/orders?page=2\"") && strstr(got.body, "[\"x-one\",\"1\"],[\"x-two\",\"2\"]"));
+    CHECK(strstr(got.body, "[\"authorization\",\"Basic dXNlcjo=\"]") && strstr(got.body, "accept-encoding"));
+    options.password = "secret";
+    options.no_compression = 1;
+    got = get(&options, NULL, echo);
+    CHECK(strstr(got.body, "[\"authorization\",\"Basic dXNlcjpzZWNyZXQ=\"]") && !strstr(got.body, "accept-encoding"));
+}
+
+static void redirects(const char *url) {
+    reknock_client_options options = REKNOCK_CLIENT_OPTIONS_INIT;
+    reknock_call_options call = REKNOCK_CALL_OPTIONS_INIT;
+    CHECK(get(NULL, NULL, url).http_status == 200);
+    call.max_redirects = REKNOCK_NONE;
+    CHECK(get(NULL, &call, url).http_status == 307);
+    options.max_redirects = REKNOCK_NONE;
+    CHECK(get(&options, NULL, url).http_status == 307);
+    call.max_redirects = 1;
+    CHECK(get(&options, &call, url).http_status == 200);
+}
+
+static void limits(const char *big) {
+    reknock_client_options options = REKNOCK_CLIENT_OPTIONS_INIT;
+    options.max_response_size = 999;
+    CHECK(get(&options, NULL, big).status == REKNOCK_ERROR_RESPONSE_TOO_LARGE);
+    options.max_response_size = 1000;
+    CHECK(get(&options, NULL, big).http_status == 200);
+}
+
+static void certificates(const char *url, const char *file) {
+    static uint8_t pem[20000];
+    reknock_client_options options = REKNOCK_CLIENT_OPTIONS_INIT;
+    reknock_client *client = NULL;
+    FILE *ca = fopen(file, "rb");
+    CHECK(ca != NULL);
+    options.ca_pem_length = fread(pem, 1, sizeof pem, ca);
+    CHECK(fclose(ca) == 0 && options.ca_pem_length > 0);
+    CHECK(get(NULL, NULL, url).status == REKNOCK_ERROR_TLS);
+    options.ca_pem = pem;
+    CHECK(get(&options, NULL, url).http_status == 200);
+    options.no_system_roots = 1;
+    CHECK(get(&options, NULL, url).http_status == 200);
+    options.ca_pem = NULL;
+    options.ca_pem_length = 0;
+    options.no_system_roots = 0;
+    options.no_verify = 1;
+    CHECK(get(&options, NULL, url).http_status == 200);
+    options.cert_pem = (const uint8_t *)"no PEM";
+    options.cert_pem_length = 6;
+    CHECK(reknock_client_new(&options, &client, NULL) == REKNOCK_ERROR_CONFIG && client == NULL);
+}
+
+static void versions_of_http(const char *http2) {
+    reknock_client_options options = REKNOCK_CLIENT_OPTIONS_INIT;
+    options.http2 = REKNOCK_HTTP2_ONLY;
+    CHECK(get(&options, NULL, http2).http_version == 20);
+    options.http2 = REKNOCK_HTTP2_NONE;
+    CHECK(get(&options, NULL, http2).http_version == 11);
+}
+
+static void proxies(const char *echo) {
+    reknock_client_options options = REKNOCK_CLIENT_OPTIONS_INIT;
+    options.proxy = "";
+    CHECK(setenv("HTTP_PROXY", "http://127.0.0.1:1", 1) == 0 && setenv("NO_PROXY", "", 1) == 0);
+    CHECK(get(NULL, NULL, echo).status == REKNOCK_ERROR_CONNECT);
+    CHECK(get(&options, NULL, echo).http_status == 200);
+    CHECK(unsetenv("HTTP_PROXY") == 0);
+    options.proxy = "http://127.0.0.1:1";
+    CHECK(get(&options, NULL, echo).status == REKNOCK_ERROR_CONNECT);
+}
+
+/* One connection per call where none is kept: the test that runs this counts them. */
+static void pools(const char *kept) {
+    reknock_client_options options = REKNOCK_CLIENT_OPTIONS_INIT;
+    reknock_client *client = NULL;
+    reknock_request *request = new_request("GET", kept);
+    int i;
+    options.pool_max_idle_per_host = REKNOCK_NONE;
+    options.pool_idle_timeout_ms = REKNOCK_UNLIMITED_MS;
+    OK(reknock_client_new(&options, &client, error));
+    for (i = 0; i < 3; i++) {
+        reknock_response *response = NULL;
+        OK(reknock_client_send(client, request, NULL, &response, error));
+        reknock_response_free(response);
+    }
+    reknock_request_free(request);
+    reknock_client_free(client);
+}
+
+static void budgets(const char *echo) {
+    reknock_client *client = new_client("{}");
+    reknock_client *without = new_client("{budget: none}");
+    reknock_request *request = new_request("GET", echo);
+    reknock_response *response = NULL;
+    reknock_budget_reading reading;
+    CHECK(reknock_client_budget(client, echo, &reading) == REKNOCK_EMPTY);
+    CHECK(reknock_client_budget(client, "no URL", &reading) == REKNOCK_EMPTY);
+    OK(reknock_client_send(client, request, NULL, &response, error));
+    CHECK(reknock_client_budget(client, echo, &reading) == REKNOCK_OK);
+    CHECK(reading.balance == 10 && reading.deposits == 1 && reading.withdrawals == 0 && reading.refusals == 0);
+    CHECK(reknock_client_budget(without, echo, &reading) == REKNOCK_EMPTY);
+    reknock_response_free(response);
+    reknock_request_free(request);
+    reknock_client_free(without);
+    reknock_client_free(client);
+}
+
+static void mistakes(void) {
+    reknock_client_options options = REKNOCK_CLIENT_OPTIONS_INIT;
+    reknock_client *client = NULL;
+    options.local_address = "home";
+    CHECK(reknock_client_new(&options, &client, NULL) == REKNOCK_ERROR_INVALID_ARGUMENT);
+    options.local_address = NULL;
+    options.proxy = "no URL";
+    CHECK(reknock_client_new(&options, &client, NULL) == REKNOCK_ERROR_CONFIG);
+    options.proxy = NULL;
+    options.base_url = "no URL";
+    CHECK(reknock_client_new(&options, &client, NULL) == REKNOCK_ERROR_CONFIG && client == NULL);
+}
+
+int main(int argc, char **argv) {
+    CHECK(argc == 8);
+    requests_carry_what_the_client_was_told(argv[1]);
+    redirects(argv[2]);
+    limits(argv[3]);
+    certificates(argv[4], argv[5]);
+    versions_of_http(argv[6]);
+    proxies(argv[1]);
+    pools(argv[7]);
+    budgets(argv[1]);
+    mistakes();
+    return 0;
+}
