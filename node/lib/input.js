@@ -120,4 +120,4 @@ async function gathered(stream) {
   return toBody(rest);
 }
 
-module.exports = { fetchCall };
+module.exports = { fetchCall, flat };
