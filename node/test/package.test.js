@@ -53,7 +53,6 @@ test('import and require give the same things', () => {
   `);
   assert.deepEqual(run('both.mjs'), { status: 0, stdout: 'true true\ntrue\n', stderr: '' });
 });
-});
 
 test('works from ESM and from CommonJS', async (t) => {
   const { url } = await serve(t, NO, DONE, NO, DONE);
