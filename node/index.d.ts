@@ -234,6 +234,8 @@ export interface LeanBody extends AsyncIterable<Uint8Array> {
   blob(): Promise<Blob>;
   /** Ends a streamed body unread. */
   dump(): Promise<void>;
+  /** Its pieces. */
+  [Symbol.asyncIterator](): AsyncIterator<Uint8Array>;
 }
 
 /** What a budget has. */
