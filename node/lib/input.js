@@ -101,10 +101,10 @@ function has(list, name) {
  */
 async function gathered(stream) {
   const later = new Promise((resolve) => setImmediate(resolve));
-  const iterator = stream[Symbol.asyncIterator]();
+  const reader = stream.getReader();
   const pieces = [];
   while (pieces.length < 2) {
-    const piece = iterator.next();
+    const piece = reader.read();
     // One that nobody comes to wait for must not end the process.
     piece.catch(() => {});
     pieces.push(piece);
@@ -113,8 +113,8 @@ async function gathered(stream) {
     if (!come) break;
   }
   const rest = {
-    next: () => pieces.shift() ?? iterator.next(),
-    return: () => iterator.return(),
+    next: () => pieces.shift() ?? reader.read(),
+    return: (reason) => reader.cancel(reason),
     [Symbol.asyncIterator]: () => rest,
   };
   return toBody(rest);
