@@ -105,8 +105,6 @@ async function gathered(stream) {
   const pieces = [];
   while (pieces.length < 2) {
     const piece = reader.read();
-    // One that nobody comes to wait for must not end the process.
-    piece.catch(() => {});
     pieces.push(piece);
     const come = await Promise.race([piece, later]);
     if (come?.done) return { kind: 'bytes', bytes: pieces.length > 1 ? (await pieces[0]).value : new Uint8Array() };
