@@ -85,7 +85,8 @@ for (const [name, init] of [
     const made = () => (init.duplex ? { ...own, body: new Blob(['abc']).stream() } : own);
     if (method === 'DELETE' && name === 'nothing') continue;
     test(`${method} with ${name}`, (t) => both(t, [DONE], 'text', (fetch, url) => fetch(url, made())));
-    if (!init.duplex) test(`${method} with ${name}, as a Request`, (t) => both(t, [DONE], 'text', (fetch, url) => fetch(new Request(`${url}/x`, made()))));
+    // A Request does not say how long a Blob in it is: it is sent as a stream.
+    if (!init.duplex && name !== 'a Blob') test(`${method} with ${name}, as a Request`, (t) => both(t, [DONE], 'text', (fetch, url) => fetch(new Request(`${url}/x`, made()))));
   }
 }
 
