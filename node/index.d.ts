@@ -234,6 +234,8 @@ export interface LeanBody extends AsyncIterable<Uint8Array> {
   blob(): Promise<Blob>;
   /** Ends a streamed body unread. */
   dump(): Promise<void>;
+  /** Its pieces. */
+  [Symbol.asyncIterator](): AsyncIterator<Uint8Array>;
 }
 
 /** What a budget has. */
@@ -305,4 +307,72 @@ export interface LoadedPolicy {
   /** What differs from the original. */
   readonly notes: readonly { readonly path: string; readonly text: string }[];
   explain(): string;
+}
+
+/** Retry budgets that calls share: keep one beside each client of your own. */
+export class Budgets {
+  /** What the budget of a policy has for an origin; null if no call used it yet. `now`: as for `Retry`. */
+  reading(policy: Policy, origin: string, now?: number): BudgetReading | null;
+}
+
+/** What is known of a call before it is sent. */
+export interface RetryOptions {
+  /** Default: GET. */
+  method?: string;
+  /** Scheme and authority: the budget is found by it. */
+  origin?: string;
+  /** Default: none is kept, whatever the policy says. */
+  budgets?: Budgets;
+  /** Whether the request carries an Idempotency-Key. */
+  hasIdempotencyKey?: boolean;
+  /** Whether somebody is asked about every outcome: hints are then read on every response. */
+  asked?: boolean;
+  /** Milliseconds on a monotonic clock. Default: `performance.now()`, here and below. */
+  now?: number;
+}
+
+/** How an attempt ended. */
+export type Outcome = { status: number; headers?: HeaderFields } | { error: ErrorKind; evidence?: Evidence };
+
+/** What the policy thinks of an outcome. */
+export interface Verdict {
+  /** Whether it would be retried, if method, body, limits, deadline and budget agree. */
+  readonly retry: boolean;
+  readonly evidence: Evidence;
+  /** The wait the server asks for. */
+  readonly hintMs: number | null;
+  /** The policy's own back-off before the next retry. */
+  readonly backoffMs: number;
+  /** The wait a retry would have by the policy alone; null if the server asks for too long a one. */
+  readonly plannedWaitMs: number | null;
+}
+
+/** What callbacks of yours said. */
+export interface Answer {
+  /** Retry or stop, whatever the verdict. */
+  retry?: boolean;
+  /** Wait exactly this long. */
+  waitMs?: number;
+  /** In place of the policy's back-off; hints apply. */
+  backoffMs?: number;
+  /** Whether the request's body can be produced again. Default: yes. */
+  replayable?: boolean;
+}
+
+/**
+ * One call on its way, decided step by step, for those who keep an HTTP client of their own: it sends nothing and waits for nothing.
+ * Per attempt: `attempt()`, your send, `classify(outcome)`, `decide()`, which says to wait and go on, or why not; at the end `finish()`.
+ */
+export class Retry {
+  constructor(policy?: Policy | PolicySettings | PolicyDocument | false, options?: RetryOptions);
+  /** The next attempt is about to be sent; its number, from 1. */
+  attempt(now?: number): number;
+  /** `wall`: milliseconds since 1970, for hints that are dates. Default: `Date.now()`. */
+  classify(outcome: Outcome, wall?: number): Verdict;
+  /** What happens after the outcome that was classified last: a wait and then the next attempt, or the reason why not. */
+  decide(answer?: Answer, now?: number): { waitMs: number; stopReason: null } | { waitMs: null; stopReason: StopReason };
+  /** The call is over and its outcome goes to whoever made it. */
+  finish(now?: number): void;
+  /** The call is given up: what it holds of its budget is given back. */
+  abandon(): void;
 }

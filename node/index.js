@@ -3,6 +3,7 @@
 const { createClient, fetch, request } = require('./lib/client.js');
 const { ReknockError } = require('./lib/errors.js');
 const { Policy } = require('./lib/policy.js');
+const { Budgets, Retry } = require('./lib/retry.js');
 const { version } = require('./lib/native.js');
 
-module.exports = { createClient, fetch, request, Policy, ReknockError, version: version() };
+module.exports = { createClient, fetch, request, Policy, Retry, Budgets, ReknockError, version: version() };

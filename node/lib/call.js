@@ -52,7 +52,7 @@ class Call {
     this.#nothing = method === 'HEAD' ? null : EMPTY;
     const bits = bitsOf(hooks) | (options.stream ? BITS.stream : 0);
     const seldom = seldomGiven(query, redirect, options);
-    this.#id = guard(() => bridge.send(client, method, url, headers, outgoing(body), bits, seldom));
+    this.#id = guard(() => bridge.send(client, method, url, headers.length > 0 ? headers : null, outgoing(body), bits, seldom));
     waiting.set(this.#id, this);
     if (body !== null && body.kind !== 'bytes') this.#upload = new Upload(body, (error) => this.abort(error));
     if (signal) follow(signal, this);

@@ -42,7 +42,7 @@ async function run([command, ...rest]) {
   } catch (error) {
     if (error instanceof ReknockError) return failed(error);
     if (error.code?.startsWith('ERR_PARSE_ARGS')) return misused(error.message);
-    if (error.syscall) return misused(error.message);
+    if (error.syscall) return complain(error.message);
     throw error;
   }
 }
@@ -84,7 +84,7 @@ function explain(file, { dialect, policy }) {
   const all = Policy.loadAll(file, dialect);
   const chosen = policy === undefined ? all : all.filter((loaded) => loaded.name === policy);
   if (chosen.length > 0) return print(chosen.map((loaded) => loaded.explain()).join('\n'));
-  return misused(`${file} has no policy ${policy}; it has ${all.map((loaded) => loaded.name ?? 'one without a name').join(', ')}`);
+  return complain(`${file} has no policy ${policy}; it has ${all.map((loaded) => loaded.name ?? 'one without a name').join(', ')}`);
 }
 
 function print(text) {
@@ -93,12 +93,15 @@ function print(text) {
 }
 
 function failed(error) {
-  process.stderr.write(`${error.kind}: ${error.message}\n${error.explain()}`);
-  return 2;
+  return complain(`${error.kind}: ${error.message}\n${error.explain()}`.trimEnd());
 }
 
 function misused(message) {
-  process.stderr.write(`reknock: ${message}\n${USAGE}`);
+  return complain(`${USAGE}reknock: ${message}`);
+}
+
+function complain(message) {
+  process.stderr.write(`${message}\n`);
   return 2;
 }
 

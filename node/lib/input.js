@@ -101,23 +101,21 @@ function has(list, name) {
  */
 async function gathered(stream) {
   const later = new Promise((resolve) => setImmediate(resolve));
-  const iterator = stream[Symbol.asyncIterator]();
+  const reader = stream.getReader();
   const pieces = [];
   while (pieces.length < 2) {
-    const piece = iterator.next();
-    // One that nobody comes to wait for must not end the process.
-    piece.catch(() => {});
+    const piece = reader.read();
     pieces.push(piece);
     const come = await Promise.race([piece, later]);
     if (come?.done) return { kind: 'bytes', bytes: pieces.length > 1 ? (await pieces[0]).value : new Uint8Array() };
     if (!come) break;
   }
   const rest = {
-    next: () => pieces.shift() ?? iterator.next(),
-    return: () => iterator.return(),
+    next: () => pieces.shift() ?? reader.read(),
+    return: (reason) => reader.cancel(reason),
     [Symbol.asyncIterator]: () => rest,
   };
   return toBody(rest);
 }
 
-module.exports = { fetchCall };
+module.exports = { fetchCall, flat };

@@ -80,6 +80,25 @@ test('a large factory and a large file are sent again', async (t) => {
   }
 });
 
+test('a pass that was cut off is let go when the next one begins', async (t) => {
+  const script = await serve(t, status(503, '', { read_body: false, close: true }), ECHO);
+  const ended = [];
+  let pass = 0;
+  const body = () => {
+    const own = ++pass;
+    return (async function* () {
+      try {
+        for (let i = 0; i < (own === 1 ? 1e6 : 1); i++) yield Buffer.alloc(10_000, 'x');
+      } finally {
+        ended.push(own);
+      }
+    })();
+  };
+  const response = await client.put(script.url, { body, policy: { methods: 'any' } });
+  assert.deepEqual([response.status, response.attempts.length], [200, 2]);
+  assert.deepEqual(ended, [1, 2]);
+});
+
 test('bytes are taken as they are when the call is made', async (t) => {
   const script = await serve(t, NO, ECHO);
   const body = Buffer.from('before');

@@ -194,6 +194,8 @@ test('large bodies are whole, and memory of their own', async (t) => {
   assert.ok(bytes.every((byte, i) => byte === (i % 65536) % 251));
   const buffer = await (await client(url)).arrayBuffer();
   assert.equal(structuredClone(buffer, { transfer: [buffer] }).byteLength, 3_000_000);
+  const lean = await (await client.request(url)).body.arrayBuffer();
+  assert.equal(structuredClone(lean, { transfer: [lean] }).byteLength, 3_000_000);
 });
 
 test('HTTP/2', async (t) => {

@@ -114,6 +114,13 @@ test('a Blob of a file is read from the disk for each pass', async (t) => {
   assert.equal((await content(toBody(() => createReadStream(path)))).length, 200_000);
 });
 
+test('shared memory is copied: it must not change while it is sent', () => {
+  const memory = new Uint8Array(new SharedArrayBuffer(1)).fill(0x41);
+  const { bytes } = toBody(memory);
+  memory.fill(0x42);
+  assert.equal(`${Buffer.from(bytes)}`, 'A');
+});
+
 for (const [name, input, message] of [
   ['an object', {}, /^body: must be text, bytes, .*, got Object$/],
   ['a symbol', Symbol('x'), /symbol/i],
@@ -225,6 +232,32 @@ test('the body of a Request that is a stream stays one', async () => {
     const { body } = await fetchCall(new Request(URL_TEXT, { method: 'POST', body: empty }));
     assert.deepEqual([body.kind, body.bytes.length], ['bytes', 0]);
   }
+});
+
+test('the body of a Request is not waited for', async () => {
+  let controller;
+  let reason;
+  const stream = new ReadableStream({ start: (own) => void (controller = own), cancel: (own) => void (reason = own) });
+  controller.enqueue(Buffer.from('a'));
+  const { body } = await fetchCall(new Request(URL_TEXT, { method: 'POST', body: stream, duplex: 'half' }));
+  assert.equal(`${Buffer.from(await body.next())}`, 'a');
+  const next = body.next();
+  controller.enqueue(Buffer.from('b'));
+  assert.equal(`${Buffer.from(await next)}`, 'b');
+  await body.cancel('enough');
+  assert.equal(reason, 'enough');
+});
+
+test('a Request whose body fails and is not sent fails nobody', async (t) => {
+  const left = [];
+  const unhandled = (error) => left.push(error);
+  process.on('unhandledRejection', unhandled);
+  t.after(() => process.off('unhandledRejection', unhandled));
+  const stream = new ReadableStream({ pull: () => new Promise((_, reject) => setTimeout(reject, 5, new Error('mine'))) });
+  const { body } = await fetchCall(new Request(URL_TEXT, { method: 'POST', body: stream, duplex: 'half' }));
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.deepEqual(left, []);
+  await assert.rejects(body.next(), { message: 'mine' });
 });
 
 test('methods are in the case that servers expect', () => {

@@ -27,3 +27,25 @@ test('the JavaScript of the README does what it shows', async (t) => {
   const arrived = (await server.log()).map(({ method, target }) => `${method} ${target}`);
   assert.deepEqual(arrived, ['GET /orders?page=2', 'GET /orders?page=2', 'PUT /orders/7', 'PUT /orders/7']);
 });
+
+test('every piece of JavaScript in node/README.md runs', async (t) => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'reknock-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const blocks = readFileSync(path.join(ROOT, 'node', 'README.md'), 'utf8').split('```js\n').slice(1).map((rest) => rest.split('```')[0]);
+  assert.equal(blocks.length, 4);
+  const said = t.mock.method(console, 'log', () => {});
+  const written = t.mock.method(process.stdout, 'write', () => true);
+  for (const [index, block] of blocks.entries()) {
+    const server = await serve(t, NO, status(200, '{}'));
+    const file = path.join(folder, `${index}.mjs`);
+    writeFileSync(file, block.replace("'reknock'", `'${ENTRY}'`).replaceAll('http://127.0.0.1:8080', server.url));
+    await import(pathToFileURL(file).href);
+  }
+  written.mock.restore();
+  said.mock.restore();
+  const lines = said.mock.calls.map((call) => call.arguments);
+  assert.deepEqual(lines[0], [{}, 2, 'completed']);
+  assert.match(lines[1][0], /#2 200/);
+  assert.deepEqual(lines[2], ['connect', 2]);
+  assert.match(lines[3][0], /^retry: .*#1 503/);
+});

@@ -321,6 +321,9 @@ test('lean: status, headers and body', async () => {
   assert.equal(await response.body.text(), TEXT);
   assert.equal(await (await response.body.blob()).text(), TEXT);
   await response.body.dump();
+  const own = leanResponse(parts({ body: Buffer.from(new Uint8Array([0x61]).buffer) })).body;
+  new Uint8Array(await own.arrayBuffer()).fill(0);
+  assert.equal(await own.text(), 'a');
   assert.deepEqual(await leanResponse(parts({ body: Buffer.from('[1]') })).body.json(), [1]);
   assert.equal(await leanResponse(parts({ body: null })).body.text(), '');
 });

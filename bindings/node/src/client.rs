@@ -16,7 +16,7 @@ pub struct NativeClient {
 }
 
 /// What a budget has.
-#[napi(object)]
+#[napi(object, object_from_js = false)]
 pub struct BudgetReading {
     /// Retries that would be granted now.
     pub balance: f64,
@@ -51,18 +51,22 @@ impl NativeClient {
     /// What the budget for an origin has.
     #[napi(catch_unwind)]
     pub fn budget(&self, origin: String) -> Option<BudgetReading> {
-        let reading = self.core.budget(&origin)?;
-        Some(BudgetReading {
-            balance: reading.balance as f64,
-            deposits: reading.deposits as f64,
-            withdrawals: reading.withdrawals as f64,
-            refusals: reading.refusals as f64,
-        })
+        self.core.budget(&origin).map(reading)
     }
 
     /// Ends the calls in flight, and those to come.
     #[napi(catch_unwind)]
     pub fn close(&self) {
         self.core.close();
+    }
+}
+
+/// A reading as JavaScript has it.
+pub fn reading(reading: reknock::retry::BudgetReading) -> BudgetReading {
+    BudgetReading {
+        balance: reading.balance as f64,
+        deposits: reading.deposits as f64,
+        withdrawals: reading.withdrawals as f64,
+        refusals: reading.refusals as f64,
     }
 }

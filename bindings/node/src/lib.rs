@@ -12,6 +12,7 @@ mod error;
 mod head;
 mod policy;
 mod question;
+mod retry;
 mod stream;
 mod value;
 

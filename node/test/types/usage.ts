@@ -1,6 +1,6 @@
 // Compiled, not run: what the types allow and what they do not.
 
-import { createClient, fetch, Policy, ReknockError, request, version } from 'reknock';
+import { Budgets, createClient, fetch, Policy, ReknockError, request, Retry, version } from 'reknock';
 import type { AttemptRecord, Client, ErrorKind, LeanResponse, PolicyDocument, RetryResponse, StopReason } from 'reknock';
 
 export async function calls(): Promise<void> {
@@ -72,4 +72,13 @@ export function mistakes(client: Client): void {
   new ReknockError('x');
   // @ts-expect-error not every policy is there
   client.budget('http://h').balance;
+}
+
+export function machine(budgets: Budgets): number | StopReason {
+  const retry = new Retry({ maxRetries: 1 }, { method: 'PUT', origin: 'http://h', budgets });
+  retry.attempt();
+  retry.classify({ error: 'connect', evidence: 'not_sent' }).retry.valueOf();
+  const decision = retry.decide({ replayable: false });
+  retry.finish();
+  return decision.waitMs ?? decision.stopReason;
 }
