@@ -50,6 +50,7 @@ $(VENV)/ready: python/requirements-test.txt
 
 check: ## format, lints as errors, documentation, generated files unchanged
 	cargo fmt --all --check
+	cargo fmt --all --check --manifest-path bench/Cargo.toml
 	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
 	$(CARGO) clippy -p reknock --no-default-features --quiet -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet

@@ -6,8 +6,11 @@ import logging
 from pathlib import Path
 
 import matplotlib
+from matplotlib.figure import Figure
 
-matplotlib.use("svg")
+from .plan import surfaces
+from .stats import Spread, ratio
+
 matplotlib.rcParams |= {
     "svg.fonttype": "none",  # text stays text: small, sharp, searchable
     "svg.hashsalt": "reknock",  # the same results give the same file
@@ -15,10 +18,6 @@ matplotlib.rcParams |= {
     "font.size": 9,
 }
 logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # the viewer picks the font
-from matplotlib import pyplot  # noqa: E402: after the backend is chosen
-
-from .plan import surfaces  # noqa: E402
-from .stats import Spread, ratio  # noqa: E402
 
 OURS, THEIRS, INK, FAINT = "#0b6e4f", "#b9c4cf", "#1c2733", "#7b8794"
 COLUMNS = [("small-1", "1 call in flight"), ("small-32", "32 calls in flight")]
@@ -31,9 +30,8 @@ def write_chart(results: dict, path: Path) -> None:
     if not shown:
         return
     heights = [len(surface.peers) + 1.15 for surface in shown]
-    figure, axes = pyplot.subplots(
-        len(shown), 2, figsize=(10, sum(heights) * 0.25 + 0.9), squeeze=False, gridspec_kw={"height_ratios": heights, "hspace": 0.12, "wspace": 0.06}
-    )
+    figure = Figure(figsize=(10, sum(heights) * 0.25 + 0.9))
+    axes = figure.subplots(len(shown), 2, squeeze=False, gridspec_kw={"height_ratios": heights, "hspace": 0.12, "wspace": 0.06})
     for row, surface in enumerate(shown):
         for column, (scenario, _) in enumerate(COLUMNS):
             _panel(axes[row][column], surface, scenario, times, names=column == 0)
@@ -42,7 +40,6 @@ def write_chart(results: dict, path: Path) -> None:
     figure.text(0.5, 0.005, _caption(results), ha="center", color=FAINT, fontsize=8)
     figure.subplots_adjust(left=0.2, right=0.985, top=1 - 0.62 / figure.get_figheight(), bottom=0.3 / figure.get_figheight())
     figure.savefig(path, metadata={"Date": None, "Creator": None})
-    pyplot.close(figure)
 
 
 def _panel(axis, surface, scenario: str, times: dict, names: bool) -> None:
