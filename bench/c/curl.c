@@ -3,6 +3,7 @@
 #include "harness.h"
 
 #include <curl/curl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,7 +53,11 @@ void client_open(const task *task, int blocking) {
 static reply answer(slot_state *slot, CURLcode result) {
     reply reply = {0, slot->bytes, slot->length};
     long status = 0;
-    if (result == CURLE_OK) curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (result == CURLE_OK) {
+        curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &status);
+    } else {
+        fprintf(stderr, "Error: %s\n", curl_easy_strerror(result));
+    }
     reply.status = (int)status;
     return reply;
 }

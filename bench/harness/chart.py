@@ -6,8 +6,11 @@ import logging
 from pathlib import Path
 
 import matplotlib
+from matplotlib.figure import Figure
 
-matplotlib.use("svg")
+from .plan import surfaces
+from .stats import Spread, ratio
+
 matplotlib.rcParams |= {
     "svg.fonttype": "none",  # text stays text: small, sharp, searchable
     "svg.hashsalt": "reknock",  # the same results give the same file
@@ -15,10 +18,6 @@ matplotlib.rcParams |= {
     "font.size": 9,
 }
 logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # the viewer picks the font
-from matplotlib import pyplot  # noqa: E402: after the backend is chosen
-
-from .plan import surfaces  # noqa: E402
-from .stats import Spread, ratio  # noqa: E402
 
 OURS, THEIRS, INK, FAINT = "#0b6e4f", "#b9c4cf", "#1c2733", "#7b8794"
 COLUMNS = [("small-1", "1 call in flight"), ("small-32", "32 calls in flight")]
@@ -30,10 +29,9 @@ def write_chart(results: dict, path: Path) -> None:
     shown = [s for s in surfaces(Path()) if (s.key, "small-32", s.peers[0].name) in times]
     if not shown:
         return
-    heights = [len(surface.peers) + 0.9 for surface in shown]
-    figure, axes = pyplot.subplots(
-        len(shown), 2, figsize=(10, sum(heights) * 0.25 + 0.9), squeeze=False, gridspec_kw={"height_ratios": heights, "hspace": 0.12, "wspace": 0.06}
-    )
+    heights = [len(surface.peers) + 1.15 for surface in shown]
+    figure = Figure(figsize=(10, sum(heights) * 0.25 + 0.9))
+    axes = figure.subplots(len(shown), 2, squeeze=False, gridspec_kw={"height_ratios": heights, "hspace": 0.12, "wspace": 0.06})
     for row, surface in enumerate(shown):
         for column, (scenario, _) in enumerate(COLUMNS):
             _panel(axes[row][column], surface, scenario, times, names=column == 0)
@@ -42,7 +40,6 @@ def write_chart(results: dict, path: Path) -> None:
     figure.text(0.5, 0.005, _caption(results), ha="center", color=FAINT, fontsize=8)
     figure.subplots_adjust(left=0.2, right=0.985, top=1 - 0.62 / figure.get_figheight(), bottom=0.3 / figure.get_figheight())
     figure.savefig(path, metadata={"Date": None, "Creator": None})
-    pyplot.close(figure)
 
 
 def _panel(axis, surface, scenario: str, times: dict, names: bool) -> None:
@@ -52,7 +49,7 @@ def _panel(axis, surface, scenario: str, times: dict, names: bool) -> None:
         theirs = times.get((surface.key, scenario, peer.name))
         if names:
             weight = "bold" if peer.ours else "normal"
-            axis.text(-0.12, place, peer.name, ha="right", va="center", color=INK, weight=weight)
+            axis.text(-0.2, place, peer.name, ha="right", va="center", color=INK, weight=weight)
         if ours and theirs:
             _bar(axis, place, theirs, ours, OURS if peer.ours else THEIRS)
         else:
@@ -61,7 +58,7 @@ def _panel(axis, surface, scenario: str, times: dict, names: bool) -> None:
         axis.annotate(surface.title, (0, 1), (-110, 1), "axes fraction", textcoords="offset points", color=FAINT, fontsize=8.5)
     axis.axvline(1, color=OURS, linewidth=0.8, alpha=0.5, zorder=0)
     axis.set_xlim(0, WIDEST * 1.34)
-    axis.set_ylim(len(surface.peers) - 0.4, -0.95)
+    axis.set_ylim(len(surface.peers) - 0.4, -1.1)
     axis.set_xticks([])
     axis.set_yticks([])
     for side in axis.spines.values():
@@ -77,14 +74,16 @@ def _bar(axis, place: int, theirs: Spread, ours: Spread, color: str) -> None:
     axis.plot([low, high], [place, place], color=INK, linewidth=0.9, alpha=0.7, solid_capstyle="butt")
     if length > WIDEST:
         axis.text(WIDEST - 0.05, place, "▸", ha="right", va="center", color="white", fontsize=9)
-    label = f"{theirs.middle:.3g} us" if theirs.middle < 99.5 else f"{theirs.middle:.0f} us"
-    factor = "" if color == OURS else f"  {length:.2g}x" if length < 9.95 else f"  {length:.0f}x"
-    axis.text(max(drawn, high) + 0.08, place, label + factor, va="center", color=INK, fontsize=8)
+    label = f"{theirs.middle:.3g} µs" if theirs.middle < 99.5 else f"{theirs.middle:.0f} µs"
+    if color != OURS:
+        label += f" · {length:.2g}x" if length < 9.95 else f" · {length:.0f}x"
+    backdrop = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}  # the line of reknock's time passes behind
+    axis.text(max(drawn, high) + 0.1, place, label, va="center", color=INK, fontsize=8, bbox=backdrop)
 
 
 def _caption(results: dict) -> str:
     machine = results["machine"]
     return (
-        f"Time per call of a small GET on loopback; bars in times of reknock's, lines: range of {results['rounds']} rounds. "
+        f"Time per call of a small GET on loopback, as a multiple of reknock's: shorter is faster. Lines: range of {results['rounds']} rounds. "
         f"{machine['cpu']}, {machine['cores']} cores, {machine['date']}."
     )

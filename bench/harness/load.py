@@ -9,6 +9,7 @@ import subprocess
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import DEVNULL, PIPE
 
 from .plan import BENCH, RETRIES, Peer, Scenario
 from .stats import expected_sends
@@ -49,7 +50,7 @@ class Server:
 @contextmanager
 def load_server(built: Path):
     """Starts the server; it ends with its standard input, so also if this process dies."""
-    process = subprocess.Popen([built / "bench-server"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([built / "bench-server"], stdin=PIPE, stdout=PIPE, text=True)
     try:
         yield Server(process)
     finally:
@@ -88,11 +89,9 @@ def run(server: Server, peer: Peer, scenario: Scenario, warm: float, seconds: fl
 
 def _output(command: list[str], cores: list[int]) -> dict:
     environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    os.sched_setaffinity(0, cores)  # the child inherits it
     try:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
-            start_new_session=True, preexec_fn=lambda: os.sched_setaffinity(0, cores),
-        )
+        process = subprocess.Popen(command, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, text=True, env=environment, start_new_session=True)
     except FileNotFoundError:
         raise Failed(f"there is no {Path(command[0]).name}") from None
     try:

@@ -20,24 +20,35 @@ def measure(built: Path, quick: bool, rounds: int, seconds: float, limit: float,
     """Measures everything `rounds` times, less often if `limit` seconds are over (but once). Returns the results as they are written to JSON."""
     plan = [surface for surface in surfaces(built) if surface.key.startswith(only)]
     scenarios = [scenario for scenario in SCENARIOS if scenario.quick or not quick]
-    results = {"machine": _machine(), "seconds": seconds, "rounds": 0, "scenarios": [s.key for s in scenarios], "cells": [], "peers": _peers(plan, built)}
-    cells = {(s.key, p.name, c.key): {"surface": s.key, "peer": p.name, "scenario": c.key, "rounds": []} for s in plan for p in s.peers for c in scenarios}
-    missing = {(p["surface"], p["peer"]) for p in results["peers"] if "missing" in p}
-    begin = time.monotonic()
+    peers = _peers(plan, built)
+    missing = {(p["surface"], p["peer"]) for p in peers if "missing" in p}
+    cells = {
+        (surface.key, peer.name, scenario.key): {"surface": surface.key, "peer": peer.name, "scenario": scenario.key, "rounds": []}
+        for surface in plan
+        for peer in surface.peers
+        for scenario in scenarios
+    }
+    begin, others = time.monotonic(), _others_cpu()
     with load_server(built) as server:
         for number in range(1, rounds + 1):
             round_begin = time.monotonic()
             for surface in plan:
                 for scenario in scenarios:
                     _group(server, surface, scenario, seconds, quick, cells, missing)
-            results["rounds"] = number
             now = time.monotonic()
             print(f"round {number} of {rounds}: {now - round_begin:.0f} s", file=sys.stderr)
             if now - begin + (now - round_begin) > limit:
                 break
-    results["cells"] = list(cells.values())
-    results["took_s"] = round(time.monotonic() - begin)
-    return results
+    return {
+        "machine": _machine(),
+        "others": (_others_cpu() - others) / (time.monotonic() - begin) / len(CORES),
+        "rounds": number,
+        "seconds": seconds,
+        "took_s": round(time.monotonic() - begin),
+        "scenarios": [scenario.key for scenario in scenarios],
+        "peers": peers,
+        "cells": list(cells.values()),
+    }
 
 
 def _group(server, surface: Surface, scenario: Scenario, seconds: float, quick: bool, cells: dict, missing: set) -> None:
@@ -68,6 +79,14 @@ def _peers(plan: list[Surface], built: Path) -> list[dict]:
     return described
 
 
+def _others_cpu() -> float:
+    """CPU seconds that processes other than ours have used since the machine started; changes are what is meant."""
+    with open("/proc/stat") as stat:
+        user, nice, system = (int(ticks) / os.sysconf("SC_CLK_TCK") for ticks in stat.readline().split()[1:4])
+    ours = os.times()  # of children that have ended: all of them, when this is asked
+    return user + nice + system - sum(ours[:4])
+
+
 def _machine() -> dict:
     with open("/proc/cpuinfo") as info:
         models = [line.partition(":")[2].strip() for line in info if line.startswith("model name")]
@@ -76,7 +95,6 @@ def _machine() -> dict:
         "cores": len(CORES),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
         "system": f"{platform.system()} {platform.release()}",
-        "load": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
         "node": _line(["node", "--version"]).lstrip("v"),
         "rust": _line(["rustc", "--version"]).split(" ")[1:2],

@@ -30,7 +30,7 @@ def _head(results: dict) -> str:
 
 Machine: {machine["cpu"]}, {machine["cores"]} cores, {machine["memory_gib"]} GiB, {machine["system"]}; Python {machine["python"]}, Node {machine["node"]}, \
 Rust {" ".join(machine["rust"])}. Commit {machine["commit"]}, {machine["date"]}, {results["rounds"]} rounds of {results["seconds"]:g} s per cell, \
-load of the machine before the start {machine["load"]:g} (0 would be quiet). Written by `make bench`; how it measures: [bench](../README.md).
+other processes used {results["others"]:.0%} of the CPU time meanwhile. Written by `make bench`; how it measures: [bench](../README.md).
 
 - Time per call in microseconds: median of the rounds (lowest–highest), then how many times reknock's time that is; above 1x reknock is
   faster. `~`: the ranges overlap, so the order means nothing.

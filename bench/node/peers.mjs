@@ -89,7 +89,7 @@ async function repeat(send, retries) {
 export const peers = {
   'reknock-request': reknock(async (client, url) => {
     const { statusCode, body } = await client.request(url)
-    return { status: statusCode, body }
+    return { status: statusCode, body: await body.arrayBuffer() }
   }),
   'reknock-fetch': reknock(async (client, url) => {
     const response = await client.fetch(url)

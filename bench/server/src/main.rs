@@ -15,7 +15,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
 /// What happened since `/begin`.
@@ -41,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (opened, ignored) = (counts.clone(), Rc::default());
         tokio::task::spawn_local(accept(data, opened, move |request| answer(&request, &on_data, &bodies)));
         tokio::task::spawn_local(accept(control, ignored, move |request| steer(request.uri().path(), &on_control)));
-        tokio::io::stdin().read(&mut [0]).await?;
+        tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await?;
         Ok(())
     })
 }

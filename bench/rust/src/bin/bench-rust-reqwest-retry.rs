@@ -14,9 +14,7 @@ fn main() -> Result<(), Failure> {
             .retry_bounds(Duration::ZERO, Duration::ZERO)
             .jitter(Jitter::None)
             .build_with_max_retries(task.retries);
-        let client = ClientBuilder::new(reqwest::Client::new())
-            .with(RetryTransientMiddleware::new_with_policy(policy))
-            .build();
+        let client = ClientBuilder::new(reqwest::Client::new()).with(RetryTransientMiddleware::new_with_policy(policy)).build();
         let url = task.url.clone();
         Ok(move || {
             let (client, url) = (client.clone(), url.clone());
