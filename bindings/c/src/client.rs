@@ -16,6 +16,7 @@ use crate::error::{reknock_error, reknock_status};
 use crate::ffi::{Fault, Options, bytes, entry, given, hand_out, list, options, plain, put, shared, take_back, text};
 use crate::hooks::Hooks;
 use crate::policy::reknock_policy;
+use crate::reading::Live;
 use crate::request::{reknock_header, reknock_request};
 use crate::response::reknock_response;
 
@@ -348,7 +349,8 @@ pub unsafe extern "C" fn reknock_client_stream(
         // SAFETY: NULL, or a struct as large as it says.
         let options = unsafe { call_options(options) }?;
         let functions = Functions { hooks: client.hooks(), outlet, pulls };
-        put(out, reknock_response::streamed(blocking::stream(&client.client, request, &options, functions)?));
+        let body = blocking::stream(&client.client, request, &options, functions)?;
+        put(out, reknock_response::streamed(Live::Lane(body)));
         Ok(())
     })
 }
