@@ -108,11 +108,14 @@ pub struct reknock_client_options {
     pub password: *const c_char,
     /// The IP address to connect from, such as "192.0.2.7". Default: as the system has it.
     pub local_address: *const c_char,
+    /// Not 0: `x-envoy-retry-on` and its kin on a request change its policy, as in Envoy.
+    pub envoy_headers: i32,
 }
 
 // SAFETY: numbers and nullable pointers, the size first.
 unsafe impl Options for reknock_client_options {}
 
+/// Field by field, not through the core's reader of options: C's compiler has checked names and types already.
 impl reknock_client_options {
     fn transport(&self) -> Result<TransportOptions, Fault> {
         let mut out = TransportOptions::default();
@@ -209,6 +212,7 @@ pub unsafe extern "C" fn reknock_client_new(
             // SAFETY: NUL-terminated.
             builder = builder.base_url(unsafe { text(said.base_url, "base_url") }?);
         }
+        builder = builder.envoy_headers(said.envoy_headers != 0);
         if !said.username.is_null() {
             // SAFETY: NUL-terminated; the password may be NULL.
             let (name, password) = unsafe { (text(said.username, "username")?, said.password.as_ref()) };
