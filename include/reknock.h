@@ -577,6 +577,10 @@ typedef struct reknock_client_options {
    * The IP address to connect from, such as "192.0.2.7". Default: as the system has it.
    */
   const char *local_address;
+  /**
+   * Not 0: `x-envoy-retry-on` and its kin on a request change its policy, as in Envoy.
+   */
+  int32_t envoy_headers;
 } reknock_client_options;
 
 /**

@@ -37,7 +37,7 @@ impl reknock_response {
     }
 
     pub(crate) fn streamed(live: Live) -> Self {
-        Self::made((*live.stream).clone(), Bytes::new(), Place::streamed(live))
+        Self::made(live.head().clone(), Bytes::new(), Place::streamed(live))
     }
 
     fn made(head: ResponseHead, body: Bytes, place: Arc<Place>) -> Self {

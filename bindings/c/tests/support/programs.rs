@@ -71,12 +71,13 @@ pub const PROGRAMS: &[Program] = &[
     program("tests/c/misuse.c", &[FAILING, SLOW]),
     program("tests/c/async.c", &[FLAKY, SLOW]),
     program("tests/c/threads.c", &[FINE, SLOW]),
-    program("tests/c/stream.c", &[BIG, CUT, RETRIED, File("body.txt", BODY), STALLED]),
+    program("tests/c/stream.c", &[BIG, CUT, RETRIED, File("body.txt", BODY), STALLED, FINE]),
     program("tests/c/queue_stream.c", &[BIG, CUT, STALLED, REFUSED]),
     program("tests/c/upload.c", &[ECHO, RETRIED, RETRIED, RETRIED, RETRIED, RETRIED, EARLY, SLOW]),
-    program("tests/c/options.c", &[ECHO, REDIRECT, THOUSAND, TLS, Authority, HTTP2, ECHO]),
+    program("tests/c/options.c", &[ECHO, REDIRECT, THOUSAND, TLS, Authority, HTTP2, ECHO, FAILING]),
     program("tests/c/shutdown.c", &[LARGE, SLOW]),
     Program { leaks: true, ..program("tests/c/fork.c", &[HALF]) },
+    program("tests/c/ktor.c", &[Text("event"), FLAKY, File("ktor.yaml", "HttpRequestRetry: true")]),
     Program {
         stdin: "policy\t\tyaml\t{max_retries: 3}\npolicy\t\tjson\t{\"max_retrys\": 3}\nload\t\tmax_retries: 4\nload\tktor\tHttpRequestRetry: true\n",
         ..program("tests/c/vectors.c", &[])
