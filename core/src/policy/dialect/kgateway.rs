@@ -15,8 +15,8 @@ use super::{Dialect, Found, envoy};
 const ROUTE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The policies of a resource, of a list of them, or of a part of one.
-pub(super) fn read(found: &mut Found, node: &Node<'_>, breakers: &[(String, &Value)]) -> Result<(), Problem> {
-    let mut gateway = Gateway { breakers, found };
+pub(super) fn read(found: &mut Found, node: &Node<'_>, bounds: &Bounds<'_>) -> Result<(), Problem> {
+    let mut gateway = Gateway { bounds, found };
     if retry_policy::is_bare(&node.value) && !is_traffic_policy(&node.value) {
         gloo(&mut gateway, None, Some(Block::of(&node.path, &node.value)?), None)
     } else if is_retry(&node.value) {
@@ -26,16 +26,16 @@ pub(super) fn read(found: &mut Found, node: &Node<'_>, breakers: &[(String, &Val
     }
 }
 
-/// The policies found so far, and the breakers that apply to them.
+/// The policies found so far, and what bounds them all.
 struct Gateway<'a> {
-    breakers: &'a [(String, &'a Value)],
+    bounds: &'a Bounds<'a>,
     found: &'a mut Found,
 }
 
 impl Gateway<'_> {
     /// Routes do not say which upstream's breakers are theirs: those of the only one are.
     fn add(&mut self, mut draft: Draft, name: Option<&str>) -> Result<(), Problem> {
-        match self.breakers {
+        match self.bounds.breakers.as_slice() {
             [] => {}
             [(path, value)] => {
                 let mut block = Block::of(path, value)?;
@@ -46,25 +46,36 @@ impl Gateway<'_> {
             }
             [(path, _), ..] => draft.note(path.as_str(), "not read: there are several, and routes do not say which is theirs"),
         }
+        if let Some(path) = &self.bounds.constraint {
+            draft.note(path.as_str(), "not read: of upstreams only circuitBreakers are");
+        }
         self.found.add(draft.finish(Dialect::Kgateway, name.map(str::to_owned))?)
     }
 }
 
-/// `spec.circuitBreakers` of an Upstream or a BackendConfigPolicy.
-pub(super) fn breakers(documents: &[Value]) -> Vec<(String, &Value)> {
+/// What bounds the retries of all routes: `spec.circuitBreakers` of an Upstream or a BackendConfigPolicy, and `spec.retryConstraint`.
+pub(super) struct Bounds<'a> {
+    breakers: Vec<(String, &'a Value)>,
+    constraint: Option<String>,
+}
+
+pub(super) fn bounds(documents: &[Value]) -> Bounds<'_> {
+    let constraint = of_spec(documents, "retryConstraint").next().map(|(path, _)| path);
+    // One is read; what is more is told.
+    Bounds { breakers: of_spec(documents, "circuitBreakers").take(2).collect(), constraint }
+}
+
+/// The values of a key in the `spec` of resources, and where they stand.
+fn of_spec<'a>(documents: &'a [Value], key: &'static str) -> impl Iterator<Item = (String, &'a Value)> {
     let all = documents.iter().enumerate().flat_map(|(i, document)| match document.get("items") {
         Some(Value::List(items)) => items.iter().enumerate().map(|(j, item)| (i, format!("items[{j}]"), item)).collect(),
         _ => vec![(i, String::new(), document)],
     });
-    let found = all.filter_map(|(i, path, resource)| {
-        let breakers = resource.get("spec")?.get("circuitBreakers").filter(|_| resource.get("apiVersion").is_some_and(is_ours))?;
-        Some((placed(&super::place(documents, i), &join(&join(&path, "spec"), "circuitBreakers")), breakers))
-    });
-    found.take(MOST_BREAKERS).collect()
+    all.filter_map(move |(i, path, resource)| {
+        let value = resource.get("spec")?.get(key).filter(|_| resource.get("apiVersion").is_some_and(is_ours))?;
+        Some((placed(&super::place(documents, i), &join(&join(&path, "spec"), key)), value))
+    })
 }
-
-/// One is read; what is more is told.
-const MOST_BREAKERS: usize = 2;
 
 fn is_traffic_policy(value: &Value) -> bool {
     ["statusCodes", "backoffBaseInterval", "rateLimitedBackOff", "attempts"].iter().any(|key| value.get(key).is_some())
@@ -109,8 +120,14 @@ fn resource(gateway: &mut Gateway<'_>, path: &str, value: &Value, name: Option<&
 }
 
 /// The groups of the resources that may hold retries.
-const GROUPS: &[&str] =
-    &["gateway.networking.k8s.io/", "gateway.kgateway.dev/", "gateway.gloo.solo.io/", "gateway.solo.io/", "gloo.solo.io/"];
+const GROUPS: &[&str] = &[
+    "gateway.networking.k8s.io/",
+    "gateway.networking.x-k8s.io/",
+    "gateway.kgateway.dev/",
+    "gateway.gloo.solo.io/",
+    "gateway.solo.io/",
+    "gloo.solo.io/",
+];
 
 /// Whether an `apiVersion` is of a group that may hold retries.
 pub(super) fn is_ours(version: &Value) -> bool {

@@ -212,7 +212,7 @@ pub(super) fn documents(documents: &[Value], dialect: Option<Dialect>) -> Result
     };
     // What one document says may matter to another.
     let clusters = if dialect == Dialect::Envoy { envoy::cluster::all(documents) } else { Vec::new() };
-    let breakers = if dialect == Dialect::Kgateway { kgateway::breakers(documents) } else { Vec::new() };
+    let bounds = kgateway::bounds(if dialect == Dialect::Kgateway { documents } else { &[] });
     let mut found = Found::default();
     for (i, document) in documents.iter().enumerate() {
         let (place, node) = (place(documents, i), Node::at("", document));
@@ -220,7 +220,7 @@ pub(super) fn documents(documents: &[Value], dialect: Option<Dialect>) -> Result
         let read = match dialect {
             Dialect::Reknock => reknock(&mut found, &node),
             Dialect::Envoy => envoy::read(&mut found, &node, &clusters),
-            Dialect::Kgateway => kgateway::read(&mut found, &node, &breakers),
+            Dialect::Kgateway => kgateway::read(&mut found, &node, &bounds),
             Dialect::Linkerd => linkerd::read(&mut found, &node),
             Dialect::Ballerina => ballerina::read(&mut found, &node),
             Dialect::Ktor => ktor::read(&mut found, &node),
