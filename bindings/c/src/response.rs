@@ -19,7 +19,7 @@ use crate::request::{HeaderList, reknock_header};
 /// A response with its body, of any status: whether a 404 is an error is the caller's business.
 ///
 /// What its functions return belongs to it and lives as long, unchanged. May be read from several threads at once, except with
-/// reknock_response_read.
+/// reknock_response_read and reknock_response_submit_read.
 pub struct reknock_response {
     head: ResponseHead,
     body: Bytes,
