@@ -314,7 +314,7 @@ test('lean: status, headers and body', async () => {
   assert.equal(response.stopReason, 'completed');
   assert.equal(response.elapsedMs, 1.5);
   assert.equal(response.explain(), '#1 200\n');
-  // It is there: it may be read again, and what one reader does to it the next one does not see.
+  // It is there: it may be read again, without a copy.
   const memory = await response.body.arrayBuffer();
   assert.equal(memory.byteLength, Buffer.byteLength(TEXT));
   for await (const piece of response.body) assert.equal(piece.buffer, memory);
