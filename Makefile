@@ -89,7 +89,7 @@ check: ## format, lints as errors, documentation, generated files unchanged
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
 	$(CARGO) run --quiet -p xtask -- gen --check
 
-gen: ## write the generated files (docs/options.md, include/reknock.h)
+gen: ## write the generated files (docs/options.md, include/reknock.h, node/options.d.ts)
 	$(CARGO) run --quiet -p xtask -- gen
 
 install: ## build and install the C library: header, libraries, reknock.pc, CMake package; PREFIX=/usr/local DESTDIR=

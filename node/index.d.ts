@@ -225,7 +225,7 @@ export interface LeanResponse extends Records {
   readonly redirected: boolean;
 }
 
-/** A body that is there may be read as often as you like, a streamed one once. */
+/** A body that is there may be read as often as you like, its bytes are the same memory each time; a streamed one is read once. */
 export interface LeanBody extends AsyncIterable<Uint8Array> {
   text(): Promise<string>;
   json(): Promise<unknown>;

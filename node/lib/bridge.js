@@ -16,9 +16,8 @@ const waiting = new Map();
 function wake() {
   const batch = bridge.drain();
   for (let at = 0; at < batch.length; at += STRIDE) {
-    const who = waiting.get(batch[at]);
-    if (who !== undefined) who.take(batch[at + 1], batch[at + 2], batch[at + 3]);
-    else if (batch[at + 1] === WHAT.PULL) bridge.refuse(batch[at + 2]);
+    // Nobody, if the call was cancelled a moment ago.
+    waiting.get(batch[at])?.take(batch[at + 1], batch[at + 2], batch[at + 3]);
   }
 }
 

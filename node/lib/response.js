@@ -235,8 +235,12 @@ class LeanBody {
     return this.#stream ? this.#stream.json() : JSON.parse(decoded(this.#bytes));
   }
 
+  /** The same memory each time: nothing is copied for those who read once. */
   async arrayBuffer() {
-    return this.#stream ? this.#stream.arrayBuffer() : bufferOf(this.#bytes, true);
+    if (this.#stream) return this.#stream.arrayBuffer();
+    const buffer = bufferOf(this.#bytes, false);
+    this.#bytes = new Uint8Array(buffer);
+    return buffer;
   }
 
   async bytes() {
@@ -254,7 +258,7 @@ class LeanBody {
 
   async *[Symbol.asyncIterator]() {
     if (this.#stream) yield* this.#stream.body;
-    else if (this.#bytes.length > 0) yield new Uint8Array(bufferOf(this.#bytes, true));
+    else if (this.#bytes.length > 0) yield this.bytes();
   }
 }
 

@@ -8,8 +8,6 @@ class Upload {
   #body;
   #walk = null;
   #failed;
-  /** The piece that is asked for. */
-  #pull = null;
 
   /** `failed(error)` is told what the producer throws. */
   constructor(body, failed) {
@@ -21,34 +19,24 @@ class Upload {
 
   /** Nothing more is sent: lets the producer go. */
   end(reason) {
-    this.#drop();
     (this.#walk ?? this.#body).cancel?.(reason);
   }
 
   async #produce(pull, first) {
-    this.#drop();
-    this.#pull = pull;
+    if (first) this.#begin();
+    const walk = this.#walk;
     try {
-      if (first) this.#begin();
-      const piece = await this.#walk.next();
-      if (this.#pull !== pull) return;
-      this.#pull = null;
+      const piece = await walk.next();
       bridge.feed(pull, piece ?? null);
     } catch (error) {
-      if (this.#pull === pull) this.#failed(error);
+      // One that was given up for a new attempt fails nothing.
+      if (walk === this.#walk) this.#failed(error);
     }
   }
 
   #begin() {
     this.#walk?.cancel?.();
     this.#walk = this.#body.make ? this.#body.make() : this.#body;
-  }
-
-  /** The attempt that asked is over. */
-  #drop() {
-    if (this.#pull === null) return;
-    bridge.refuse(this.#pull);
-    this.#pull = null;
   }
 }
 

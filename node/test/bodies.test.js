@@ -297,3 +297,22 @@ test('server-sent events arrive as they are sent', async (t) => {
 });
 
 
+
+test('a body that was given up for a new attempt fails nothing', async (t) => {
+  const server = await serve(t, { do: 'hang', read_body: false }, ECHO);
+  let giveUp;
+  const bodies = [
+    async function* () {
+      yield 'a';
+      await new Promise((_, reject) => (giveUp = reject));
+    },
+    async function* () {
+      giveUp(new Error('too late'));
+      await turn();
+      yield 'b';
+    },
+  ];
+  const options = { body: () => bodies.shift()(), policy: { ...FAST, perTryTimeout: '200ms' } };
+  const response = await client.put(server.url, options);
+  assert.equal((await response.json()).body, 'b');
+});

@@ -171,13 +171,6 @@ impl Bridge {
         Ok(())
     }
 
-    /// Says that a piece will not come: whoever asked for it fails.
-    #[napi(catch_unwind)]
-    pub fn refuse(&self, pull: f64) {
-        let pull = self.pulled.borrow_mut().remove(&(pull as u64));
-        drop(pull);
-    }
-
     /// Ends a call that is not over, whatever its state. Nothing further comes of it.
     #[napi(catch_unwind)]
     pub fn cancel(&self, env: &Env, id: f64) -> Result<()> {
@@ -201,6 +194,8 @@ impl Bridge {
             over += u64::from(!matches!(delivery.item, Item::Question(_)));
             batch.deliver(delivery)?;
         }
+        // Nobody answers for an attempt that is over.
+        self.pulled.borrow_mut().retain(|_, pull| !pull.reply.is_closed());
         let pulls = std::mem::take(&mut *self.pulls.lock().unwrap_or_else(PoisonError::into_inner));
         for (number, pull) in pulls {
             let key = self.last_pull.get() + 1;
