@@ -18,7 +18,7 @@ NO_NODE = echo "skipped: $@ (no Node 20 or later with npm)"
 # Programs in which Python tests and demos find the scripted server.
 WITH_SERVER = REKNOCK_TEST_SERVER=$(SERVER) $(CURDIR)/$(VENV)/bin/python
 
-.PHONY: install help demo test test-rust test-python python-dist-test python test-node node demo-node check gen fuzz bench bench-quick machine-bench clean
+.PHONY: install help demo test test-rust test-python python-dist-test python test-node node demo-node pack-node check gen fuzz bench bench-quick machine-bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -67,8 +67,13 @@ demo-node: node
 node: node/node_modules/ready ## build the Node package in place
 	$(CARGO) build --quiet -p reknock-node -p reknock-test-server
 	node node/scripts/place.js $(CARGO_TARGET_DIR)/debug
+pack-node: node/node_modules/ready ## build the Node package for this machine in release: node/reknock-VERSION.tgz, to be installed with npm
+	$(CARGO) build --quiet --release -p reknock-node
+	node node/scripts/place.js $(CARGO_TARGET_DIR)/release
+	strip -x node/*.node
+	cd node && npm pack --silent
 else
-test-node demo-node node:
+test-node demo-node node pack-node:
 	@$(NO_NODE)
 endif
 

@@ -366,7 +366,7 @@ typedef struct reknock_request reknock_request;
  * A response with its body, of any status: whether a 404 is an error is the caller's business.
  *
  * What its functions return belongs to it and lives as long, unchanged. May be read from several threads at once, except with
- * reknock_response_read.
+ * reknock_response_read and reknock_response_submit_read.
  */
 typedef struct reknock_response reknock_response;
 
@@ -577,6 +577,10 @@ typedef struct reknock_client_options {
    * The IP address to connect from, such as "192.0.2.7". Default: as the system has it.
    */
   const char *local_address;
+  /**
+   * Not 0: `x-envoy-retry-on` and its kin on a request change its policy, as in Envoy.
+   */
+  int32_t envoy_headers;
 } reknock_client_options;
 
 /**

@@ -1,11 +1,14 @@
-//! The machine allocates nothing, on no path.
+//! The machine allocates nothing, on no path; a call allocates as often as is written here.
 
+#[path = "support/instant.rs"]
+mod instant;
 mod support;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::time::Duration;
 
+use reknock::client::Client;
 use reknock::retry::{Answer, Budgets, Call, Decision, Outcome, Retry};
 use reknock::{ErrorKind, Evidence, Policy, Tick, UnixTime};
 
@@ -35,6 +38,11 @@ fn allocations(run: impl FnOnce()) -> usize {
     run();
     COUNT.with(Cell::get) - before
 }
+
+/// Allocations of a call with one attempt, its request and its response included.
+const CALL: usize = 9;
+/// Allocations of each further attempt.
+const ATTEMPT: usize = 6;
 
 const GET: Call<'_> = Call { method: "GET", has_idempotency_key: false, asked: true };
 
@@ -80,4 +88,21 @@ fn the_machine_allocates_nothing() {
         assert_eq!(count, 0, "{document}");
     }
     assert!(allocations(|| drop(std::hint::black_box(Box::new(1)))) > 0, "the counter counts");
+}
+
+/// One call of the executor over a transport that allocates next to nothing itself, and what one more attempt adds.
+#[test]
+fn a_call_allocates_little() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let counted = |attempts| {
+        let client = Client::on(instant::Instant::new(attempts)).policy(instant::policy()).build().expect("a client");
+        let call = || runtime.block_on(async { client.get("http://a/b?c=d").send().await }).expect("a response");
+        // Makes the origin's budget.
+        call();
+        let count = allocations(|| assert_eq!(call().attempts().len(), attempts));
+        assert_eq!(allocations(|| drop(call())), count, "the same each time");
+        count
+    };
+    let (one, two) = (counted(1), counted(2));
+    assert_eq!((one, two - one), (CALL, ATTEMPT), "fewer are welcome: write them down");
 }

@@ -108,7 +108,8 @@ class Call {
         return this.#put({ events: this.#events, error: value });
     }
     this.#over();
-    const parts = what > 0 ? new Parts(what, value, more ?? this.#nothing, null) : new Parts(-what, value, null, download(more, this.#signal));
+    const stream = what > 0 || this.#nothing === null ? null : download(more, this.#signal);
+    const parts = what > 0 ? new Parts(what, value, more ?? this.#nothing, null) : new Parts(-what, value, null, stream);
     this.#put(this.#events.length > 0 ? { events: this.#events, parts } : parts);
   }
 

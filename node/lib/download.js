@@ -10,10 +10,32 @@ function download(place, signal) {
   return new ReadableStream(new Download(place, signal), { highWaterMark: 0 });
 }
 
+/** Ends a body when its signal says so. The signal may live long: it must not hold a body that nobody has any more. */
+class Follower {
+  static #gone = new FinalizationRegistry((follower) => follower.leave());
+  #signal;
+  #body;
+
+  constructor(signal, body) {
+    this.#signal = signal;
+    this.#body = new WeakRef(body);
+    Follower.#gone.register(body, this);
+    follow(signal, this);
+  }
+
+  abort(reason) {
+    this.#body.deref()?.abort(reason);
+  }
+
+  leave() {
+    unfollow(this.#signal, this);
+  }
+}
+
 class Download {
   type = 'bytes';
   #place;
-  #signal;
+  #follower;
   #controller;
   /** The piece that is read, and who waits for it. */
   #reading = null;
@@ -21,12 +43,11 @@ class Download {
 
   constructor(place, signal) {
     this.#place = place;
-    this.#signal = signal;
+    this.#follower = signal && new Follower(signal, this);
   }
 
   start(controller) {
     this.#controller = controller;
-    if (this.#signal) follow(this.#signal, this);
   }
 
   pull() {
@@ -69,7 +90,7 @@ class Download {
   }
 
   #close() {
-    if (this.#signal) unfollow(this.#signal, this);
+    this.#follower?.leave();
     if (this.#reading !== null) {
       waiting.delete(this.#reading);
       bridge.cancel(this.#reading);

@@ -73,9 +73,11 @@ test('verbs', async (t) => {
     const echo = await (await client[verb](`${url}/x`, { searchParams: { a: 1 }, headers: { 'x-a': '1' } })).json();
     assert.deepEqual([echo.method, echo.target, fields(echo)['x-a']], [verb.toUpperCase(), '/x?a=1', '1']);
   }
-  const response = await client.head(url);
-  assert.equal(response.body, null);
-  assert.equal(await response.text(), '');
+  for (const stream of [false, true]) {
+    const response = await client.head(url, { stream });
+    assert.equal(response.body, null);
+    assert.equal(await response.text(), '');
+  }
 });
 
 test('bodies arrive as they are, with their types and lengths', async (t) => {

@@ -2,7 +2,8 @@
 // Workers, the end of the process, and what is left after many calls.
 
 const assert = require('node:assert/strict');
-const { execFile } = require('node:child_process');
+const { execFile, spawn } = require('node:child_process');
+const { once } = require('node:events');
 const path = require('node:path');
 const { test } = require('node:test');
 const { Worker } = require('node:worker_threads');
@@ -176,6 +177,32 @@ test('200 workers, terminated in the middle of their calls', { timeout: 120_000 
   await until(hang.open, (open) => open === 0);
   await until(drip.open, (open) => open === 0);
   assert.equal((await createClient()(fast.url)).status, 200);
+});
+
+test('a streamed body that nobody has any more is closed, also by a signal that lives on', async (t) => {
+  const script = await serve(t, { do: 'status', status: 200, body_size: 1_000_000, drip: { bytes: 10, every: '10ms' } });
+  const program = `
+    const { signal } = new AbortController();
+    const client = createClient({ policy: FAST });
+    const begun = async (read, init) => { for (let i = 0; i < 3; i++) await read(await client(url, { stream: true, ...init })); };
+    (async () => {
+      await begun(() => {});
+      await begun(({ body }) => void body);
+      await begun(({ body }) => body.getReader().read());
+      await begun(() => {}, { signal });
+      await begun(({ body }) => body.getReader().read(), { signal });
+      const listeners = () => require('node:events').getEventListeners(signal, 'abort').length;
+      for (let left = 500; listeners() > 0 && left > 0; left--) { gc(); await new Promise((resolve) => setTimeout(resolve, 10)); }
+      console.log(listeners());
+      setTimeout(() => {}, 1e9);
+    })();
+  `;
+  const child = spawn(process.execPath, ['--expose-gc', '-e', `const url = process.env.URL_;${PRELUDE}${program}`], { env: { ...process.env, URL_: script.url }, stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(() => child.kill());
+  const [line] = await once(child.stdout, 'data');
+  assert.equal(`${line}`, '0\n');
+  assert.equal((await script.log()).length, 15);
+  await until(script.open, (open) => open === 0);
 });
 
 test('10,000 calls leave nothing behind', { timeout: 120_000 }, async (t) => {

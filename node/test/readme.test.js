@@ -32,7 +32,7 @@ test('every piece of JavaScript in node/README.md runs', async (t) => {
   const folder = mkdtempSync(path.join(tmpdir(), 'reknock-'));
   t.after(() => rmSync(folder, { recursive: true }));
   const blocks = readFileSync(path.join(ROOT, 'node', 'README.md'), 'utf8').split('```js\n').slice(1).map((rest) => rest.split('```')[0]);
-  assert.equal(blocks.length, 4);
+  assert.equal(blocks.length, 5);
   const said = t.mock.method(console, 'log', () => {});
   const written = t.mock.method(process.stdout, 'write', () => true);
   for (const [index, block] of blocks.entries()) {
@@ -48,4 +48,5 @@ test('every piece of JavaScript in node/README.md runs', async (t) => {
   assert.match(lines[1][0], /#2 200/);
   assert.deepEqual(lines[2], ['connect', 2]);
   assert.match(lines[3][0], /^retry: .*#1 503/);
+  assert.deepEqual(lines.at(-1), [200, 'completed']);
 });

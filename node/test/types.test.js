@@ -2,14 +2,27 @@
 // The types name what there is, and all of it.
 
 const assert = require('node:assert/strict');
+const { readFileSync } = require('node:fs');
 const path = require('node:path');
 const { test } = require('node:test');
 const ts = require('typescript');
 const reknock = require('../index.js');
 const { FAST, serve, DONE, NO } = require('./support/server.js');
+const { ROOT } = require('./support/vectors.js');
 
 const file = path.join(__dirname, '..', 'index.d.ts');
-const program = ts.createProgram([file], { strict: true, module: ts.ModuleKind.NodeNext, moduleResolution: ts.ModuleResolutionKind.NodeNext, target: ts.ScriptTarget.ES2022, types: ['node'] });
+const OPTIONS = { strict: true, noEmit: true, module: ts.ModuleKind.NodeNext, target: ts.ScriptTarget.ES2022, types: ['node'] };
+/** The JavaScript that the documents show, as files of TypeScript's beside the type tests. */
+const shown = new Map();
+for (const document of ['README.md', 'node/README.md']) {
+  const blocks = readFileSync(path.join(ROOT, document), 'utf8').split('```js\n').slice(1);
+  blocks.forEach((block, i) => shown.set(path.join(__dirname, 'types', `${document.replace('/', '-')}-${i}.mts`), block.split('```')[0]));
+}
+const host = ts.createCompilerHost(OPTIONS);
+const { fileExists, getSourceFile } = host;
+host.fileExists = (name) => shown.has(name) || fileExists(name);
+host.getSourceFile = (name, ...rest) => (shown.has(name) ? ts.createSourceFile(name, shown.get(name), ...rest) : getSourceFile(name, ...rest));
+const program = ts.createProgram([file, ...shown.keys()], OPTIONS, host);
 const checker = program.getTypeChecker();
 const declared = new Map(checker.getExportsOfModule(checker.getSymbolAtLocation(program.getSourceFile(file))).map((symbol) => [symbol.name, symbol]));
 
@@ -39,6 +52,12 @@ function found(object) {
   if (typeof object === 'function') for (const hidden of ['name', 'length']) names.delete(hidden);
   return [...names].sort();
 }
+
+test('what the documents show is of these types', () => {
+  assert.ok(shown.size >= 5);
+  const found = [...shown.keys()].flatMap((name) => ts.getPreEmitDiagnostics(program, program.getSourceFile(name)));
+  assert.equal(ts.formatDiagnostics(found, { ...host, getCurrentDirectory: () => __dirname, getNewLine: () => '\n' }), '');
+});
 
 test('what is exported', () => {
   const values = [...declared.values()].filter(({ flags }) => flags & (ts.SymbolFlags.Function | ts.SymbolFlags.Variable | ts.SymbolFlags.Class));

@@ -91,7 +91,9 @@ for (const [file, least] of [['envoy', 132], ['kgateway', 53], ['linkerd', 69], 
     test(`dialects: ${file}: ${given.name}`, () => {
       if ('error' in given) {
         const error = thrown(() => Policy.readAll(text, given.dialect));
-        assert.equal(error.message, given.error);
+        // A document that is read as text has places, which its case does not know.
+        const message = 'text' in given ? error.message : error.message.replace(/^JSON line \d+, column \d+: /, '');
+        assert.equal(message, given.error);
         assert.equal(error.code, 'REKNOCK_CONFIG');
         return;
       }

@@ -7,8 +7,7 @@ import threading
 import pytest
 import reknock
 
-from .conftest import FAST, status
-from .test_lifetimes import HANG, python
+from .conftest import FAST, child, status
 
 DONE = status(200, "done")
 LARGE = {"do": "status", "status": 200, "body_size": 3_000_000}
@@ -69,7 +68,7 @@ print(len(os.listdir('/proc/self/task')))
 
 
 def test_no_thread_is_started(serve):
-    with python(ALONE, serve(DONE).url) as process:
+    with child(ALONE, serve(DONE).url) as process:
         out, err = process.communicate(timeout=30)
     assert out == "1\n", err
 
@@ -77,7 +76,7 @@ def test_no_thread_is_started(serve):
 def test_ctrl_c_while_a_stream_is_read(serve):
     script = serve({"do": "status", "status": 200, "body_size": 1000, "body_mode": "stall"})
     code = "client = reknock.Client()\ntry:\n    with client.stream('GET', URL) as response: response.read()\nexcept KeyboardInterrupt: print('interrupted', flush=True)\nsys.stdin.read()"
-    with python(code, script.url, stdin=-1) as process:
+    with child(code, script.url) as process:
         script.until(bool)
         process.send_signal(2)
         assert process.stdout.readline() == "interrupted\n"

@@ -11,6 +11,8 @@ import weakref
 import pytest
 import reknock
 import trio
+import trio.testing
+from reknock import _trio
 from reknock._loop import _bridges, bridge
 from reknock.testing import Script
 
@@ -195,6 +197,35 @@ class TestTrio:
                 return scope.cancelled_caught, bridge().in_flight
 
         assert trio.run(main) == (True, 0)
+
+    def test_the_deadline_covers_producers(self, serve):
+        async def pieces():
+            yield b"a"
+            await trio.sleep_forever()
+
+        async def main():
+            async with reknock.AsyncClient(policy=FAST) as client:
+                with pytest.raises(reknock.DeadlineExceeded):
+                    await client.put(serve(DONE).url, content=pieces(), timeout=0.1)
+
+        trio.run(main)
+
+    def test_what_comes_with_a_cancel(self):
+        """A future may be settled between the cancel and its task."""
+
+        async def main():
+            async def wait():
+                await future
+
+            future = _trio.Future()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(wait)
+                await trio.testing.wait_all_tasks_blocked()
+                nursery.cancel_scope.cancel()
+                future.set_result(1)
+            return await future
+
+        assert trio.run(main) == 1
 
     def test_scripts(self):
         async def main():

@@ -1,5 +1,6 @@
-/* options ECHO REDIRECT BIG TLS CA HTTP2 KEPT: what clients and calls can be told. ECHO and KEPT echo, REDIRECT leads on to a 200, BIG
- * answers with 1,000 bytes, TLS shows a certificate of the authority in the file CA, HTTP2 speaks it without TLS. */
+/* options ECHO REDIRECT BIG TLS CA HTTP2 KEPT FAILING: what clients and calls can be told. ECHO and KEPT echo, REDIRECT leads on to a 200, BIG
+ * answers with 1,000 bytes, TLS shows a certificate of the authority in the file CA, HTTP2 speaks it without
+ * TLS, FAILING answers 503. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 
@@ -151,6 +152,26 @@ static void budgets(const char *echo) {
     reknock_client_free(client);
 }
 
+static void requests_may_change_their_policy(const char *failing) {
+    reknock_client_options options = REKNOCK_CLIENT_OPTIONS_INIT;
+    reknock_request *request = new_request("GET", failing);
+    reknock_policy *policy = NULL;
+    OK(reknock_policy_preset("envoy", &policy, error));
+    OK(reknock_request_add_header(request, "x-envoy-retry-on", "5xx", error));
+    options.policy = policy;
+    for (options.envoy_headers = 0; options.envoy_headers <= 1; options.envoy_headers++) {
+        reknock_client *client = NULL;
+        reknock_response *response = NULL;
+        OK(reknock_client_new(&options, &client, error));
+        OK(reknock_client_send(client, request, NULL, &response, error));
+        CHECK(reknock_response_attempt_count(response) == (options.envoy_headers ? 2u : 1u));
+        reknock_response_free(response);
+        reknock_client_free(client);
+    }
+    reknock_request_free(request);
+    reknock_policy_free(policy);
+}
+
 static void mistakes(void) {
     reknock_client_options options = REKNOCK_CLIENT_OPTIONS_INIT;
     reknock_client *client = NULL;
@@ -165,7 +186,7 @@ static void mistakes(void) {
 }
 
 int main(int argc, char **argv) {
-    CHECK(argc == 8);
+    CHECK(argc == 9);
     requests_carry_what_the_client_was_told(argv[1]);
     redirects(argv[2]);
     limits(argv[3]);
@@ -174,6 +195,7 @@ int main(int argc, char **argv) {
     proxies(argv[1]);
     pools(argv[7]);
     budgets(argv[1]);
+    requests_may_change_their_policy(argv[8]);
     mistakes();
     return 0;
 }

@@ -1,4 +1,5 @@
-/* stream BIG CUT ECHO FILE STALLED: a large body in pieces, a body that breaks off, a file as a body, a read that is cancelled. */
+/* stream BIG CUT ECHO FILE STALLED FINE: a large body in pieces, a body that breaks off, a file as a body, a read that is cancelled;
+ * connections that are given back. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 #include <pthread.h>
@@ -30,6 +31,22 @@ static void a_large_body_is_read_in_pieces(reknock_client *client, const char *u
     OK(reknock_response_read(response, buffer, 1, &count, error));
     CHECK(count == 1);
     reknock_response_free(response);
+    reknock_request_free(request);
+}
+
+/* Once its body is read, a response holds no connection: the test that runs this counts them. */
+static void what_is_over_is_given_back(reknock_client *client, const char *url) {
+    reknock_request *request = new_request("GET", url);
+    reknock_response *responses[3] = {NULL, NULL, NULL};
+    int i;
+    for (i = 0; i < 3; i++) {
+        uint8_t buffer[100];
+        size_t count;
+        OK(reknock_client_stream(client, request, NULL, &responses[i], error));
+        do OK(reknock_response_read(responses[i], buffer, sizeof buffer, &count, error));
+        while (count > 0);
+    }
+    for (i = 0; i < 3; i++) reknock_response_free(responses[i]);
     reknock_request_free(request);
 }
 
@@ -107,11 +124,12 @@ static void a_read_is_cancelled(const char *url) {
 
 int main(int argc, char **argv) {
     reknock_client *client = new_client("{backoff: {base: 1ms}}");
-    CHECK(argc == 6);
+    CHECK(argc == 7);
     a_large_body_is_read_in_pieces(client, argv[1]);
     a_body_that_breaks_is_an_error(client, argv[2]);
     a_file_is_a_body(client, argv[3], argv[4]);
     a_read_is_cancelled(argv[5]);
+    what_is_over_is_given_back(client, argv[6]);
     reknock_client_free(client);
     return 0;
 }

@@ -1,5 +1,5 @@
-/* upload ECHO RETRIED x5 EARLY SLOW: bodies that functions produce. ECHO echoes; each RETRIED answers 503, then echoes; EARLY answers
- * before it reads, SLOW never answers. */
+/* upload ECHO RETRIED x5 EARLY SLOW LARGE: bodies that functions produce. ECHO echoes; each RETRIED answers 503, then echoes; EARLY answers
+ * before it reads, SLOW never answers, LARGE answers with 3,000,000 bytes. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 #include <pthread.h>
@@ -70,19 +70,21 @@ static letters *new_letters(void) {
     return body;
 }
 
-/* The server's account of a body: whole, and the one that was meant. */
-static void check_echo(reknock_response *response) {
-    static const char size[] = "\"body_size\":300000";
-    /* sha256 of the letters */
-    static const char sum[] = "4bd69805a3b5a521c77aa44b279ef1a1cdbb896a6820ed46e0400f7c79462762";
+/* The server's account of a body holds this. */
+static void check_says(reknock_response *response, const char *said) {
     size_t length;
     char text[2000];
     const uint8_t *body = reknock_response_body(response, &length);
     CHECK(reknock_response_status(response) == 200 && length < sizeof text);
     memcpy(text, body, length);
     text[length] = 0;
-    CHECK(strstr(text, size) != NULL);
-    CHECK(strstr(text, sum) != NULL);
+    CHECK(strstr(text, said) != NULL);
+}
+
+/* All the letters arrived. */
+static void check_echo(reknock_response *response) {
+    check_says(response, "\"body_size\":300000,");
+    check_says(response, "\"4bd69805a3b5a521c77aa44b279ef1a1cdbb896a6820ed46e0400f7c79462762\""); /* their sha256 */
 }
 
 /* With a rewind: any number of attempts and calls. */
@@ -245,6 +247,36 @@ static void answered_early_on_a_queue(reknock_client *client, const char *url) {
     reknock_queue_free(queue);
 }
 
+static reknock_answer from_response(void *user_data, uint8_t *buffer, size_t size, size_t *written) {
+    reknock_status status = reknock_response_read((reknock_response *)user_data, buffer, size, written, NULL);
+    return status == REKNOCK_OK ? REKNOCK_ANSWER_DEFAULT : REKNOCK_ANSWER_ERROR;
+}
+
+/* What one call brings, another one sends: by the thread that waits for both, and by the one that drains. */
+static void handed_on(reknock_client *client, const char *from, const char *to) {
+    int queued;
+    for (queued = 0; queued <= 1; queued++) {
+        reknock_request *get = new_request("GET", from), *put = new_request("PUT", to);
+        reknock_response *source = NULL, *response = NULL;
+        OK(reknock_client_stream(client, get, NULL, &source, error));
+        OK(reknock_request_set_body_stream(put, from_response, NULL, 3000000, source, NULL, error));
+        if (queued) {
+            reknock_queue *queue = NULL;
+            OK(reknock_queue_new(&queue, error));
+            OK(reknock_client_submit(client, put, NULL, queue, NULL, NULL, error));
+            response = next_completion(queue).response;
+            reknock_queue_free(queue);
+        } else {
+            OK(reknock_client_send(client, put, NULL, &response, error));
+        }
+        check_says(response, "\"body_size\":3000000,");
+        reknock_response_free(response);
+        reknock_response_free(source);
+        reknock_request_free(put);
+        reknock_request_free(get);
+    }
+}
+
 /* Whoever cancelled is not asked any more, though the question is there already. */
 static void cancelled(reknock_client *client, const char *url) {
     reknock_request *request = new_request("PUT", url);
@@ -270,7 +302,7 @@ static void cancelled(reknock_client *client, const char *url) {
 int main(int argc, char **argv) {
     reknock_client *client = new_client("{backoff: {base: 1ms}}");
     reknock_client *small = new_client("{backoff: {base: 1ms}, max_body_buffer: 1KiB}");
-    CHECK(argc == 9);
+    CHECK(argc == 10);
     sent_by_calls_that_block(client, argv[1], SIZE);
     sent_by_calls_that_block(client, argv[1], REKNOCK_LENGTH_UNKNOWN);
     sent_by_calls_that_block(client, argv[2], SIZE);
@@ -282,6 +314,7 @@ int main(int argc, char **argv) {
     answered_early(client, argv[7]);
     answered_early_on_a_queue(client, argv[7]);
     cancelled(client, argv[8]);
+    handed_on(client, argv[9], argv[1]);
     reknock_client_free(small);
     reknock_client_free(client);
     pthread_mutex_lock(&lock);

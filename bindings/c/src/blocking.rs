@@ -3,12 +3,13 @@
 use std::future::Future;
 use std::pin::pin;
 
+use bytes::Bytes;
 use core_::Error;
 use core_::client::{CallOptions, Client, Desk, Lane, Remote, Request, Response, Told, Wants};
 
 use crate::body::{Outlet, Pull, Pulls};
 use crate::hooks::Hooks;
-use crate::reading::{Live, Origin};
+use crate::reading::Stream;
 
 /// The functions of a call, and where its body asks for its pieces.
 pub(crate) struct Functions {
@@ -26,10 +27,34 @@ pub(crate) fn send(client: &Client, request: Request, options: &CallOptions, mut
 }
 
 /// Sends a call; what is left to read once its head is there.
-pub(crate) fn stream(client: &Client, request: Request, options: &CallOptions, mut functions: Functions) -> Result<Live, Error> {
+pub(crate) fn stream(client: &Client, request: Request, options: &CallOptions, mut functions: Functions) -> Result<OnLane, Error> {
     let lane = client.lane()?;
     let stream = functions.run(&lane, |host| lane.stream_with(request, options, host))?;
-    Ok(Live { stream, origin: Origin::Call { pulls: functions.pulls, lane } })
+    Ok(OnLane { stream, lane: Some(lane), pulls: functions.pulls })
+}
+
+/// A body that is read on the lane of its call.
+pub(crate) struct OnLane {
+    // In this order: the lane closes what the stream leaves.
+    pub(crate) stream: Stream,
+    /// `None` once the body ended: another call may have it.
+    lane: Option<Lane>,
+    /// Of the request's body, which may still be going out.
+    pulls: Pulls,
+}
+
+impl OnLane {
+    /// The next piece; none at the end.
+    pub(crate) fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+        let Some(lane) = self.lane.take() else { return Ok(None) };
+        let piece = serving(&lane, &mut self.pulls, self.stream.chunk())?;
+        match &piece {
+            Ok(Some(_)) => self.lane = Some(lane),
+            Ok(None) => lane.settle(),
+            Err(_) => {}
+        }
+        piece
+    }
 }
 
 impl Functions {

@@ -16,6 +16,7 @@ use crate::error::{reknock_error, reknock_status};
 use crate::ffi::{Fault, Options, bytes, entry, given, hand_out, list, options, plain, put, shared, take_back, text};
 use crate::hooks::Hooks;
 use crate::policy::reknock_policy;
+use crate::reading::Live;
 use crate::request::{reknock_header, reknock_request};
 use crate::response::reknock_response;
 
@@ -107,11 +108,14 @@ pub struct reknock_client_options {
     pub password: *const c_char,
     /// The IP address to connect from, such as "192.0.2.7". Default: as the system has it.
     pub local_address: *const c_char,
+    /// Not 0: `x-envoy-retry-on` and its kin on a request change its policy, as in Envoy.
+    pub envoy_headers: i32,
 }
 
 // SAFETY: numbers and nullable pointers, the size first.
 unsafe impl Options for reknock_client_options {}
 
+/// Field by field, not through the core's reader of options: C's compiler has checked names and types already.
 impl reknock_client_options {
     fn transport(&self) -> Result<TransportOptions, Fault> {
         let mut out = TransportOptions::default();
@@ -208,6 +212,7 @@ pub unsafe extern "C" fn reknock_client_new(
             // SAFETY: NUL-terminated.
             builder = builder.base_url(unsafe { text(said.base_url, "base_url") }?);
         }
+        builder = builder.envoy_headers(said.envoy_headers != 0);
         if !said.username.is_null() {
             // SAFETY: NUL-terminated; the password may be NULL.
             let (name, password) = unsafe { (text(said.username, "username")?, said.password.as_ref()) };
@@ -348,7 +353,8 @@ pub unsafe extern "C" fn reknock_client_stream(
         // SAFETY: NULL, or a struct as large as it says.
         let options = unsafe { call_options(options) }?;
         let functions = Functions { hooks: client.hooks(), outlet, pulls };
-        put(out, reknock_response::streamed(blocking::stream(&client.client, request, &options, functions)?));
+        let body = blocking::stream(&client.client, request, &options, functions)?;
+        put(out, reknock_response::streamed(Live::Lane(body)));
         Ok(())
     })
 }

@@ -20,14 +20,14 @@ use crate::body::{Outlet, Pull};
 use crate::error::{REKNOCK_EMPTY, REKNOCK_ERROR_INTERNAL, REKNOCK_ERROR_INVALID_ARGUMENT, REKNOCK_OK, reknock_error, reknock_status};
 use crate::ffi::{Fault, entry, given, hand_out, plain, shared, take_back};
 use crate::hooks::Hooks;
-use crate::reading::{Live, Read};
+use crate::reading::{Live, OnQueue, Read};
 use crate::response::reknock_response;
 
 /// How something that was submitted ended.
 #[expect(clippy::large_enum_variant, reason = "nearly all are of the largest")]
 pub(crate) enum Outcome {
     Whole(Result<Response, Error>),
-    Streamed(Result<Box<Live>, Error>),
+    Streamed(Result<Box<OnQueue>, Error>),
     Read(Read),
 }
 
@@ -240,7 +240,7 @@ impl Outcome {
         let made = |response| Box::into_raw(Box::new(response));
         match self {
             Outcome::Whole(ended) => Some(ended.map(|response| made(reknock_response::of(response)))),
-            Outcome::Streamed(ended) => Some(ended.map(|live| made(reknock_response::streamed(*live)))),
+            Outcome::Streamed(ended) => Some(ended.map(|body| made(reknock_response::streamed(Live::Queue(*body))))),
             Outcome::Read(read) => read.settle().map(|there| there.then_some(call.response)).transpose(),
         }
     }

@@ -5,53 +5,59 @@ use std::mem::replace;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use core_::client::{Cancel, Lane, ReqwestBody, StreamingResponse, TokioClock, runtime};
+use core_::client::{Cancel, ReqwestBody, ResponseHead, StreamingResponse, TokioClock, runtime};
 use core_::{Error, ErrorKind};
 
-use crate::blocking::serving;
-use crate::body::Pulls;
+use crate::blocking::OnLane;
 use crate::ffi::Fault;
 
 pub(crate) type Stream = StreamingResponse<ReqwestBody, TokioClock>;
 
-/// A streamed body, and what its reads need. In this order: a lane closes what the stream leaves.
-pub(crate) struct Live {
-    pub(crate) stream: Stream,
-    pub(crate) origin: Origin,
+/// A streamed body.
+pub(crate) enum Live {
+    /// Of a blocking call.
+    Lane(OnLane),
+    Queue(OnQueue),
 }
 
-/// What a response came to.
-pub(crate) enum Origin {
-    /// A blocking call, whose request's body may still be going out, and the lane it is on.
-    Call { pulls: Pulls, lane: Lane },
-    /// A queue: `own` cancels its reads, and so does `theirs`, the caller's token.
-    Queue { own: Cancel, theirs: Option<Cancel> },
+/// A body that came to a queue: `own` cancels its reads, and so does `theirs`, the caller's token.
+pub(crate) struct OnQueue {
+    pub(crate) stream: Stream,
+    pub(crate) own: Cancel,
+    pub(crate) theirs: Option<Cancel>,
 }
 
 impl Live {
-    /// The next piece, on this thread; empty at the end.
-    fn block(&mut self) -> Result<Bytes, Error> {
-        match &mut self.origin {
-            Origin::Call { pulls, lane } => serving(lane, pulls, piece(&mut self.stream))?,
-            Origin::Queue { .. } => runtime()?.block_on(self.piece()),
+    pub(crate) fn head(&self) -> &ResponseHead {
+        match self {
+            Live::Lane(body) => &body.stream,
+            Live::Queue(body) => &body.stream,
         }
     }
 
-    /// The next piece, in the process's runtime; empty at the end.
-    async fn piece(&mut self) -> Result<Bytes, Error> {
-        match &self.origin {
-            Origin::Call { .. } => Err(Error::new(ErrorKind::Internal, "a blocking call's body was read through a queue")),
-            Origin::Queue { own, theirs } => either(piece(&mut self.stream), own, theirs.as_ref()).await,
+    /// The next piece, on this thread; empty at the end.
+    fn wait(&mut self) -> Result<Bytes, Error> {
+        match self {
+            Live::Queue(body) => runtime()?.block_on(body.piece()),
+            Live::Lane(body) => loop {
+                match body.chunk()? {
+                    // An empty piece is not the end.
+                    Some(piece) if piece.is_empty() => {}
+                    piece => return Ok(piece.unwrap_or_default()),
+                }
+            },
         }
     }
 }
 
-/// The next piece of a body; an empty one is not the end, but is handed out for it.
-async fn piece(stream: &mut Stream) -> Result<Bytes, Error> {
-    loop {
-        match stream.chunk().await? {
-            Some(piece) if piece.is_empty() => {}
-            piece => return Ok(piece.unwrap_or_default()),
+impl OnQueue {
+    /// The next piece; empty at the end.
+    async fn piece(&mut self) -> Result<Bytes, Error> {
+        loop {
+            match either(self.stream.chunk(), &self.own, self.theirs.as_ref()).await? {
+                Some(piece) if piece.is_empty() => {}
+                piece => return Ok(piece.unwrap_or_default()),
+            }
         }
     }
 }
@@ -98,9 +104,9 @@ impl Place {
     }
 
     pub(crate) fn streamed(live: Live) -> Arc<Self> {
-        let cancel = match &live.origin {
-            Origin::Call { .. } => None,
-            Origin::Queue { own, .. } => Some(own.clone()),
+        let cancel = match &live {
+            Live::Lane(_) => None,
+            Live::Queue(body) => Some(body.own.clone()),
         };
         Self::of(State { rest: Bytes::new(), body: Body::Here(Box::new(live)) }, cancel)
     }
@@ -123,13 +129,9 @@ impl Place {
         let mut live = self.take()?;
         let rest = std::mem::take(&mut self.state().rest);
         let read = match &mut live {
-            Some(live) if rest.is_empty() => live.block(),
+            Some(live) if rest.is_empty() => live.wait(),
             _ => Ok(rest),
         };
-        if matches!(&read, Ok(end) if end.is_empty()) {
-            // Its lane is for the next call.
-            live = None;
-        }
         self.put(live, read)?;
         let mut state = self.state();
         let most = size.min(state.rest.len());
@@ -189,8 +191,8 @@ impl Borrowed {
     /// Reads the next piece, unless there is some rest.
     pub(crate) async fn read(mut self) -> Read {
         let rest = std::mem::take(&mut self.place.state().rest);
-        let read = match &mut self.live {
-            Some(live) if rest.is_empty() => live.piece().await,
+        let read = match self.live.as_deref_mut() {
+            Some(Live::Queue(body)) if rest.is_empty() => body.piece().await,
             _ => Ok(rest),
         };
         Read { body: self, read }

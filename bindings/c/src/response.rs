@@ -19,7 +19,7 @@ use crate::request::{HeaderList, reknock_header};
 /// A response with its body, of any status: whether a 404 is an error is the caller's business.
 ///
 /// What its functions return belongs to it and lives as long, unchanged. May be read from several threads at once, except with
-/// reknock_response_read.
+/// reknock_response_read and reknock_response_submit_read.
 pub struct reknock_response {
     head: ResponseHead,
     body: Bytes,
@@ -37,7 +37,7 @@ impl reknock_response {
     }
 
     pub(crate) fn streamed(live: Live) -> Self {
-        Self::made((*live.stream).clone(), Bytes::new(), Place::streamed(live))
+        Self::made(live.head().clone(), Bytes::new(), Place::streamed(live))
     }
 
     fn made(head: ResponseHead, body: Bytes, place: Arc<Place>) -> Self {

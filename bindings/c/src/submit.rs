@@ -16,7 +16,7 @@ use crate::error::{reknock_error, reknock_status};
 use crate::ffi::{Fault, entry, given, plain, shared};
 use crate::hooks::Hooks;
 use crate::queue::{Call, Outcome, reknock_call, reknock_queue};
-use crate::reading::{Live, Origin, either};
+use crate::reading::{OnQueue, either};
 use crate::request::reknock_request;
 use crate::response::reknock_response;
 
@@ -62,7 +62,7 @@ pub unsafe extern "C" fn reknock_client_submit_stream(
     entry(error, || {
         said()?.submit(out, |Parts { client, request, options, own, theirs }, host| async move {
             let stream = either(client.stream_with(request, &options, host), &own, theirs.as_ref()).await;
-            Outcome::Streamed(stream.map(|stream| Box::new(Live { stream, origin: Origin::Queue { own, theirs } })))
+            Outcome::Streamed(stream.map(|stream| Box::new(OnQueue { stream, own, theirs })))
         })
     })
 }

@@ -6,7 +6,7 @@ mod support;
 use reknock_test_server::Script;
 use serde_json::json;
 use support::programs::{PROGRAMS, ROUTES};
-use support::{C99, CPP17, compile, compile_with, has, needs, policy, printed, root, run, scripts};
+use support::{C99, CPP17, Scripts, compile, compile_with, has, needs, policy, printed, root, run, scripts};
 
 #[test]
 fn a_get_is_retried_and_explained() {
@@ -68,95 +68,76 @@ fn the_machine_decides_alone() {
     assert_eq!(printed(&machine, &[]), "attempt 1: retry\nattempt 2: retry\nattempt 3: completed\n");
 }
 
+/// Runs a program with the arguments that it is listed with; gives its scripts, in the order of its arguments.
+fn listed(server: &Scripts, name: &str) -> Vec<Script> {
+    let program = PROGRAMS.iter().find(|program| program.name() == name).unwrap();
+    let (arguments, scripts) = program.arguments(server);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    printed(&compile(program.source, C99, name), &arguments);
+    scripts
+}
+
 #[test]
 fn misuse_is_answered_and_breaks_nothing() {
-    let server = scripts();
-    let script = server.script(json!([{"do": "status", "status": 503}]));
-    let slow = server.script(json!([{"do": "hang"}]));
-    printed(&compile("tests/c/misuse.c", C99, "misuse"), &[script.url(), slow.url()]);
+    listed(&scripts(), "misuse");
 }
 
 #[test]
 fn calls_complete_on_a_queue() {
     let server = scripts();
-    let flaky = server.script(json!([{"do": "status", "status": 503}, {"do": "status", "status": 200}]));
-    let slow = server.script(json!([{"do": "hang"}]));
-    printed(&compile("tests/c/async.c", C99, "async"), &[flaky.url(), slow.url()]);
-    assert!(server.closed(&slow), "what is cancelled closes its connection");
+    let scripts = listed(&server, "async");
+    assert!(server.closed(&scripts[1]), "what is cancelled closes its connection");
 }
 
 #[test]
 fn a_hundred_threads_share_a_client() {
     let server = scripts();
-    let script = server.script(json!([{"do": "status", "status": 200}]));
-    let slow = server.script(json!([{"do": "hang"}]));
-    printed(&compile("tests/c/threads.c", C99, "threads"), &[script.url(), slow.url()]);
-    assert_eq!(script.log().len(), 500);
+    let scripts = listed(&server, "threads");
+    assert_eq!(scripts[0].log().len(), 500);
 }
 
 #[test]
 fn bodies_are_streamed_both_ways() {
     let server = scripts();
-    let unavailable = json!({"do": "status", "status": 503});
-    let big = server.script(json!([unavailable, {"do": "status", "status": 200, "body_size": 3_000_000}]));
-    let cut = server.script(json!([{"do": "status", "status": 200, "body_size": 100, "body_mode": "truncate-fin", "after": 10}]));
-    let echo = server.script(json!([unavailable, {"do": "echo"}]));
-    let file = policy("body.txt", &"a file ".repeat(20_000));
-    let stream = compile("tests/c/stream.c", C99, "stream");
-    let stalled = server.script(json!([{"do": "status", "status": 200, "body_size": 100, "body_mode": "stall", "after": 10}]));
-    printed(&stream, &[big.url(), cut.url(), echo.url(), file.to_str().unwrap(), stalled.url()]);
+    let scripts = listed(&server, "stream");
+    let [big, _, echo, _, fine] = scripts.as_slice() else { panic!("{}", scripts.len()) };
     assert!(echo.log().iter().all(|arrival| arrival.to_json()["body_size"] == 140_000));
-    assert!(server.closed(&big), "what is given up closes its connection");
+    assert!(server.closed(big), "what is given up closes its connection");
+    assert_eq!(fine.connections(), 1, "what was read to its end is given back");
 }
 
 #[test]
 fn functions_produce_bodies() {
     let server = scripts();
-    let echo = server.script(json!([{"do": "echo"}]));
-    let retried: Vec<_> = (0..5).map(|_| server.script(json!([{"do": "status", "status": 503}, {"do": "echo"}]))).collect();
-    let early = server.script(json!([{"do": "status", "status": 200, "body_size": 100_000, "read_body": false}]));
-    let slow = server.script(json!([{"do": "hang"}]));
-    let urls: Vec<&str> = [&echo].into_iter().chain(&retried).chain([&early, &slow]).map(Script::url).collect();
-    printed(&compile("tests/c/upload.c", C99, "upload"), &urls);
-    assert!(retried[0].log().iter().all(|arrival| arrival.to_json()["body_size"] == 300_000));
+    let scripts = listed(&server, "upload");
+    assert!(scripts[1].log().iter().all(|arrival| arrival.to_json()["body_size"] == 300_000));
 }
 
 #[test]
 fn responses_are_streamed_through_queues() {
     let server = scripts();
-    let big = server.script(json!([{"do": "status", "status": 503}, {"do": "status", "status": 200, "body_size": 3_000_000}]));
-    let cut = server.script(json!([{"do": "status", "status": 200, "body_size": 100, "body_mode": "truncate-fin", "after": 10}]));
-    let stalled = server.script(json!([{"do": "status", "status": 200, "body_size": 100, "body_mode": "stall", "after": 10}]));
-    let refused = server.script(json!([{"do": "refused"}]));
-    let urls = [big.url(), cut.url(), stalled.url(), refused.url()];
-    printed(&compile("tests/c/queue_stream.c", C99, "queue_stream"), &urls);
-    assert!(server.closed(&stalled), "what is given up closes its connection");
+    let scripts = listed(&server, "queue_stream");
+    assert!(server.closed(&scripts[2]), "what is given up closes its connection");
 }
 
 #[test]
 fn clients_and_calls_do_as_they_are_told() {
-    let program = PROGRAMS.iter().find(|program| program.name() == "options").unwrap();
     let server = scripts();
-    let (arguments, scripts) = program.arguments(&server);
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    printed(&compile(program.source, C99, "options"), &arguments);
-    assert_eq!(scripts.last().unwrap().connections(), 3, "a client that keeps no connection opens one per call");
+    let scripts = listed(&server, "options");
+    let kept = &scripts[scripts.len() - 2];
+    assert_eq!(kept.connections(), 3, "a client that keeps no connection opens one per call");
 }
 
 #[test]
 fn nothing_runs_after_a_shutdown() {
     let server = scripts();
-    let fine = server.script(json!([{"do": "status", "status": 200, "body_size": 3_000_000}]));
-    let slow = server.script(json!([{"do": "hang"}]));
-    printed(&compile("tests/c/shutdown.c", C99, "shutdown"), &[fine.url(), slow.url()]);
-    assert!(server.closed(&slow), "what was in flight closes its connection");
+    let scripts = listed(&server, "shutdown");
+    assert!(server.closed(&scripts[1]), "what was in flight closes its connection");
 }
 
 #[test]
 fn a_forked_child_uses_what_it_inherited() {
-    let server = scripts();
-    let script = server.script(json!([{"do": "status", "status": 503}, {"do": "status", "status": 200, "body_size": 500_000}]));
-    printed(&compile("tests/c/fork.c", C99, "fork"), &[script.url()]);
+    listed(&scripts(), "fork");
 }
 
 #[test]

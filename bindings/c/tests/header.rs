@@ -3,6 +3,7 @@
 
 mod support;
 
+use core_::client::CLIENT_OPTIONS;
 use core_::{ErrorKind, Evidence, StopReason};
 use support::header::{Function, about_type, functions, items, text, words};
 
@@ -50,6 +51,37 @@ fn everything_says_what_it_is_for() {
     assert!(inside > 250, "{inside}");
     for (comment, declared) in items() {
         assert!(comment.ends_with(['.', ')']) || comment.contains(". "), "no sentence: {declared}: {comment}");
+    }
+}
+
+/// Each option of a client, and its field.
+const OPTIONS: &[(&str, &str)] = &[
+    ("base_url", "base_url"),
+    ("headers", "headers"),
+    ("auth", "username"),
+    ("follow_redirects", "max_redirects"),
+    ("max_redirects", "max_redirects"),
+    ("max_response_size", "max_response_size"),
+    ("http2", "http2"),
+    ("proxy", "proxy"),
+    ("verify", "no_verify"),
+    ("ca_bundle", "ca_pem"),
+    ("cert", "cert_pem"),
+    ("compression", "no_compression"),
+    ("local_address", "local_address"),
+    ("pool_idle_timeout", "pool_idle_timeout_ms"),
+    ("pool_max_idle_per_host", "pool_max_idle_per_host"),
+    ("envoy_headers", "envoy_headers"),
+];
+
+#[test]
+fn every_option_of_a_client_has_a_field() {
+    let core: Vec<&str> = CLIENT_OPTIONS.rows.iter().map(|row| row.key).collect();
+    assert_eq!(core, OPTIONS.iter().map(|(option, _)| *option).collect::<Vec<_>>());
+    let header = text();
+    let fields = header.split("typedef struct reknock_client_options {").nth(1).unwrap().split("} reknock_client_options;").next().unwrap();
+    for (option, field) in OPTIONS {
+        assert!(fields.contains(&format!(" {field};")) || fields.contains(&format!("*{field};")), "{option}");
     }
 }
 

@@ -129,6 +129,12 @@ fn differs(expected: &Value, answer: &[String], presets: &HashMap<String, Value>
         .then(|| format!("is {dialect} {name} {notes:?}\n{explained}"))
 }
 
+/// A document that is read as text has places, which its case does not know.
+fn without_place<'m>(case: &Value, message: &'m str) -> &'m str {
+    let place = message.strip_prefix("JSON line ").and_then(|rest| rest.split_once(", column ")?.1.split_once(": "));
+    place.filter(|_| case.get("text").is_none()).map_or(message, |(_, message)| message)
+}
+
 #[test]
 fn dialects_give_the_same_policies_notes_and_messages() {
     let presets = presets();
@@ -143,7 +149,7 @@ fn dialects_give_the_same_policies_notes_and_messages() {
         let mut wrong = Vec::new();
         for ((case, _), answer) in cases.iter().zip(answers(PROGRAM, &format!("vectors_{name}"), &questions)) {
             let problem = match (case.get("error").and_then(Value::as_str), answer[0].as_str()) {
-                (Some(message), "config") if answer[1] == message => None,
+                (Some(message), "config") if without_place(case, &answer[1]) == message => None,
                 (None, "ok") => {
                     let mut rest = &answer[1..];
                     let mut problem = None;

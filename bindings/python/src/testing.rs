@@ -1,5 +1,6 @@
 //! Scripts that answer in place of servers: `reknock.testing`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,13 +17,16 @@ use crate::response::parsed;
 /// The scripts that answer all clients; the last one does.
 static ACTIVE: Mutex<Vec<Script>> = Mutex::new(Vec::new());
 
+/// Whether there are any: calls on the network take no lock.
+static ANY: AtomicBool = AtomicBool::new(false);
+
 fn active_ones() -> MutexGuard<'static, Vec<Script>> {
     ACTIVE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The script that answers all clients now.
 pub fn active() -> Option<Script> {
-    active_ones().last().cloned()
+    if ANY.load(Ordering::Acquire) { active_ones().last().cloned() } else { None }
 }
 
 /// Answers in place of servers, one step per send; the last step repeats.
@@ -81,7 +85,9 @@ impl Script {
     }
 
     fn __enter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
-        active_ones().push(slf.clone());
+        let mut active = active_ones();
+        active.push(slf.clone());
+        ANY.store(true, Ordering::Release);
         slf
     }
 
@@ -92,6 +98,7 @@ impl Script {
         if let Some(own) = own {
             active.remove(own);
         }
+        ANY.store(!active.is_empty(), Ordering::Release);
     }
 
     fn __repr__(&self) -> String {

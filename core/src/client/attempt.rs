@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -60,15 +61,18 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     pub(super) async fn attempt(&mut self) -> Ended<T::Body> {
         let began = self.config.clock.now();
         let attempt = self.retry.attempt(began);
+        // The first attempt's was made with the call.
+        if !self.records.is_empty() {
+            self.progress = Arc::default();
+        }
         self.records.push(AttemptRecord::begun(attempt.number, self.retry.hops(), began.since(self.began)));
         self.open = true;
-        self.progress = Arc::default();
         let outgoing = match self.outgoing(&attempt) {
             Ok(outgoing) => outgoing,
             Err(failure) => return Ended::Failed(failure, None),
         };
         let transport = Arc::clone(&self.transport);
-        let exchange = transport.send(outgoing);
+        let exchange = pin!(transport.send(outgoing));
         let timer = HeadTimer::new(&self.policy, &self.progress, began, attempt.deadline);
         match timer.run(&self.config.clock, exchange).await {
             Ok(Ok(received)) => Ended::Head(received, None),
@@ -131,16 +135,17 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         Failure::new(ErrorKind::Deadline, Evidence::Unknown, message)
     }
 
-    /// Reads the body of a response before its verdict, if callbacks want to see it.
-    pub(super) async fn read_if_asked(&mut self, ended: Ended<T::Body>) -> Ended<T::Body> {
-        match ended {
-            Ended::Head(mut received, None) if self.host.wants().body && self.mode.delivery == Delivery::Buffered => {
-                match self.read(&mut received).await {
-                    Ok(bytes) => Ended::Head(received, Some(bytes)),
-                    Err(failure) => Ended::Failed(failure, Some(received.status.as_u16())),
-                }
-            }
-            ended => ended,
+    /// Whether callbacks want to see the body of a response before its verdict.
+    pub(super) fn is_asked_for(&self, ended: &Ended<T::Body>) -> bool {
+        matches!(ended, Ended::Head(_, None)) && self.host.wants().body && self.mode.delivery == Delivery::Buffered
+    }
+
+    /// Reads it.
+    pub(super) async fn read_first(&self, ended: Ended<T::Body>) -> Ended<T::Body> {
+        let Ended::Head(mut received, None) = ended else { return ended };
+        match self.read(&mut received).await {
+            Ok(bytes) => Ended::Head(received, Some(bytes)),
+            Err(failure) => Ended::Failed(failure, Some(received.status.as_u16())),
         }
     }
 
@@ -212,7 +217,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
             return Ok(Answer::default());
         }
         let question = Question::RetryIf(Box::new(self.told(ended, verdict)));
-        match self.ask("retry_if", question).await? {
+        match Box::pin(self.ask("retry_if", question)).await? {
             Reply::Opinion(Opinion::None) => Ok(Answer::default()),
             Reply::Opinion(Opinion::Retry) => Ok(Answer { retry: Some(true), ..Answer::default() }),
             Reply::Opinion(Opinion::After(wait)) => Ok(Answer { retry: Some(true), wait: Some(wait), ..Answer::default() }),
@@ -232,7 +237,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
             return Ok(None);
         }
         let question = Question::Delay(Box::new(self.told(ended, verdict)));
-        match self.ask("delay", question).await? {
+        match Box::pin(self.ask("delay", question)).await? {
             Reply::Delay(delay) => Ok(delay),
             _ => Err(no_answer("delay")),
         }
@@ -242,7 +247,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     pub(super) async fn before_retry(&mut self, attempt: Attempt) -> Result<Request, Failure> {
         let method = self.request.method.clone();
         let question = Question::BeforeRetry(Box::new(attempt), Box::new(self.request.clone()));
-        match self.ask("before_retry", question).await? {
+        match Box::pin(self.ask("before_retry", question)).await? {
             Reply::Request(mut request) => {
                 request
                     .settle_length()

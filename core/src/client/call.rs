@@ -9,7 +9,7 @@ use http::header::HeaderName;
 
 use super::attempt::{Delivery, Ended, Whole};
 use super::callback::{Event, Host};
-use super::cancel::called_off;
+use super::cancel::{Cancel, any_of, called_off};
 use super::clock::Clock;
 use super::redirect::{Hop, Redirects, hop};
 use super::request::Request;
@@ -98,11 +98,12 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
     }
 
     /// Sends until the machine says stop, or somebody calls it off.
-    pub(super) async fn finish(mut self, off: impl Future<Output = ErrorKind>) -> Result<(Finished<T::Body>, Self), Error> {
+    pub(super) async fn finish(&mut self, cancel: Option<&Cancel>) -> Result<Finished<T::Body>, Error> {
+        let closed = &self.shared.closed;
         let ended = tokio::select! {
             // In this order: a call that is called off sends nothing more, nor anything at all.
             biased;
-            kind = off => Err(kind),
+            kind = any_of(cancel, closed) => Err(kind),
             ended = self.run() => Ok(ended),
         };
         let ended = match ended {
@@ -112,7 +113,7 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
         match ended {
             Ok(finished) => {
                 self.over(finished.stop_reason);
-                Ok((finished, self))
+                Ok(finished)
             }
             Err((failure, status, reason)) => Err(self.fail(failure, status, reason)),
         }
@@ -122,7 +123,9 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
         loop {
             let mut ended = self.attempt().await;
             loop {
-                ended = self.read_if_asked(ended).await;
+                if self.is_asked_for(&ended) {
+                    ended = Box::pin(self.read_first(ended)).await;
+                }
                 let verdict = self.classify(&ended);
                 let next = match self.next(&ended, verdict).await {
                     Ok(next) => next,
@@ -130,22 +133,34 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
                     Err(failure) => return Err(instead(failure, ended.status())),
                 };
                 match next {
+                    // Boxed like all that is no part of a call that just succeeds: it keeps the future of that small.
                     Next::Retry(until) => {
-                        self.pause(ended, verdict, until).await?;
+                        Box::pin(self.pause(ended, verdict, until)).await?;
                         break;
                     }
                     Next::Redirect(request) => {
-                        self.follow(ended, *request).await?;
+                        Box::pin(self.follow(ended, *request)).await?;
                         break;
                     }
                     Next::Stop(reason) => {
-                        let (received, bytes) = match ended {
+                        let (mut received, bytes) = match ended {
                             Ended::Failed(failure, status) => return Err((failure, status, reason)),
                             Ended::Head(received, bytes) => (received, bytes),
                         };
+                        let body = match (bytes, self.mode.delivery) {
+                            (Some(bytes), _) => Ok(Some(bytes)),
+                            (None, Delivery::Streamed) => Ok(None),
+                            (None, Delivery::Buffered) => {
+                                self.open = true;
+                                self.read(&mut received).await.map(Some)
+                            }
+                        };
                         let status = Some(received.status.as_u16());
-                        match self.deliver(received, bytes, reason).await {
-                            Ok(finished) => return Ok(finished),
+                        match body {
+                            Ok(bytes) => {
+                                let (head, live) = received.split();
+                                return Ok(Finished { head, body: bytes.map_or(Whole::Live(live), Whole::Bytes), stop_reason: reason });
+                            }
                             // A body that breaks is an outcome of its own, unless its response had been given up on.
                             Err(failure) if judged_on_its_own(reason) => ended = Ended::Failed(failure, status),
                             Err(failure) => return Err((failure, status, reason)),
@@ -252,33 +267,12 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
         self.edited.as_ref().unwrap_or(&self.request)
     }
 
-    /// Hands a response to the caller, with its whole body if that is what it wants.
-    async fn deliver(
-        &mut self,
-        received: Received<T::Body>,
-        bytes: Option<Bytes>,
-        stop_reason: StopReason,
-    ) -> Result<Finished<T::Body>, Failure> {
-        let mut received = received;
-        let body = match (bytes, self.mode.delivery) {
-            (Some(bytes), _) => Some(bytes),
-            (None, Delivery::Buffered) => {
-                self.open = true;
-                Some(self.read(&mut received).await?)
-            }
-            (None, Delivery::Streamed) => None,
-        };
-        let (head, live) = received.split();
-        Ok(Finished { head, body: body.map_or(Whole::Live(live), Whole::Bytes), stop_reason })
-    }
-
     /// An attempt lasts until the last byte of its body, when that is read; not while somebody thinks about it.
     fn close_record(&mut self) {
-        let now = self.config.clock.now();
         if std::mem::take(&mut self.open)
             && let Some(record) = self.records.last_mut()
         {
-            record.duration = now.since(self.began).saturating_sub(record.start);
+            record.duration = self.config.clock.now().since(self.began).saturating_sub(record.start);
         }
     }
 
@@ -312,7 +306,7 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
         }
     }
 
-    fn fail(mut self, failure: Failure, status: Option<u16>, stop_reason: StopReason) -> Error {
+    fn fail(&mut self, failure: Failure, status: Option<u16>, stop_reason: StopReason) -> Error {
         // An attempt that had ended keeps its outcome, whatever ended the call afterwards.
         if let Some(record) = self.records.last_mut()
             && (self.open || failure.kind == ErrorKind::TooManyRedirects)
@@ -320,9 +314,9 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
             record.error = Some(failure.kind);
         }
         self.over(stop_reason);
-        // No success: a response whose body did not arrive earns the budget nothing.
-        drop(self.retry);
-        let error = Error::new(failure.kind, failure.message).with_status(status).with_records(self.records, stop_reason);
+        // The machine is not told to finish: a response whose body did not arrive earns the budget nothing.
+        let records = std::mem::take(&mut self.records);
+        let error = Error::new(failure.kind, failure.message).with_status(status).with_records(records, stop_reason);
         match failure.source {
             Some(source) => error.with_source(source),
             None => error,

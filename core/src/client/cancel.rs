@@ -27,19 +27,22 @@ pub(super) struct CallOff {
 }
 
 impl CallOff {
-    /// Completes when the call is called off, with the kind of error that this is.
+    /// As [`any_of`].
     pub(super) async fn called_off(&self) -> ErrorKind {
-        let cancelled = async {
-            match &self.cancel {
-                Some(cancel) => cancel.cancelled().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            biased;
-            () = cancelled => ErrorKind::Cancelled,
-            () = self.closed.cancelled() => ErrorKind::Closed,
-        }
+        any_of(self.cancel.as_ref(), &self.closed).await
+    }
+}
+
+/// Completes when a call is called off, with the kind of error that this is.
+pub(super) async fn any_of(cancel: Option<&Cancel>, closed: &Cancel) -> ErrorKind {
+    let Some(cancel) = cancel else {
+        closed.cancelled().await;
+        return ErrorKind::Closed;
+    };
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => ErrorKind::Cancelled,
+        () = closed.cancelled() => ErrorKind::Closed,
     }
 }
 

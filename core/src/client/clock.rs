@@ -50,8 +50,7 @@ impl Clock for TokioClock {
     }
 
     fn sleep_until(&self, when: Tick) -> impl Future<Output = ()> + Send {
-        let wait = when.since(self.now());
-        tokio::time::sleep(wait)
+        tokio::time::sleep_until(epoch() + Duration::from_nanos(when.nanos()))
     }
 }
 

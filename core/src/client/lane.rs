@@ -62,21 +62,21 @@ impl<T: Transport, C: Clock> Lane<T, C> {
     ///
     /// # Errors
     /// As [`Client::send_with`].
-    pub async fn send_with<H: Host>(&self, request: Request, options: &CallOptions, host: H) -> Result<Response, Error> {
-        self.client.send_on(self.on()?, request, options, host).await
+    pub fn send_with<H: Host>(&self, request: Request, options: &CallOptions, host: H) -> impl Future<Output = Result<Response, Error>> {
+        self.client.send_on(Some(self), request, options, host)
     }
 
     /// As [`Client::stream_with`], on this lane, and so are the reads of its body.
     ///
     /// # Errors
     /// As [`Client::stream_with`].
-    pub async fn stream_with<H: Host>(
+    pub fn stream_with<H: Host>(
         &self,
         request: Request,
         options: &CallOptions,
         host: H,
-    ) -> Result<StreamingResponse<T::Body, C>, Error> {
-        self.client.stream_on(self.on()?, request, options, host).await
+    ) -> impl Future<Output = Result<StreamingResponse<T::Body, C>, Error>> {
+        self.client.stream_on(Some(self), request, options, host)
     }
 
     /// Runs a future on this thread.
@@ -109,7 +109,8 @@ impl<T: Transport, C: Clock> Lane<T, C> {
         self.track.as_ref().map(|track| track.runtime().enter())
     }
 
-    fn on(&self) -> Result<On<'_, T>, Error> {
+    /// Where its calls run.
+    pub(super) fn on(&self) -> Result<On<'_, T>, Error> {
         let track = self.track.as_ref().ok_or_else(gone)?;
         Ok(On { shared: &self.shared, transport: Arc::clone(&track.transport) })
     }

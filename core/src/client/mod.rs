@@ -31,6 +31,7 @@ pub mod transport;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -161,15 +162,8 @@ impl<T: Transport, C: Clock> Client<T, C> {
     ///
     /// # Errors
     /// As [`send`](Client::send), and `config` if the policy names a budget that is in use with other parameters.
-    pub async fn send_with<H: Host>(&self, request: Request, options: &CallOptions, host: H) -> Result<Response, Error> {
-        self.send_on(self.here()?, request, options, host).await
-    }
-
-    async fn send_on<H: Host>(&self, on: On<'_, T>, request: Request, options: &CallOptions, host: H) -> Result<Response, Error> {
-        let policy = options.policy.as_ref().unwrap_or(&self.0.config.policy);
-        let (finished, running) = self.run(on, request, policy, options, host, Delivery::Buffered).await?;
-        let Finished { head, body, stop_reason } = finished;
-        Ok(Response { head: running.head(head, stop_reason), body: body.into_bytes() })
+    pub fn send_with<H: Host>(&self, request: Request, options: &CallOptions, host: H) -> impl Future<Output = Result<Response, Error>> {
+        self.send_on(None, request, options, host)
     }
 
     /// Sends a request under the client's policy and hands out the response once its head is there; the body is read as it comes.
@@ -184,53 +178,60 @@ impl<T: Transport, C: Clock> Client<T, C> {
     ///
     /// # Errors
     /// As [`send_with`](Client::send_with).
-    pub async fn stream_with<H: Host>(
+    pub fn stream_with<H: Host>(
         &self,
         request: Request,
         options: &CallOptions,
         host: H,
-    ) -> Result<StreamingResponse<T::Body, C>, Error> {
-        self.stream_on(self.here()?, request, options, host).await
+    ) -> impl Future<Output = Result<StreamingResponse<T::Body, C>, Error>> {
+        self.stream_on(None, request, options, host)
+    }
+
+    async fn send_on<H: Host>(
+        &self,
+        lane: Option<&Lane<T, C>>,
+        request: Request,
+        options: &CallOptions,
+        host: H,
+    ) -> Result<Response, Error> {
+        let mut running = self.begin(lane, request, options, host, Delivery::Buffered)?;
+        let Finished { head, body, stop_reason } = running.finish(options.cancel.as_ref()).await?;
+        Ok(Response { head: running.head(head, stop_reason), body: body.into_bytes() })
     }
 
     async fn stream_on<H: Host>(
         &self,
-        on: On<'_, T>,
+        lane: Option<&Lane<T, C>>,
         request: Request,
         options: &CallOptions,
         host: H,
     ) -> Result<StreamingResponse<T::Body, C>, Error> {
-        let policy = options.policy.as_ref().unwrap_or(&self.0.config.policy);
-        let off = on.shared.call_off(options);
-        let (finished, running) = self.run(on, request, policy, options, host, Delivery::Streamed).await?;
-        let Finished { head, body, stop_reason } = finished;
+        let mut running = self.begin(lane, request, options, host, Delivery::Streamed)?;
+        let Finished { head, body, stop_reason } = running.finish(options.cancel.as_ref()).await?;
+        let Whole::Live(body) = body else { return Err(Error::new(ErrorKind::Internal, "a streamed call was buffered")) };
+        let (clock, idle) = (self.0.config.clock.clone(), running.policy.idle_timeout());
+        let off = CallOff { cancel: options.cancel.clone(), closed: running.shared.closed.clone() };
         let length = head.length;
-        let head = running.head(head, stop_reason);
-        match body {
-            Whole::Live(body) => {
-                let (clock, idle) = (self.0.config.clock.clone(), policy.idle_timeout());
-                Ok(StreamingResponse { head, body: Some(body), clock, idle, off, length, read: 0 })
-            }
-            Whole::Bytes(_) => Err(Error::new(ErrorKind::Internal, "a streamed call was buffered")),
-        }
+        Ok(StreamingResponse { head: running.head(head, stop_reason), body: Some(body), clock, idle, off, length, read: 0 })
     }
 
-    async fn run<'a, H: Host>(
+    fn begin<'a, H: Host>(
         &'a self,
-        on: On<'a, T>,
+        lane: Option<&'a Lane<T, C>>,
         mut request: Request,
-        policy: &'a Policy,
-        options: &CallOptions,
+        options: &'a CallOptions,
         host: H,
         delivery: Delivery,
-    ) -> Result<(Finished<T::Body>, Running<'a, T, C, H>), Error> {
+    ) -> Result<Running<'a, T, C, H>, Error> {
         let config = &self.0.config;
+        let on = match lane {
+            Some(lane) => lane.on()?,
+            None => self.here()?,
+        };
         let redirects = options.redirects.unwrap_or(config.redirects);
-        let off = on.shared.call_off(options);
         config.complete(&mut request);
-        let policy = config.policy_for(&mut request, policy);
-        let running = Running::begin(config, on, policy, host, Mode { delivery, redirects }, request)?;
-        running.finish(off.called_off()).await
+        let policy = config.policy_for(&mut request, options.policy.as_ref().unwrap_or(&config.policy));
+        Running::begin(config, on, policy, host, Mode { delivery, redirects }, request)
     }
 
     /// Ends the calls in flight with kind `closed`, streamed bodies included, and those to come. Clones of the client are closed with it.
@@ -327,11 +328,6 @@ impl<T, C> Config<T, C> {
 }
 
 impl<T> Shared<T> {
-    /// Who may end a call with these options.
-    fn call_off(&self, options: &CallOptions) -> CallOff {
-        CallOff { cancel: options.cancel.clone(), closed: self.closed.clone() }
-    }
-
     fn next_serial(&self) -> u64 {
         self.serial.fetch_add(1, Ordering::Relaxed)
     }

@@ -42,6 +42,22 @@ fn parse_url(url: &str) -> Result<Url, Error> {
     })
 }
 
+/// Whether HTTP takes this URL. Most show it at a glance.
+fn carried(url: &str) -> bool {
+    url.len() < 8000 && url.bytes().all(|byte| PLAIN[usize::from(byte)]) || url.parse::<http::Uri>().is_ok()
+}
+
+/// What a URL may have anywhere behind its scheme.
+const PLAIN: [bool; 256] = {
+    let (mut plain, mut at) = ([false; 256], 0);
+    while at < plain.len() {
+        let byte = at as u8;
+        plain[at] = byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'-' | b'_' | b'=' | b'&' | b'?' | b':' | b'%' | b'+');
+        at += 1;
+    }
+    plain
+};
+
 impl Request {
     /// A request without header fields and body.
     ///
@@ -65,7 +81,7 @@ impl Request {
             return Err(invalid(format!("url: the scheme must be http or https, got \"{}\"", self.url.scheme())));
         }
         // Characters that URLs take and HTTP does not would otherwise fail inside the first attempt.
-        if self.url.as_str().parse::<http::Uri>().is_err() || self.url.host_str().is_none_or(str::is_empty) {
+        if !carried(self.url.as_str()) || self.url.host_str().is_none_or(str::is_empty) {
             return Err(invalid(format!("url: not a URL that HTTP can carry: {}", redacted(&self.url))));
         }
         if !self.url.username().is_empty() || self.url.password().is_some() {
@@ -224,5 +240,19 @@ impl Request {
             self.headers.insert(CONTENT_LENGTH, first);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_seen_at_a_glance_is_so(text in "http://[a-zA-Z0-9._=&%+:-]{1,12}[/a-zA-Z0-9.?_=&%+:-]{0,20}") {
+            if let Ok(url) = url::Url::parse(&text) && super::carried(url.as_str()) {
+                prop_assert!(url.as_str().parse::<http::Uri>().is_ok(), "{url}");
+            }
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! The limits of one attempt: which one is next, and which one has fired.
 
-use std::future::Future;
-use std::pin::pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::Duration;
 
 use super::clock::Clock;
@@ -60,8 +61,7 @@ impl<'a> HeadTimer<'a> {
     }
 
     /// Runs `exchange` until it ends or a limit fires.
-    pub(super) async fn run<F: Future>(&self, clock: &impl Clock, exchange: F) -> Result<F::Output, Limit> {
-        let mut exchange = pin!(exchange);
+    pub(super) async fn run<F: Future>(&self, clock: &impl Clock, mut exchange: Pin<&mut F>) -> Result<F::Output, Limit> {
         loop {
             let next = self.check(clock.now())?;
             tokio::select! {
@@ -80,6 +80,11 @@ pub(super) async fn within<F: Future>(
     deadline: Option<Tick>,
     step: F,
 ) -> Result<F::Output, Limit> {
+    let mut step = pin!(step);
+    // What has come already needs no timer.
+    if let Poll::Ready(output) = poll_fn(|context| Poll::Ready(step.as_mut().poll(context))).await {
+        return Ok(output);
+    }
     let silent = idle.map_or(Tick::MAX, |idle| clock.now().after(idle));
     let end = deadline.unwrap_or(Tick::MAX);
     tokio::select! {

@@ -82,6 +82,7 @@ impl Problem {
     }
 
     /// The same problem with the line and column of its path, if that leads somewhere.
+    #[cfg(feature = "documents")]
     pub(super) fn standing(mut self, place: impl FnOnce(&str) -> Option<(&'static str, (usize, usize))>) -> Self {
         if let Some((language, (line, column))) = place(&self.path) {
             self.path = format!("{language} line {line}, column {column}: {}", self.path);

@@ -107,8 +107,13 @@ fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
+/// Whether a header can have this name.
+pub(super) fn is_header_name(name: &str) -> bool {
+    is_token(name) && name.len() <= MOST_NAME
+}
+
 fn header_name(path: &str, name: &str, rule: &str) -> Checked {
-    ensure(is_token(name) && name.len() <= MOST_NAME, || Problem::must(path, format_args!("be {rule}"), &name.into()))
+    ensure(is_header_name(name), || Problem::must(path, format_args!("be {rule}"), &name.into()))
 }
 
 fn matchers(path: &str, matchers: &[HeaderMatcher], pseudo: &[&str]) -> Checked {

@@ -93,10 +93,11 @@ fn functions_of_ktor_are_tested_as_they_are_shown() {
         ("async fn NAME()", source("core/tests/behaviour/ktor_functions.rs")),
         ("def test_NAME(", source("python/tests/test_ktor_functions.py")),
         ("{\"NAME\",", c),
+        ("test('NAME', ", source("node/test/ktor.test.js")),
     ];
     let bare = |text: &str| text.split_whitespace().collect::<String>();
     let page = page("ktor.md").replace("\\|", "\u{1}");
-    let (_, table) = page.split_once("| Ktor | Rust | Python | C |").expect("the table");
+    let (_, table) = page.split_once("| Ktor | Rust | Python | C | Node |").expect("the table");
     let mut rows = 0;
     for line in table.lines().skip(2).take_while(|line| line.starts_with('|')) {
         let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();

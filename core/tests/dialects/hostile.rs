@@ -100,3 +100,60 @@ fn no_cut_text_panics() {
         }
     }
 }
+
+/// Documents of as many values as are allowed that repeat what makes work: routes under one virtual host's many matchers, prefixes that cover each
+/// other, documents that look for clusters in all others.
+#[test]
+fn what_repeats_is_bounded() {
+    // Well over half of the values that a text may have.
+    let most = 200_000;
+    let filled = |head: &str, part: &dyn Fn(usize) -> String, tail: &str| {
+        let mut text = head.to_owned();
+        for i in 0.. {
+            let next = part(i);
+            if text.len() + next.len() + tail.len() > most {
+                break;
+            }
+            text += &next;
+        }
+        text + tail
+    };
+    let regex = |i: usize| format!("{{name: x, string_match: {{safe_regex: {{regex: '[a-z{i}]{{1,40}}(b|c){{1,40}}'}}}}}},");
+    let matchers: String = (0..100).map(regex).collect();
+    let host = format!("virtual_hosts: [{{retry_policy: {{retry_on: retriable-headers, retriable_headers: [{matchers}]}}, routes: [");
+    let clusters = filled("clusters: [", &|i| format!("{{name: a{i}, circuit_breakers: {{}}}},"), "]\n");
+    let routes = filled("virtual_hosts: [{routes: [", &|i| format!("{{match: {{}}, route: {{cluster: b{i}}}}},"), "]}]\n");
+    let configs = "{prefix: /a},".repeat(900);
+    let few = "policy: must be at most 1000 in one text";
+    for (text, dialect, expected) in [
+        (
+            filled(&host, &|_| "{match: {}, route: {}},".to_owned(), "]}]"),
+            Dialect::Envoy,
+            "policy: all of them must have at most 10000 header matchers in one text",
+        ),
+        (clusters + &routes, Dialect::Envoy, "envoy: no policy found; it is told by a retry_policy"),
+        (
+            filled("", &|_| "---\na: 1\n".to_owned(), "---\n{clusters: [{circuit_breakers: {}}]}\n"),
+            Dialect::Envoy,
+            "envoy: no policy found; it is told by a retry_policy",
+        ),
+        (
+            filled("retry_policy: {", &|i| format!("k{i}: 1,"), "num_retries: -1}"),
+            Dialect::Envoy,
+            "retry_policy.num_retries: must be a whole number from 0 to 4294967295, got -1",
+        ),
+        (
+            filled("a: [", &|_| "{b: 1},".to_owned(), "]\nretry_policy: {retry_on: 5}\n"),
+            Dialect::Envoy,
+            "YAML line 2, column 16: retry_policy.retry_on: must be text, got 5; write \"5\"",
+        ),
+        (filled("", &|_| "---\n{spec: {retry: {codes: []}}}\n".to_owned(), ""), Dialect::Kgateway, few),
+        (filled("routers: [{service: {configs: [", &|i| format!("{{prefix: /a/{}}},", i % 7), "]}}]"), Dialect::Linkerd, few),
+        (filled("routers: [", &|_| format!("{{service: {{configs: [{configs}]}}}},"), "]"), Dialect::Linkerd, few),
+        (filled("", &|i| format!("[a{i}.retryConfig]\n"), ""), Dialect::Ballerina, few),
+        (filled("- {}\n", &|_| "- {HttpRequestRetry: {}}\n".to_owned(), ""), Dialect::Ktor, few),
+    ] {
+        let error = load_text(&text, Some(dialect)).expect_err(expected).to_string();
+        assert!(error.ends_with(expected), "{error}");
+    }
+}

@@ -6,8 +6,8 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -59,12 +59,25 @@ impl<S> Layer<S> for ConnectLayer {
     type Service = ConnectService<S>;
 
     fn layer(&self, inner: S) -> ConnectService<S> {
-        ConnectService(inner)
+        ConnectService(Arc::new(Mutex::new(inner)))
     }
 }
 
-#[derive(Clone, Debug)]
-pub(super) struct ConnectService<S>(S);
+/// Shares what it wraps: the pool clones its connector several times for each request, and a clone of reqwest's allocates.
+#[derive(Debug)]
+pub(super) struct ConnectService<S>(Arc<Mutex<S>>);
+
+impl<S> ConnectService<S> {
+    fn lock(&self) -> MutexGuard<'_, S> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S> Clone for ConnectService<S> {
+    fn clone(&self) -> Self {
+        ConnectService(Arc::clone(&self.0))
+    }
+}
 
 impl<S, T> Service<T> for ConnectService<S>
 where
@@ -76,14 +89,14 @@ where
     type Future = Connecting<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.0.poll_ready(cx)
+        self.lock().poll_ready(cx)
     }
 
     fn call(&mut self, target: T) -> Self::Future {
         let attempt = ATTEMPT.try_with(Arc::clone).ok();
         let limit = attempt.as_ref().and_then(|attempt| attempt.limit);
         Connecting {
-            inner: self.0.call(target),
+            inner: self.lock().call(target),
             watch: attempt.map(Watch::begin),
             limit: limit.map(|limit| (limit, Box::pin(tokio::time::sleep(limit)))),
         }

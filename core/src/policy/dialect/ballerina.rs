@@ -7,7 +7,7 @@ use super::super::node::{Node, join};
 use super::super::problem::Problem;
 use super::block::{Block, int, list};
 use super::draft::{Draft, duration, limit};
-use super::{Dialect, Loaded};
+use super::{Dialect, Found};
 
 /// The timeout of a client that does not say.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -26,19 +26,17 @@ pub(super) fn draft() -> Draft {
 }
 
 /// The policies of a configuration with `retryConfig`, of anything that holds some, or of its content alone.
-pub(super) fn read(node: &Node<'_>) -> Result<Vec<Loaded>, Problem> {
-    let mut found = Vec::new();
+pub(super) fn read(found: &mut Found, node: &Node<'_>) -> Result<(), Problem> {
     let keys = ["interval", "count", "backOffFactor", "maxWaitInterval", "statusCodes"];
     if keys.iter().any(|key| node.value.get(key).is_some()) {
         let mut draft = draft();
         retry_config(&mut draft, Block::of(&node.path, &node.value)?)?;
-        return Ok(vec![draft.finish(Dialect::Ballerina, None)?]);
+        return found.add(draft.finish(Dialect::Ballerina, None)?);
     }
-    walk(&mut found, &node.path, &node.value, None)?;
-    Ok(found)
+    walk(found, &node.path, &node.value, None)
 }
 
-fn walk(found: &mut Vec<Loaded>, path: &str, value: &Value, name: Option<&str>) -> Result<(), Problem> {
+fn walk(found: &mut Found, path: &str, value: &Value, name: Option<&str>) -> Result<(), Problem> {
     match value {
         Value::List(items) => items.iter().enumerate().try_for_each(|(i, item)| walk(found, &format!("{path}[{i}]"), item, name)),
         Value::Map(_) if value.get("retryConfig").is_some() => client(found, Block::of(path, value)?, name),
@@ -51,7 +49,7 @@ fn walk(found: &mut Vec<Loaded>, path: &str, value: &Value, name: Option<&str>) 
     }
 }
 
-fn client(found: &mut Vec<Loaded>, mut block: Block<'_>, name: Option<&str>) -> Result<(), Problem> {
+fn client(found: &mut Found, mut block: Block<'_>, name: Option<&str>) -> Result<(), Problem> {
     let mut draft = draft();
     // Nil is no retryConfig.
     if let Some(config) = block.block("retryConfig")? {
@@ -72,8 +70,7 @@ fn client(found: &mut Vec<Loaded>, mut block: Block<'_>, name: Option<&str>) -> 
     let breaker = "not copied: a budget bounds the load of retries; rejecting calls is the caller's";
     block.leave(&[("circuitBreaker", breaker), ("failoverConfig", "not copied: one client has one target")], &mut notes)?;
     draft.note_all(notes);
-    found.push(draft.finish(Dialect::Ballerina, name.map(str::to_owned))?);
-    Ok(())
+    found.add(draft.finish(Dialect::Ballerina, name.map(str::to_owned))?)
 }
 
 /// A decimal of seconds; what is below zero counts as zero.

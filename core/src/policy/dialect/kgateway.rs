@@ -9,34 +9,33 @@ use super::super::problem::{Problem, placed};
 use super::block::{Block, list, proto_duration, whole};
 use super::draft::Draft;
 use super::envoy::retry_policy::{self, Flavour, Timeouts};
-use super::{Dialect, Loaded, envoy};
+use super::{Dialect, Found, envoy};
 
 /// The timeout of a route that does not say: Envoy's.
 const ROUTE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The policies of a resource, of a list of them, or of a part of one.
-pub(super) fn read(node: &Node<'_>, documents: &[Value]) -> Result<Vec<Loaded>, Problem> {
-    let mut found = Found { breakers: breakers(documents), policies: Vec::new() };
+pub(super) fn read(found: &mut Found, node: &Node<'_>, bounds: &Bounds<'_>) -> Result<(), Problem> {
+    let mut gateway = Gateway { bounds, found };
     if retry_policy::is_bare(&node.value) && !is_traffic_policy(&node.value) {
-        gloo(&mut found, None, Some(Block::of(&node.path, &node.value)?), None)?;
+        gloo(&mut gateway, None, Some(Block::of(&node.path, &node.value)?), None)
     } else if is_retry(&node.value) {
-        retry(&mut found, None, Block::of(&node.path, &node.value)?, None)?;
+        retry(&mut gateway, None, Block::of(&node.path, &node.value)?, None)
     } else {
-        resource(&mut found, &node.path, &node.value, None)?;
+        resource(&mut gateway, &node.path, &node.value, None)
     }
-    Ok(found.policies)
 }
 
-/// The policies found so far, and the breakers that apply to them.
-struct Found<'a> {
-    breakers: Vec<(String, &'a Value)>,
-    policies: Vec<Loaded>,
+/// The policies found so far, and what bounds them all.
+struct Gateway<'a> {
+    bounds: &'a Bounds<'a>,
+    found: &'a mut Found,
 }
 
-impl Found<'_> {
+impl Gateway<'_> {
     /// Routes do not say which upstream's breakers are theirs: those of the only one are.
     fn add(&mut self, mut draft: Draft, name: Option<&str>) -> Result<(), Problem> {
-        match self.breakers.as_slice() {
+        match self.bounds.breakers.as_slice() {
             [] => {}
             [(path, value)] => {
                 let mut block = Block::of(path, value)?;
@@ -47,26 +46,36 @@ impl Found<'_> {
             }
             [(path, _), ..] => draft.note(path.as_str(), "not read: there are several, and routes do not say which is theirs"),
         }
-        self.policies.push(draft.finish(Dialect::Kgateway, name.map(str::to_owned))?);
-        Ok(())
+        if let Some(path) = &self.bounds.constraint {
+            draft.note(path.as_str(), "not read: of upstreams only circuitBreakers are");
+        }
+        self.found.add(draft.finish(Dialect::Kgateway, name.map(str::to_owned))?)
     }
 }
 
-/// `spec.circuitBreakers` of an Upstream or a BackendConfigPolicy.
-fn breakers(documents: &[Value]) -> Vec<(String, &Value)> {
+/// What bounds the retries of all routes: `spec.circuitBreakers` of an Upstream or a BackendConfigPolicy, and `spec.retryConstraint`.
+pub(super) struct Bounds<'a> {
+    breakers: Vec<(String, &'a Value)>,
+    constraint: Option<String>,
+}
+
+pub(super) fn bounds(documents: &[Value]) -> Bounds<'_> {
+    let constraint = of_spec(documents, "retryConstraint").next().map(|(path, _)| path);
+    // One is read; what is more is told.
+    Bounds { breakers: of_spec(documents, "circuitBreakers").take(2).collect(), constraint }
+}
+
+/// The values of a key in the `spec` of resources, and where they stand.
+fn of_spec<'a>(documents: &'a [Value], key: &'static str) -> impl Iterator<Item = (String, &'a Value)> {
     let all = documents.iter().enumerate().flat_map(|(i, document)| match document.get("items") {
         Some(Value::List(items)) => items.iter().enumerate().map(|(j, item)| (i, format!("items[{j}]"), item)).collect(),
         _ => vec![(i, String::new(), document)],
     });
-    let found = all.filter_map(|(i, path, resource)| {
-        let breakers = resource.get("spec")?.get("circuitBreakers").filter(|_| resource.get("apiVersion").is_some_and(is_ours))?;
-        Some((placed(&super::place(documents, i), &join(&join(&path, "spec"), "circuitBreakers")), breakers))
-    });
-    found.take(MOST_BREAKERS).collect()
+    all.filter_map(move |(i, path, resource)| {
+        let value = resource.get("spec")?.get(key).filter(|_| resource.get("apiVersion").is_some_and(is_ours))?;
+        Some((placed(&super::place(documents, i), &join(&join(&path, "spec"), key)), value))
+    })
 }
-
-/// One is read; what is more is told.
-const MOST_BREAKERS: usize = 2;
 
 fn is_traffic_policy(value: &Value) -> bool {
     ["statusCodes", "backoffBaseInterval", "rateLimitedBackOff", "attempts"].iter().any(|key| value.get(key).is_some())
@@ -79,7 +88,7 @@ fn is_retry(value: &Value) -> bool {
 /// Deeper than any resource; lists of lists are not followed further.
 const DEEPEST: usize = 32;
 
-fn resource(found: &mut Found<'_>, path: &str, value: &Value, name: Option<&str>) -> Result<(), Problem> {
+fn resource(gateway: &mut Gateway<'_>, path: &str, value: &Value, name: Option<&str>) -> Result<(), Problem> {
     if path.matches(['.', '[']).count() > DEEPEST {
         return Ok(());
     }
@@ -87,7 +96,7 @@ fn resource(found: &mut Found<'_>, path: &str, value: &Value, name: Option<&str>
         Value::List(items) => items
             .iter()
             .enumerate()
-            .try_for_each(|(i, item)| resource(found, &format!("{path}[{i}]"), item, part(name, item, i).as_deref())),
+            .try_for_each(|(i, item)| resource(gateway, &format!("{path}[{i}]"), item, part(name, item, i).as_deref())),
         Value::Map(entries) => {
             let of_resource = match value.get("metadata").and_then(|metadata| metadata.get("name")) {
                 Some(Value::Str(name)) => Some(name.as_str()),
@@ -98,21 +107,27 @@ fn resource(found: &mut Found<'_>, path: &str, value: &Value, name: Option<&str>
             }
             let mut block = Block::of(path, value)?;
             if let Some(retries) = block.block("retries")? {
-                return gloo(found, of_resource, Some(retries), block.take("timeout")?);
+                return gloo(gateway, of_resource, Some(retries), block.take("timeout")?);
             }
             if let Some(inner) = block.block("retry")? {
-                return retry(found, of_resource, inner, block.block("timeouts")?);
+                return retry(gateway, of_resource, inner, block.block("timeouts")?);
             }
             let inner = entries.iter().filter(|(key, _)| !matches!(key.as_str(), "metadata" | "status"));
-            inner.into_iter().try_for_each(|(key, value)| resource(found, &join(path, key), value, of_resource))
+            inner.into_iter().try_for_each(|(key, value)| resource(gateway, &join(path, key), value, of_resource))
         }
         _ => Ok(()),
     }
 }
 
 /// The groups of the resources that may hold retries.
-const GROUPS: &[&str] =
-    &["gateway.networking.k8s.io/", "gateway.kgateway.dev/", "gateway.gloo.solo.io/", "gateway.solo.io/", "gloo.solo.io/"];
+const GROUPS: &[&str] = &[
+    "gateway.networking.k8s.io/",
+    "gateway.networking.x-k8s.io/",
+    "gateway.kgateway.dev/",
+    "gateway.gloo.solo.io/",
+    "gateway.solo.io/",
+    "gloo.solo.io/",
+];
 
 /// Whether an `apiVersion` is of a group that may hold retries.
 pub(super) fn is_ours(version: &Value) -> bool {
@@ -135,16 +150,16 @@ fn part(name: Option<&str>, item: &Value, i: usize) -> Option<String> {
 }
 
 /// gloo's `retries`: Envoy's retry policy in other letters.
-fn gloo(found: &mut Found<'_>, name: Option<&str>, block: Option<Block<'_>>, timeout: Option<Node<'_>>) -> Result<(), Problem> {
+fn gloo(gateway: &mut Gateway<'_>, name: Option<&str>, block: Option<Block<'_>>, timeout: Option<Node<'_>>) -> Result<(), Problem> {
     let Some(mut block) = block else { return Ok(()) };
     let mut draft = envoy::draft();
     let timeouts = retry_policy::fill(&mut draft, &mut block, Flavour::Gloo)?;
     timeouts.set(&mut draft, timeout.as_ref().map_or(Ok(ROUTE_TIMEOUT), proto_duration)?);
-    found.add(draft, name)
+    gateway.add(draft, name)
 }
 
 /// `retry` of a TrafficPolicy or of an HTTPRoute's rule.
-fn retry(found: &mut Found<'_>, name: Option<&str>, mut block: Block<'_>, timeouts: Option<Block<'_>>) -> Result<(), Problem> {
+fn retry(gateway: &mut Gateway<'_>, name: Option<&str>, mut block: Block<'_>, timeouts: Option<Block<'_>>) -> Result<(), Problem> {
     let mut draft = envoy::draft();
     let is_policy =
         ["retryOn", "statusCodes", "perTryTimeout", "backoffBaseInterval", "rateLimitedBackOff"].iter().any(|key| block.has(key));
@@ -162,7 +177,7 @@ fn retry(found: &mut Found<'_>, name: Option<&str>, mut block: Block<'_>, timeou
     timeouts.leave(&[("streamIdle", "the idle timeout of a stream is not copied")], &mut notes)?;
     draft.note_all(notes);
     block.ignore_rest(&mut draft);
-    found.add(draft, name)
+    gateway.add(draft, name)
 }
 
 const LEAST: Duration = Duration::from_millis(1);

@@ -7,7 +7,7 @@ use super::super::problem::{Problem, nearest};
 use super::super::{MOST_RETRIES, Value};
 use super::block::{Block, int, millis};
 use super::draft::{Draft, duration};
-use super::{Dialect, Loaded};
+use super::{Dialect, Found};
 
 /// What the functions write to.
 struct Slots {
@@ -67,19 +67,17 @@ const KEYS: &[&str] = &[
 ];
 
 /// The policies of a document with `HttpRequestRetry`, or of the functions alone.
-pub(super) fn read(node: &Node<'_>) -> Result<Vec<Loaded>, Problem> {
-    let mut found = Vec::new();
+pub(super) fn read(found: &mut Found, node: &Node<'_>) -> Result<(), Problem> {
     let empty = matches!(&*node.value, Value::Map(entries) if entries.is_empty());
     if empty || KEYS.iter().any(|key| node.value.get(key).is_some()) {
         let mut draft = draft();
         plugin(&mut draft, &node.path, &node.value)?;
-        return Ok(vec![draft.finish(Dialect::Ktor, None)?]);
+        return found.add(draft.finish(Dialect::Ktor, None)?);
     }
-    walk(&mut found, &node.path, &node.value, None)?;
-    Ok(found)
+    walk(found, &node.path, &node.value, None)
 }
 
-fn walk(found: &mut Vec<Loaded>, path: &str, value: &Value, name: Option<&str>) -> Result<(), Problem> {
+fn walk(found: &mut Found, path: &str, value: &Value, name: Option<&str>) -> Result<(), Problem> {
     match value {
         Value::List(items) => items.iter().enumerate().try_for_each(|(i, item)| walk(found, &format!("{path}[{i}]"), item, name)),
         Value::Map(entries) => {
@@ -92,8 +90,7 @@ fn walk(found: &mut Vec<Loaded>, path: &str, value: &Value, name: Option<&str>) 
                 // What is installed after the retries is inside them.
                 http_timeout(&mut draft, Block::of(&join(path, "HttpTimeout"), &entries[timeout].1)?, timeout > place)?;
             }
-            found.push(draft.finish(Dialect::Ktor, name.map(str::to_owned))?);
-            Ok(())
+            found.add(draft.finish(Dialect::Ktor, name.map(str::to_owned))?)
         }
         _ => Ok(()),
     }

@@ -5,7 +5,7 @@ use super::super::node::{Node, join};
 use super::super::problem::Problem;
 use super::block::{Block, int, list, millis};
 use super::draft::{Draft, limit};
-use super::{Dialect, Loaded, Note};
+use super::{Dialect, Found, Note};
 
 mod classifier;
 
@@ -31,24 +31,23 @@ fn ratio(ratio: f64, min_per_second: i64, ttl: i64) -> Value {
 }
 
 /// The policies of a configuration, of a service, of a `retries` block, or of its budget or back-off alone.
-pub(super) fn read(node: &Node<'_>) -> Result<Vec<Loaded>, Problem> {
-    let mut found = Vec::new();
-    let Value::Map(_) = &*node.value else { return Ok(found) };
+pub(super) fn read(found: &mut Found, node: &Node<'_>) -> Result<(), Problem> {
+    let Value::Map(_) = &*node.value else { return Ok(()) };
     let mut block = Block::of("", &node.value)?;
     if let Some(routers) = block.take("routers")? {
         for router in list(&routers)? {
-            self::router(&mut found, Block::of(&router.path, &router.value)?)?;
+            self::router(found, Block::of(&router.path, &router.value)?)?;
         }
     } else if ["service", "client", "retries", "responseClassifier", "totalTimeoutMs", "requestAttemptTimeoutMs", "configs"]
         .iter()
         .any(|key| block.has(key))
     {
         if block.has("service") || block.has("client") {
-            router(&mut found, block)?;
+            router(found, block)?;
         } else {
             // A service and a client have no key in common: their parts may stand side by side.
-            let layers = [Layer { path: String::new(), value: &node.value }];
-            service(&mut found, None, block, &layers)?;
+            let layers = [Layer { holder: "", index: None, value: &node.value }];
+            service(found, None, block, &layers)?;
         }
     } else if let Value::Map(entries) = &*node.value {
         let parts = ["budget", "backoff", "minRetriesPerSec", "percentCanRetry", "ttlSecs", "minMs", "maxMs", "ms"];
@@ -56,10 +55,10 @@ pub(super) fn read(node: &Node<'_>) -> Result<Vec<Loaded>, Problem> {
             let mut draft = draft();
             draft.note("", NO_LIMIT);
             retries(&mut draft, block)?;
-            found.push(draft.finish(Dialect::Linkerd, None)?);
+            found.add(draft.finish(Dialect::Linkerd, None)?)?;
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 fn is_backoff(value: &Value) -> bool {
@@ -68,11 +67,22 @@ fn is_backoff(value: &Value) -> bool {
 
 /// A block whose keys apply, later ones over earlier ones.
 struct Layer<'a> {
-    path: String,
+    holder: &'a str,
+    /// Of its `configs`.
+    index: Option<usize>,
     value: &'a Value,
 }
 
-fn router(found: &mut Vec<Loaded>, mut router: Block<'_>) -> Result<(), Problem> {
+impl Layer<'_> {
+    fn path(&self, key: &str) -> String {
+        match self.index {
+            Some(index) => join(&format!("{}.configs[{index}]", self.holder), key),
+            None => join(self.holder, key),
+        }
+    }
+}
+
+fn router(found: &mut Found, mut router: Block<'_>) -> Result<(), Problem> {
     let text = |node: Option<Node<'_>>| node.and_then(|node| node.str().map(str::to_owned));
     let protocol = text(router.take("protocol")?);
     let label = text(router.take("label")?).or(protocol);
@@ -82,7 +92,7 @@ fn router(found: &mut Vec<Loaded>, mut router: Block<'_>) -> Result<(), Problem>
         // Before 1.0 retries stood in the client.
         if let Some(node) = client.filter(|node| node.value.get("retries").is_some() || node.value.get("requestAttemptTimeoutMs").is_some())
         {
-            let layers = [Layer { path: node.path.clone(), value: &node.value }];
+            let layers = [Layer { holder: &node.path, index: None, value: &node.value }];
             let mut block = Block::of(&node.path, &node.value)?;
             block.known("retries");
             return service_with(found, label, &layers, &layers, old);
@@ -90,10 +100,10 @@ fn router(found: &mut Vec<Loaded>, mut router: Block<'_>) -> Result<(), Problem>
         return Ok(());
     };
     let clients = layers(client.as_ref())?;
-    let before = found.len();
+    let before = found.policies.len();
     self::services(found, label, &service_node, &clients, old)?;
     for path in narrow(client.as_ref()) {
-        for loaded in &mut found[before..] {
+        for loaded in &mut found.policies[before..] {
             loaded
                 .notes
                 .push(Note { path: path.clone(), text: "not read: it is for some clients only, and services do not say which".to_owned() });
@@ -104,7 +114,7 @@ fn router(found: &mut Vec<Loaded>, mut router: Block<'_>) -> Result<(), Problem>
 
 /// The policies of a router's services.
 fn services(
-    found: &mut Vec<Loaded>,
+    found: &mut Found,
     label: Option<String>,
     service_node: &Node<'_>,
     clients: &[Layer<'_>],
@@ -112,34 +122,40 @@ fn services(
 ) -> Result<(), Problem> {
     match service_node.value.get("configs") {
         Some(Value::List(configs)) => {
-            let prefix = |config: &Value| match config.get("prefix") {
-                Some(Value::Str(prefix)) => Some(prefix.clone()),
-                _ => None,
-            };
+            found.blocks(configs.len())?;
+            let mut prefixes = Vec::with_capacity(configs.len());
             for (i, config) in configs.iter().enumerate() {
-                let path = format!("{}.configs[{i}]", service_node.path);
-                let own = prefix(config).ok_or_else(|| Problem::new(format!("{path}.prefix"), "required"))?;
+                let Some(Value::Str(prefix)) = config.get("prefix") else {
+                    return Err(Problem::new(format!("{}.configs[{i}].prefix", service_node.path), "required"));
+                };
+                prefixes.push((prefix, segments(prefix)));
+            }
+            for (own, parts) in &prefixes {
                 // What applies to a wider prefix applies here too; later ones win.
-                let applying: Vec<Layer<'_>> = configs
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, other)| prefix(other).is_some_and(|prefix| covers(&prefix, &own)))
-                    .map(|(j, value)| Layer { path: format!("{}.configs[{j}]", service_node.path), value })
-                    .collect();
-                let name = label.as_ref().map_or(own.clone(), |label| format!("{label}{own}"));
+                let applying = prefixes.iter().zip(configs).enumerate().filter(|(_, ((_, wide), _))| covers(wide, parts));
+                let layer = |(index, (_, value))| Layer { holder: &service_node.path, index: Some(index), value };
+                let applying: Vec<Layer<'_>> = applying.map(layer).collect();
+                let name = label.as_ref().map_or((*own).clone(), |label| format!("{label}{own}"));
                 service_with(found, Some(name), &applying, clients, None)?;
             }
             Ok(())
         }
-        _ => service_with(found, label, &[Layer { path: service_node.path.clone(), value: &service_node.value }], clients, old),
+        _ => service_with(found, label, &[Layer { holder: &service_node.path, index: None, value: &service_node.value }], clients, old),
     }
 }
 
+fn segments(path: &str) -> Vec<&str> {
+    path.split('/').filter(|part| !part.is_empty()).collect()
+}
+
 /// Whether a prefix of names covers another, segment by segment; `*` is any segment.
-fn covers(wide: &str, narrow: &str) -> bool {
-    let segments = |path: &str| path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect::<Vec<_>>();
-    let (wide, narrow) = (segments(wide), segments(narrow));
-    wide.len() <= narrow.len() && wide.iter().zip(&narrow).all(|(a, b)| a == b || a == "*")
+fn covers(wide: &[&str], narrow: &[&str]) -> bool {
+    wide.len() <= narrow.len() && wide.iter().zip(narrow).all(|(a, b)| a == b || *a == "*")
+}
+
+/// Whether it covers every name.
+fn covers_all(prefix: &str) -> bool {
+    segments(prefix).is_empty()
 }
 
 /// The parts of a client that apply to every service.
@@ -148,12 +164,12 @@ fn layers<'a>(client: Option<&'a Node<'_>>) -> Result<Vec<Layer<'a>>, Problem> {
     match node.value.get("configs") {
         Some(Value::List(configs)) => {
             let all = configs.iter().enumerate().filter(|(_, config)| match config.get("prefix") {
-                Some(Value::Str(prefix)) => covers(prefix, ""),
+                Some(Value::Str(prefix)) => covers_all(prefix),
                 _ => false,
             });
-            Ok(all.map(|(i, value)| Layer { path: format!("{}.configs[{i}]", node.path), value }).collect())
+            Ok(all.map(|(i, value)| Layer { holder: &node.path, index: Some(i), value }).collect())
         }
-        _ => Ok(vec![Layer { path: node.path.clone(), value: &node.value }]),
+        _ => Ok(vec![Layer { holder: &node.path, index: None, value: &node.value }]),
     }
 }
 
@@ -162,7 +178,7 @@ fn narrow(client: Option<&Node<'_>>) -> Vec<String> {
     let Some(node) = client else { return Vec::new() };
     let Some(Value::List(configs)) = node.value.get("configs") else { return Vec::new() };
     let bears = |config: &Value| ["requestAttemptTimeoutMs", "requeueBudget", "retries"].iter().any(|key| config.get(key).is_some());
-    let covered = |config: &Value| matches!(config.get("prefix"), Some(Value::Str(prefix)) if covers(prefix, ""));
+    let covered = |config: &Value| matches!(config.get("prefix"), Some(Value::Str(prefix)) if covers_all(prefix));
     let all = configs.iter().enumerate().filter(|(_, config)| bears(config) && !covered(config));
     all.take(MOST_NARROW).map(|(i, _)| format!("{}.configs[{i}]", node.path)).collect()
 }
@@ -170,7 +186,7 @@ fn narrow(client: Option<&Node<'_>>) -> Vec<String> {
 /// Notes on clients are for each service.
 const MOST_NARROW: usize = 10;
 
-fn service(found: &mut Vec<Loaded>, name: Option<String>, block: Block<'_>, layers: &[Layer<'_>]) -> Result<(), Problem> {
+fn service(found: &mut Found, name: Option<String>, block: Block<'_>, layers: &[Layer<'_>]) -> Result<(), Problem> {
     if let Some((_, Value::List(_))) = block.entries().iter().find(|(key, _)| key == "configs") {
         // A service's block without the key that holds it.
         let whole = Value::from([("service", Value::Map(block.entries().to_vec()))]);
@@ -181,7 +197,7 @@ fn service(found: &mut Vec<Loaded>, name: Option<String>, block: Block<'_>, laye
 
 /// One policy from the layers of a service and those of its clients.
 fn service_with(
-    found: &mut Vec<Loaded>,
+    found: &mut Found,
     name: Option<String>,
     services: &[Layer<'_>],
     clients: &[Layer<'_>],
@@ -190,7 +206,7 @@ fn service_with(
     let mut draft = draft();
     let last = |layers: &[Layer<'_>], key: &str| -> Result<Option<(String, Value)>, Problem> {
         let given = layers.iter().rev().find(|layer| layer.value.get(key).is_some_and(|value| *value != Value::Null));
-        Ok(given.map(|layer| (join(&layer.path, key), layer.value.get(key).cloned().unwrap_or(Value::Null))))
+        Ok(given.map(|layer| (layer.path(key), layer.value.get(key).cloned().unwrap_or(Value::Null))))
     };
     let classifier = last(services, "responseClassifier")?.or(old.map(|node| (node.path, node.value.into_owned())));
     let (retried, total) = (last(services, "retries")?.or(last(clients, "retries")?), last(services, "totalTimeoutMs")?);
@@ -224,8 +240,7 @@ fn service_with(
         budget(&mut Draft::off(), Block::of(path, value)?)?;
         draft.note(path.as_str(), "not copied: what was not sent is retried within the budget of retries");
     }
-    found.push(draft.finish(Dialect::Linkerd, name)?);
-    Ok(())
+    found.add(draft.finish(Dialect::Linkerd, name)?)
 }
 
 const BY_HEAD: &str = "not copied: an answer is judged by its head, its body is not awaited";

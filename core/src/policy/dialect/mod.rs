@@ -170,6 +170,39 @@ fn listed(all: &[Loaded]) -> String {
 
 /// The most policies of one text.
 const MOST_POLICIES: usize = 1000;
+/// The most header matchers of all policies of one text; each may be a regular expression to compile.
+const MOST_MATCHERS: usize = 10_000;
+
+/// The policies found so far, within bounds: what is small in a text may stand for much.
+#[derive(Default)]
+struct Found {
+    policies: Vec<Loaded>,
+    matchers: usize,
+    /// Blocks that are compared with each other.
+    blocks: usize,
+}
+
+impl Found {
+    fn add(&mut self, loaded: Loaded) -> Result<(), Problem> {
+        let settings = loaded.policy.settings();
+        self.matchers += settings.response_headers.len() + settings.request_headers.len() + settings.route.put_aside();
+        self.policies.push(loaded);
+        if self.matchers > MOST_MATCHERS {
+            return Err(Problem::new("policy", format!("all of them must have at most {MOST_MATCHERS} header matchers in one text")));
+        }
+        if self.policies.len() > MOST_POLICIES { Err(too_many()) } else { Ok(()) }
+    }
+
+    /// An error if there are more of these in the text than policies may be.
+    fn blocks(&mut self, more: usize) -> Result<(), Problem> {
+        self.blocks += more;
+        if self.blocks > MOST_POLICIES { Err(too_many()) } else { Ok(()) }
+    }
+}
+
+fn too_many() -> Problem {
+    Problem::new("policy", format!("must be at most {MOST_POLICIES} in one text"))
+}
 
 /// The policies of the documents of one text.
 pub(super) fn documents(documents: &[Value], dialect: Option<Dialect>) -> Result<Vec<Loaded>, Problem> {
@@ -177,28 +210,27 @@ pub(super) fn documents(documents: &[Value], dialect: Option<Dialect>) -> Result
         Some(dialect) => dialect,
         None => recognise(documents)?,
     };
-    // What one document says may matter to another: Envoy's clusters, linkerd's clients.
-    let nodes = documents.iter().enumerate().map(|(i, document)| (place(documents, i), Node::at("", document)));
-    let mut found: Vec<Loaded> = Vec::new();
-    for (place, node) in nodes {
+    // What one document says may matter to another.
+    let clusters = if dialect == Dialect::Envoy { envoy::cluster::all(documents) } else { Vec::new() };
+    let bounds = kgateway::bounds(if dialect == Dialect::Kgateway { documents } else { &[] });
+    let mut found = Found::default();
+    for (i, document) in documents.iter().enumerate() {
+        let (place, node) = (place(documents, i), Node::at("", document));
+        let before = found.policies.len();
         let read = match dialect {
-            Dialect::Reknock => reknock(&node),
-            Dialect::Envoy => envoy::read(&node, documents),
-            Dialect::Kgateway => kgateway::read(&node, documents),
-            Dialect::Linkerd => linkerd::read(&node),
-            Dialect::Ballerina => ballerina::read(&node),
-            Dialect::Ktor => ktor::read(&node),
+            Dialect::Reknock => reknock(&mut found, &node),
+            Dialect::Envoy => envoy::read(&mut found, &node, &clusters),
+            Dialect::Kgateway => kgateway::read(&mut found, &node, &bounds),
+            Dialect::Linkerd => linkerd::read(&mut found, &node),
+            Dialect::Ballerina => ballerina::read(&mut found, &node),
+            Dialect::Ktor => ktor::read(&mut found, &node),
         };
-        let mut loaded = read.map_err(|problem| problem.within(&place))?;
-        for note in loaded.iter_mut().flat_map(|loaded| &mut loaded.notes) {
+        read.map_err(|problem| problem.within(&place))?;
+        for note in found.policies[before..].iter_mut().flat_map(|loaded| &mut loaded.notes) {
             note.path = placed(&place, &note.path);
         }
-        found.append(&mut loaded);
-        if found.len() > MOST_POLICIES {
-            return Err(Problem::new("policy", format!("must be at most {MOST_POLICIES} in one text")));
-        }
     }
-    if found.is_empty() { Err(nothing(dialect)) } else { Ok(found) }
+    if found.policies.is_empty() { Err(nothing(dialect)) } else { Ok(found.policies) }
 }
 
 /// What the ith document is called, if there are several.
@@ -206,9 +238,9 @@ fn place(documents: &[Value], i: usize) -> String {
     if documents.len() > 1 { format!("document {}", i + 1) } else { String::new() }
 }
 
-fn reknock(node: &Node<'_>) -> Result<Vec<Loaded>, Problem> {
+fn reknock(found: &mut Found, node: &Node<'_>) -> Result<(), Problem> {
     let policy = super::read::of_document(&node.value)?;
-    Ok(vec![Loaded { name: None, dialect: Dialect::Reknock, policy, notes: Vec::new() }])
+    found.add(Loaded { name: None, dialect: Dialect::Reknock, policy, notes: Vec::new() })
 }
 
 fn nothing(dialect: Dialect) -> Problem {

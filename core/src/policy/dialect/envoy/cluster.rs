@@ -8,7 +8,7 @@ use super::super::draft::{Draft, limit};
 
 /// A cluster of the documents, or what bears on retries of one alone.
 #[derive(Clone)]
-pub(super) struct Cluster<'a> {
+pub(in super::super) struct Cluster<'a> {
     pub(super) name: Option<&'a str>,
     pub(super) path: String,
     pub(super) value: &'a Value,
@@ -31,7 +31,7 @@ pub(in super::super) fn concurrency(percent: f64, min: i64) -> Value {
 }
 
 /// Every map with `circuit_breakers`, or with HTTP options that hold a retry policy, in the documents.
-pub(super) fn all(documents: &[Value]) -> Vec<Cluster<'_>> {
+pub(in super::super) fn all(documents: &[Value]) -> Vec<Cluster<'_>> {
     let mut found = Vec::new();
     for (i, document) in documents.iter().enumerate() {
         let before = found.len();

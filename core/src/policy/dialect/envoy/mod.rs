@@ -12,7 +12,7 @@ use super::super::problem::Problem;
 use super::super::{Policy, Value};
 use super::block::{Block, list, proto_duration, whole};
 use super::draft::Draft;
-use super::{Dialect, Loaded, Note};
+use super::{Dialect, Found, Note};
 use crate::error::Error;
 use crate::retry::{HeaderMatcher, StatusSet};
 
@@ -37,6 +37,13 @@ struct Dormant {
     response_headers: Vec<HeaderMatcher>,
     /// Before it was compared with the timeout of the whole.
     per_try_timeout: Option<Duration>,
+}
+
+impl Route {
+    /// How many matchers are put aside.
+    pub(super) fn put_aside(&self) -> usize {
+        self.0.as_ref().map_or(0, |dormant| dormant.response_headers.len())
+    }
 }
 
 impl PartialEq for Route {
@@ -79,33 +86,33 @@ pub(super) fn draft() -> Draft {
 /// # Errors
 /// `config` with the path of what is wrong. Unknown tokens of `retry_on` are ignored, as Envoy does.
 pub fn route(route: &Value) -> Result<Policy, Error> {
-    let mut walk = Walk { clusters: cluster::all(std::slice::from_ref(route)), found: Vec::new() };
     if !matches!(route, Value::Map(_)) {
         return Err(Problem::must("route", "be a map", route).into());
     }
-    walk.action(Block::of("", route)?, &Host::default(), None)?;
-    Ok(super::only(walk.found)?.policy)
+    let (clusters, mut found) = (cluster::all(std::slice::from_ref(route)), Found::default());
+    Walk { clusters: &clusters, found: &mut found }.action(Block::of("", route)?, &Host::default(), None)?;
+    Ok(super::only(found.policies)?.policy)
 }
 
-/// The policies of a document; clusters may be in any of `documents`.
-pub(super) fn read(node: &Node<'_>, documents: &[Value]) -> Result<Vec<Loaded>, Problem> {
-    let mut walk = Walk { clusters: cluster::all(documents), found: Vec::new() };
+/// The policies of a document.
+pub(super) fn read(found: &mut Found, node: &Node<'_>, clusters: &[cluster::Cluster<'_>]) -> Result<(), Problem> {
     if retry_policy::is_bare(&node.value) {
         let mut draft = draft();
         let mut block = Block::of("", &node.value)?;
         let timeouts = retry_policy::fill(&mut draft, &mut block, retry_policy::Flavour::Envoy)?;
         timeouts.set(&mut draft, ROUTE_TIMEOUT);
-        cluster::budget(&mut draft, walk.clusters.first())?;
-        return Ok(vec![draft.finish(Dialect::Envoy, None)?]);
+        cluster::budget(&mut draft, clusters.first())?;
+        return found.add(draft.finish(Dialect::Envoy, None)?);
     }
+    let before = found.policies.len();
+    let mut walk = Walk { clusters, found };
     walk.value("", &node.value, &Host::default())?;
-    if let (true, [only]) = (walk.found.is_empty(), walk.clusters.as_slice())
+    if let (true, [only]) = (walk.found.policies.len() == before, clusters)
         && only.retry_policy().is_some()
     {
-        let name = only.name.map(str::to_owned);
-        walk.action(Block::empty(""), &Host::default(), name)?;
+        walk.action(Block::empty(""), &Host::default(), only.name.map(str::to_owned))?;
     }
-    Ok(walk.found)
+    Ok(())
 }
 
 /// What a virtual host gives to its routes.
@@ -117,9 +124,9 @@ struct Host<'a> {
     hedge: Option<String>,
 }
 
-struct Walk<'a> {
-    clusters: Vec<cluster::Cluster<'a>>,
-    found: Vec<Loaded>,
+struct Walk<'a, 'f> {
+    clusters: &'a [cluster::Cluster<'a>],
+    found: &'f mut Found,
 }
 
 /// Where a `retry_policy` is about something else than the requests of a route.
@@ -140,7 +147,7 @@ const ELSEWHERE: &[&str] = &[
     "dynamicResources",
 ];
 
-impl<'a> Walk<'a> {
+impl<'a> Walk<'a, '_> {
     fn value(&mut self, path: &str, value: &'a Value, host: &Host<'a>) -> Result<(), Problem> {
         match value {
             Value::List(items) => items.iter().enumerate().try_for_each(|(i, item)| self.value(&format!("{path}[{i}]"), item, host)),
@@ -173,12 +180,12 @@ impl<'a> Walk<'a> {
         let Some((_, Value::List(routes))) = block.entries().iter().find(|(key, _)| key == "routes") else {
             return Err(Problem::must(path, "be a list", block.take("routes")?.as_ref().map_or(&Value::Null, |node| &node.value)));
         };
-        let before = self.found.len();
+        let before = self.found.policies.len();
         for (i, route) in routes.iter().enumerate() {
             let name = route_name(route).unwrap_or_else(|| format!("routes[{i}]"));
             self.route(Block::of(&format!("{path}[{i}]"), route)?, &host, Some(name))?;
         }
-        if self.found.len() == before && host.retry_policy.is_some() {
+        if self.found.policies.len() == before && host.retry_policy.is_some() {
             self.action(Block::empty(&block.path), &host, None)?;
         }
         Ok(())
@@ -227,8 +234,7 @@ impl<'a> Walk<'a> {
             (Some(host), Some(route)) => Some(format!("{host}/{route}")),
             (host, route) => route.or_else(|| host.clone()),
         };
-        self.found.push(draft.finish(Dialect::Envoy, name)?);
-        Ok(())
+        self.found.add(draft.finish(Dialect::Envoy, name)?)
     }
 
     /// The cluster that a route goes to, if the documents hold it; the only one there is, if the route names none.

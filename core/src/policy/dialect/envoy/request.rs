@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::super::super::validate::is_header_name;
 use super::super::super::{MOST_ITEMS, MOST_RETRIES, Policy, Settings};
 use super::{Dormant, retry_policy};
 use crate::retry::{Condition, Conditions, HeaderMatcher, Headers, StatusSet, Test};
@@ -56,8 +57,9 @@ pub fn with_request_headers(policy: &Policy, headers: &dyn Headers) -> (Policy, 
     let named: Vec<Condition> = known(RETRY_ON, false).chain(known(RETRY_GRPC_ON, true)).collect();
     let numbers = items(STATUS_CODES).filter_map(|item| item.strip_prefix('+').unwrap_or(item).parse::<u32>().ok());
     let statuses = numbers.fold(StatusSet::NONE, |all, number| all.with(u16::try_from(number).unwrap_or(0)));
-    let matchers =
-        items(HEADER_NAMES).map(|name| HeaderMatcher { name: name.to_ascii_lowercase(), test: Test::Present(true), invert: false });
+    // No response has a header of any other name.
+    let header_names = items(HEADER_NAMES).filter(|name| *name == ":status" || is_header_name(name));
+    let matchers = header_names.map(|name| HeaderMatcher { name: name.to_ascii_lowercase(), test: Test::Present(true), invert: false });
     add(&mut settings, &named, statuses, matchers.take(MOST_ITEMS).collect());
 
     let nothing = Conditions::NONE;

@@ -1,0 +1,80 @@
+//! Instructions and allocations of one call, compared with the committed baseline: a regression is seen without a clock.
+//!
+//! The program runs itself under callgrind, once for each workload, and counts what happens inside the workload's loop. The server is in the
+//! process that is not counted. `UPDATE=1` writes the baseline anew; `SHOW=1` only prints.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)] // a test may; what it does comes from the environment
+
+#[path = "../support/instant.rs"]
+mod instant;
+mod server;
+mod workloads;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use workloads::WORKLOADS;
+
+/// Calls counted for each workload.
+const CALLS: u64 = 200;
+
+/// How far a count may be from the baseline. Not exact: the kernel decides how often a socket is looked at.
+const TOLERANCE: f64 = 0.05;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let [_, flag, name, url] = &arguments[..]
+        && flag == "--workload"
+    {
+        workloads::run(name, url, CALLS);
+        return ExitCode::SUCCESS;
+    }
+    if !Command::new("valgrind").arg("--version").output().is_ok_and(|output| output.status.success()) {
+        println!("instructions: skipped, there is no valgrind");
+        return ExitCode::SUCCESS;
+    }
+    let url = server::start();
+    let counted: BTreeMap<&str, u64> = WORKLOADS.iter().map(|name| (*name, counted(name, &url))).collect();
+    if std::env::var_os("SHOW").is_some() {
+        counted.iter().for_each(|(name, count)| println!("{name:<24} {count:>9}"));
+        return ExitCode::SUCCESS;
+    }
+    compare(&counted)
+}
+
+/// Instructions of one call.
+fn counted(name: &str, url: &str) -> u64 {
+    let mut command = Command::new("valgrind");
+    command.args(["--tool=callgrind", "--collect-atstart=no", "--toggle-collect=*workloads::counted*", "--callgrind-out-file=/dev/null"]);
+    if let Ok(file) = std::env::var("PROFILE") {
+        command.arg(format!("--callgrind-out-file={file}.{name}")).arg("--dump-instr=no");
+    }
+    let output = command.arg(std::env::current_exe().unwrap()).args(["--workload", name, url]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    let total = said.lines().find_map(|line| line.split_once("Collected :")?.1.trim().parse::<u64>().ok());
+    assert!(output.status.success(), "{name}: {said}");
+    total.unwrap_or_else(|| panic!("{name}: no count in {said}")) / CALLS
+}
+
+fn compare(counted: &BTreeMap<&str, u64>) -> ExitCode {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/instructions/baseline.json");
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&file, serde_json::to_string_pretty(counted).unwrap() + "\n").unwrap();
+        return ExitCode::SUCCESS;
+    }
+    let baseline: BTreeMap<String, u64> = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    assert!(baseline.keys().eq(counted.keys()), "baseline.json has other workloads: UPDATE=1");
+    let mut code = ExitCode::SUCCESS;
+    for (name, count) in counted {
+        let change = *count as f64 / baseline[*name] as f64 - 1.0;
+        if change.abs() > TOLERANCE {
+            println!(
+                "instructions: {name} takes {count} instead of {} ({:+.1} %); if that is meant, UPDATE=1",
+                baseline[*name],
+                change * 100.0
+            );
+            code = ExitCode::FAILURE;
+        }
+    }
+    code
+}

@@ -1,0 +1,94 @@
+//! What is counted.
+
+use std::time::Duration;
+
+use reknock::client::{Client, Proxy, TransportOptions};
+use reknock::retry::{Answer, Budgets, Call, Outcome, Retry};
+use reknock::{Policy, Tick, UnixTime};
+use tokio::runtime::{Builder, Runtime};
+
+use super::instant::{Instant, policy};
+
+/// By name: what one call is.
+pub const WORKLOADS: &[&str] = &["machine", "scripted", "scripted, one retry", "reqwest alone", "loopback", "blocking"];
+
+/// Once to warm up, then counted.
+pub fn run(name: &str, url: &str, calls: u64) {
+    match name {
+        "machine" => machine(calls),
+        "scripted" => scripted(url, calls, 1),
+        "scripted, one retry" => scripted(url, calls, 2),
+        "reqwest alone" => {
+            let client = reqwest::Client::builder().no_proxy().build().unwrap();
+            let call = || async { assert_eq!(client.get(url).send().await.unwrap().bytes().await.unwrap().len(), 11) };
+            awaited(calls, call);
+        }
+        "loopback" => {
+            let client = client();
+            let call = || async { assert_eq!(client.get(url).send().await.unwrap().bytes().len(), 11) };
+            awaited(calls, call);
+        }
+        "blocking" => {
+            let client = client();
+            looped(calls, || assert_eq!(client.get(url).send_blocking().unwrap().bytes().len(), 11));
+        }
+        other => panic!("no workload {other:?}"),
+    }
+}
+
+fn client() -> Client {
+    let mut options = TransportOptions::default();
+    options.proxy = Proxy::None;
+    Client::on(options).build().unwrap()
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+fn awaited<F: Future<Output = ()>>(calls: u64, call: impl Fn() -> F) {
+    let runtime = runtime();
+    looped(calls, || runtime.block_on(call()));
+}
+
+fn looped(calls: u64, mut call: impl FnMut()) {
+    for _ in 0..10 {
+        call();
+    }
+    counted(calls, &mut call);
+}
+
+/// What callgrind counts; known to it by its name.
+#[inline(never)]
+fn counted(calls: u64, call: &mut dyn FnMut()) {
+    for _ in 0..calls {
+        call();
+    }
+}
+
+/// The machine alone, with its budget.
+fn machine(calls: u64) {
+    let (policy, budgets) = (Policy::default(), Budgets::new());
+    let headers: &[(&str, &str)] = &[("content-type", "text/plain")];
+    let mut serial = 0;
+    looped(calls, || {
+        serial += 1;
+        let now = Tick(serial * 1_000_000);
+        let budget = policy.budget().map(|spec| budgets.find(spec, "http://a", now).unwrap());
+        let call = Call { method: "GET", has_idempotency_key: false, asked: false };
+        let mut retry = Retry::begin(&policy, call, budget, 7, serial, now);
+        retry.attempt(now);
+        let verdict = retry.classify(Outcome::Response { status: 200, headers: &headers }, UnixTime(0));
+        let _ = std::hint::black_box(retry.decide(verdict, Answer::default(), true, now));
+        retry.finish(now.after(Duration::from_millis(1)));
+    });
+}
+
+/// The executor without HTTP: every attempt but the last of a call meets a 503.
+fn scripted(url: &str, calls: u64, attempts: usize) {
+    let client = Client::on(Instant::new(attempts)).policy(policy()).build().unwrap();
+    awaited(calls, || async {
+        let response = client.get(url).send().await.unwrap();
+        assert_eq!((response.bytes().len(), response.attempts().len()), (11, attempts));
+    });
+}
