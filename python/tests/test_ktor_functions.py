@@ -46,7 +46,7 @@ def test_retry_on_exception(serve, call):
 
 
 def test_retry_on_timeout(serve, call):
-    policy = KTOR.replace(retry_on=["reset", "tls", "truncated-body"], per_try_timeout=0.3)
+    policy = KTOR.replace(retry_on=["reset", "tls", "truncated-body"], per_try_timeout=1.0)
     assert call("POST", serve(SLOW, status(200)).url, {"policy": policy}).status_code == 200
 
 
@@ -72,7 +72,7 @@ def test_retry_on_exception_if(serve, call):
     with pytest.raises(reknock.RequestError) as caught:
         call("POST", serve(RESET, status(200)).url, settings)
     assert (caught.value.kind, caught.value.stop_reason) == ("reset", "predicate_stop")
-    settings["policy"] = KTOR.replace(per_try_timeout=0.3)
+    settings["policy"] = KTOR.replace(per_try_timeout=1.0)
     assert call("POST", serve(SLOW, status(503), status(200)).url, settings).status_code == 200
 
 

@@ -15,7 +15,7 @@ static const row ROWS[] = {
     {"retry_on_server_errors", "{\"retry_on\": \"none\", \"statuses\": [\"500-599\"], " NO_WAIT "}", NULL},
     {"retry_on_exception",
      "{\"retry_on\": [\"reset\", \"tls\", \"truncated-body\", \"not per-try-timeout\", \"not connect-timeout\"], \"statuses\": \"none\", " NO_WAIT "}", NULL},
-    {"retry_on_timeout", "{\"retry_on\": [\"reset\", \"tls\", \"truncated-body\"], \"per_try_timeout\": \"300ms\", " NO_WAIT "}", NULL},
+    {"retry_on_timeout", "{\"retry_on\": [\"reset\", \"tls\", \"truncated-body\"], \"per_try_timeout\": \"1s\", " NO_WAIT "}", NULL},
     {"retry_on_exception_or_server_errors",
      "{\"retry_on\": [\"reset\", \"tls\", \"truncated-body\", \"not per-try-timeout\", \"not connect-timeout\"], \"statuses\": [\"500-599\"], " NO_WAIT "}", NULL},
     {"no_retry", "{\"max_retries\": 0}", NULL},

@@ -10,7 +10,7 @@ use crate::live::{options, patient, peer};
 async fn fourth_echo(prepare: impl Fn(&Client, &str) -> reknock::client::Request) -> (Json, Vec<reknock_test_server::Arrival>) {
     let stall = json!({"do": "status", "status": 200, "delay": "5s"});
     let peer = peer(json!([stall, stall, stall, {"do": "echo"}])).await;
-    let policy = read("{timeout: 0.3, retryConfig: {interval: 0.003, count: 3, backOffFactor: 0.5}}");
+    let policy = read("{timeout: 1, retryConfig: {interval: 0.003, count: 3, backOffFactor: 0.5}}");
     let client = Client::on(options(None)).policy(policy).build().unwrap();
     let request = prepare(&client, peer.url());
     let response = patient(client.send(request)).await.unwrap();

@@ -36,7 +36,7 @@ async fn ballerina() {
     assert_eq!((times, result.unwrap().status()), (vec![secs(0.0), secs(5.0), secs(13.0), secs(27.0)], 200));
 }
 
-/// For real, ten times as fast: no attempt before its time.
+/// For real, ten times as fast: no attempt before its time. A busy machine may not answer within 0.2 s; then once more.
 #[tokio::test]
 async fn ballerina_on_a_socket() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/dialects/examples/client.bal");
@@ -47,14 +47,18 @@ async fn ballerina_on_a_socket() {
         text = text.replace(slow, fast);
     }
     let stall = json!({"do": "status", "status": 200, "delay": "500ms"});
-    let peer = peer(json!([stall, stall, stall, {"do": "status", "status": 200, "body": "Hello World!!!"}])).await;
     let client = Client::on(crate::live::options(None)).policy(read(&text)).build().unwrap();
-    let response = patient(client.post(peer.url()).body("name").send()).await.unwrap();
-    assert_eq!((response.status(), &*response.text()), (200, "Hello World!!!"));
-    let starts: Vec<_> = response.attempts().iter().map(|attempt| attempt.start).collect();
-    assert!(starts.len() == 4 && starts.iter().zip([0, 500, 1300, 2700]).all(|(start, planned)| *start >= ms(planned)), "{starts:?}");
-    let log = peer.log();
-    assert!(log.len() == 4 && log.iter().all(|arrival| arrival.body_size == 4 && arrival.body_complete));
+    for _ in 0..10 {
+        let peer = peer(json!([stall, stall, stall, {"do": "status", "status": 200, "body": "Hello World!!!"}])).await;
+        let Ok(response) = patient(client.post(peer.url()).body("name").send()).await else { continue };
+        assert_eq!((response.status(), &*response.text()), (200, "Hello World!!!"));
+        let starts: Vec<_> = response.attempts().iter().map(|attempt| attempt.start).collect();
+        assert!(starts.len() == 4 && starts.iter().zip([0, 500, 1300, 2700]).all(|(start, planned)| *start >= ms(planned)), "{starts:?}");
+        let log = peer.log();
+        assert!(log.len() == 4 && log.iter().all(|arrival| arrival.body_size == 4 && arrival.body_complete));
+        return;
+    }
+    panic!("never answered in time");
 }
 
 /// What connects in the end is answered, and the server is told how long it has.

@@ -110,7 +110,11 @@ pub(super) fn budget(draft: &mut Draft, cluster: Option<&Cluster<'_>>) -> Result
         if let Some(mut budget) = threshold.block("retry_budget")? {
             (percent, min) = (PERCENT, MIN);
             if let Some(node) = budget.take("budget_percent")? {
-                percent = node.value.get("value").map_or(Some(0.0), number).or_else(|| number(&node.value)).unwrap_or(f64::NAN);
+                percent = match &*node.value {
+                    Value::Map(_) => node.value.get("value").map_or(Some(0.0), number),
+                    _ => None,
+                }
+                .unwrap_or(f64::NAN);
                 if !(0.0..=100.0).contains(&percent) {
                     return Err(node.must("be a percentage from 0 to 100, written {value: 20.0}"));
                 }

@@ -122,6 +122,7 @@ struct Host<'a> {
     retry_policy: Option<(String, &'a Value)>,
     buffer: Option<Node<'a>>,
     hedge: Option<String>,
+    notes: Vec<Note>,
 }
 
 struct Walk<'a, 'f> {
@@ -170,11 +171,14 @@ impl<'a> Walk<'a, '_> {
     }
 
     fn host(&mut self, mut block: Block<'a>) -> Result<(), Problem> {
+        let mut notes = Vec::new();
+        block.leave(HOST_LEFT_OUT, &mut notes)?;
         let host = Host {
             name: block.take("name")?.and_then(|name| name.str().map(str::to_owned)),
             retry_policy: found(&mut block, "retry_policy")?,
             buffer: buffer(&mut block)?,
             hedge: block.take("hedge_policy")?.map(|node| node.path),
+            notes,
         };
         let path = join(&block.path, "routes");
         let Some((_, Value::List(routes))) = block.entries().iter().find(|(key, _)| key == "routes") else {
@@ -206,7 +210,7 @@ impl<'a> Walk<'a, '_> {
     /// A route action: its own retry policy, or the virtual host's, whole.
     fn action(&mut self, mut action: Block<'a>, host: &Host<'a>, name: Option<String>) -> Result<(), Problem> {
         let mut draft = draft();
-        let mut notes = Vec::new();
+        let mut notes = host.notes.clone();
         let cluster = self.cluster(&mut action, &mut notes)?;
         let of_cluster = cluster.as_ref().and_then(cluster::Cluster::retry_policy);
         let own = found(&mut action, "retry_policy")?;
@@ -260,6 +264,13 @@ impl<'a> Walk<'a, '_> {
         Ok(found.map(|cluster| cluster::Cluster { high, ..cluster.clone() }))
     }
 }
+
+/// Likewise of a virtual host.
+const HOST_LEFT_OUT: &[(&str, &str)] = &[
+    ("retry_policy_typed_config", "not read; only retry_policy is"),
+    ("include_is_timeout_retry_header", "x-envoy-is-timeout-retry is not sent"),
+    ("include_attempt_count_in_response", "a response tells its attempts itself, not in a header"),
+];
 
 /// Keys of a route action that bear on retries and have no counterpart.
 const LEFT_OUT: &[(&str, &str)] = &[
