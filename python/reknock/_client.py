@@ -116,13 +116,13 @@ class AsyncClient(_Base):
         # Not at the top: asyncio takes longer to import than all of reknock. Not in each call: that takes a microsecond.
         from . import _loop
 
-        self._loop = _loop
+        self._bridge, self._finish = _loop.bridge, _loop.finish
 
     async def request(self, method: str, url: str, **options: Unpack[CallOptions]) -> Response:
         """Sends a request and reads the whole response. Raises an `HTTPError` if there is none; any status is a response."""
-        own = self._loop.bridge()
+        own = self._bridge()
         call, first = own.send(self._native, method, url, options, wanted(), False)
-        response: Response = await self._loop.finish(own, call, first)
+        response: Response = await self._finish(own, call, first)
         return response
 
     async def get(self, url: str, **options: Unpack[CallOptions]) -> Response:
@@ -156,9 +156,9 @@ class AsyncClient(_Base):
     @asynccontextmanager
     async def stream(self, method: str, url: str, **options: Unpack[CallOptions]) -> AsyncIterator[AsyncStreamingResponse]:
         """Sends a request and hands out the response once its head is there; its connection is closed with the block."""
-        own = self._loop.bridge()
+        own = self._bridge()
         call, first = own.send(self._native, method, url, options, wanted(), True)
-        response = AsyncStreamingResponse(await self._loop.finish(own, call, first))
+        response = AsyncStreamingResponse(await self._finish(own, call, first))
         try:
             yield response
         finally:
