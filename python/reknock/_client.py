@@ -109,15 +109,20 @@ class Client(_Base):
 
 
 class AsyncClient(_Base):
-    """Sends requests under a policy, in asyncio. May be shared between event loops and threads."""
+    """Sends requests under a policy, in asyncio and trio. May be shared between event loops and threads."""
+
+    def __init__(self, **options: Unpack[ClientOptions]) -> None:
+        super().__init__(**options)
+        # Not at the top: asyncio takes longer to import than all of reknock. Not in each call: that takes a microsecond.
+        from . import _loop
+
+        self._bridge, self._finish = _loop.bridge, _loop.finish
 
     async def request(self, method: str, url: str, **options: Unpack[CallOptions]) -> Response:
         """Sends a request and reads the whole response. Raises an `HTTPError` if there is none; any status is a response."""
-        from ._loop import bridge, finish
-
-        own = bridge()
+        own = self._bridge()
         call, first = own.send(self._native, method, url, options, wanted(), False)
-        response: Response = await finish(own, call, first)
+        response: Response = await self._finish(own, call, first)
         return response
 
     async def get(self, url: str, **options: Unpack[CallOptions]) -> Response:
@@ -151,11 +156,9 @@ class AsyncClient(_Base):
     @asynccontextmanager
     async def stream(self, method: str, url: str, **options: Unpack[CallOptions]) -> AsyncIterator[AsyncStreamingResponse]:
         """Sends a request and hands out the response once its head is there; its connection is closed with the block."""
-        from ._loop import bridge, finish
-
-        own = bridge()
+        own = self._bridge()
         call, first = own.send(self._native, method, url, options, wanted(), True)
-        response = AsyncStreamingResponse(await finish(own, call, first))
+        response = AsyncStreamingResponse(await self._finish(own, call, first))
         try:
             yield response
         finally:
