@@ -33,7 +33,7 @@
  * - Structs that the caller fills in begin with struct_size; zero means the default. Programs and libraries of different versions
  *   of one ABI fit together; a field that the library does not know and that is not zero is an error, never ignored.
  * - Threads. Each type says who may use it at once; its functions may be called from any thread. The library never handles signals,
- *   and starts one thread, at the first call.
+ *   and starts one thread, when something is first submitted to a queue; threads that resolve names and read files end by themselves.
  * - Functions of the program that the library calls must return: no longjmp, no C++ exception. They may call the library.
  * - After fork the child may use inherited policies, requests and clients; inherited queues, calls and streamed responses belong to
  *   the parent.
@@ -1542,10 +1542,10 @@ reknock_status reknock_client_submit_stream(const struct reknock_client *client,
  * reknock_call_cancel takes. The completion has this user_data and the response itself, not a new one:
  * reknock_response_read then does not wait. It gives 0 bytes at the end.
  *
- * Of responses that came from a queue, any queue; one read at a time. Freeing the response cancels the read, and its completion
+ * Of responses of reknock_client_submit_stream, on any queue; one read at a time. Freeing the response cancels the read, and its completion
  * never comes.
  *
- * Errors: REKNOCK_ERROR_INVALID_ARGUMENT, also for a response of reknock_client_stream and while another read is under way;
+ * Errors: REKNOCK_ERROR_INVALID_ARGUMENT, also for a response of another function and while another read is under way;
  * REKNOCK_ERROR_CLOSED in a forked child. Those of reknock_response_read come out of the queue.
  */
 reknock_status reknock_response_submit_read(const struct reknock_response *response,

@@ -52,7 +52,13 @@ int main(int argc, char **argv) {
         size_t total, count;
         int status = 0;
         pid_t pid;
-        OK(reknock_client_stream(client, request, NULL, &streamed, error));
+        if (round % 2) {
+            OK(reknock_client_stream(client, request, NULL, &streamed, error));
+        } else {
+            OK(reknock_client_submit_stream(client, request, NULL, queue, NULL, NULL, error));
+            streamed = next_completion(queue).response;
+            CHECK(streamed != NULL);
+        }
         OK(reknock_client_submit(client, request, NULL, queue, NULL, NULL, error));
         pid = fork();
         CHECK(pid >= 0);

@@ -9,6 +9,7 @@ use std::mem::{ManuallyDrop, MaybeUninit};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::ptr::null_mut;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use core_::client::queue::{Delivery, Item, Queue, QueueHost};
@@ -42,7 +43,7 @@ pub struct reknock_queue {
     queue: ManuallyDrop<Queue<Outcome>>,
     /// Readable when the queue may have something.
     bell: UnixStream,
-    pulls: Arc<Waiting>,
+    waiting: Arc<Waiting>,
     pid: u32,
     state: Mutex<State>,
 }
@@ -51,6 +52,8 @@ pub struct reknock_queue {
 struct Waiting {
     pulls: Mutex<VecDeque<(Cancel, Pull)>>,
     ringer: UnixStream,
+    /// It was rung, and not heard yet.
+    rung: AtomicBool,
 }
 
 #[derive(Default)]
@@ -111,13 +114,13 @@ impl reknock_queue {
             let (bell, ringer) = UnixStream::pair()?;
             bell.set_nonblocking(true)?;
             ringer.set_nonblocking(true)?;
-            let waker = ringer.try_clone()?;
-            Ok((bell, ringer, waker))
+            Ok((bell, ringer))
         };
-        let (bell, ringer, waker) = pair().map_err(failed)?;
-        let queue = ManuallyDrop::new(Queue::new(move || ring(&waker)));
-        let pulls = Arc::new(Waiting { pulls: Mutex::default(), ringer });
-        Ok(reknock_queue { queue, bell, pulls, pid: std::process::id(), state: Mutex::default() })
+        let (bell, ringer) = pair().map_err(failed)?;
+        let waiting = Arc::new(Waiting { pulls: Mutex::default(), ringer, rung: AtomicBool::new(false) });
+        let waker = Arc::clone(&waiting);
+        let queue = ManuallyDrop::new(Queue::new(move || waker.ring()));
+        Ok(reknock_queue { queue, bell, waiting, pid: std::process::id(), state: Mutex::default() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -143,10 +146,10 @@ impl reknock_queue {
 
     /// Brings the pulls of a call to the thread that drains.
     pub(crate) fn outlet(&self, cancel: &Cancel) -> Outlet {
-        let (waiting, cancel) = (Arc::clone(&self.pulls), cancel.clone());
+        let (waiting, cancel) = (Arc::clone(&self.waiting), cancel.clone());
         Arc::new(move |pull| {
             waiting.lock().push_back((cancel.clone(), pull));
-            ring(&waiting.ringer);
+            waiting.ring();
         })
     }
 
@@ -158,13 +161,15 @@ impl reknock_queue {
         }
         let mut rung = [0; 64];
         while (&self.bell).read(&mut rung).is_ok_and(|count| count == rung.len()) {}
+        // Before the second look: what it does not see rings anew.
+        self.waiting.rung.store(false, Ordering::Release);
         let work = self.look(&mut state)?;
-        ring(&self.pulls.ringer);
+        self.waiting.ring();
         Some(work)
     }
 
     fn look(&self, state: &mut State) -> Option<Work> {
-        if let Some((cancel, pull)) = self.pulls.lock().pop_front() {
+        if let Some((cancel, pull)) = self.waiting.lock().pop_front() {
             return Some(Work::Pull(cancel, pull));
         }
         if state.ready.is_empty() {
@@ -226,12 +231,14 @@ impl Waiting {
     fn lock(&self) -> MutexGuard<'_, VecDeque<(Cancel, Pull)>> {
         self.pulls.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-fn ring(ringer: &UnixStream) {
-    let mut ringer = ringer;
-    // Full means that it was rung enough.
-    let _ = ringer.write(&[1]);
+    /// Once is enough until it is heard: whoever drains just now costs those who complete no system call.
+    fn ring(&self) {
+        if !self.rung.swap(true, Ordering::AcqRel) {
+            // Full means that it was rung enough.
+            let _ = (&self.ringer).write(&[1]);
+        }
+    }
 }
 
 impl Outcome {

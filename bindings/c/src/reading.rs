@@ -89,8 +89,6 @@ struct State {
 }
 
 enum Body {
-    /// Nothing comes after the rest.
-    Whole,
     Here(Box<Live>),
     /// A read through a queue has it.
     Away,
@@ -99,19 +97,12 @@ enum Body {
 }
 
 impl Place {
-    pub(crate) fn whole(rest: Bytes) -> Arc<Self> {
-        Self::of(State { rest, body: Body::Whole }, Some(Cancel::new()))
-    }
-
-    pub(crate) fn streamed(live: Live) -> Arc<Self> {
+    pub(crate) fn of(live: Live) -> Arc<Self> {
         let cancel = match &live {
             Live::Lane(_) => None,
             Live::Queue(body) => Some(body.own.clone()),
         };
-        Self::of(State { rest: Bytes::new(), body: Body::Here(Box::new(live)) }, cancel)
-    }
-
-    fn of(state: State, cancel: Option<Cancel>) -> Arc<Self> {
+        let state = State { rest: Bytes::new(), body: Body::Here(Box::new(live)) };
         Arc::new(Place { state: Mutex::new(state), cancel, pid: std::process::id() })
     }
 
@@ -128,10 +119,7 @@ impl Place {
     pub(crate) fn read(&self, size: usize) -> Result<Bytes, Fault> {
         let mut live = self.take()?;
         let rest = std::mem::take(&mut self.state().rest);
-        let read = match &mut live {
-            Some(live) if rest.is_empty() => live.wait(),
-            _ => Ok(rest),
-        };
+        let read = if rest.is_empty() { live.wait() } else { Ok(rest) };
         self.put(live, read)?;
         let mut state = self.state();
         let most = size.min(state.rest.len());
@@ -146,15 +134,13 @@ impl Place {
         Ok((Borrowed { place: Arc::clone(self), live }, cancel))
     }
 
-    /// The body, if there is more than the rest.
-    fn take(&self) -> Result<Option<Box<Live>>, Fault> {
+    fn take(&self) -> Result<Box<Live>, Fault> {
         if self.inherited() {
             return Err(Error::new(ErrorKind::Closed, "the response belongs to the parent process").into());
         }
         let mut state = self.state();
         match replace(&mut state.body, Body::Away) {
-            Body::Here(live) => Ok(Some(live)),
-            Body::Whole => Ok(None),
+            Body::Here(live) => Ok(live),
             busy => {
                 state.body = busy;
                 Err(Fault::Argument("response: another read of it is under way".to_owned()))
@@ -163,12 +149,12 @@ impl Place {
     }
 
     /// Puts the body back with what was read of it. False if the response was freed meanwhile.
-    fn put(&self, live: Option<Box<Live>>, read: Result<Bytes, Error>) -> Result<bool, Error> {
+    fn put(&self, live: Box<Live>, read: Result<Bytes, Error>) -> Result<bool, Error> {
         let mut state = self.state();
         if matches!(state.body, Body::Freed) {
             return Ok(false);
         }
-        state.body = live.map_or(Body::Whole, Body::Here);
+        state.body = Body::Here(live);
         state.rest = read?;
         Ok(true)
     }
@@ -184,15 +170,15 @@ impl Place {
 /// A body on its way through a queue.
 pub(crate) struct Borrowed {
     place: Arc<Place>,
-    live: Option<Box<Live>>,
+    live: Box<Live>,
 }
 
 impl Borrowed {
     /// Reads the next piece, unless there is some rest.
     pub(crate) async fn read(mut self) -> Read {
         let rest = std::mem::take(&mut self.place.state().rest);
-        let read = match self.live.as_deref_mut() {
-            Some(Live::Queue(body)) if rest.is_empty() => body.piece().await,
+        let read = match &mut *self.live {
+            Live::Queue(body) if rest.is_empty() => body.piece().await,
             _ => Ok(rest),
         };
         Read { body: self, read }

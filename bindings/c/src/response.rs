@@ -23,8 +23,10 @@ use crate::request::{HeaderList, reknock_header};
 pub struct reknock_response {
     head: ResponseHead,
     body: Bytes,
-    /// What is left to read.
-    pub(crate) place: Arc<Place>,
+    /// What reknock_response_read left of it.
+    rest: Bytes,
+    /// The body of a streamed response.
+    pub(crate) place: Option<Arc<Place>>,
     records: Records,
     headers: OnceLock<HeaderList>,
     url: OnceLock<CString>,
@@ -33,16 +35,16 @@ pub struct reknock_response {
 impl reknock_response {
     pub(crate) fn of(response: Response) -> Self {
         let (head, body) = response.into_parts();
-        Self::made(head, body.clone(), Place::whole(body))
+        Self::made(head, body, None)
     }
 
     pub(crate) fn streamed(live: Live) -> Self {
-        Self::made(live.head().clone(), Bytes::new(), Place::streamed(live))
+        Self::made(live.head().clone(), Bytes::new(), Some(Place::of(live)))
     }
 
-    fn made(head: ResponseHead, body: Bytes, place: Arc<Place>) -> Self {
+    fn made(head: ResponseHead, body: Bytes, place: Option<Arc<Place>>) -> Self {
         let records = Records::new(head.attempts(), Some(head.stop_reason()));
-        reknock_response { head, body, place, records, headers: OnceLock::new(), url: OnceLock::new() }
+        reknock_response { head, rest: body.clone(), body, place, records, headers: OnceLock::new(), url: OnceLock::new() }
     }
 
     fn headers(&self) -> &HeaderList {
@@ -52,10 +54,11 @@ impl reknock_response {
 
 impl Drop for reknock_response {
     fn drop(&mut self) {
-        match self.place.inherited() {
+        match &self.place {
             // Its connection is the parent's: it is leaked.
-            true => std::mem::forget(Arc::clone(&self.place)),
-            false => self.place.free(),
+            Some(place) if place.inherited() => std::mem::forget(Arc::clone(place)),
+            Some(place) => place.free(),
+            None => {}
         }
     }
 }
@@ -98,7 +101,10 @@ pub unsafe extern "C" fn reknock_response_read(
         if size == 0 {
             return Err(Fault::Argument("size: must not be 0, which would look like the end".to_owned()));
         }
-        let piece = response.place.read(size)?;
+        let piece = match &response.place {
+            Some(place) => place.read(size)?,
+            None => response.rest.split_to(size.min(response.rest.len())),
+        };
         // SAFETY: the piece is no longer than the buffer, which is the caller's.
         unsafe { std::ptr::copy_nonoverlapping(piece.as_ptr(), buffer, piece.len()) };
         read.write(piece.len());

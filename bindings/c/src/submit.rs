@@ -71,10 +71,10 @@ pub unsafe extern "C" fn reknock_client_submit_stream(
 /// reknock_call_cancel takes. The completion has this user_data and the response itself, not a new one:
 /// reknock_response_read then does not wait. It gives 0 bytes at the end.
 ///
-/// Of responses that came from a queue, any queue; one read at a time. Freeing the response cancels the read, and its completion
+/// Of responses of reknock_client_submit_stream, on any queue; one read at a time. Freeing the response cancels the read, and its completion
 /// never comes.
 ///
-/// Errors: REKNOCK_ERROR_INVALID_ARGUMENT, also for a response of reknock_client_stream and while another read is under way;
+/// Errors: REKNOCK_ERROR_INVALID_ARGUMENT, also for a response of another function and while another read is under way;
 /// REKNOCK_ERROR_CLOSED in a forked child. Those of reknock_response_read come out of the queue.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reknock_response_submit_read(
@@ -89,7 +89,8 @@ pub unsafe extern "C" fn reknock_response_submit_read(
         // SAFETY: live or NULL.
         let queue = own(unsafe { shared(queue, "queue") }?)?;
         let runtime = runtime()?;
-        let (body, cancel) = response.place.borrow()?;
+        let whole = || Fault::Argument("response: is whole, there is nothing to wait for".to_owned());
+        let (body, cancel) = response.place.as_ref().ok_or_else(whole)?.borrow()?;
         let call = Call { user_data, cancel, response: from_ref(response).cast_mut(), ..Call::default() };
         let id = queue.submit(runtime, Wants::default(), call, |_| async move { Outcome::Read(body.read().await) });
         out.map(|out| out.write(id));

@@ -63,6 +63,7 @@ fn valid(function: &str, parameter: &Parameter) -> String {
         ("const reknock_policies*", _) => "policies",
         ("const reknock_client*", _) => "client",
         ("const reknock_request*" | "reknock_request*", _) => "request",
+        ("const reknock_response*", _) if function == "reknock_response_submit_read" => "streamed",
         ("const reknock_response*" | "reknock_response*", _) => "response",
         ("const reknock_error*", _) => "failure",
         ("const reknock_queue*", _) => "queue",

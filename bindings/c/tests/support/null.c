@@ -6,7 +6,7 @@ static reknock_policy *policy;
 static reknock_policies *policies;
 static reknock_client *client;
 static reknock_request *request;
-static reknock_response *response;
+static reknock_response *response, *streamed;
 static reknock_error *failure;
 static reknock_queue *queue;
 static reknock_budgets *budgets;
@@ -61,6 +61,10 @@ static void ready(void) {
     request = new_request("GET", url);
     response = NULL;
     OK(reknock_client_send(client, request, NULL, &response, error));
+    while (reknock_queue_pending(queue) > 0) (void)next_completion(queue); /* of the call before */
+    reknock_response_free(streamed);
+    OK(reknock_client_submit_stream(client, request, NULL, queue, NULL, NULL, error));
+    streamed = next_completion(queue).response;
     OK(reknock_retry_new(&retry_options, 0, &retry, error));
     OK(reknock_retry_attempt(retry, 0, NULL, error));
     OK(reknock_retry_classify_response(retry, 503, NULL, 0, 0, NULL, error));
