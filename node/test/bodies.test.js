@@ -225,6 +225,15 @@ test('a streamed response, in every way it can be read', async (t) => {
   assert.equal(`${Buffer.concat(collected)}`, '{"a": 1}');
 });
 
+test('a streamed response over HTTP/2', async (t) => {
+  const own = createClient({ http2: 'only' });
+  for (const rest of [{ body_size: 300_000 }, { body: 'abc', drip: { bytes: 1, every: '1ms' } }, { body: '' }]) {
+    const { url } = await serve(t, { do: 'status', status: 200, ...rest }, { http2: true });
+    const bytes = await (await own(url, { stream: true })).arrayBuffer();
+    assert.equal(bytes.byteLength, rest.body_size ?? rest.body.length);
+  }
+});
+
 test('a streamed response resolves with its head', async (t) => {
   const { url } = await serve(t, { do: 'status', status: 200, body: 'x'.repeat(100), body_mode: 'stall', after: 50 });
   const response = await client(url, { stream: true });

@@ -46,7 +46,7 @@ const PIECE: i32 = 2;
 const EVENTS: i32 = 3;
 const PULL: i32 = 4;
 
-/// Bodies from this size on are handed over without a copy.
+/// Bodies from this size on are handed over without a copy. lib/response.js must not let that memory out.
 const LARGE: usize = 64 * 1024;
 
 /// Takes an environment's calls to the runtime and their results back. Dropped with its environment, which ends its calls.
@@ -284,11 +284,9 @@ impl<'env> Batch<'env> {
             }
             Item::Done(Outcome::Piece(piece, body, place)) => {
                 place.put(body);
-                match piece.map(|piece| piece.map(|piece| bytes(env, piece))) {
-                    Ok(Some(Ok(Some(piece)))) => self.push(id, PIECE, piece, Null),
-                    Ok(Some(Err(broken))) => Err(broken),
-                    // No piece is empty; if one were, JavaScript asks again.
-                    Ok(Some(Ok(None))) => self.push(id, PIECE, "", Null),
+                match piece {
+                    // A copy: streams move their pieces on, and memory from outside V8 must not outlive its environment in another one.
+                    Ok(Some(piece)) => self.push(id, PIECE, BufferSlice::copy_from(env, piece)?, Null),
                     Ok(None) => self.push(id, PIECE, Null, Null),
                     Err(error) => self.push(id, ERROR, parts(env, &error)?, Null),
                 }
