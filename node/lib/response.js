@@ -5,9 +5,6 @@ const { inspect } = require('node:util');
 /** Statuses whose responses have no body (Fetch standard). */
 const NULL_BODY = new Set([101, 103, 204, 205, 304]);
 const EMPTY = new Uint8Array();
-/** From this size on a body may be memory from outside V8: sent to another thread, it would not outlive this one. */
-const LARGE = 64 * 1024;
-
 /** A global `Response` with what is known of its attempts. */
 function makeResponse(parts) {
   return new RetryResponse(parts);
@@ -268,11 +265,10 @@ function decoded(bytes) {
   return text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
 }
 
-/** The memory of the bytes: their own if nobody else has it and it is V8's, else a copy. */
+/** The memory of the bytes: their own if nobody else has it, else a copy. */
 function bufferOf(bytes, shared) {
   const { buffer, byteOffset, byteLength } = bytes;
-  const own = !shared && byteLength === buffer.byteLength && byteLength < LARGE;
-  return own ? buffer : buffer.slice(byteOffset, byteOffset + byteLength);
+  return !shared && byteLength === buffer.byteLength ? buffer : buffer.slice(byteOffset, byteOffset + byteLength);
 }
 
 function headersOf(parts) {

@@ -46,9 +46,6 @@ const PIECE: i32 = 2;
 const EVENTS: i32 = 3;
 const PULL: i32 = 4;
 
-/// Bodies from this size on are handed over without a copy. lib/response.js must not let that memory out.
-const LARGE: usize = 64 * 1024;
-
 /// Takes an environment's calls to the runtime and their results back. Dropped with its environment, which ends its calls.
 #[napi]
 pub struct Bridge {
@@ -273,9 +270,9 @@ impl<'env> Batch<'env> {
             Item::Done(Outcome::Response(Ok(response))) => {
                 let (own, body) = response.into_parts();
                 let status = own.status().into();
-                match bytes(env, body)? {
-                    Some(body) => self.push(id, status, head(own), body),
-                    None => self.push(id, status, head(own), Null),
+                match body.is_empty() {
+                    true => self.push(id, status, head(own), Null),
+                    false => self.push(id, status, head(own), copied(env, &body)?),
                 }
             }
             Item::Done(Outcome::Stream(Ok(stream))) => {
@@ -285,8 +282,7 @@ impl<'env> Batch<'env> {
             Item::Done(Outcome::Piece(piece, body, place)) => {
                 place.put(body);
                 match piece {
-                    // A copy: streams move their pieces on, and memory from outside V8 must not outlive its environment in another one.
-                    Ok(Some(piece)) => self.push(id, PIECE, BufferSlice::copy_from(env, piece)?, Null),
+                    Ok(Some(piece)) => self.push(id, PIECE, copied(env, &piece)?, Null),
                     Ok(None) => self.push(id, PIECE, Null, Null),
                     Err(error) => self.push(id, ERROR, parts(env, &error)?, Null),
                 }
@@ -298,10 +294,7 @@ impl<'env> Batch<'env> {
     }
 }
 
-/// Bytes as a Buffer with memory of its own; `None` if there are none.
-fn bytes<'env>(env: &'env Env, bytes: Bytes) -> Result<Option<BufferSlice<'env>>> {
-    if bytes.is_empty() {
-        return Ok(None);
-    }
-    if bytes.len() < LARGE { BufferSlice::copy_from(env, bytes).map(Some) } else { BufferSlice::from_data(env, bytes).map(Some) }
+/// Bytes in V8's own memory: they may move on to other threads, where memory of ours would end with this environment.
+fn copied<'env>(env: &'env Env, bytes: &[u8]) -> Result<BufferSlice<'env>> {
+    BufferSlice::copy_from(env, bytes)
 }
