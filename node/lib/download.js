@@ -73,6 +73,8 @@ class Download {
     this.#reading = null;
     if (what === WHAT.ERROR) this.abort(fail(value));
     else if (value === null) this.#finish();
+    // A stream takes no empty pieces; its reader waits for the next one.
+    else if (value.length === 0) return this.#read();
     else this.#controller.enqueue(value);
     this.#done();
   }

@@ -5,9 +5,6 @@ const { inspect } = require('node:util');
 /** Statuses whose responses have no body (Fetch standard). */
 const NULL_BODY = new Set([101, 103, 204, 205, 304]);
 const EMPTY = new Uint8Array();
-/** From this size on a body may be memory from outside V8. */
-const LARGE = 64 * 1024;
-
 /** A global `Response` with what is known of its attempts. */
 function makeResponse(parts) {
   return new RetryResponse(parts);
@@ -271,9 +268,7 @@ function decoded(bytes) {
 /** The memory of the bytes: their own if nobody else has it, else a copy. */
 function bufferOf(bytes, shared) {
   const { buffer, byteOffset, byteLength } = bytes;
-  if (shared || byteLength < buffer.byteLength) return buffer.slice(byteOffset, byteOffset + byteLength);
-  // Memory from outside V8 could not be sent to a worker as it is. Node 20 has no `transfer`, and does not mind.
-  return byteLength >= LARGE && buffer.transfer ? buffer.transfer() : buffer;
+  return !shared && byteLength === buffer.byteLength ? buffer : buffer.slice(byteOffset, byteOffset + byteLength);
 }
 
 function headersOf(parts) {

@@ -128,14 +128,17 @@ test('aborted while its body is produced', async (t) => {
 });
 
 test('aborted while the response is read', async (t) => {
-  const script = await serve(t, DRIP);
+  const script = await serve(t, { do: 'status', status: 200, body: 'x'.repeat(100), body_mode: 'stall', after: 50 });
   const control = watched();
   const response = await client(script.url, { stream: true, signal: control.signal });
   const reader = response.body.getReader();
   await reader.read();
   assert.equal(control.listeners(), 1);
+  const read = reader.read();
+  await turn();
+  assert.equal(bridge.inFlight, 1);
   control.abort(new Error('mine'));
-  await ended(reader.read(), control.signal.reason, control);
+  await ended(read, control.signal.reason, control);
   await script.until(([arrival]) => 'client_gone_ms' in arrival);
 });
 

@@ -225,6 +225,15 @@ test('a streamed response, in every way it can be read', async (t) => {
   assert.equal(`${Buffer.concat(collected)}`, '{"a": 1}');
 });
 
+test('a streamed response over HTTP/2', async (t) => {
+  const own = createClient({ http2: 'only' });
+  for (const rest of [{ body_size: 300_000 }, { body: 'abc', drip: { bytes: 1, every: '1ms' } }, { body: '' }]) {
+    const { url } = await serve(t, { do: 'status', status: 200, ...rest }, { http2: true });
+    const bytes = await (await own(url, { stream: true })).arrayBuffer();
+    assert.equal(bytes.byteLength, rest.body_size ?? rest.body.length);
+  }
+});
+
 test('a streamed response resolves with its head', async (t) => {
   const { url } = await serve(t, { do: 'status', status: 200, body: 'x'.repeat(100), body_mode: 'stall', after: 50 });
   const response = await client(url, { stream: true });
@@ -261,17 +270,20 @@ test('a stream that is silent', async (t) => {
 
 test('a body that is given up closes its connection', async (t) => {
   const drip = { do: 'status', status: 200, body_size: 1_000_000, drip: { bytes: 10, every: '10ms' } };
-  for (const leave of [
-    (response) => response.body.cancel(),
-    async (response) => { for await (const piece of response.body) return piece; },
+  // They are held: it is not the garbage collector that closes them.
+  const held = [];
+  for (const [send, leave] of [
+    [client.fetch, (response) => response.body.cancel()],
+    [client.fetch, async (response) => { for await (const piece of response.body) return piece; }],
+    [client.request.bind(client), (response) => response.body.dump()],
   ]) {
     const script = await serve(t, drip);
-    await leave(await client(script.url, { stream: true }));
+    const response = await send(script.url, { stream: true });
+    held.push(response);
+    await leave(response);
     await script.until(([arrival]) => 'client_gone_ms' in arrival);
   }
-  const script = await serve(t, drip);
-  await (await client.request(script.url, { stream: true })).body.dump();
-  await script.until(([arrival]) => 'client_gone_ms' in arrival);
+  assert.equal(held.length, 3);
   assert.equal(bridge.inFlight, 0);
 });
 

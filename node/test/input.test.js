@@ -253,9 +253,12 @@ test('a Request whose body fails and is not sent fails nobody', async (t) => {
   const unhandled = (error) => left.push(error);
   process.on('unhandledRejection', unhandled);
   t.after(() => process.off('unhandledRejection', unhandled));
-  const stream = new ReadableStream({ pull: () => new Promise((_, reject) => setTimeout(reject, 5, new Error('mine'))) });
+  let fail;
+  const failed = new Promise((_, reject) => (fail = reject));
+  const stream = new ReadableStream({ pull: () => failed });
   const { body } = await fetchCall(new Request(URL_TEXT, { method: 'POST', body: stream, duplex: 'half' }));
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  fail(new Error('mine'));
+  await new Promise((resolve) => setTimeout(resolve, 5));
   assert.deepEqual(left, []);
   await assert.rejects(body.next(), { message: 'mine' });
 });

@@ -150,6 +150,31 @@ test('workers have clients of their own, and end by themselves', async (t) => {
   );
 });
 
+test('what a worker sends on outlives it', async (t) => {
+  const { url } = await serve(t, { do: 'status', status: 200, body_size: 3_000_000 });
+  const program = `
+    const { parentPort } = require('node:worker_threads');
+    (async () => {
+      const pieces = [];
+      for await (const { buffer } of (await fetch(url, { stream: true })).body) pieces.push(buffer);
+      const whole = await (await fetch(url)).arrayBuffer();
+      const lean = await (await createClient().request(url)).body.arrayBuffer();
+      parentPort.postMessage([...pieces, whole, lean], [...pieces, whole, lean]);
+    })();
+  `;
+  for (let round = 0; round < 5; round++) {
+    const own = worker(program, url);
+    const exit = once(own, 'exit');
+    const [buffers] = await once(own, 'message');
+    await exit;
+    // Other memory, where theirs would have been.
+    const others = buffers.map(({ byteLength }) => Buffer.alloc(byteLength, 0xee));
+    const all = Buffer.concat(buffers.map((buffer) => Buffer.from(buffer)));
+    assert.equal(all.length, 9_000_000);
+    assert.ok(all.every((byte, i) => byte === ((i % 3_000_000) % 65536) % 251), `${others.length}`);
+  }
+});
+
 test('200 workers, terminated in the middle of their calls', { timeout: 120_000 }, async (t) => {
   const hang = await serve(t, HANG);
   const fast = await serve(t, DONE);

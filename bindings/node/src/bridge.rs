@@ -46,9 +46,6 @@ const PIECE: i32 = 2;
 const EVENTS: i32 = 3;
 const PULL: i32 = 4;
 
-/// Bodies from this size on are handed over without a copy.
-const LARGE: usize = 64 * 1024;
-
 /// Takes an environment's calls to the runtime and their results back. Dropped with its environment, which ends its calls.
 #[napi]
 pub struct Bridge {
@@ -273,9 +270,9 @@ impl<'env> Batch<'env> {
             Item::Done(Outcome::Response(Ok(response))) => {
                 let (own, body) = response.into_parts();
                 let status = own.status().into();
-                match bytes(env, body)? {
-                    Some(body) => self.push(id, status, head(own), body),
-                    None => self.push(id, status, head(own), Null),
+                match body.is_empty() {
+                    true => self.push(id, status, head(own), Null),
+                    false => self.push(id, status, head(own), copied(env, &body)?),
                 }
             }
             Item::Done(Outcome::Stream(Ok(stream))) => {
@@ -284,11 +281,8 @@ impl<'env> Batch<'env> {
             }
             Item::Done(Outcome::Piece(piece, body, place)) => {
                 place.put(body);
-                match piece.map(|piece| piece.map(|piece| bytes(env, piece))) {
-                    Ok(Some(Ok(Some(piece)))) => self.push(id, PIECE, piece, Null),
-                    Ok(Some(Err(broken))) => Err(broken),
-                    // No piece is empty; if one were, JavaScript asks again.
-                    Ok(Some(Ok(None))) => self.push(id, PIECE, "", Null),
+                match piece {
+                    Ok(Some(piece)) => self.push(id, PIECE, copied(env, &piece)?, Null),
                     Ok(None) => self.push(id, PIECE, Null, Null),
                     Err(error) => self.push(id, ERROR, parts(env, &error)?, Null),
                 }
@@ -300,10 +294,7 @@ impl<'env> Batch<'env> {
     }
 }
 
-/// Bytes as a Buffer with memory of its own; `None` if there are none.
-fn bytes<'env>(env: &'env Env, bytes: Bytes) -> Result<Option<BufferSlice<'env>>> {
-    if bytes.is_empty() {
-        return Ok(None);
-    }
-    if bytes.len() < LARGE { BufferSlice::copy_from(env, bytes).map(Some) } else { BufferSlice::from_data(env, bytes).map(Some) }
+/// Bytes in V8's own memory: they may move on to other threads, where memory of ours would end with this environment.
+fn copied<'env>(env: &'env Env, bytes: &[u8]) -> Result<BufferSlice<'env>> {
+    BufferSlice::copy_from(env, bytes)
 }
