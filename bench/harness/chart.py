@@ -9,6 +9,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from .plan import surfaces
+from .report import is_busy
 from .stats import Spread, ratio
 
 matplotlib.rcParams |= {
@@ -83,7 +84,8 @@ def _bar(axis, place: int, theirs: Spread, ours: Spread, color: str) -> None:
 
 def _caption(results: dict) -> str:
     machine = results["machine"]
+    warning = " PROVISIONAL: the machine was busy." if is_busy(results) else ""
     return (
         f"Time per call of a small GET on loopback, as a multiple of reknock's: shorter is faster. Lines: range of {results['rounds']} rounds. "
-        f"{machine['cpu']}, {machine['cores']} cores, {machine['date']}."
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['date']}.{warning}"
     )

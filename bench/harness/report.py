@@ -22,9 +22,15 @@ def write_report(results: dict, path: Path) -> None:
     path.write_text("\n\n".join(parts) + "\n")
 
 
+def is_busy(results: dict) -> bool:
+    """Whether other processes took so much of the machine that times say little."""
+    return results["others"] > 0.1
+
+
 def _head(results: dict) -> str:
     machine = results["machine"]
-    return f"""# reknock beside its peers
+    warning = "\n\n**The machine was busy with other work: provisional, to be measured again.**" if is_busy(results) else ""
+    return f"""# reknock beside its peers{warning}
 
 ![Time per call beside the peers](chart.svg)
 
