@@ -214,7 +214,12 @@ test('body is a stream', async () => {
   }
 });
 
-test('body can be read into a buffer of the reader', async () => {
+test('body can be read into a buffer of the reader', async (t) => {
+  try {
+    plain().body.getReader({ mode: 'byob' });
+  } catch {
+    return t.skip('no response of this version of Node can');
+  }
   const reader = makeResponse(parts()).body.getReader({ mode: 'byob' });
   const { value } = await reader.read(new Uint8Array(4));
   assert.equal(value.byteLength, 4);
