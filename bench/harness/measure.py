@@ -58,7 +58,7 @@ def _group(server, surface: Surface, scenario: Scenario, seconds: float, quick: 
         if "failed" in cell or (surface.key, peer.name) in missing:
             continue
         try:
-            cell["rounds"].append(run(server, peer, scenario, surface.warm / (2 if quick else 1), seconds))
+            cell["rounds"].append(run(server, peer, scenario, min(surface.warm, 1.0) if quick else surface.warm, seconds))
         except Failed as failed:
             cell["failed"] = str(failed)
             print(f"{surface.title}, {peer.name}, {scenario.title}: {failed}", file=sys.stderr)
