@@ -94,7 +94,7 @@ def _machine() -> dict:
         "cpu": models[0] if models else platform.processor(),
         "cores": len(CORES),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
-        "system": f"{platform.system()} {platform.release().partition("-")[0]}",
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "python": platform.python_version(),
         "node": _line(["node", "--version"]).lstrip("v"),
         "rust": _line(["rustc", "--version"]).split(" ")[1:2],
