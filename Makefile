@@ -106,7 +106,7 @@ bench: ## compare with other clients in every language, in less than 20 minutes;
 bench-quick: ## the same with fewer scenarios and rounds, in less than two minutes; writes bench/results/quick
 	bench/setup $(CARGO_TARGET_DIR)
 	cd bench && .venv/bin/python -m unittest -q test_harness
-	cd bench && .venv/bin/python -m harness run --quick --rounds 3 --seconds 0.15 --limit 100 --built $(CARGO_TARGET_DIR)/release --out results/quick
+	cd bench && .venv/bin/python -m harness run --quick --rounds 3 --seconds 0.15 --limit 112 --built $(CARGO_TARGET_DIR)/release --out results/quick
 
 machine-bench: ## nanoseconds and allocations of the decision machine
 	$(CARGO) bench --quiet -p reknock --bench machine

@@ -58,7 +58,7 @@ def _group(server, surface: Surface, scenario: Scenario, seconds: float, quick: 
         if "failed" in cell or (surface.key, peer.name) in missing:
             continue
         try:
-            cell["rounds"].append(run(server, peer, scenario, surface.warm / (2 if quick else 1), seconds))
+            cell["rounds"].append(run(server, peer, scenario, min(surface.warm, 1.0) if quick else surface.warm, seconds))
         except Failed as failed:
             cell["failed"] = str(failed)
             print(f"{surface.title}, {peer.name}, {scenario.title}: {failed}", file=sys.stderr)
@@ -94,7 +94,7 @@ def _machine() -> dict:
         "cpu": models[0] if models else platform.processor(),
         "cores": len(CORES),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "python": platform.python_version(),
         "node": _line(["node", "--version"]).lstrip("v"),
         "rust": _line(["rustc", "--version"]).split(" ")[1:2],

@@ -41,7 +41,7 @@ class Surface(NamedTuple):
     key: str
     title: str
     language: str
-    warm: float  # seconds before the clock starts: a just-in-time compiler needs more
+    warm: float  # seconds before the clock starts: a just-in-time compiler needs thousands of calls
     peers: list[Peer]  # ours first: ratios are to it
 
 
@@ -96,11 +96,11 @@ def surfaces(built: Path) -> list[Surface]:
         ]),
         Surface("python-asyncio", "Python, asyncio", "python", 0.1, asynchronous("asyncio")),
         Surface("python-uvloop", "Python, uvloop", "python", 0.1, asynchronous("uvloop", "reknock", "pyreqwest", "aiohttp")),
-        Surface("node-request", "Node, request", "node", 1.0, [
+        Surface("node-request", "Node, request", "node", 2.5, [
             node("reknock request", "reknock-request", ["reknock"]),
             node("undici + RetryAgent", "undici", ["undici"], TIMER),
         ]),
-        Surface("node-fetch", "Node, fetch and its like", "node", 1.0, [
+        Surface("node-fetch", "Node, fetch and its like", "node", 2.5, [
             node("reknock fetch", "reknock-fetch", ["reknock"]),
             node("global fetch", "fetch", [], LOOP),
             node("ky", "ky", ["ky"], TIMER),
