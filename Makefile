@@ -67,6 +67,7 @@ demo-node: node
 node: node/node_modules/ready ## build the Node package in place
 	$(CARGO) build --quiet -p reknock-node -p reknock-test-server
 	node node/scripts/place.js $(CARGO_TARGET_DIR)/debug
+
 pack-node: node/node_modules/ready ## build the Node package for this machine in release: node/reknock-VERSION.tgz, to be installed with npm
 	$(CARGO) build --quiet --release -p reknock-node
 	node node/scripts/place.js $(CARGO_TARGET_DIR)/release

@@ -80,6 +80,7 @@ pub const PROGRAMS: &[Program] = &[
     program("tests/c/shutdown.c", &[LARGE, SLOW]),
     Program { leaks: true, ..program("tests/c/fork.c", &[HALF]) },
     program("tests/c/ktor.c", &[Text("event"), FLAKY, File("ktor.yaml", "HttpRequestRetry: true")]),
+    program("tests/c/envoy_call.c", &[FLAKY, Text("GET"), Text("false"), Text("{retry_policy: {retry_on: 5xx}}"), Text("-1")]),
     Program {
         stdin: "policy\t\tyaml\t{max_retries: 3}\npolicy\t\tjson\t{\"max_retrys\": 3}\nload\t\tmax_retries: 4\nload\tktor\tHttpRequestRetry: true\n",
         ..program("tests/c/vectors.c", &[])
