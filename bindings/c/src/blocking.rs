@@ -7,15 +7,17 @@ use bytes::Bytes;
 use core_::Error;
 use core_::client::{CallOptions, Client, Desk, Lane, Remote, Request, Response, Told, Wants};
 
-use crate::body::{Outlet, Pull, Pulls};
+use crate::body::{Outlet, Pull, Pulls, outlet};
+use crate::ffi::Fault;
 use crate::hooks::Hooks;
 use crate::reading::Stream;
+use crate::request::reknock_request;
 
 /// The functions of a call, and where its body asks for its pieces.
 pub(crate) struct Functions {
-    pub(crate) hooks: Hooks,
-    pub(crate) outlet: Outlet,
-    pub(crate) pulls: Pulls,
+    hooks: Hooks,
+    outlet: Outlet,
+    pulls: Pulls,
 }
 
 /// Sends a call and reads the whole response.
@@ -58,6 +60,15 @@ impl OnLane {
 }
 
 impl Functions {
+    /// Those of a call, and what it sends.
+    pub(crate) fn of(hooks: Hooks, request: &reknock_request) -> Result<(Self, Request), Fault> {
+        let (outlet, pulls) = outlet();
+        let outgoing = request.outgoing(&outlet)?;
+        // Listening for what cannot come would cost a wake-up at the end of each call.
+        let pulls = (request.has_source() || hooks.before_retry.is_some()).then_some(pulls);
+        Ok((Functions { hooks, outlet, pulls }, outgoing))
+    }
+
     fn run<R, F>(&mut self, lane: &Lane, start: impl FnOnce(Remote) -> F) -> Result<R, Error>
     where
         F: Future<Output = Result<R, Error>>,
@@ -106,7 +117,14 @@ fn step<T>(lane: &Lane, work: impl Future<Output = T>, desk: &Desk, pulls: &mut 
             biased;
             result = work => Step::Done(result),
             () = desk.wanted() => Step::Told,
-            Some(pull) = pulls.recv() => Step::Pull(pull),
+            Some(pull) = pulled(pulls) => Step::Pull(pull),
         }
     })
+}
+
+async fn pulled(pulls: &mut Pulls) -> Option<Pull> {
+    match pulls {
+        Some(pulls) => pulls.recv().await,
+        None => None,
+    }
 }

@@ -60,11 +60,11 @@ pub(crate) struct Pull {
 
 /// Where the pulls of a call go.
 pub(crate) type Outlet = Arc<dyn Fn(Pull) + Send + Sync>;
-/// The pulls of a blocking call.
-pub(crate) type Pulls = mpsc::UnboundedReceiver<Pull>;
+/// The pulls of a blocking call; `None` if there cannot be any.
+pub(crate) type Pulls = Option<mpsc::UnboundedReceiver<Pull>>;
 
 /// The outlet of a blocking call.
-pub(crate) fn outlet() -> (Outlet, Pulls) {
+pub(crate) fn outlet() -> (Outlet, mpsc::UnboundedReceiver<Pull>) {
     let (sender, pulls) = mpsc::unbounded_channel();
     (Arc::new(move |pull| drop(sender.send(pull))), pulls)
 }

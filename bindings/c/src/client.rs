@@ -10,7 +10,6 @@ use bytes::Bytes;
 use core_::client::{CallOptions, Client, ClientCert, Http2, Proxy, Redirects, TransportOptions};
 
 use crate::blocking::{self, Functions};
-use crate::body::outlet;
 use crate::cancel::reknock_cancel;
 use crate::error::{reknock_error, reknock_status};
 use crate::ffi::{Fault, Options, bytes, entry, given, hand_out, list, options, plain, put, shared, take_back, text};
@@ -322,11 +321,9 @@ pub unsafe extern "C" fn reknock_client_send(
         let out = given(out, "out")?;
         // SAFETY: a live client or NULL.
         let client = unsafe { shared(client, "client") }?;
-        let (outlet, pulls) = outlet();
-        let request = given(request, "request")?.outgoing(&outlet)?;
+        let (functions, request) = Functions::of(client.hooks(), given(request, "request")?)?;
         // SAFETY: NULL, or a struct as large as it says.
         let options = unsafe { call_options(options) }?;
-        let functions = Functions { hooks: client.hooks(), outlet, pulls };
         put(out, reknock_response::of(blocking::send(&client.client, request, &options, functions)?));
         Ok(())
     })
@@ -348,11 +345,9 @@ pub unsafe extern "C" fn reknock_client_stream(
         let out = given(out, "out")?;
         // SAFETY: a live client or NULL.
         let client = unsafe { shared(client, "client") }?;
-        let (outlet, pulls) = outlet();
-        let request = given(request, "request")?.outgoing(&outlet)?;
+        let (functions, request) = Functions::of(client.hooks(), given(request, "request")?)?;
         // SAFETY: NULL, or a struct as large as it says.
         let options = unsafe { call_options(options) }?;
-        let functions = Functions { hooks: client.hooks(), outlet, pulls };
         let body = blocking::stream(&client.client, request, &options, functions)?;
         put(out, reknock_response::streamed(Live::Lane(body)));
         Ok(())

@@ -41,6 +41,11 @@ impl reknock_request {
         Ok(request)
     }
 
+    /// Whether its body is asked for while it is sent.
+    pub(crate) fn has_source(&self) -> bool {
+        self.source.is_some()
+    }
+
     pub(crate) fn set_source(&mut self, source: Source) {
         self.set_body(Body::default());
         self.source = Some(Arc::new(source));

@@ -77,7 +77,7 @@ pub fn needs(library: &str) -> Option<Vec<String>> {
             Some(String::from_utf8(output.stdout).unwrap().split_whitespace().map(str::to_owned).collect())
         }
         _ => {
-            skipped(&format!("pkg-config finds no {library}"));
+            skipped(&format!("what needs {library}, which pkg-config does not find"));
             None
         }
     }
