@@ -148,7 +148,6 @@ pub struct AttemptRecord {
 
 impl AttemptRecord {
     /// A record of an attempt that began at `start` and has not ended yet.
-    #[cfg(feature = "client")]
     pub fn begun(number: u32, hop: u32, start: Duration) -> Self {
         AttemptRecord {
             number,
