@@ -52,6 +52,13 @@ impl Clock for TokioClock {
     fn sleep_until(&self, when: Tick) -> impl Future<Output = ()> + Send {
         tokio::time::sleep_until(epoch() + Duration::from_nanos(when.nanos()))
     }
+
+    async fn pause_until(&self, when: Tick) {
+        // Tokio's timers know whole milliseconds, and would make one of no wait at all.
+        if when > self.now() {
+            self.sleep_until(when).await;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -70,6 +77,17 @@ mod tests {
             let began = TokioClock.now();
             TokioClock.sleep_until(began.after(Duration::from_secs(1))).await;
             assert_eq!(TokioClock.now().since(began), Duration::from_secs(1));
+        });
+    }
+
+    #[test]
+    fn no_wait_takes_no_time() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            tokio::time::advance(Duration::from_micros(300)).await;
+            let began = TokioClock.now();
+            TokioClock.pause_until(began).await;
+            assert_eq!(TokioClock.now(), began);
         });
     }
 }
