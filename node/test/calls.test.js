@@ -157,6 +157,9 @@ test('redirects', async (t) => {
   assert.equal((await never(url)).status, 302);
   assert.equal((await never(new Request(url))).status, 302);
   await assert.rejects(never(url, { redirect: 'follow' }), { kind: 'too_many_redirects' });
+  const few = createClient({ maxRedirects: 2, followRedirects: false });
+  // The call turns them on, the client keeps saying how many.
+  await assert.rejects(few(url, { redirect: 'follow' }), ({ attempts }) => attempts.length === 3);
 });
 
 test('statuses without a body, and an empty body', async (t) => {

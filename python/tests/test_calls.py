@@ -127,6 +127,9 @@ def test_redirects(serve, call):
     assert call("GET", again.url, {"follow_redirects": False}).status_code == 302
     with pytest.raises(reknock.TooManyRedirects):
         call("GET", again.url, {"max_redirects": 2})
+    with pytest.raises(reknock.TooManyRedirects) as raised:
+        call("GET", again.url, {"max_redirects": 2, "follow_redirects": False}, follow_redirects=True)
+    assert len(raised.value.attempts) == 3  # the call turns them on, the client keeps saying how many
 
 
 def test_unknown_options(call):

@@ -2,7 +2,7 @@
 
 use napi::bindgen_prelude::{FromNapiValue, JsObjectValue, Null, Object, Unknown};
 use napi::{Env, Result, ValueType};
-use reknock::client::{CallOptions, Client, Redirects, Request, Wants};
+use reknock::client::{CallOptions, Client, Request, Wants};
 
 use crate::body::{Outlet, pulled};
 use crate::client::NativeClient;
@@ -64,9 +64,7 @@ impl Call {
         if let Some(query) = query {
             self.request.append_query(query.chunks_exact(2).map(|pair| (&pair[0], &pair[1])));
         }
-        let follow: Option<bool> = options.get("followRedirects")?;
-        self.options.redirects =
-            follow.map(|follow| if follow { Redirects::default() } else { Redirects { max: 0, ..Redirects::default() } });
+        self.options.follow_redirects = options.get("followRedirects")?;
         let policy: Unknown<'_> = options.get_named_property("policy")?;
         self.options.policy = chosen(env, self.client.policy(), policy)?;
         let timeout: Unknown<'_> = options.get_named_property("timeout")?;

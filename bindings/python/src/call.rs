@@ -4,7 +4,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use reknock::Error;
-use reknock::client::{CallOptions, Multipart, Redirects, Request};
+use reknock::client::{CallOptions, Multipart, Request};
 use reknock::policy::Value;
 
 use crate::body::{Outlet, body};
@@ -75,11 +75,7 @@ impl Call {
                 "files" => bodies.files = Some(value),
                 "auth" => auth = Some(value),
                 "policy" => self.options.policy = chosen(self.client.policy(), &value)?,
-                "follow_redirects" => {
-                    let follow = value.is_truthy()?;
-                    self.options.redirects =
-                        if follow { Some(Redirects::default()) } else { Some(Redirects { max: 0, ..Redirects::default() }) };
-                }
+                "follow_redirects" => self.options.follow_redirects = Some(value.is_truthy()?),
                 name => {
                     if !self.callbacks.set(name, &value)? {
                         known(name)?;

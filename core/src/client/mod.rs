@@ -142,6 +142,8 @@ pub struct CallOptions {
     pub policy: Option<Policy>,
     /// Other rules for redirects.
     pub redirects: Option<Redirects>,
+    /// Whether redirects are followed, by these rules or the client's.
+    pub follow_redirects: Option<bool>,
     /// What may cancel the call.
     pub cancel: Option<Cancel>,
 }
@@ -228,7 +230,8 @@ impl<T: Transport, C: Clock> Client<T, C> {
             Some(lane) => lane.on()?,
             None => self.here()?,
         };
-        let redirects = options.redirects.unwrap_or(config.redirects);
+        let mut redirects = options.redirects.unwrap_or(config.redirects);
+        redirects.follow = options.follow_redirects.unwrap_or(redirects.follow);
         config.complete(&mut request);
         let policy = config.policy_for(&mut request, options.policy.as_ref().unwrap_or(&config.policy));
         Running::begin(config, on, policy, host, Mode { delivery, redirects }, request)

@@ -78,6 +78,7 @@ impl Client {
                     }
                 }
                 "envoy_headers" => builder = builder.envoy_headers(node.flag()?),
+                "follow_redirects" => redirects.follow = node.flag()?,
                 "max_redirects" => redirects.max = node.whole(0, 1000)? as u32,
                 "max_response_size" => {
                     if let Some(size) = or_none(node, bytes)? {
@@ -86,9 +87,6 @@ impl Client {
                 }
                 _ => {}
             }
-        }
-        if let Some(false) = fields.read("follow_redirects", Node::flag)? {
-            redirects.max = 0;
         }
         Ok(builder.redirects(redirects))
     }

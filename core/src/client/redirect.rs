@@ -18,6 +18,8 @@ const OF_ORIGIN: [HeaderName; 6] = [AUTHORIZATION, COOKIE, HeaderName::from_stat
 /// Which redirects are followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Redirects {
+    /// Whether any are followed; if not, their responses are results. Default on.
+    pub follow: bool,
     /// The most that are followed in one call; one more is an error. 0 follows none: their responses are results. Default 10.
     pub max: u32,
     /// Whether a redirect from https to http is followed; if not, its response is the result. Default off.
@@ -26,7 +28,7 @@ pub struct Redirects {
 
 impl Default for Redirects {
     fn default() -> Self {
-        Redirects { max: 10, allow_downgrade: false }
+        Redirects { follow: true, max: 10, allow_downgrade: false }
     }
 }
 
@@ -43,7 +45,7 @@ pub(super) enum Hop {
 /// The next request after a response to `request` (RFC 9110 section 15.4, with the method changes of the Fetch standard).
 ///
 pub(super) fn hop(request: &Request, status: u16, headers: &HeaderMap, rules: Redirects) -> Hop {
-    if rules.max == 0 || !matches!(status, 301 | 302 | 303 | 307 | 308) {
+    if !rules.follow || rules.max == 0 || !matches!(status, 301 | 302 | 303 | 307 | 308) {
         return Hop::None;
     }
     let location = headers.get(LOCATION).and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
