@@ -147,7 +147,7 @@ impl Hooks {
     pub(crate) fn wants(&self) -> Wants {
         Wants {
             retry_if: self.retry_if.is_some(),
-            body: self.body && self.retry_if.is_some(),
+            body: self.body,
             delay: self.delay.is_some(),
             before_retry: self.before_retry.is_some(),
             events: self.on_event.is_some(),

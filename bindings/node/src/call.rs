@@ -48,13 +48,8 @@ impl Call {
         }
         let outlet = set_body(&mut request, body)?;
         let has = |bit| bits & bit != 0;
-        let wants = Wants {
-            retry_if: has(RETRY_IF),
-            delay: has(DELAY),
-            before_retry: has(BEFORE_RETRY),
-            events: has(EVENTS),
-            body: has(BODY) && has(RETRY_IF | DELAY),
-        };
+        let wants =
+            Wants { retry_if: has(RETRY_IF), delay: has(DELAY), before_retry: has(BEFORE_RETRY), events: has(EVENTS), body: has(BODY) };
         Ok(Call { client, request, options: CallOptions::default(), wants, streamed: has(STREAM), outlet })
     }
 

@@ -60,7 +60,7 @@ impl Callbacks {
     pub fn wants(&self, log: bool) -> Wants {
         Wants {
             retry_if: self.retry_if.is_some(),
-            body: self.with_body && (self.retry_if.is_some() || self.delay.is_some()),
+            body: self.with_body,
             delay: self.delay.is_some(),
             before_retry: self.before_retry.is_some(),
             events: log || self.on_event.is_some(),

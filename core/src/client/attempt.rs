@@ -137,7 +137,9 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
 
     /// Whether callbacks want to see the body of a response before its verdict.
     pub(super) fn is_asked_for(&self, ended: &Ended<T::Body>) -> bool {
-        matches!(ended, Ended::Head(_, None)) && self.host.wants().body && self.mode.delivery == Delivery::Buffered
+        let wants = self.host.wants();
+        let shown = wants.body && (wants.retry_if || wants.delay);
+        shown && matches!(ended, Ended::Head(_, None)) && self.mode.delivery == Delivery::Buffered
     }
 
     /// Reads it.

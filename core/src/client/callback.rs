@@ -164,7 +164,7 @@ pub enum Event {
 pub struct Wants {
     /// `retry_if`.
     pub retry_if: bool,
-    /// `retry_if` and `delay` see the body (buffered calls).
+    /// `retry_if` and `delay` see the body (buffered calls); nobody else does.
     pub body: bool,
     /// `delay`.
     pub delay: bool,
@@ -304,7 +304,7 @@ impl Host for Callbacks {
     fn wants(&self) -> Wants {
         Wants {
             retry_if: self.retry_if.is_some(),
-            body: self.body && (self.retry_if.is_some() || self.delay.is_some()),
+            body: self.body,
             delay: self.delay.is_some(),
             before_retry: self.before_retry.is_some(),
             events: self.on_event.is_some(),
