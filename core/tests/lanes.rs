@@ -149,12 +149,32 @@ fn a_call_that_is_given_up_closes_its_connection_at_once() {
     let lane = client.lane().unwrap();
     let mut call = Box::pin(lane.send_with(client.get(peer.url()).build().unwrap(), &options, Callbacks::new()));
     while peer.log().is_empty() {
-        let slice = lane.block_on(async { tokio::time::timeout(Duration::from_millis(1), call.as_mut()).await });
-        assert!(slice.unwrap().is_err());
+        assert!(lane.block_for(Duration::from_millis(1), call.as_mut()).unwrap().is_none());
     }
     drop(call);
     drop(lane);
     peer.eventually("it is closed", || peer.open_connections() == 0);
+}
+
+/// The alarm of a lane outlives its calls: set to a moment that is past, to a nearer and to a later one.
+#[test]
+fn a_call_in_slices_goes_on_where_it_was() {
+    let peer = Peer::new(json!([{"do": "status", "status": 503}, done()]));
+    let client = client("{max_retries: 1, backoff: 30ms}");
+    let options = CallOptions::default();
+    let lane = client.lane().unwrap();
+    for slice in [5, 1, 10] {
+        let mut call = Box::pin(lane.send_with(client.get(peer.url()).build().unwrap(), &options, Callbacks::new()));
+        let (mut slices, slice) = (0, Duration::from_millis(slice));
+        let response = loop {
+            match lane.block_for(slice, call.as_mut()).unwrap() {
+                Some(result) => break result.unwrap(),
+                None => slices += 1,
+            }
+        };
+        assert_eq!(response.text(), "done");
+        assert!(slices > 0 || response.attempts().len() == 1, "the wait of the first call is longer than a slice");
+    }
 }
 
 #[test]

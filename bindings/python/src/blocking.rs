@@ -115,16 +115,17 @@ impl Thread<'_> {
     fn step<T: Send, F: Future<Output = T> + Send>(&mut self, py: Python<'_>, work: Pin<&mut F>, desk: &Desk) -> PyResult<Step<T>> {
         let Thread { lane, slice, pulls } = self;
         let stepped = py.detach(|| {
-            lane.block_on(async {
+            let something = pin!(async {
                 tokio::select! {
                     biased;
                     result = work => Step::Done(result),
                     () = desk.wanted() => Step::Told,
                     Some(pull) = pulled(pulls.as_mut()) => Step::Pull(pull),
-                    () = tokio::time::sleep(*slice) => Step::Slice,
                 }
-            })
+            });
+            lane.block_for(*slice, something)
         });
+        let stepped = stepped.map(|step| step.unwrap_or(Step::Slice));
         stepped.map_err(|error| raised(py, &error))
     }
 

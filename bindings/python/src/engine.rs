@@ -1,6 +1,9 @@
 //! The client that makes a call: the one on the network, or the same on a script.
 
+use std::future::Future;
 use std::ops::Deref;
+use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::Bytes;
 use reknock::client::testing::{self, ScriptBody};
@@ -83,10 +86,10 @@ pub enum CoreLane {
 }
 
 impl CoreLane {
-    pub fn block_on<F: Future>(&self, work: F) -> Result<F::Output, Error> {
+    pub fn block_for<F: Future>(&self, slice: Duration, work: Pin<&mut F>) -> Result<Option<F::Output>, Error> {
         match self {
-            CoreLane::Network(lane) => lane.block_on(work),
-            CoreLane::Scripted(lane, _) => lane.block_on(work),
+            CoreLane::Network(lane) => lane.block_for(slice, work),
+            CoreLane::Scripted(lane, _) => lane.block_for(slice, work),
         }
     }
 

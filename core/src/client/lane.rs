@@ -7,13 +7,16 @@
 //! did not end by itself gives its runtime a moment to close what was dropped.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::yield_now;
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::clock::{Clock, TokioClock};
 use super::transport::Transport;
@@ -23,6 +26,9 @@ use crate::time::Tick;
 
 /// The most lanes that a client keeps while they are not in use.
 const MOST: usize = 32;
+
+/// How long [`Lane::block_on`] sleeps in one go. Limits that are longer cost no system call: see [`Track::alarm`].
+const SLICE: Duration = Duration::from_secs(1);
 
 /// How long a thread that resolved names or read a file for a lane waits for more work.
 const THREAD_KEPT: Duration = Duration::from_secs(1);
@@ -87,15 +93,38 @@ impl<T: Transport, C: Clock> Lane<T, C> {
     /// # Panics
     /// On a thread that runs another future just now: where code can await, [`Client::send`] is what it needs.
     pub fn block_on<F: Future>(&self, future: F) -> Result<F::Output, Error> {
+        let mut future = pin!(future);
+        loop {
+            if let Some(output) = self.block_for(SLICE, future.as_mut())? {
+                return Ok(output);
+            }
+        }
+    }
+
+    /// Likewise, for at most so long; `None` if it goes on then. For threads that have to look at something else now and then.
+    ///
+    /// # Errors
+    /// As [`block_on`](Lane::block_on).
+    ///
+    /// # Panics
+    /// As [`block_on`](Lane::block_on).
+    pub fn block_for<F: Future>(&self, slice: Duration, mut future: Pin<&mut F>) -> Result<Option<F::Output>, Error> {
         // The first time is just after the lane was given out. Later ones may come after a callback, or with a streamed body, that a fork took along.
         if self.used.swap(true, Ordering::Relaxed) && self.pid != std::process::id() {
             return Err(Error::new(ErrorKind::Closed, "it belongs to the parent process; make calls of your own in a forked child"));
         }
         let Some(track) = &self.track else { return Err(gone()) };
         Ok(track.runtime().block_on(async {
+            let mut alarm = track.alarm(slice);
             // Lets the runtime see which connections were closed meanwhile.
             yield_now().await;
-            future.await
+            let output = poll_fn(|context| match future.as_mut().poll(context) {
+                Poll::Ready(output) => Poll::Ready(Some(output)),
+                Poll::Pending => alarm.as_mut().poll(context).map(|()| None),
+            })
+            .await;
+            track.keep(alarm);
+            output
         }))
     }
 
@@ -152,19 +181,34 @@ pub(super) struct Track<T> {
     runtime: Option<Runtime>,
     transport: Arc<T>,
     given_back: Tick,
+    /// A timer that stays set between calls. A runtime that learns of an earlier timer than it knows wakes itself, with a `write` and one
+    /// more `epoll_wait`; as long as it knows this one, the limits of a call come later. Setting a timer to a later time costs nothing.
+    alarm: Mutex<Option<Pin<Box<Sleep>>>>,
 }
 
 impl<T: Transport> Track<T> {
     fn new(transport: Arc<T>) -> Result<Self, Error> {
         let runtime = Builder::new_current_thread().enable_all().thread_keep_alive(THREAD_KEPT).build();
         let runtime = runtime.map_err(|error| Error::new(ErrorKind::Internal, "a runtime cannot be made").with_source(error))?;
-        Ok(Track { runtime: Some(runtime), transport, given_back: Tick(0) })
+        Ok(Track { runtime: Some(runtime), transport, given_back: Tick(0), alarm: Mutex::default() })
     }
 }
 
 impl<T> Track<T> {
     fn runtime(&self) -> &Runtime {
         self.runtime.as_ref().expect("taken by drop alone")
+    }
+
+    /// A timer that fires after `slice`: the one that is kept, unless another thread has it.
+    fn alarm(&self, slice: Duration) -> Pin<Box<Sleep>> {
+        let kept = self.alarm.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut alarm) = kept else { return Box::pin(sleep(slice)) };
+        alarm.as_mut().reset(Instant::now() + slice);
+        alarm
+    }
+
+    fn keep(&self, alarm: Pin<Box<Sleep>>) {
+        *self.alarm.lock().unwrap_or_else(PoisonError::into_inner) = Some(alarm);
     }
 
     /// Runs what was woken by dropping a call: its connection closes, or resets its stream.
