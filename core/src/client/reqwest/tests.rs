@@ -21,6 +21,15 @@ fn proxies_must_be_http_urls() {
 }
 
 #[test]
+fn any_variable_of_a_proxy_counts() {
+    let none = |names: &[&str]| names_no_proxy(names.iter().map(|name| ((*name).into(), "p:1".into())));
+    assert!(none(&["PATH", "PROXY", "HTTP_PROXY_PORT"]));
+    for name in ["HTTP_PROXY", "https_proxy", "All_Proxy", "NO_PROXY"] {
+        assert!(!none(&["PATH", name]), "{name}");
+    }
+}
+
+#[test]
 fn a_bundle_must_hold_certificates() {
     let mut options = TransportOptions::default();
     options.tls.ca_bundle = Some(Bytes::from_static(b"junk"));
