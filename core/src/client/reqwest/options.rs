@@ -24,7 +24,7 @@ pub struct TransportOptions {
     /// A request that meets its kept connection just as the server closes it fails with evidence "unknown", so that a POST is not
     /// repeated. Common servers close after 5 s (Node, Apache, uvicorn) to 75 s (nginx): staying below avoids the meeting.
     pub pool_idle_timeout: Option<Duration>,
-    /// How many unused connections are kept per origin; 0 keeps none. Default: 100.
+    /// How many unused connections are kept per origin; 0 keeps none. Default: 1000. Fewer than calls in flight means opening connections anew all the time.
     pub pool_max_idle_per_host: usize,
     /// Whether requests go through a proxy. Default: [`Proxy::Environment`].
     pub proxy: Proxy,
@@ -49,7 +49,7 @@ impl Default for TransportOptions {
         TransportOptions {
             http2: Http2::Auto,
             pool_idle_timeout: Some(Duration::from_secs(4)),
-            pool_max_idle_per_host: 100,
+            pool_max_idle_per_host: 1000,
             proxy: Proxy::Environment,
             tls: TlsOptions::default(),
             compression: true,
