@@ -14,15 +14,18 @@ from .test_vectors import named, vectors
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 URL = "http://a/"
 
-# What a script cannot do: the steps of two calls interleave, a call is given up in the middle, an outcome that no transport gives.
+# Outcomes that no transport gives, and calls that are given up while an attempt is on its way: an answer of a script takes no time.
 NOT_THROUGH_CALLS = {
     "kinds that nothing covers",
     "kinds that end the call",
-    "an abandoned wait is refunded",
     "an abandoned send is not",
+    "concurrency: an abandoned call frees its place",
+}
+# The steps of two calls interleave, or a call is given up while it waits.
+INTERLEAVED = {
+    "an abandoned wait is refunded",
     "a refund after the window is none",
     "concurrency: a retry holds its place until its attempt is decided",
-    "concurrency: an abandoned call frees its place",
     "concurrency: the failing send counts as active, those in back-off do not",
 }
 
@@ -108,7 +111,7 @@ async def play(case, client, script, request):
 
 
 @pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
-@pytest.mark.parametrize("case", named([case for case in vectors("decide")["cases"] if case["name"] not in NOT_THROUGH_CALLS], 77))
+@pytest.mark.parametrize("case", named([case for case in vectors("decide")["cases"] if case["name"] not in NOT_THROUGH_CALLS | INTERLEAVED], 77))
 def test_decide(case, asynchronous):
     script = Played(case, None).script()
 
@@ -127,6 +130,56 @@ def test_decide(case, asynchronous):
             await play(case, client, script, request)
 
     asyncio.run(main())
+
+
+class GivenUp(Exception):
+    """What a call is given up with."""
+
+
+class Interleaved:
+    """What happens between two attempts of a call happens in its `before_retry`."""
+
+    def __init__(self, case, client, script):
+        self.steps, self.client, self.script = list(case["steps"]), client, script
+
+    def next_is(self, name):
+        return bool(self.steps) and self.steps[0].get("call", "a") == name
+
+    def taken(self, then):
+        step = self.steps.pop(0)
+        assert then is None or step["then"] == then
+        assert "balance" not in step or self.client.budget(URL).balance == step["balance"]
+
+    def call(self):
+        name = self.steps[0].get("call", "a")
+
+        def before_retry(attempt, request):
+            decided = self.steps[0]["at"]
+            self.taken(round(attempt.planned_wait * 1000))
+            while self.steps and not self.next_is(name):
+                self.call()
+            if self.next_is(name) and "end" in self.steps[0]:
+                self.script.advance((self.steps[0]["at"] - decided) / 1000)
+                raise GivenUp
+
+        try:
+            ended = self.client.get(URL, before_retry=before_retry)
+        except GivenUp:
+            self.taken(None)
+        else:
+            # A vector may leave open how a call goes on.
+            if self.next_is(name):
+                self.taken(ended.stop_reason)
+
+
+@pytest.mark.parametrize("case", named([case for case in vectors("decide")["cases"] if case["name"] in INTERLEAVED], 4))
+def test_interleaved(case):
+    outcomes = [step["outcome"]["status"] for step in case["steps"] if "outcome" in step]
+    script = Script([*outcomes, 200])
+    with reknock.Client(policy=case["policy"], transport=script) as client:
+        played = Interleaved(case, client, script)
+        played.call()
+        assert not played.steps
 
 
 HINTS = vectors("retry_after")["cases"]
