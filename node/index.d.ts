@@ -286,6 +286,13 @@ export class Policy {
   static preset(name: string): Policy;
   /** This policy with settings over it. */
   merge(settings: PolicySettings | PolicyDocument | false): Policy;
+  /**
+   * This policy as the `x-envoy-*` headers of a request change it: what the client option `envoyHeaders` does, for requests that are sent
+   * by other means. Their sender removes `ENVOY_HEADERS` from them.
+   */
+  withEnvoyHeaders(headers: HeaderFields): Policy;
+  /** The value of `x-envoy-expected-rq-timeout-ms` for an attempt that begins so long after its call; null without limits. */
+  expectedRqTimeoutMs(elapsedMs?: number): number | null;
   equals(other: unknown): boolean;
   /** The policy in full, the range of each wait, and the worst case. */
   explain(): string;
@@ -294,6 +301,9 @@ export class Policy {
   toJSON(): PolicyDocument;
   toString(): string;
 }
+
+/** The headers of a request that change its policy, or that Envoy keeps to itself: in lower case, to be removed before it is sent. */
+export const ENVOY_HEADERS: readonly string[];
 
 /** Whose document it is. */
 export type Dialect = 'reknock' | 'envoy' | 'kgateway' | 'linkerd' | 'ballerina' | 'ktor';

@@ -2,8 +2,8 @@
 
 const { createClient, fetch, request } = require('./lib/client.js');
 const { ReknockError } = require('./lib/errors.js');
-const { Policy } = require('./lib/policy.js');
+const { ENVOY_HEADERS, Policy } = require('./lib/policy.js');
 const { Budgets, Retry } = require('./lib/retry.js');
 const { version } = require('./lib/native.js');
 
-module.exports = { createClient, fetch, request, Policy, Retry, Budgets, ReknockError, version: version() };
+module.exports = { createClient, fetch, request, Policy, Retry, Budgets, ReknockError, ENVOY_HEADERS, version: version() };

@@ -55,8 +55,7 @@ fn with_fields(policy: &Policy, fields: &str) {
         Some((HEADERS[index % HEADERS.len()], line.get(1..).unwrap_or_default()))
     });
     let lines: Vec<(&str, &str)> = lines.collect();
-    let (changed, removed) = envoy::with_request_headers(policy, &lines.as_slice());
-    assert!(removed.iter().all(|name| lines.iter().any(|(line, _)| line == name)));
+    let changed = envoy::with_request_headers(policy, &lines.as_slice());
     holds(&changed);
     let head = RequestHead { method: "POST", scheme: "http", authority: "a.test", path: "/", headers: &lines.as_slice() };
     assert!(changed.for_request(&head).max_retries() <= changed.max_retries());

@@ -3,6 +3,7 @@
 const { inspect } = require('node:util');
 const { fileURLToPath } = require('node:url');
 const { guard } = require('./guard.js');
+const { flat } = require('./input.js');
 const native = require('./native.js');
 
 /** What one call is allowed to do. Immutable. */
@@ -55,6 +56,14 @@ class Policy {
     return new Policy(guard(() => this.#native.merge(Policy.native(settings))));
   }
 
+  withEnvoyHeaders(headers) {
+    return new Policy(guard(() => this.#native.withEnvoyHeaders(flat(headers, 'headers'))));
+  }
+
+  expectedRqTimeoutMs(elapsedMs = 0) {
+    return guard(() => this.#native.expectedRqTimeoutMs(elapsedMs)) ?? null;
+  }
+
   equals(other) {
     return other instanceof Policy && this.#native.equals(other.#native);
   }
@@ -81,6 +90,9 @@ class Policy {
   }
 }
 
+/** The headers of a request that Envoy keeps to itself. */
+const ENVOY_HEADERS = Object.freeze(native.envoyHeaders());
+
 /** A policy of a file, with what differs from the original. */
 function loaded(found) {
   const notes = found.notes.map(([place, text]) => ({ path: place, text }));
@@ -91,4 +103,4 @@ function pathOf(file) {
   return file instanceof URL ? fileURLToPath(file) : file;
 }
 
-module.exports = { Policy };
+module.exports = { ENVOY_HEADERS, Policy };

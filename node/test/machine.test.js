@@ -102,6 +102,67 @@ function reading(policy, budgets, now) {
   return budgets.reading(policy, 'http://a', now);
 }
 
+// Time stands still: each call deposits and asks for one retry.
+const { ratio_list: list, concurrency, invalid: noBudgets, cases: budgetCases } = vectors('budget');
+for (const ratio of list.ratios) {
+  test(`budget: a ratio of ${ratio} is exact`, () => {
+    const budget = { ratio, minPerSecond: list.min_per_second, ttl: `${list.ttl_s}s`, depositOn: 'call' };
+    const policy = new Policy({ timeout: 'none', budget });
+    const options = { budgets: new Budgets(), origin: 'http://a', now: 0 };
+    const granted = Array.from({ length: 10_000 }, () => called(policy, options, 503)).filter((reason) => reason === null).length;
+    assert.equal(granted, Math.round(ratio * 10_000));
+  });
+}
+
+// The send that fails is in flight itself: there is never none.
+for (const [percent, min, inFlight, held, granted] of concurrency.cases) {
+  test(`budget: ${percent} % of ${inFlight} in flight but at least ${min}, ${held} held`, () => {
+    const policy = new Policy({ timeout: 'none', budget: { kind: 'concurrency', percent, min } });
+    const budgets = new Budgets();
+    const calls = Array.from({ length: held + Math.max(inFlight, 1) }, () => new Retry(policy, { budgets, origin: 'http://a', now: 0 }));
+    for (const call of calls) call.attempt(0);
+    const fail = (call) => {
+      call.classify({ status: 503 }, NOW);
+      return call.decide({}, 0).stopReason;
+    };
+    assert.deepEqual(calls.slice(0, held).map(fail), Array(held).fill(null));
+    assert.equal(fail(calls[held]), granted ? null : 'budget_exhausted');
+    for (const call of calls) call.abandon();
+  });
+}
+
+// Waits without a draw are those of the vector; for the others, a draw just below 1 gives the most that any may be.
+const { cases: backoffs, invalid: noBackoffs } = vectors('backoff');
+for (const { name, backoff, waits, u, from_retry: first = 1 } of backoffs) {
+  test(`backoff: ${name}`, () => {
+    const maxRetries = Math.min(first + waits.length - 1, 1000);
+    const retry = new Retry({ backoff, maxRetries, timeout: 'none', budget: 'none' }, { now: 0 });
+    const drawn = backoff.jitter !== 'none' && ['exponential', 'decorrelated'].includes(backoff.kind);
+    for (let n = 1; n <= maxRetries; n += 1) {
+      retry.attempt(0);
+      retry.classify({ status: 503 }, NOW);
+      const { waitMs } = retry.decide({}, 0);
+      const wanted = waits[n - first];
+      const tolerance = Math.max(0.5, wanted * 1e-6);
+      if (n < first) continue;
+      if (!drawn) assert.ok(Math.abs(waitMs - wanted) <= tolerance, `retry ${n} waits ${waitMs} ms`);
+      else if ((u[n - first] ?? u) > 0.999) assert.ok(waitMs <= wanted + tolerance, `retry ${n} waits ${waitMs} ms`);
+    }
+    retry.abandon();
+  });
+}
+
+for (const backoff of noBackoffs) {
+  test(`no backoff: ${JSON.stringify(backoff)}`, () => assert.throws(() => new Policy({ backoff }), { name: 'ReknockError', message: /^backoff/ }));
+}
+
+for (const { ttl_s: ttl, ratio, ...rest } of noBudgets) {
+  test(`no budget: ${JSON.stringify({ ttl, ratio, ...rest })}`, () => {
+    const budget = { ...rest, ...(ttl && { ttl: `${ttl}s` }), ...(ratio && { ratio: Number(ratio) }) };
+    assert.throws(() => new Policy({ budget }), { name: 'ReknockError', message: /^budget\./ });
+  });
+}
+
 test('a call that is over, or not yet classified, decides nothing', () => {
   const retry = new Retry();
   retry.attempt();
@@ -112,5 +173,6 @@ test('a call that is over, or not yet classified, decides nothing', () => {
 });
 
 test('no case is lost', () => {
-  assert.deepEqual([cases.length, hints.length], [85, 24]);
+  assert.deepEqual([cases.length, hints.length, backoffs.length, noBackoffs.length], [85, 24, 21, 10]);
+  assert.deepEqual([budgetCases.length, list.ratios.length, concurrency.cases.length, noBudgets.length], [13, 16, 11, 6]);
 });

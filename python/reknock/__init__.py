@@ -29,12 +29,25 @@ from ._exceptions import (
     TooManyRedirects,
     TransportError,
 )
-from ._native import Attempt, AttemptRecord, BudgetReading, Event, Headers, LoadedPolicy, Policy, Request, Response, SentRequest, __version__
+from ._native import (
+    ENVOY_HEADERS,
+    Attempt,
+    AttemptRecord,
+    BudgetReading,
+    Event,
+    Headers,
+    LoadedPolicy,
+    Policy,
+    Request,
+    Response,
+    SentRequest,
+    __version__,
+)
 from ._stream import AsyncStreamingResponse, StreamingResponse
 
 __all__ = [
     "AsyncClient", "AsyncStreamingResponse", "Attempt", "AttemptRecord", "BearerAuth", "BodyError", "BudgetReading", "CallbackError", "Cancelled", "Client", "ClientClosed",
-    "ConfigError", "ConnectError", "ConnectTimeout", "DeadlineExceeded", "Event", "HTTPError", "HTTPStatusError", "Headers",
+    "ConfigError", "ConnectError", "ConnectTimeout", "DeadlineExceeded", "ENVOY_HEADERS", "Event", "HTTPError", "HTTPStatusError", "Headers",
     "InternalError", "InvalidRequest", "LoadedPolicy", "NetworkError", "Policy", "ProtocolError", "ReadError", "ReadTimeout", "RefusedStream",
     "RemoteProtocolError", "Request", "RequestError", "Response", "ResponseTooLarge", "SentRequest", "StreamClosed", "StreamingResponse", "TLSError", "TimeoutException", "TooManyRedirects",
     "TransportError", "__version__", "delete", "get", "head", "options", "patch", "post", "put", "request", "stream",

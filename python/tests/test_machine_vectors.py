@@ -14,15 +14,18 @@ from .test_vectors import named, vectors
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 URL = "http://a/"
 
-# What a script cannot do: the steps of two calls interleave, a call is given up in the middle, an outcome that no transport gives.
+# Outcomes that no transport gives, and calls that are given up while an attempt is on its way: an answer of a script takes no time.
 NOT_THROUGH_CALLS = {
     "kinds that nothing covers",
     "kinds that end the call",
-    "an abandoned wait is refunded",
     "an abandoned send is not",
+    "concurrency: an abandoned call frees its place",
+}
+# The steps of two calls interleave, or a call is given up while it waits.
+INTERLEAVED = {
+    "an abandoned wait is refunded",
     "a refund after the window is none",
     "concurrency: a retry holds its place until its attempt is decided",
-    "concurrency: an abandoned call frees its place",
     "concurrency: the failing send counts as active, those in back-off do not",
 }
 
@@ -108,7 +111,7 @@ async def play(case, client, script, request):
 
 
 @pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
-@pytest.mark.parametrize("case", named([case for case in vectors("decide")["cases"] if case["name"] not in NOT_THROUGH_CALLS], 77))
+@pytest.mark.parametrize("case", named([case for case in vectors("decide")["cases"] if case["name"] not in NOT_THROUGH_CALLS | INTERLEAVED], 77))
 def test_decide(case, asynchronous):
     script = Played(case, None).script()
 
@@ -129,8 +132,62 @@ def test_decide(case, asynchronous):
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("case", vectors("retry_after")["cases"], ids=lambda case: str(case["headers"]))
+class GivenUp(Exception):
+    """What a call is given up with."""
+
+
+class Interleaved:
+    """What happens between two attempts of a call happens in its `before_retry`."""
+
+    def __init__(self, case, client, script):
+        self.steps, self.client, self.script = list(case["steps"]), client, script
+
+    def next_is(self, name):
+        return bool(self.steps) and self.steps[0].get("call", "a") == name
+
+    def taken(self, then):
+        step = self.steps.pop(0)
+        assert then is None or step["then"] == then
+        assert "balance" not in step or self.client.budget(URL).balance == step["balance"]
+
+    def call(self):
+        name = self.steps[0].get("call", "a")
+
+        def before_retry(attempt, request):
+            decided = self.steps[0]["at"]
+            self.taken(round(attempt.planned_wait * 1000))
+            while self.steps and not self.next_is(name):
+                self.call()
+            if self.next_is(name) and "end" in self.steps[0]:
+                self.script.advance((self.steps[0]["at"] - decided) / 1000)
+                raise GivenUp
+
+        try:
+            ended = self.client.get(URL, before_retry=before_retry)
+        except GivenUp:
+            self.taken(None)
+        else:
+            # A vector may leave open how a call goes on.
+            if self.next_is(name):
+                self.taken(ended.stop_reason)
+
+
+@pytest.mark.parametrize("case", named([case for case in vectors("decide")["cases"] if case["name"] in INTERLEAVED], 4))
+def test_interleaved(case):
+    outcomes = [step["outcome"]["status"] for step in case["steps"] if "outcome" in step]
+    script = Script([*outcomes, 200])
+    with reknock.Client(policy=case["policy"], transport=script) as client:
+        played = Interleaved(case, client, script)
+        played.call()
+        assert not played.steps
+
+
+HINTS = vectors("retry_after")["cases"]
+
+
+@pytest.mark.parametrize("case", HINTS, ids=lambda case: str(case["headers"]))
 def test_hints(call, case):
+    assert len(HINTS) == 24
     policy = {"statuses": [503], "max_retries": 0, "retry_after": {"spread": 0, "max": "none", **case.get("config", {})}}
     script = Script([Step(503, headers=case["headers"])], now=NOW)
     hint = call("GET", URL, {"policy": policy, "transport": script}).attempts[0].hint
@@ -140,7 +197,7 @@ def test_hints(call, case):
         assert hint == seconds(case["hint_ms"])
 
 
-@pytest.mark.parametrize("case", named(vectors("backoff")["cases"], 20))
+@pytest.mark.parametrize("case", named(vectors("backoff")["cases"], 21))
 def test_backoff(call, case):
     """Waits without a draw are those of the vector; for the others, a draw just below 1 gives the most that any may be."""
     backoff, first = case["backoff"], case.get("from_retry", 1)
@@ -192,26 +249,33 @@ def test_budgets(case):
     assert script.remaining == 0
 
 
-@pytest.mark.parametrize("ratio", vectors("budget")["ratio_list"]["ratios"])
+RATIOS = vectors("budget")["ratio_list"]["ratios"]
+
+
+@pytest.mark.parametrize("ratio", RATIOS)
 def test_budget_ratios_are_exact(ratio):
+    assert len(RATIOS) == 16
     calls = 1000
     with purse({**vectors("budget")["ratio_list"], "ratio": ratio}, Script([503]), "call") as client:
         granted = sum(len(client.get(URL, policy={"max_retries": 1}).attempts) - 1 for _ in range(calls))
     assert granted == round(ratio * 1e6) * calls // 10**6
 
 
-@pytest.mark.parametrize("case", vectors("dialects/request_headers")["expected_rq_timeout_ms"], ids=str)
-def test_expected_timeout(call, case):
-    """The header of Envoy's on the second attempt, `elapsed` after the first."""
-    limits = {key: f"{case[key]}ms" if case.get(key) else "none" for key in ("timeout", "per_try_timeout")}
-    elapsed = case.get("elapsed") or 0
-    if elapsed >= (case.get("timeout") or elapsed + 1):
-        pytest.skip("no attempt begins after the timeout")
-    policy = {"compat": "envoy", "retry_on": "5xx", "budget": "none", "max_retries": 1, **limits}
-    script = Script([503, 200])
-    call("GET", URL, {"policy": policy, "transport": script}, delay=lambda attempt: elapsed / 1000)
-    wanted = str(case["header"]) if case.get("header") else None
-    assert script.sends[-1].headers.get("x-envoy-expected-rq-timeout-ms") == wanted
+def invalid():
+    """What is no back-off and no budget. Concurrency budgets are for calls at the same time: Node's and C's runners have them."""
+    backoffs, budgets = vectors("backoff")["invalid"], vectors("budget")["invalid"]
+    assert (len(backoffs), len(budgets)) == (10, 6)
+    for given in budgets:
+        ttl = given.pop("ttl_s", None)
+        given.update({"ttl": f"{ttl}s"} if ttl else {})
+        given.update({"ratio": float(given["ratio"])} if "ratio" in given else {})
+    return [("backoff", given) for given in backoffs] + [("budget", given) for given in budgets]
+
+
+@pytest.mark.parametrize(("key", "given"), invalid(), ids=str)
+def test_invalid(key, given):
+    with pytest.raises(reknock.ConfigError, match=f"^{key}"):
+        reknock.Policy(**{key: given})
 
 
 def test_envoy_headers_when_asked_for(call):

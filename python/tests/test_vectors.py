@@ -23,14 +23,14 @@ def floats(value):
     return [floats(item) for item in value] if isinstance(value, list) else value
 
 
-def named(cases, least):
-    """Guards against a runner that passes because it ran nothing."""
-    assert len(cases) >= least, f"{len(cases)} cases, there were {least}"
+def named(cases, count):
+    """Guards against a runner that passes because it ran nothing, or left something out."""
+    assert len(cases) == count, f"{len(cases)} cases, there were {count}"
     return [pytest.param(case, id=case["name"]) for case in cases]
 
 
 def config():
-    """The cases of config.json; those with `keys: either` are for languages that write camelCase."""
+    """The cases of config.json but ten: those with `keys: either` are for languages that write camelCase, which is no key here."""
     return [case for case in vectors("config")["cases"] if case.get("keys") != "either"]
 
 
@@ -46,7 +46,7 @@ def policy_of(case):
     return getattr(reknock.Policy, f"from_{kind}")(text)
 
 
-@pytest.mark.parametrize("case", named(config(), 440))
+@pytest.mark.parametrize("case", named(config(), 467))
 def test_config(case):
     if "error" in case:
         with pytest.raises(reknock.ConfigError) as caught:
@@ -95,15 +95,15 @@ def loaded_of(case):
     return reknock.Policy.read_all(document, case.get("dialect"))
 
 
-def dialect_cases(name, least):
-    return named(vectors(f"dialects/{name}")["cases"], least)
+def dialect_cases(name, count):
+    return named(vectors(f"dialects/{name}")["cases"], count)
 
 
 @pytest.mark.parametrize(
     "case",
     [
-        *dialect_cases("envoy", 132), *dialect_cases("kgateway", 53), *dialect_cases("linkerd", 69),
-        *dialect_cases("ballerina", 60), *dialect_cases("ktor", 61), *dialect_cases("load", 36),
+        *dialect_cases("envoy", 145), *dialect_cases("kgateway", 59), *dialect_cases("linkerd", 73),
+        *dialect_cases("ballerina", 60), *dialect_cases("ktor", 61), *dialect_cases("load", 45),
     ],
 )
 def test_dialects(case, tmp_path):
@@ -129,6 +129,40 @@ def test_presets(case):
         assert str(caught.value) == case["error"]
     else:
         assert reknock.Policy.preset(case["name"]).to_dict() == case["policy"]
+
+
+def route(case):
+    """The policy of a case's route: without a `retry_policy` it is that of an empty one."""
+    [loaded] = reknock.Policy.read_all({"retry_policy": {}, **case["route"]}, "envoy")
+    return loaded.policy
+
+
+@pytest.mark.parametrize("case", dialect_cases("request_headers", 52))
+def test_envoy_headers(case):
+    base = route(case)
+    policy = base.with_envoy_headers(case["headers"])
+    assert policy.to_dict() == {**base.to_dict(), **case["policy"]}
+    lines = [(name.upper(), line) for name, value in case["headers"].items() for line in ([value] if isinstance(value, str) else value)]
+    assert base.with_envoy_headers(lines) == policy
+    kept = set(case["headers"]) - set(reknock.ENVOY_HEADERS)
+    assert not any(name.startswith("x-envoy-") for name in kept)
+
+
+EXPECTED = vectors("dialects/request_headers")["expected_rq_timeout_ms"]
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=str(case)) for case in EXPECTED])
+def test_expected_timeout(case):
+    assert len(EXPECTED) == 16
+    assert route(case).expected_rq_timeout_ms(case["elapsed_ms"] / 1000) == (case["header"] or None)
+
+
+def test_elapsed_is_a_time():
+    assert reknock.Policy(timeout=2, per_try_timeout=None).expected_rq_timeout_ms() == 2000
+    with pytest.raises(reknock.ConfigError, match="^elapsed: must be a number of seconds from 0, got -1"):
+        reknock.Policy().expected_rq_timeout_ms(-1)
+    with pytest.raises(TypeError):
+        reknock.Policy().with_envoy_headers(5)
 
 
 def test_files(tmp_path):

@@ -4,7 +4,7 @@ use napi::bindgen_prelude::{ClassInstance, FromNapiValue, JavaScriptClassExt, Un
 use napi::{Env, Result, ValueType};
 use napi_derive::napi;
 use reknock::Policy as Core;
-use reknock::policy::{Dialect, Loaded, Value, load_all, load_text};
+use reknock::policy::{Dialect, Loaded, Value, envoy, load_all, load_text};
 
 use crate::error::or_throw;
 use crate::value::{KEYS, UNIT, from_value, to_value};
@@ -97,6 +97,19 @@ impl NativePolicy {
         Ok(NativePolicy { core: chosen(env, &self.core, settings)?.unwrap_or_else(|| self.core.clone()) })
     }
 
+    /// This policy as the `x-envoy-*` headers of a request change it; names and values in turn.
+    #[napi(catch_unwind)]
+    pub fn with_envoy_headers(&self, headers: Vec<String>) -> NativePolicy {
+        NativePolicy { core: envoy::with_request_headers(&self.core, &lines(&headers).as_slice()) }
+    }
+
+    /// What an attempt tells the server that it may take.
+    #[napi(catch_unwind)]
+    pub fn expected_rq_timeout_ms(&self, env: &Env, elapsed_ms: f64) -> Result<Option<f64>> {
+        let elapsed = or_throw(env, UNIT.duration("elapsedMs", elapsed_ms))?;
+        Ok(envoy::expected_rq_timeout_ms(&self.core, elapsed).map(|ms| ms as f64))
+    }
+
     /// The whole document.
     #[napi(catch_unwind)]
     pub fn to_document<'env>(&self, env: &'env Env) -> Result<Unknown<'env>> {
@@ -185,6 +198,17 @@ pub fn load_policies(env: &Env, path: String, dialect: Option<String>) -> Result
 pub fn read_policies(env: &Env, text: String, dialect: Option<String>) -> Result<Vec<NativeLoaded>> {
     let dialect = named(env, dialect)?;
     listed(or_throw(env, load_text(&text, dialect))?)
+}
+
+/// The headers of a request that are Envoy's own.
+#[napi(catch_unwind)]
+pub fn envoy_headers() -> Vec<&'static str> {
+    envoy::REQUEST_HEADERS.to_vec()
+}
+
+/// Header fields of names and values in turn.
+pub fn lines(headers: &[String]) -> Vec<(&str, &str)> {
+    headers.chunks_exact(2).map(|line| (line[0].as_str(), line[1].as_str())).collect()
 }
 
 fn named(env: &Env, dialect: Option<String>) -> Result<Option<Dialect>> {

@@ -12,7 +12,7 @@ use reknock::{ErrorKind, Evidence, Tick, UnixTime};
 use crate::client::{BudgetReading, reading};
 use crate::error::or_throw;
 use crate::head::millis;
-use crate::policy::NativePolicy;
+use crate::policy::{NativePolicy, lines};
 use crate::value::{UNIT, wrong};
 
 /// Retry budgets that calls share.
@@ -103,8 +103,7 @@ impl NativeRetry {
     /// The verdict on a response head; `headers` are names and values in turn.
     #[napi(catch_unwind)]
     pub fn response(&mut self, status: u16, headers: Vec<String>, wall: f64) -> Result<NativeVerdict> {
-        let lines: Vec<(&str, &str)> = headers.chunks_exact(2).map(|line| (line[0].as_str(), line[1].as_str())).collect();
-        self.classify(Outcome::Response { status, headers: &lines.as_slice() }, wall)
+        self.classify(Outcome::Response { status, headers: &lines(&headers).as_slice() }, wall)
     }
 
     /// The verdict on a failure.

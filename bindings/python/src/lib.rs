@@ -18,10 +18,12 @@ mod stream;
 mod testing;
 
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
 #[pymodule(gil_used = false)]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("ENVOY_HEADERS", PyTuple::new(module.py(), reknock::policy::envoy::REQUEST_HEADERS)?)?;
     module.add_class::<bridge::Bridge>()?;
     module.add_class::<records::Attempt>()?;
     module.add_class::<records::Event>()?;

@@ -4,10 +4,10 @@ use std::hash::{Hash, Hasher};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
-use reknock::policy::{self, Dialect, Keys, Value};
+use reknock::policy::{self, Dialect, Keys, Value, envoy};
 use reknock::{Error, Policy as Core};
 
-use crate::convert::{UNIT, from_value, to_value};
+use crate::convert::{UNIT, from_value, pairs, to_value};
 use crate::errors::raised;
 
 #[doc = include_str!("policy.txt")]
@@ -125,6 +125,21 @@ impl Policy {
     /// This policy with the keys of a document in place of its own; False means no retries.
     fn merge(&self, document: &Bound<'_, PyAny>) -> PyResult<Self> {
         Self::of(document.py(), self.0.merge(&to_value(document)?))
+    }
+
+    /// This policy as the `x-envoy-*` headers of a request change it: what the client option `envoy_headers` does, for requests that are
+    /// sent by other means. Their sender removes `ENVOY_HEADERS` from them.
+    fn with_envoy_headers(&self, headers: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let lines = pairs(headers)?;
+        let lines: Vec<(&str, &str)> = lines.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        Ok(Policy(envoy::with_request_headers(&self.0, &lines.as_slice())))
+    }
+
+    /// The value of `x-envoy-expected-rq-timeout-ms` for an attempt that begins `elapsed` seconds after its call; None without limits.
+    #[pyo3(signature = (elapsed=0.0))]
+    fn expected_rq_timeout_ms(&self, py: Python<'_>, elapsed: f64) -> PyResult<Option<u64>> {
+        let elapsed = UNIT.duration("elapsed", elapsed).map_err(|error| raised(py, &error))?;
+        Ok(envoy::expected_rq_timeout_ms(&self.0, elapsed))
     }
 
     /// The whole document.

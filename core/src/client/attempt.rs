@@ -96,7 +96,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         if self.policy.compat() == Some(Compat::Envoy) {
             headers.insert(ATTEMPT_COUNT, HeaderValue::from(attempt.number));
             let elapsed = self.config.clock.now().since(self.began);
-            let expected = envoy::expected_of(&self.policy, elapsed);
+            let expected = envoy::expected_rq_timeout_ms(&self.policy, elapsed);
             headers.extend(expected.map(|ms| (EXPECTED_TIMEOUT, HeaderValue::from(ms))));
         }
         if !request.body.rewind() {

@@ -310,9 +310,9 @@ impl<T, C> Config<T, C> {
         };
         match asked {
             None => policy.for_request(&head),
-            Some((policy, removed)) => {
+            Some(policy) => {
                 let policy = policy.for_request(&head).into_owned();
-                removed.iter().for_each(|name| request.remove_header(name));
+                envoy::REQUEST_HEADERS.iter().for_each(|name| request.remove_header(name));
                 Cow::Owned(policy)
             }
         }

@@ -101,7 +101,7 @@ async fn the_documented_manifest() {
     let (_, result) = call(read(manifest), "POST", [refused(), refused(), refused(), Step::status(200)]).await;
     let response = result.unwrap();
     assert_eq!((response.status(), response.attempts().len()), (200, 4));
-    let header = reknock::policy::envoy::expected_rq_timeout_ms(read(manifest).timeout(), read(manifest).per_try_timeout(), Duration::ZERO);
+    let header = reknock::policy::envoy::expected_rq_timeout_ms(&read(manifest), Duration::ZERO);
     assert_eq!(header, Some(5000));
 }
 

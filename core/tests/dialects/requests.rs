@@ -1,5 +1,7 @@
 //! Policies that depend on the request: Envoy's header fields, and matchers of requests.
 
+use std::time::Duration;
+
 use reknock::Policy;
 use reknock::policy::{RequestHead, Value, envoy};
 
@@ -22,29 +24,39 @@ fn request_headers() {
     };
     for case in list(&vectors, "cases") {
         let name = text(case, "name").expect("a name");
-        let base = envoy::route(case.get("route").expect("a route")).expect("a route");
+        let base = route(case);
         let owned = pairs(case, "headers");
         let headers: Vec<(&str, &str)> = owned.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let (policy, removed) = envoy::with_request_headers(&base, &headers.as_slice());
+        let policy = envoy::with_request_headers(&base, &headers.as_slice());
         let wrong = differences(&policy, &base, case.get("policy").expect("a policy"));
         assert!(wrong.is_empty(), "{name}: {wrong:?}");
-        assert!(removed.iter().all(|removed| headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(removed))));
-        let kept = headers.iter().filter(|(name, _)| !removed.iter().any(|removed| removed.eq_ignore_ascii_case(name)));
-        assert!(kept.into_iter().all(|(name, _)| !name.starts_with("x-envoy-")), "{name}: {removed:?}");
+        let kept = headers.iter().filter(|(name, _)| !envoy::REQUEST_HEADERS.iter().any(|removed| removed.eq_ignore_ascii_case(name)));
+        assert!(kept.into_iter().all(|(name, _)| !name.starts_with("x-envoy-")), "{name}");
         Policy::from_value(&policy.to_value()).expect("a valid policy");
     }
-    assert!(list(&vectors, "cases").len() >= 30);
+    assert_eq!(list(&vectors, "cases").len(), 52);
 
     for case in list(&vectors, "expected_rq_timeout_ms") {
         let ms = |key: &str| match case.get(key) {
-            Some(Value::Int(0) | Value::Null) | None => None,
-            Some(Value::Int(ms)) => Some(std::time::Duration::from_millis(*ms as u64)),
+            Some(Value::Int(ms)) => *ms as u64,
             other => panic!("{other:?}"),
         };
-        let header = envoy::expected_rq_timeout_ms(ms("timeout"), ms("per_try_timeout"), ms("elapsed").unwrap_or_default());
-        assert_eq!(header.map(std::time::Duration::from_millis), ms("header"), "{case}");
+        let header = envoy::expected_rq_timeout_ms(&route(case), Duration::from_millis(ms("elapsed_ms")));
+        assert_eq!(header.unwrap_or(0), ms("header"), "{case}");
     }
-    assert_eq!(list(&vectors, "expected_rq_timeout_ms").len(), 14);
+    assert_eq!(list(&vectors, "expected_rq_timeout_ms").len(), 16);
+}
+
+/// The policy of the route of a case. One without a `retry_policy` is one with an empty one.
+fn route(case: &Value) -> Policy {
+    let given = case.get("route").expect("a route");
+    let policy = envoy::route(given).expect("a route");
+    if given.get("retry_policy").is_none() {
+        let mut keys = entries(given).to_vec();
+        keys.push(("retry_policy".to_owned(), Value::Map(Vec::new())));
+        assert_eq!(envoy::route(&Value::Map(keys)).expect("a route"), policy, "{case}");
+    }
+    policy
 }
 
 /// `request_headers` turns retries off for requests that it does not match.

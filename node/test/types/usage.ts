@@ -1,6 +1,6 @@
 // Compiled, not run: what the types allow and what they do not.
 
-import { Budgets, createClient, fetch, Policy, ReknockError, request, Retry, version } from 'reknock';
+import { Budgets, createClient, ENVOY_HEADERS, fetch, Policy, ReknockError, request, Retry, version } from 'reknock';
 import type { AttemptRecord, Client, ErrorKind, LeanResponse, PolicyDocument, RetryResponse, StopReason } from 'reknock';
 
 export async function calls(): Promise<void> {
@@ -72,6 +72,14 @@ export function mistakes(client: Client): void {
   new ReknockError('x');
   // @ts-expect-error not every policy is there
   client.budget('http://h').balance;
+}
+
+export function ofEnvoy(policy: Policy, headers: Headers): number | null {
+  // @ts-expect-error a list of ours
+  ENVOY_HEADERS.push('x');
+  const own = policy.withEnvoyHeaders(headers);
+  for (const name of ENVOY_HEADERS) headers.delete(name);
+  return own.expectedRqTimeoutMs(150);
 }
 
 export function machine(budgets: Budgets): number | StopReason {

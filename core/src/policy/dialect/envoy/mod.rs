@@ -16,9 +16,7 @@ use super::{Dialect, Found, Note};
 use crate::error::Error;
 use crate::retry::{HeaderMatcher, StatusSet};
 
-#[cfg(feature = "client")]
-pub(crate) use request::expected_of;
-pub use request::{expected_rq_timeout_ms, with_request_headers};
+pub use request::{REQUEST_HEADERS, expected_rq_timeout_ms, with_request_headers};
 
 /// The timeout of a route that does not say.
 const ROUTE_TIMEOUT: Duration = Duration::from_secs(15);

@@ -15,8 +15,9 @@ const HEADER_NAMES: &str = "x-envoy-retriable-header-names";
 const TIMEOUT: &str = "x-envoy-upstream-rq-timeout-ms";
 const PER_TRY_TIMEOUT: &str = "x-envoy-upstream-rq-per-try-timeout-ms";
 
-/// Every header that Envoy keeps to itself; the last two change nothing here, because there is no hedging and no other answer.
-const CONSUMED: &[&str] = &[
+/// The headers of a request that Envoy keeps to itself: who sends the request removes them. In lower case; the last two change nothing
+/// here, because there is no hedging and no other answer.
+pub const REQUEST_HEADERS: &[&str] = &[
     RETRY_ON,
     RETRY_GRPC_ON,
     MAX_RETRIES,
@@ -28,15 +29,14 @@ const CONSUMED: &[&str] = &[
     "x-envoy-upstream-rq-timeout-alt-response",
 ];
 
-/// The policy of a request that carries `x-envoy-*` headers, and which of them are to be removed before it is sent.
+/// The policy of a request that carries `x-envoy-*` headers. [`REQUEST_HEADERS`] are to be removed before it is sent.
 ///
 /// As Envoy does for a request it trusts: conditions, statuses and header names are added to the policy's, numbers replace its own,
 /// and what cannot be read is ignored.
 #[must_use]
-pub fn with_request_headers(policy: &Policy, headers: &dyn Headers) -> (Policy, Vec<&'static str>) {
-    let present: Vec<_> = CONSUMED.iter().copied().filter(|name| headers.line(name, 0).is_some()).collect();
-    if present.is_empty() {
-        return (policy.clone(), present);
+pub fn with_request_headers(policy: &Policy, headers: &dyn Headers) -> Policy {
+    if REQUEST_HEADERS.iter().all(|name| headers.line(name, 0).is_none()) {
+        return policy.clone();
     }
     // Several lines are one list to Envoy: no number, but still a list.
     let value = |name: &str| {
@@ -69,7 +69,7 @@ pub fn with_request_headers(policy: &Policy, headers: &dyn Headers) -> (Policy, 
         settings.max_retries = (number as u32).min(MOST_RETRIES);
     }
     limits(&mut settings, value(TIMEOUT).and_then(whole), value(PER_TRY_TIMEOUT).and_then(whole));
-    (Policy::of(settings), present)
+    Policy::of(settings)
 }
 
 /// Adds what is named, and wakes the lists of the route whose tokens are named now.
@@ -129,22 +129,19 @@ fn is_grpc(condition: Condition) -> bool {
     matches!(condition, Cancelled | DeadlineExceeded | ResourceExhausted | Internal | Unavailable)
 }
 
-/// [`expected_rq_timeout_ms`] of a policy. An idle timeout that limits the attempt as well is not told to the server.
-#[cfg(feature = "client")]
-pub(crate) fn expected_of(policy: &Policy, elapsed: Duration) -> Option<u64> {
+/// The value of `x-envoy-expected-rq-timeout-ms` for an attempt that begins `elapsed` after its call: the time the server has to answer.
+/// `None`: no limit, no header.
+///
+/// The limit of the attempt or what is left of the whole, whichever is less, and never 0.
+#[must_use]
+pub fn expected_rq_timeout_ms(policy: &Policy, elapsed: Duration) -> Option<u64> {
+    let ms = |limit: Duration| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
     let settings = policy.settings();
+    // An idle timeout that limits the attempt as well is not told to the server.
     let is_idle = settings.per_try_timeout == settings.idle_timeout;
     let per_try = settings.route.0.as_ref().filter(|_| is_idle).map_or(settings.per_try_timeout, |dormant| dormant.per_try_timeout);
-    expected_rq_timeout_ms(settings.timeout, per_try, elapsed)
-}
-
-/// The value of `x-envoy-expected-rq-timeout-ms` for an attempt that begins `elapsed` after the call: what the server has to answer.
-/// `None`: no limit, no header.
-pub fn expected_rq_timeout_ms(timeout: Option<Duration>, per_try_timeout: Option<Duration>, elapsed: Duration) -> Option<u64> {
-    let ms = |limit: Duration| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
-    let total = timeout.map(ms).filter(|total| *total > 0);
-    let per_try = per_try_timeout.map(ms).filter(|limit| *limit > 0 && total.is_none_or(|total| *limit < total));
-    let Some(total) = total else { return per_try };
-    let left = total.saturating_sub(ms(elapsed));
-    Some(if left == 0 { 1 } else { left.min(per_try.unwrap_or(total)) })
+    let per_try = per_try.map(ms).filter(|limit| *limit > 0);
+    let Some(total) = settings.timeout.map(ms).filter(|total| *total > 0) else { return per_try };
+    let left = total.saturating_sub(ms(elapsed)).max(1);
+    Some(per_try.map_or(left, |limit| left.min(limit)))
 }
