@@ -1675,6 +1675,33 @@ void reknock_retry_finish(struct reknock_retry *retry, uint64_t now_ns);
  */
 void reknock_retry_free(struct reknock_retry *retry);
 
+/**
+ * Makes the policy of a request with these header fields in `*out`: `policy` as the x-envoy- headers among them change it, which are to be
+ * removed before the request is sent (reknock_envoy_header). With a reknock_client its option envoy_headers does both. `headers` may be
+ * NULL if header_count is 0. Free it with reknock_policy_free.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_ARGUMENT alone, also for a header whose name or value is NULL. What cannot be read is ignored, as
+ * Envoy does.
+ */
+reknock_status reknock_policy_with_envoy_headers(const struct reknock_policy *policy,
+                                                 const struct reknock_header *headers,
+                                                 size_t header_count,
+                                                 struct reknock_policy **out,
+                                                 struct reknock_error **error);
+
+/**
+ * The value of the header x-envoy-expected-rq-timeout-ms for an attempt that begins `elapsed_ms` milliseconds after its call: the time
+ * the server has to answer, in milliseconds. 0: the policy has no limit, and the request no such header; likewise for NULL. Any thread.
+ */
+uint64_t reknock_policy_expected_rq_timeout_ms(const struct reknock_policy *policy,
+                                               uint64_t elapsed_ms);
+
+/**
+ * The name at `index`, from 0, of the headers of a request that Envoy keeps to itself; NULL beyond the last one. Who sends a request
+ * under reknock_policy_with_envoy_headers removes them. A static string, in lower case. Any thread.
+ */
+const char *reknock_envoy_header(size_t index);
+
 #ifdef __cplusplus
 }  // extern "C"
 #endif  // __cplusplus

@@ -101,7 +101,7 @@ pub struct reknock_decision {
 }
 
 /// Header fields of C.
-struct Fields<'a>(&'a [reknock_header]);
+pub(crate) struct Fields<'a>(&'a [reknock_header]);
 
 impl Headers for Fields<'_> {
     fn line(&self, name: &str, index: usize) -> Option<&[u8]> {
@@ -114,7 +114,7 @@ impl Headers for Fields<'_> {
 
 /// # Safety
 /// `count` headers whose texts are NUL-terminated or NULL.
-unsafe fn fields<'a>(headers: *const reknock_header, count: usize) -> Result<Fields<'a>, Fault> {
+pub(crate) unsafe fn fields<'a>(headers: *const reknock_header, count: usize) -> Result<Fields<'a>, Fault> {
     // SAFETY: by the contract.
     let all = unsafe { list(headers, count, "headers") }?;
     let whole = all.iter().all(|header| !header.name.is_null() && !header.value.is_null());

@@ -1,12 +1,13 @@
-//! The shared vectors of documents and names through C: the same policies, the same messages, the same notes.
+//! The shared vectors of documents, names and Envoy's request headers through C: the same policies, the same messages, the same notes.
 #![allow(clippy::unwrap_used)]
 
 mod support;
 
 use std::collections::HashMap;
 
-use serde_json::Value;
+use core_::policy::envoy::REQUEST_HEADERS;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use support::lines::{answers, line, texts, vectors};
 
 /// How many cases run: all of config.json but those in camelCase, which Node alone takes; all of the dialects.
@@ -173,4 +174,43 @@ fn dialects_give_the_same_policies_notes_and_messages() {
         assert!(wrong.is_empty(), "{name}: {} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
         assert_eq!(cases.len(), *count, "{name}");
     }
+}
+
+/// The route of a case as a document that holds one: without a `retry_policy` it has an empty one.
+fn route(case: &Value) -> String {
+    let mut route = case["route"].clone();
+    route.as_object_mut().unwrap().entry("retry_policy").or_insert_with(|| json!({}));
+    route.to_string()
+}
+
+/// A field may be on several lines.
+fn lines(value: &Value) -> &[Value] {
+    value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice)
+}
+
+/// The header fields of a case, each value after its name.
+fn fields(headers: &Value) -> Vec<&str> {
+    let all = headers.as_object().unwrap().iter().flat_map(|(name, value)| lines(value).iter().map(move |line| (name, line)));
+    all.flat_map(|(name, line)| [name.as_str(), line.as_str().unwrap()]).collect()
+}
+
+#[test]
+fn request_headers_of_envoy_give_the_same_policies_and_times() {
+    let vectors = vectors("dialects/request_headers");
+    let (cases, times) = (vectors["cases"].as_array().unwrap(), vectors["expected_rq_timeout_ms"].as_array().unwrap());
+    let mut questions: Vec<String> =
+        cases.iter().map(|case| line(&[&["envoy", &route(case)], &*fields(&case["headers"])].concat())).collect();
+    questions.extend(times.iter().map(|case| line(&["expected", &route(case), &case["elapsed_ms"].to_string()])));
+    questions.extend((0..=REQUEST_HEADERS.len()).map(|index| line(&["header", &index.to_string()])));
+    let answers = answers(PROGRAM, "vectors_request_headers", &questions);
+    let names: Vec<&str> = answers[cases.len() + times.len()..].iter().map(|answer| answer[0].as_str()).collect();
+    assert_eq!(names, [REQUEST_HEADERS, &["none"]].concat());
+    for (case, answer) in cases.iter().zip(&answers) {
+        let base = serde_json::from_str(&answer[0]).unwrap();
+        assert!(is(&answer[1], &case["policy"], &base), "{}: {answer:?}", case["name"]);
+    }
+    for (case, answer) in times.iter().zip(&answers[cases.len()..]) {
+        assert_eq!(answer[0], case["header"].to_string(), "{case}");
+    }
+    assert_eq!((cases.len(), times.len()), (52, 16));
 }

@@ -82,7 +82,8 @@ pub const PROGRAMS: &[Program] = &[
     program("tests/c/ktor.c", &[Text("event"), FLAKY, File("ktor.yaml", "HttpRequestRetry: true")]),
     program("tests/c/envoy_call.c", &[FLAKY, Text("GET"), Text("false"), Text("{retry_policy: {retry_on: 5xx}}"), Text("-1")]),
     Program {
-        stdin: "policy\t\tyaml\t{max_retries: 3}\npolicy\t\tjson\t{\"max_retrys\": 3}\nload\t\tmax_retries: 4\nload\tktor\tHttpRequestRetry: true\n",
+        stdin: "policy\t\tyaml\t{max_retries: 3}\npolicy\t\tjson\t{\"max_retrys\": 3}\nload\t\tmax_retries: 4\nload\tktor\tHttpRequestRetry: true\n\
+            envoy\t{retry_policy: {retry_on: 5xx}}\tx-envoy-max-retries\t3\nexpected\t{retry_policy: {}}\t0\nheader\t9\n",
         ..program("tests/c/vectors.c", &[])
     },
     Program {
