@@ -6,6 +6,7 @@ mod support;
 use std::collections::HashMap;
 
 use core_::policy::envoy::REQUEST_HEADERS;
+use core_::{ErrorKind, Evidence, StopReason};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use support::lines::{answers, line, texts, vectors};
@@ -80,6 +81,28 @@ fn documents_give_the_same_policies_and_messages() {
 }
 
 #[test]
+fn invalid_backoffs_and_budgets_are_rejected() {
+    let (backoffs, budgets) = (vectors("backoff"), vectors("budget"));
+    let (backoffs, budgets) = (backoffs["invalid"].as_array().unwrap(), budgets["invalid"].as_array().unwrap());
+    // In YAML, which has a word for what is no number.
+    let backoff = |backoff: &Value| format!("backoff: {backoff}");
+    let budget = |parameters: &Value| {
+        let values = parameters.as_object().unwrap().iter().map(|(key, value)| match key.as_str() {
+            "ttl_s" => format!("ttl: {value}s"),
+            key => format!("{key}: {}", if value == "NaN" { ".nan".to_owned() } else { value.to_string() }),
+        });
+        format!("budget: {{{}}}", values.collect::<Vec<_>>().join(", "))
+    };
+    let documents: Vec<String> = backoffs.iter().map(backoff).chain(budgets.iter().map(budget)).collect();
+    let questions: Vec<String> = documents.iter().map(|document| line(&["policy", "", "yaml", document])).collect();
+    for (document, answer) in documents.iter().zip(answers(PROGRAM, "vectors_invalid", &questions)) {
+        let key = document.split_once(':').unwrap().0;
+        assert!(answer[0] == "config" && answer[1].contains(&format!("{key}.")), "{document}: {answer:?}");
+    }
+    assert_eq!((backoffs.len(), budgets.len()), (10, 6));
+}
+
+#[test]
 fn numbers_have_the_same_names() {
     let vectors = vectors("errors");
     let mut wanted = Vec::new();
@@ -95,7 +118,7 @@ fn numbers_have_the_same_names() {
         wanted.push(vec![code.as_str().unwrap().to_owned()]);
     }
     assert_eq!(answers(PROGRAM, "vectors_errors", &questions), wanted);
-    assert!(wanted.len() >= 32);
+    assert_eq!(wanted.len(), ErrorKind::ALL.len() + StopReason::ALL.len() + Evidence::ALL.len());
 }
 
 /// The presets by name, in full.

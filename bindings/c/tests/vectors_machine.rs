@@ -105,7 +105,7 @@ fn decisions() {
             }
         }
     }
-    assert!(cases.len() >= 85);
+    assert_eq!(cases.len(), 85);
     script.run("machine_decide");
 }
 
@@ -165,7 +165,7 @@ fn hints() {
         };
         script.expect(&fields, wanted, case.to_string());
     }
-    assert!(cases.len() >= 24);
+    assert_eq!(cases.len(), 24);
     script.run("machine_hints");
 }
 
@@ -235,8 +235,25 @@ fn budgets() {
             steps += 1;
         }
     }
-    assert!(steps >= 54);
+    assert_eq!(steps, 54);
     script.run("machine_budgets");
+}
+
+/// Time stands still: each call deposits and asks for one retry.
+#[test]
+fn budget_ratios_are_exact() {
+    let list = &vectors("budget")["ratio_list"];
+    let ratios = list["ratios"].as_array().unwrap();
+    let ttl = format!("{}s", list["ttl_s"]);
+    let mut script = Script::default();
+    for ratio in ratios {
+        let budget = json!({"ratio": ratio, "min_per_second": list["min_per_second"], "ttl": ttl, "deposit_on": "call"});
+        script.policy(&json!({"budget": budget}));
+        let granted = (ratio.as_f64().unwrap() * 1e4).round();
+        script.expect(&["fail", "10000", "http://a"], granted.to_string(), ratio.to_string());
+    }
+    assert_eq!(ratios.len(), 16);
+    script.run("machine_ratios");
 }
 
 #[test]
