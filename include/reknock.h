@@ -826,6 +826,10 @@ typedef struct reknock_retry_options {
    * Not 0: somebody is asked about every outcome, so that hints are read on every response.
    */
   int32_t asked;
+  /**
+   * Not 0: random waits are drawn from it, the same ones each time, for simulations and tests.
+   */
+  uint64_t seed;
 } reknock_retry_options;
 
 /**
@@ -1607,8 +1611,8 @@ reknock_status reknock_retry_new(const struct reknock_retry_options *options,
                                  struct reknock_error **error);
 
 /**
- * A redirect is followed: the next attempt is of another method or origin, counts in that budget, and is no retry. The policy and
- * the budgets stay; those of `options` are not looked at.
+ * A redirect is followed: the next attempt is of another method or origin, counts in that budget, and is no retry. The policy, the
+ * budgets and the seed stay; those of `options` are not looked at.
  *
  * Errors: as reknock_retry_new.
  */

@@ -1,7 +1,7 @@
 /* vectors_machine: drives the decision machine as it is told. See lines.h. CALL is a number from 0, times are nanoseconds.
  *
  *     policy JSON                                             ->  ok: a policy, budgets that are full, no calls
- *     begin CALL METHOD ORIGIN KEY ASKED NOW                  ->  ok
+ *     begin CALL METHOD ORIGIN KEY ASKED NOW [SEED]           ->  ok
  *     attempt CALL NOW                                        ->  NUMBER
  *     response CALL STATUS WALL_MS [NAME VALUE]..             ->  HINT, or -1
  *     failure CALL KIND EVIDENCE                              ->  HINT, or -1
@@ -42,6 +42,7 @@ static void begin(char **fields, reknock_retry **call) {
     options.origin = fields[3];
     options.has_idempotency_key = (int32_t)number(fields[4]);
     options.asked = (int32_t)number(fields[5]);
+    options.seed = (uint64_t)number(fields[7]);
     OK(reknock_retry_new(&options, (uint64_t)number(fields[6]), call, error));
     fputs("ok", stdout);
 }
