@@ -826,6 +826,10 @@ typedef struct reknock_retry_options {
    * Not 0: somebody is asked about every outcome, so that hints are read on every response.
    */
   int32_t asked;
+  /**
+   * Not 0: random waits are drawn from it, the same ones each time, for simulations and tests.
+   */
+  uint64_t seed;
 } reknock_retry_options;
 
 /**
@@ -1607,8 +1611,8 @@ reknock_status reknock_retry_new(const struct reknock_retry_options *options,
                                  struct reknock_error **error);
 
 /**
- * A redirect is followed: the next attempt is of another method or origin, counts in that budget, and is no retry. The policy and
- * the budgets stay; those of `options` are not looked at.
+ * A redirect is followed: the next attempt is of another method or origin, counts in that budget, and is no retry. The policy, the
+ * budgets and the seed stay; those of `options` are not looked at.
  *
  * Errors: as reknock_retry_new.
  */
@@ -1674,6 +1678,33 @@ void reknock_retry_finish(struct reknock_retry *retry, uint64_t now_ns);
  * The call is abandoned: gives back what it holds of its budget, and frees it. NULL does nothing.
  */
 void reknock_retry_free(struct reknock_retry *retry);
+
+/**
+ * Makes the policy of a request with these header fields in `*out`: `policy` as the x-envoy- headers among them change it, which are to be
+ * removed before the request is sent (reknock_envoy_header). With a reknock_client its option envoy_headers does both. `headers` may be
+ * NULL if header_count is 0. Free it with reknock_policy_free.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_ARGUMENT alone, also for a header whose name or value is NULL. What cannot be read is ignored, as
+ * Envoy does.
+ */
+reknock_status reknock_policy_with_envoy_headers(const struct reknock_policy *policy,
+                                                 const struct reknock_header *headers,
+                                                 size_t header_count,
+                                                 struct reknock_policy **out,
+                                                 struct reknock_error **error);
+
+/**
+ * The value of the header x-envoy-expected-rq-timeout-ms for an attempt that begins `elapsed_ms` milliseconds after its call: the time
+ * the server has to answer, in milliseconds. 0: the policy has no limit, and the request no such header; likewise for NULL. Any thread.
+ */
+uint64_t reknock_policy_expected_rq_timeout_ms(const struct reknock_policy *policy,
+                                               uint64_t elapsed_ms);
+
+/**
+ * The name at `index`, from 0, of the headers of a request that Envoy keeps to itself; NULL beyond the last one. Who sends a request
+ * under reknock_policy_with_envoy_headers removes them. A static string, in lower case. Any thread.
+ */
+const char *reknock_envoy_header(size_t index);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -1,8 +1,11 @@
-/* vectors: answers questions about documents and names. See lines.h.
+/* vectors: answers questions about documents, names and Envoy's request headers. See lines.h.
  *
  *     policy BASE FORMAT TEXT   ->  ok JSON | STATUS MESSAGE     BASE: a JSON document, or empty; FORMAT: json, yaml or toml
  *     preset NAME               ->  ok JSON | STATUS MESSAGE
  *     load DIALECT TEXT         ->  ok and per policy DIALECT NAME JSON EXPLAINED COUNT NOTE.. | STATUS MESSAGE
+ *     envoy ROUTE [NAME VALUE].. ->  JSON of the route, JSON of a request with these headers
+ *     expected ROUTE ELAPSED_MS ->  MS
+ *     header N                  ->  NAME | none
  *     kind | stop | evidence N  ->  NAME     NAME of a policy: with a + before it, or - for none
  */
 #include "lines.h"
@@ -92,12 +95,53 @@ static void answer_load(const char *dialect, const char *text) {
     reknock_policies_free(policies);
 }
 
+/* The policy of a route of Envoy; it belongs to *policies. */
+static const reknock_policy *read_route(const char *text, reknock_policies **policies) {
+    OK(reknock_policies_from_text(text, "envoy", policies, error));
+    CHECK(reknock_policies_count(*policies) == 1);
+    return reknock_policies_at(*policies, 0);
+}
+
+static void answer_envoy(char **fields, int count) {
+    reknock_header headers[FIELDS];
+    reknock_policies *policies = NULL;
+    reknock_policy *changed = NULL;
+    const reknock_policy *route = read_route(fields[1], &policies);
+    size_t lines = 0;
+    int i;
+    for (i = 2; i + 1 < count; i += 2, lines++) {
+        headers[lines].name = fields[i];
+        headers[lines].value = fields[i + 1];
+    }
+    OK(reknock_policy_with_envoy_headers(route, headers, lines, &changed, error));
+    print_escaped(reknock_policy_to_json(route));
+    field(reknock_policy_to_json(changed));
+    reknock_policy_free(changed);
+    reknock_policies_free(policies);
+}
+
+static void answer_expected(char **fields) {
+    reknock_policies *policies = NULL;
+    const reknock_policy *route = read_route(fields[1], &policies);
+    printf("%llu", (unsigned long long)reknock_policy_expected_rq_timeout_ms(route, strtoull(fields[2], NULL, 10)));
+    reknock_policies_free(policies);
+}
+
+static void answer_header(size_t index) {
+    const char *name = reknock_envoy_header(index);
+    print_escaped(name ? name : "none");
+}
+
 int main(void) {
     char *fields[FIELDS];
-    while (next_question(fields)) {
+    int count;
+    while ((count = next_question(fields)) > 0) {
         if (strcmp(fields[0], "policy") == 0) answer_policy(fields[1], fields[2], fields[3]);
         if (strcmp(fields[0], "preset") == 0) answer_preset(fields[1]);
         if (strcmp(fields[0], "load") == 0) answer_load(fields[1], fields[2]);
+        if (strcmp(fields[0], "envoy") == 0) answer_envoy(fields, count);
+        if (strcmp(fields[0], "expected") == 0) answer_expected(fields);
+        if (strcmp(fields[0], "header") == 0) answer_header((size_t)atoi(fields[1]));
         if (strcmp(fields[0], "kind") == 0) print_escaped(reknock_status_name(atoi(fields[1])));
         if (strcmp(fields[0], "stop") == 0) print_escaped(reknock_stop_reason_name(atoi(fields[1])));
         if (strcmp(fields[0], "evidence") == 0) print_escaped(reknock_evidence_name(atoi(fields[1])));

@@ -1,13 +1,14 @@
 /* vectors_machine: drives the decision machine as it is told. See lines.h. CALL is a number from 0, times are nanoseconds.
  *
  *     policy JSON                                             ->  ok: a policy, budgets that are full, no calls
- *     begin CALL METHOD ORIGIN KEY ASKED NOW                  ->  ok
+ *     begin CALL METHOD ORIGIN KEY ASKED NOW [SEED]           ->  ok
  *     attempt CALL NOW                                        ->  NUMBER
  *     response CALL STATUS WALL_MS [NAME VALUE]..             ->  HINT, or -1
  *     failure CALL KIND EVIDENCE                              ->  HINT, or -1
  *     decide CALL ANSWER WAIT_MS BACKOFF_MS REPLAYABLE NOW    ->  retry WAIT | REASON     BACKOFF_MS: or -1
  *     finish CALL NOW, free CALL                              ->  ok
  *     balance ORIGIN NOW                                      ->  NUMBER | none
+ *     fail COUNT ORIGIN                                       ->  NUMBER: of so many calls that fail at 0, those that are retried
  */
 #include "lines.h"
 
@@ -41,6 +42,7 @@ static void begin(char **fields, reknock_retry **call) {
     options.origin = fields[3];
     options.has_idempotency_key = (int32_t)number(fields[4]);
     options.asked = (int32_t)number(fields[5]);
+    options.seed = (uint64_t)number(fields[7]);
     OK(reknock_retry_new(&options, (uint64_t)number(fields[6]), call, error));
     fputs("ok", stdout);
 }
@@ -96,13 +98,46 @@ static void balance(char **fields) {
     }
 }
 
+static void fail(char **fields) {
+    reknock_retry_options options = REKNOCK_RETRY_OPTIONS_INIT;
+    long long left = number(fields[1]);
+    long granted = 0;
+    options.policy = policy;
+    options.budgets = budgets;
+    options.method = "GET";
+    options.origin = fields[2];
+    for (; left > 0; left--) {
+        reknock_retry *call = NULL;
+        reknock_decision decision;
+        OK(reknock_retry_new(&options, 0, &call, error));
+        OK(reknock_retry_attempt(call, 0, NULL, error));
+        OK(reknock_retry_classify_response(call, 503, NULL, 0, 0, NULL, error));
+        OK(reknock_retry_decide(call, NULL, 1, 0, &decision, error));
+        granted += decision.retry;
+        /* Sent: a retry that is scheduled only would be given back. */
+        if (decision.retry) OK(reknock_retry_attempt(call, 0, NULL, error));
+        reknock_retry_finish(call, 0);
+    }
+    printf("%ld", granted);
+}
+
+/* The call that a question is about, if it is about one. */
+static reknock_retry **call_of(char **fields) {
+    static const char *const others[] = {"policy", "balance", "fail"};
+    size_t i;
+    for (i = 0; i < sizeof others / sizeof *others; i++) {
+        if (strcmp(fields[0], others[i]) == 0) return NULL;
+    }
+    CHECK(number(fields[1]) >= 0 && number(fields[1]) < CALLS);
+    return &calls[number(fields[1])];
+}
+
 int main(void) {
     char *fields[FIELDS];
     int count;
     while ((count = next_question(fields)) > 0) {
         const char *what = fields[0];
-        int about_a_call = strcmp(what, "policy") != 0 && strcmp(what, "balance") != 0;
-        reknock_retry **call = &calls[about_a_call ? number(fields[1]) : 0];
+        reknock_retry **call = call_of(fields);
         if (strcmp(what, "policy") == 0) {
             forget();
             OK(reknock_policy_from_json(fields[1], &policy, error));
@@ -115,6 +150,7 @@ int main(void) {
         if (strcmp(what, "failure") == 0) failure(fields, *call);
         if (strcmp(what, "decide") == 0) decide(fields, *call);
         if (strcmp(what, "balance") == 0) balance(fields);
+        if (strcmp(what, "fail") == 0) fail(fields);
         if (strcmp(what, "finish") == 0 || strcmp(what, "free") == 0) {
             if (*what == 'f' && what[1] == 'i') reknock_retry_finish(*call, (uint64_t)number(fields[2]));
             else reknock_retry_free(*call);

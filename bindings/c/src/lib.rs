@@ -12,6 +12,7 @@ pub mod budgets;
 pub mod callback;
 pub mod cancel;
 pub mod client;
+pub mod envoy;
 pub mod error;
 mod ffi;
 pub mod hooks;

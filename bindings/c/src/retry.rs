@@ -48,6 +48,8 @@ pub struct reknock_retry_options {
     pub has_idempotency_key: i32,
     /// Not 0: somebody is asked about every outcome, so that hints are read on every response.
     pub asked: i32,
+    /// Not 0: random waits are drawn from it, the same ones each time, for simulations and tests.
+    pub seed: u64,
 }
 
 // SAFETY: numbers and nullable pointers, the size first.
@@ -101,7 +103,7 @@ pub struct reknock_decision {
 }
 
 /// Header fields of C.
-struct Fields<'a>(&'a [reknock_header]);
+pub(crate) struct Fields<'a>(&'a [reknock_header]);
 
 impl Headers for Fields<'_> {
     fn line(&self, name: &str, index: usize) -> Option<&[u8]> {
@@ -114,7 +116,7 @@ impl Headers for Fields<'_> {
 
 /// # Safety
 /// `count` headers whose texts are NUL-terminated or NULL.
-unsafe fn fields<'a>(headers: *const reknock_header, count: usize) -> Result<Fields<'a>, Fault> {
+pub(crate) unsafe fn fields<'a>(headers: *const reknock_header, count: usize) -> Result<Fields<'a>, Fault> {
     // SAFETY: by the contract.
     let all = unsafe { list(headers, count, "headers") }?;
     let whole = all.iter().all(|header| !header.name.is_null() && !header.value.is_null());
@@ -196,15 +198,16 @@ pub unsafe extern "C" fn reknock_retry_new(
             false => Some(unsafe { shared(said.budgets, "budgets") }?),
         };
         let mut made = reknock_retry { policy, budgets, retry: None, verdict: None };
-        let (budget, entropy) = (made.budget(origin, Tick(now_ns))?, core_::client::entropy());
+        let budget = made.budget(origin, Tick(now_ns))?;
+        let entropy = if said.seed == 0 { core_::client::entropy() } else { said.seed };
         made.retry = Some(Retry::begin(&made.policy, call, budget, entropy, 0, Tick(now_ns)));
         put(out, made);
         Ok(())
     })
 }
 
-/// A redirect is followed: the next attempt is of another method or origin, counts in that budget, and is no retry. The policy and
-/// the budgets stay; those of `options` are not looked at.
+/// A redirect is followed: the next attempt is of another method or origin, counts in that budget, and is no retry. The policy, the
+/// budgets and the seed stay; those of `options` are not looked at.
 ///
 /// Errors: as reknock_retry_new.
 #[unsafe(no_mangle)]

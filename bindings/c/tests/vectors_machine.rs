@@ -3,6 +3,7 @@
 
 mod support;
 
+use core_::retry::{draw, mix};
 use core_::{ErrorKind, Evidence};
 use serde_json::{Value, json};
 use support::lines::{answers, line, vectors};
@@ -14,7 +15,26 @@ const WALL_MS: &str = "1795348800000";
 #[derive(Default)]
 struct Script {
     questions: Vec<String>,
-    wanted: Vec<Option<(String, String)>>,
+    wanted: Vec<Option<(Wanted, String)>>,
+}
+
+#[derive(Debug)]
+enum Wanted {
+    Text(String),
+    /// A retry after so many milliseconds, to half of one or a millionth.
+    Wait(f64),
+}
+
+impl Wanted {
+    fn is(&self, answer: &str) -> bool {
+        match self {
+            Wanted::Text(text) => text == answer,
+            Wanted::Wait(ms) => {
+                let wait = answer.strip_prefix("retry\t").and_then(|ns| ns.parse::<f64>().ok());
+                wait.is_some_and(|ns| (ns / 1e6 - ms).abs() <= 0.5_f64.max(ms * 1e-6))
+            }
+        }
+    }
 }
 
 impl Script {
@@ -27,13 +47,24 @@ impl Script {
     /// Says something that must be answered like this. `about` is told if it is not.
     fn expect(&mut self, fields: &[&str], answer: String, about: String) {
         self.questions.push(line(fields));
-        self.wanted.push(Some((answer, about)));
+        self.wanted.push(Some((Wanted::Text(answer), about)));
+    }
+
+    /// One retry after another of a call with this seed; each of these waits is near what must be, if it is told.
+    fn retries(&mut self, seed: u64, waits: impl IntoIterator<Item = Option<f64>>, about: &Value) {
+        self.say(&["begin", "0", "GET", "http://a", "0", "0", "0", &seed.to_string()]);
+        for (wait, retry) in waits.into_iter().zip(1..) {
+            self.answered("0", "503", "0");
+            self.questions.push(line(&decide("0", "0")));
+            self.wanted.push(wait.map(|ms| (Wanted::Wait(ms), format!("{about}, retry {retry}"))));
+        }
+        self.say(&["free", "0"]);
     }
 
     fn run(self, name: &str) {
         let answers = answers("tests/c/vectors_machine.c", name, &self.questions);
         let all = self.wanted.iter().zip(&answers).filter_map(|(wanted, answer)| Some((wanted.as_ref()?, answer.join("\t"))));
-        let wrong: Vec<_> = all.filter(|((wanted, _), answer)| wanted != answer).collect();
+        let wrong: Vec<_> = all.filter(|((wanted, _), answer)| !wanted.is(answer)).collect();
         assert!(wrong.is_empty(), "{} wrong: {wrong:#?}", wrong.len());
     }
 
@@ -105,7 +136,7 @@ fn decisions() {
             }
         }
     }
-    assert!(cases.len() >= 85);
+    assert_eq!(cases.len(), 85);
     script.run("machine_decide");
 }
 
@@ -165,33 +196,56 @@ fn hints() {
         };
         script.expect(&fields, wanted, case.to_string());
     }
-    assert!(cases.len() >= 24);
+    assert_eq!(cases.len(), 24);
     script.run("machine_hints");
 }
 
-/// Those that need no draw, which C cannot give.
+/// Draws near those of the decorrelated cases, where each wait comes of the one before: seeds found by trying many.
+const DECORRELATED: &[(&str, u64)] = &[
+    ("linkerd jittered, seed page 10..10000, aws form, u 0", 2734124612581019399),
+    ("aws form, u 0.5", 18545408155702530),
+    ("aws form, u 0.9", 6939710364597642421),
+    ("aws form, mixed draws, max 100", 5447270823223875067),
+    ("increasing form, u 0.5", 3203885137668340714),
+];
+
+/// What the machine of C draws under this seed for the wait before retry `n`.
+fn drawn(seed: u64, n: usize) -> f64 {
+    draw(mix(seed, 0), (n as u64 - 1) * 2)
+}
+
+/// The draws are those of seeds that give nearly the same.
 #[test]
 fn waits() {
     let file = vectors("backoff");
     let mut script = Script::default();
-    let mut count = 0;
+    let (mut told, mut ran) = (0, 0);
     for case in file["cases"].as_array().unwrap() {
-        let (kind, jitter) = (&case["backoff"]["kind"], &case["backoff"]["jitter"]);
-        let drawn = kind == "decorrelated" || !(jitter.is_null() || jitter == "none");
-        // Retry 1000 is where it is only after 999 others.
-        if drawn || case.get("from_retry").is_some() {
-            continue;
+        let (kind, jitter, name) = (&case["backoff"]["kind"], &case["backoff"]["jitter"], &case["name"]);
+        let waits: Vec<f64> = case["waits"].as_array().unwrap().iter().map(|wait| wait.as_f64().unwrap()).collect();
+        let u = |n: usize| case["u"].as_f64().or_else(|| case["u"][n - 1].as_f64()).unwrap();
+        let first = case["from_retry"].as_u64().unwrap_or(1) as usize;
+        // No policy has more retries than a thousand.
+        let last = (first + waits.len() - 1).min(1000);
+        let told_of = |n: usize| n.checked_sub(first).map(|index| waits[index]);
+        script.policy(&json!({"max_retries": last, "timeout": "none", "budget": "none", "backoff": case["backoff"]}));
+        if kind == "decorrelated" {
+            let seed = DECORRELATED.iter().find(|(known, _)| name == known).unwrap().1;
+            assert!((2..=last).all(|n| (drawn(seed, n) - u(n)).abs() < 0.025), "{name}: the draws are others");
+            script.retries(seed, (1..=last).map(told_of), name);
+        } else if jitter.is_null() || jitter == "none" {
+            script.retries(0, (1..=last).map(told_of), name);
+        } else {
+            // Each wait comes of its own draw alone, and has a call of its own.
+            for n in first..=last {
+                let seed = (1..).find(|seed| (drawn(*seed, n) - u(n)).abs() < 1e-4).unwrap();
+                script.retries(seed, (1..=n).map(|retry| told_of(n).filter(|_| retry == n)), name);
+            }
         }
-        let retries = case["waits"].as_array().unwrap();
-        script.policy(&json!({"max_retries": retries.len(), "timeout": "none", "budget": "none", "backoff": case["backoff"]}));
-        script.begin("0", "0");
-        for wait in retries {
-            script.answered("0", "503", "0");
-            script.expect(&decide("0", "0"), format!("retry\t{}", ns(wait.as_f64().unwrap())), case["name"].to_string());
-            count += 1;
-        }
+        told += waits.len();
+        ran += last + 1 - first;
     }
-    assert!(count >= 43, "{count}");
+    assert_eq!((told, ran), (104, 103));
     script.run("machine_waits");
 }
 
@@ -235,8 +289,25 @@ fn budgets() {
             steps += 1;
         }
     }
-    assert!(steps >= 54);
+    assert_eq!(steps, 54);
     script.run("machine_budgets");
+}
+
+/// Time stands still: each call deposits and asks for one retry.
+#[test]
+fn budget_ratios_are_exact() {
+    let list = &vectors("budget")["ratio_list"];
+    let ratios = list["ratios"].as_array().unwrap();
+    let ttl = format!("{}s", list["ttl_s"]);
+    let mut script = Script::default();
+    for ratio in ratios {
+        let budget = json!({"ratio": ratio, "min_per_second": list["min_per_second"], "ttl": ttl, "deposit_on": "call"});
+        script.policy(&json!({"budget": budget}));
+        let granted = (ratio.as_f64().unwrap() * 1e4).round();
+        script.expect(&["fail", "10000", "http://a"], granted.to_string(), ratio.to_string());
+    }
+    assert_eq!(ratios.len(), 16);
+    script.run("machine_ratios");
 }
 
 #[test]

@@ -138,13 +138,25 @@ impl Scripts {
         self.runtime.block_on(self.server.script(document)).unwrap()
     }
 
+    /// Tells a script of an attempt that it cannot see.
+    pub fn advance(&self, script: &Script) {
+        self.runtime.block_on(script.advance());
+    }
+
     /// Waits until a script has no open connection.
     pub fn closed(&self, script: &Script) -> bool {
-        (0..100).any(|_| {
-            std::thread::sleep(Duration::from_millis(20));
-            script.open_connections() == 0
-        })
+        eventually(|| script.open_connections() == 0)
     }
+}
+
+/// Waits until it is so, for two seconds.
+pub fn eventually(mut is_so: impl FnMut() -> bool) -> bool {
+    (0..100).any(|_| {
+        is_so() || {
+            std::thread::sleep(Duration::from_millis(20));
+            false
+        }
+    })
 }
 
 /// A policy file.

@@ -57,6 +57,8 @@ const THOUSAND: Want = Url(r#"[{"do": "status", "status": 200, "body_size": 1000
 const TLS: Want = Url(r#"{"tls": "trusted", "script": [{"do": "status", "status": 200}]}"#);
 const HTTP2: Want = Url(r#"{"http2": true, "script": [{"do": "status", "status": 200}]}"#);
 
+const RETRIED_5XX: Want = Text("{retry_policy: {retry_on: 5xx}}");
+
 const fn program(source: &'static str, wants: &'static [Want]) -> Program {
     Program { source, wants, stdin: "", library: None, leaks: false }
 }
@@ -80,9 +82,13 @@ pub const PROGRAMS: &[Program] = &[
     program("tests/c/shutdown.c", &[LARGE, SLOW]),
     Program { leaks: true, ..program("tests/c/fork.c", &[HALF]) },
     program("tests/c/ktor.c", &[Text("event"), FLAKY, File("ktor.yaml", "HttpRequestRetry: true")]),
-    program("tests/c/envoy_call.c", &[FLAKY, Text("GET"), Text("false"), Text("{retry_policy: {retry_on: 5xx}}"), Text("-1")]),
     Program {
-        stdin: "policy\t\tyaml\t{max_retries: 3}\npolicy\t\tjson\t{\"max_retrys\": 3}\nload\t\tmax_retries: 4\nload\tktor\tHttpRequestRetry: true\n",
+        stdin: "\n",
+        ..program("tests/c/envoy_call.c", &[FLAKY, Text("POST"), Text("false"), RETRIED_5XX, Text("20000"), Text("true"), Text("true")])
+    },
+    Program {
+        stdin: "policy\t\tyaml\t{max_retries: 3}\npolicy\t\tjson\t{\"max_retrys\": 3}\nload\t\tmax_retries: 4\nload\tktor\tHttpRequestRetry: true\n\
+            envoy\t{retry_policy: {retry_on: 5xx}}\tx-envoy-max-retries\t3\nexpected\t{retry_policy: {}}\t0\nheader\t9\n",
         ..program("tests/c/vectors.c", &[])
     },
     Program {
