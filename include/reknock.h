@@ -1105,19 +1105,19 @@ reknock_status reknock_policies_load(const char *path,
  *
  * Errors: REKNOCK_ERROR_CONFIG if it holds no policy, or has a mistake.
  */
-reknock_status reknock_policies_from_text(const char *text,
-                                          const char *dialect,
-                                          struct reknock_policies **out,
-                                          struct reknock_error **error);
+reknock_status reknock_policies_read(const char *text,
+                                     const char *dialect,
+                                     struct reknock_policies **out,
+                                     struct reknock_error **error);
 
 /**
- * As reknock_policies_from_text, of `length` bytes without a NUL at their end. Free them with reknock_policies_free.
+ * As reknock_policies_read, of `length` bytes without a NUL at their end. Free them with reknock_policies_free.
  */
-reknock_status reknock_policies_from_text_n(const char *text,
-                                            size_t length,
-                                            const char *dialect,
-                                            struct reknock_policies **out,
-                                            struct reknock_error **error);
+reknock_status reknock_policies_read_n(const char *text,
+                                       size_t length,
+                                       const char *dialect,
+                                       struct reknock_policies **out,
+                                       struct reknock_error **error);
 
 /**
  * How many there are, at least 1. 0 for NULL.

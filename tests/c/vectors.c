@@ -77,7 +77,7 @@ static void print_one(const reknock_policies *policies, size_t index) {
 static void answer_load(const char *dialect, const char *text) {
     reknock_policies *policies = NULL;
     reknock_error *failure = NULL;
-    reknock_status status = reknock_policies_from_text(text, *dialect ? dialect : NULL, &policies, &failure);
+    reknock_status status = reknock_policies_read(text, *dialect ? dialect : NULL, &policies, &failure);
     size_t index;
     if (status != REKNOCK_OK) {
         CHECK(policies == NULL);

@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use std::ptr::null;
 use std::sync::OnceLock;
 
-use core_::policy::{Dialect, Loaded, load_all, load_text};
+use core_::policy::{Dialect, Loaded, load_all, read_all};
 
 use crate::error::{reknock_error, reknock_status};
 use crate::ffi::{Fault, c_text, counted_text, entry, given, plain, put, text};
@@ -85,19 +85,19 @@ pub unsafe extern "C" fn reknock_policies_load(
 ///
 /// Errors: REKNOCK_ERROR_CONFIG if it holds no policy, or has a mistake.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn reknock_policies_from_text(
+pub unsafe extern "C" fn reknock_policies_read(
     text: *const c_char,
     dialect: *const c_char,
     out: Option<&mut MaybeUninit<*mut reknock_policies>>,
     error: Option<&mut MaybeUninit<*mut reknock_error>>,
 ) -> reknock_status {
     // SAFETY: NUL-terminated or NULL, both.
-    read(out, error, || Ok(load_text(unsafe { self::text(text, "text") }?, unsafe { self::dialect(dialect) }?)?))
+    read(out, error, || Ok(read_all(unsafe { self::text(text, "text") }?, unsafe { self::dialect(dialect) }?)?))
 }
 
-/// As reknock_policies_from_text, of `length` bytes without a NUL at their end. Free them with reknock_policies_free.
+/// As reknock_policies_read, of `length` bytes without a NUL at their end. Free them with reknock_policies_free.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn reknock_policies_from_text_n(
+pub unsafe extern "C" fn reknock_policies_read_n(
     text: *const c_char,
     length: usize,
     dialect: *const c_char,
@@ -105,7 +105,7 @@ pub unsafe extern "C" fn reknock_policies_from_text_n(
     error: Option<&mut MaybeUninit<*mut reknock_error>>,
 ) -> reknock_status {
     // SAFETY: `length` readable bytes, or NULL; NUL-terminated or NULL.
-    read(out, error, || Ok(load_text(unsafe { counted_text(text, length, "text") }?, unsafe { self::dialect(dialect) }?)?))
+    read(out, error, || Ok(read_all(unsafe { counted_text(text, length, "text") }?, unsafe { self::dialect(dialect) }?)?))
 }
 
 /// How many there are, at least 1. 0 for NULL.

@@ -4,7 +4,7 @@ use napi::bindgen_prelude::{ClassInstance, FromNapiValue, JavaScriptClassExt, Un
 use napi::{Env, Result, ValueType};
 use napi_derive::napi;
 use reknock::Policy as Core;
-use reknock::policy::{Dialect, Loaded, Value, load_all, load_text};
+use reknock::policy::{Dialect, Loaded, Value, load_all, read_all};
 
 use crate::error::or_throw;
 use crate::value::{KEYS, UNIT, from_value, to_value};
@@ -184,7 +184,7 @@ pub fn load_policies(env: &Env, path: String, dialect: Option<String>) -> Result
 #[napi(catch_unwind)]
 pub fn read_policies(env: &Env, text: String, dialect: Option<String>) -> Result<Vec<NativeLoaded>> {
     let dialect = named(env, dialect)?;
-    listed(or_throw(env, load_text(&text, dialect))?)
+    listed(or_throw(env, read_all(&text, dialect))?)
 }
 
 fn named(env: &Env, dialect: Option<String>) -> Result<Option<Dialect>> {

@@ -97,8 +97,8 @@ impl Policy {
         let py = document.py();
         let dialect = named(dialect).map_err(|error| raised(py, &error))?;
         let read = match document.cast::<PyString>() {
-            Ok(text) => policy::load_text(text.to_str()?, dialect),
-            Err(_) => policy::read_all(&to_value(document)?, dialect),
+            Ok(text) => policy::read_all(text.to_str()?, dialect),
+            Err(_) => policy::read_all_from_value(&to_value(document)?, dialect),
         };
         all(py, read)
     }

@@ -6,7 +6,7 @@ mod files;
 mod hostile;
 mod requests;
 
-use reknock::policy::{Dialect, Loaded, Value, load_text, read_all};
+use reknock::policy::{Dialect, Loaded, Value, read_all, read_all_from_value};
 use reknock::{Error, ErrorKind, Policy};
 
 /// Fails if cases disappear.
@@ -54,8 +54,8 @@ fn floats(value: &Value) -> Value {
 fn run(case: &Value) -> Result<Vec<Loaded>, Error> {
     let dialect = text(case, "dialect").map(Dialect::from_name).transpose()?;
     match text(case, "text") {
-        Some(text) => load_text(text, dialect),
-        None => read_all(&floats(case.get("document").expect("a document")), dialect),
+        Some(text) => read_all(text, dialect),
+        None => read_all_from_value(&floats(case.get("document").expect("a document")), dialect),
     }
 }
 
@@ -182,7 +182,7 @@ fn presets() {
 #[test]
 fn explained() {
     let document = r#"{"retryOn": "5xx", "numRetries": 2, "perTryTimeout": "1s"}"#;
-    let loaded = load_text(document, Some(Dialect::Kgateway)).expect("a policy").remove(0);
+    let loaded = read_all(document, Some(Dialect::Kgateway)).expect("a policy").remove(0);
     let text = loaded.explain();
     let (_, tail) = text.split_once("\n\n").expect("two parts");
     assert!(text.starts_with("# kgateway\nmax_retries: 2\ntimeout: 15s\n"), "{text}");
@@ -202,7 +202,7 @@ fn explained() {
     assert!(text.contains("a reserve of 10 within 10s; a call that comes alone gets 10, so it refuses only when several calls fail\n"));
     let text = Policy::none().explain();
     assert!(text.contains("worst case: 1 attempt, no retries\n  until the last response head: 25s by connect_timeout, per_try_timeout and waits, within the timeout of 1m\n"), "{text}");
-    let text = load_text("retryConfig: {count: 1}, timeout: -1", None).expect("a policy")[0].explain();
+    let text = read_all("retryConfig: {count: 1}, timeout: -1", None).expect("a policy")[0].explain();
     assert!(text.contains("and no timeout ends the call\nbudget: none, every retry that max_retries permits is made\nnotes:\n  - retryConfig: the last error"), "{text}");
     let linkerd = Policy::preset("linkerd")
         .expect("a preset")

@@ -108,16 +108,16 @@ pub struct Loaded {
     pub notes: Vec<Note>,
 }
 
-/// The policies of one document, in the order they stand there. Its dialect is recognised by its keys unless it is named.
+/// The policies of a value, in the order they stand there. Its dialect is recognised by its keys unless it is named.
 ///
 /// # Errors
 /// `config`: what is wrong, in the words of the document; it holds no policy, or its keys belong to several dialects.
-pub fn read_all(document: &Value, dialect: Option<Dialect>) -> Result<Vec<Loaded>, Error> {
+pub fn read_all_from_value(document: &Value, dialect: Option<Dialect>) -> Result<Vec<Loaded>, Error> {
     Ok(documents(std::slice::from_ref(document), dialect)?)
 }
 
 impl Policy {
-    /// The policy of a document in the words of another system. What differs from the original is told by [`read_all`].
+    /// The policy of a document in the words of another system. What differs from the original is told by [`read_all_from_value`].
     ///
     /// # Errors
     /// `config`: what is wrong, in the words of the document; it holds no policy, or several, whose names are listed.
