@@ -164,7 +164,7 @@
 #define REKNOCK_STOP_COMPLETED 1
 
 /**
- * The policy does not retry this outcome.
+ * The policy does not retry this outcome, or its `request_headers` leave this request out.
  */
 #define REKNOCK_STOP_NOT_RETRYABLE 2
 
