@@ -34,6 +34,8 @@ const ELSEWHERE = new Map([
   ['max_retries 18446744073709551615', 'JSON.parse rounds it'],
   ['count beyond ours', 'JSON.parse rounds it'],
   ['interval beyond reason', 'JavaScript has one kind of numbers'],
+  ['unknown camelCase in files', 'its writer is answered in camelCase here'],
+  ['maxAttempts 3', 'likewise'],
   ['unknown key retryOn', 'camelCase is welcome here'],
   ['unknown key maxRetries', 'camelCase is welcome here'],
 ]);
