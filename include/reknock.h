@@ -1130,9 +1130,14 @@ size_t reknock_policies_count(const struct reknock_policies *policies);
 const struct reknock_policy *reknock_policies_at(const struct reknock_policies *policies, size_t index);
 
 /**
- * The first policy with this name; NULL if there is none, and for NULL. Do not free it.
+ * Writes where the first policy with this name is to `*index`.
+ *
+ * Errors: REKNOCK_ERROR_CONFIG with the names there are.
  */
-const struct reknock_policy *reknock_policies_find(const struct reknock_policies *policies, const char *name);
+reknock_status reknock_policies_find(const struct reknock_policies *policies,
+                                     const char *name,
+                                     size_t *index,
+                                     struct reknock_error **error);
 
 /**
  * What the document calls the policy at `index`: a route, a router, a resource; NULL if it has no name, beyond the last one, and

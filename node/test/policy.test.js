@@ -78,6 +78,7 @@ test('files', (t) => {
   const envoy = path.join(folder, 'route.yaml');
   writeFileSync(envoy, 'retry_policy: {num_retries: 2}\n');
   const [loaded] = Policy.loadAll(envoy);
+  assert.throws(() => Policy.readAll('max_retries: 1', undefined, 'x'), { message: 'policy: must be asked for without a name, got "x"; none here has one' });
   assert.equal(loaded.dialect, 'envoy');
   assert.deepEqual(loaded.notes, [{ path: 'retry_policy.retry_on', text: 'not given: nothing is retried' }]);
   assert.ok(Policy.load(envoy).equals(loaded.policy));

@@ -71,7 +71,11 @@ static void print_one(const reknock_policies *policies, size_t index) {
     field(number);
     for (note = 0; note < count; note++) field(reknock_policies_note(policies, index, note));
     CHECK(reknock_policies_note(policies, index, count) == NULL);
-    if (name) CHECK(strcmp(reknock_policy_to_json(reknock_policies_find(policies, name)), "") > 0);
+    if (name) {
+        size_t found;
+        OK(reknock_policies_find(policies, name, &found, error));
+        CHECK(found <= index && strcmp(reknock_policies_name(policies, found), name) == 0);
+    }
 }
 
 static void answer_load(const char *dialect, const char *text) {
@@ -88,7 +92,10 @@ static void answer_load(const char *dialect, const char *text) {
     for (index = 0; index < reknock_policies_count(policies); index++) print_one(policies, index);
     CHECK(reknock_policies_at(policies, index) == NULL && reknock_policies_name(policies, index) == NULL);
     CHECK(reknock_policies_dialect(policies, index) == NULL && reknock_policies_note_count(policies, index) == 0);
-    CHECK(*reknock_policies_explain(policies, index) == 0 && reknock_policies_find(policies, "no such name") == NULL);
+    CHECK(*reknock_policies_explain(policies, index) == 0);
+    CHECK(reknock_policies_find(policies, "no such name", &index, &failure) == REKNOCK_ERROR_CONFIG);
+    CHECK(strstr(reknock_error_message(failure), "got \"no such name\"") != NULL);
+    reknock_error_free(failure);
     reknock_policies_free(policies);
 }
 

@@ -70,7 +70,7 @@ fn valid(function: &str, parameter: &Parameter) -> String {
         ("const reknock_budgets*", _) => "budgets",
         ("reknock_retry*", _) => "retry",
         ("uint8_t*" | "const uint8_t*", _) => "bytes",
-        (kind, "out" | "error" | "number" | "read" | "length" | "count") if kind.ends_with('*') => "&place",
+        (kind, "out" | "error" | "number" | "read" | "length" | "count" | "index") if kind.ends_with('*') => "&place",
         ("reknock_retry_if_fn" | "reknock_delay_fn", _) => "asked",
         ("reknock_before_retry_fn", _) => "edits",
         ("reknock_on_event_fn", _) => "told",

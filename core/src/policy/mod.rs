@@ -28,7 +28,7 @@ use std::time::Duration;
 use crate::retry::{Backoff, BudgetSpec, Conditions, HeaderMatcher, Methods, RetryAfter, StatusSet};
 
 pub use builder::PolicyBuilder;
-pub use dialect::{Dialect, Loaded, Note, envoy, read_all_from_value};
+pub use dialect::{Dialect, Loaded, Note, envoy, named, read_all_from_value};
 pub use options::{OptionBlock, OptionRow, option_blocks};
 pub use read::Keys;
 pub use request::RequestHead;

@@ -6,7 +6,7 @@ mod files;
 mod hostile;
 mod requests;
 
-use reknock::policy::{Dialect, Loaded, Value, read_all, read_all_from_value};
+use reknock::policy::{Dialect, Loaded, Value, named, read_all, read_all_from_value};
 use reknock::{Error, ErrorKind, Policy};
 
 /// Fails if cases disappear.
@@ -177,6 +177,24 @@ fn presets() {
         }
     }
     assert_eq!(list(&vectors, "cases").len(), 9);
+}
+
+#[test]
+fn looked_up_by_name() {
+    let routers = |labels: &[&str]| {
+        let router = |label: &&str| format!("- {{protocol: http, label: {label}, service: {{totalTimeoutMs: 600}}}}\n");
+        let text = format!("routers:\n{}", labels.iter().map(router).collect::<String>());
+        read_all(&text, Some(Dialect::Linkerd)).expect("policies")
+    };
+    let all = routers(&["out", "in", "out"]);
+    assert_eq!(named(&all, "out").expect("two"), [&all[0], &all[2]]);
+    let missing = |all: &[Loaded], name: &str| named(all, name).expect_err("none").to_string();
+    assert_eq!(missing(&all[..2], "by"), "policy: must be one of out, in, got \"by\"");
+    assert_eq!(missing(&all[..2], "oud"), "policy: must be one of out, in, got \"oud\"; did you mean \"out\"?");
+    let many: Vec<&str> = vec!["many"; 21];
+    assert!(missing(&routers(&many), "x").ends_with(&format!("{}, ..., got \"x\"", ["many"; 20].join(", "))));
+    let ours = read_all("max_retries: 1", None).expect("a policy");
+    assert_eq!(missing(&ours, "x"), "policy: must be asked for without a name, got \"x\"; none here has one");
 }
 
 #[test]
