@@ -138,12 +138,9 @@ impl Scripts {
         self.runtime.block_on(self.server.script(document)).unwrap()
     }
 
-    /// Waits until a script has no open connection.
+    /// Waits until a script has no open connection, but not for ever.
     pub fn closed(&self, script: &Script) -> bool {
-        (0..100).any(|_| {
-            std::thread::sleep(Duration::from_millis(20));
-            script.open_connections() == 0
-        })
+        self.runtime.block_on(async { tokio::time::timeout(Duration::from_secs(20), script.all_closed()).await }).is_ok()
     }
 }
 
