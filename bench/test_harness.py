@@ -1,8 +1,12 @@
 """What the tables are computed with. `make bench-quick` runs this before it measures."""
 
+import tempfile
 import unittest
+from pathlib import Path
 
-from harness.stats import Spread, expected_sends, ratio, turned
+from harness.plan import SCENARIOS, surfaces
+from harness.report import write_report
+from harness.stats import Spread, expected_sends, ratio, share_of_others, turned
 
 
 class Arithmetic(unittest.TestCase):
@@ -30,11 +34,50 @@ class Arithmetic(unittest.TestCase):
                 self.assertEqual(expected_sends(calls, every), requests, (every, calls))
         self.assertEqual(expected_sends(7, 0), 7)
 
+    def test_others_never_use_less_than_nothing(self):
+        self.assertEqual(share_of_others(30.0, 10.0, 20.0, 2), 0.5)
+        self.assertEqual(share_of_others(9.0, 10.0, 20.0, 2), 0.0)
+
     def test_an_order_turned_is_told_only_of_cells_that_were_apart(self):
         first = {("c", "a"): Spread(1, 1, 2), ("c", "b"): Spread(5, 4, 6), ("c", "near"): Spread(2, 1, 5), ("d", "z"): Spread(9, 9, 9)}
         second = {("c", "a"): Spread(7, 7, 7), ("c", "b"): Spread(5, 4, 6), ("c", "near"): Spread(1, 1, 1), ("d", "z"): Spread(1, 1, 1)}
         self.assertEqual(turned(first, second), [(("c", "a"), ("c", "b"))])
         self.assertEqual(turned(first, first), [])
+
+
+class Page(unittest.TestCase):
+    """The page of a surface whose clients took 1, 2, .. microseconds in the first round and one more in each that follows."""
+
+    def page(self, rounds: int) -> str:
+        surface = surfaces(Path())[0]
+        keys = [scenario.key for scenario in SCENARIOS]
+        done = dict.fromkeys(("cpu_us", "connections", "growth_mib", "peak_mib", "import_ms", "start_ms"), 1.0)
+        cells = [
+            {"surface": surface.key, "peer": peer.name, "scenario": key, "rounds": [{**done, "us": place + n} for n in range(rounds)]}
+            for place, peer in enumerate(surface.peers, 1)
+            for key in keys
+        ]
+        machine = {"cpu": "a", "cores": 2, "memory_gib": 1, "system": "b", "python": "3", "node": "20", "rust": ["1"], "commit": "c", "date": "d"}
+        peers = [{"surface": surface.key, "peer": peer.name, "version": "1", "installed_mib": 1.0} for peer in surface.peers]
+        results = {"machine": machine, "others": 0.0, "rounds": rounds, "seconds": 1.0, "scenarios": keys, "peers": peers, "cells": cells}
+        with tempfile.TemporaryDirectory() as folder:
+            write_report(results, Path(folder) / "page.md")
+            return (Path(folder) / "page.md").read_text()
+
+    def test_rounds_have_a_range(self):
+        page = self.page(2)
+        self.assertIn("2 rounds of 1 s", page)
+        self.assertIn("lowest–highest", page)
+        self.assertIn("| 1.5 (1–2) |", page)
+        self.assertIn("| 2.5 (2–3) **~1.7x** |", page)
+        self.assertIn("| 3.5 (3–4) **2.3x** |", page)
+
+    def test_one_round_has_none_and_says_so(self):
+        page = self.page(1)
+        self.assertIn("one round of 1 s", page)
+        self.assertNotIn("lowest", page)
+        self.assertIn("| 3 **~3x** |", page)
+        self.assertNotRegex(page, r"\d \(\d+–")
 
 
 if __name__ == "__main__":

@@ -164,7 +164,7 @@
 #define REKNOCK_STOP_COMPLETED 1
 
 /**
- * The policy does not retry this outcome.
+ * The policy does not retry this outcome, or its `request_headers` leave this request out.
  */
 #define REKNOCK_STOP_NOT_RETRYABLE 2
 
@@ -1109,19 +1109,19 @@ reknock_status reknock_policies_load(const char *path,
  *
  * Errors: REKNOCK_ERROR_CONFIG if it holds no policy, or has a mistake.
  */
-reknock_status reknock_policies_from_text(const char *text,
-                                          const char *dialect,
-                                          struct reknock_policies **out,
-                                          struct reknock_error **error);
+reknock_status reknock_policies_read(const char *text,
+                                     const char *dialect,
+                                     struct reknock_policies **out,
+                                     struct reknock_error **error);
 
 /**
- * As reknock_policies_from_text, of `length` bytes without a NUL at their end. Free them with reknock_policies_free.
+ * As reknock_policies_read, of `length` bytes without a NUL at their end. Free them with reknock_policies_free.
  */
-reknock_status reknock_policies_from_text_n(const char *text,
-                                            size_t length,
-                                            const char *dialect,
-                                            struct reknock_policies **out,
-                                            struct reknock_error **error);
+reknock_status reknock_policies_read_n(const char *text,
+                                       size_t length,
+                                       const char *dialect,
+                                       struct reknock_policies **out,
+                                       struct reknock_error **error);
 
 /**
  * How many there are, at least 1. 0 for NULL.
@@ -1134,9 +1134,14 @@ size_t reknock_policies_count(const struct reknock_policies *policies);
 const struct reknock_policy *reknock_policies_at(const struct reknock_policies *policies, size_t index);
 
 /**
- * The first policy with this name; NULL if there is none, and for NULL. Do not free it.
+ * Writes where the first policy with this name is to `*index`.
+ *
+ * Errors: REKNOCK_ERROR_CONFIG with the names there are.
  */
-const struct reknock_policy *reknock_policies_find(const struct reknock_policies *policies, const char *name);
+reknock_status reknock_policies_find(const struct reknock_policies *policies,
+                                     const char *name,
+                                     size_t *index,
+                                     struct reknock_error **error);
 
 /**
  * What the document calls the policy at `index`: a route, a router, a resource; NULL if it has no name, beyond the last one, and

@@ -276,10 +276,10 @@ export class Policy {
   static fromToml(text: string): Policy;
   /** The policy of a file: a document of ours, or of Envoy, kgateway, linkerd, Ballerina or Ktor. */
   static load(file: string | URL): Policy;
-  /** All policies of such a file, with notes on what differs from the original. */
-  static loadAll(file: string | URL, dialect?: Dialect): LoadedPolicy[];
-  /** All policies of such a text. */
-  static readAll(text: string, dialect?: Dialect): LoadedPolicy[];
+  /** All policies of such a file, or those with a name, with notes on what differs from the original. */
+  static loadAll(file: string | URL, dialect?: Dialect, name?: string): LoadedPolicy[];
+  /** All policies of such a text, or those with a name. */
+  static readAll(text: string, dialect?: Dialect, name?: string): LoadedPolicy[];
   /** No retries; the default timeouts. */
   static none(): Policy;
   /** The defaults of a system. */

@@ -62,7 +62,7 @@ export type ErrorKind =
 export type StopReason =
   /** A response below 400 that the policy does not retry. */
   | 'completed'
-  /** The policy does not retry this outcome. */
+  /** The policy does not retry this outcome, or its `request_headers` leave this request out. */
   | 'not_retryable'
   /** `retry_if` said stop. */
   | 'predicate_stop'

@@ -9,7 +9,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from .plan import surfaces
-from .report import is_busy
+from .report import is_busy, is_once, rounds_text
 from .stats import Spread, ratio
 
 matplotlib.rcParams |= {
@@ -85,7 +85,8 @@ def _bar(axis, place: int, theirs: Spread, ours: Spread, color: str) -> None:
 def _caption(results: dict) -> str:
     machine = results["machine"]
     warning = " PROVISIONAL: the machine was busy." if is_busy(results) else ""
+    rounds = "One round, no ranges" if is_once(results) else f"Lines: range of {rounds_text(results)}"
     return (
-        f"Time per call of a small GET on loopback, as a multiple of reknock's: shorter is faster. Lines: range of {results['rounds']} rounds. "
+        f"Time per call of a small GET on loopback, as a multiple of reknock's: shorter is faster. {rounds}. "
         f"{machine['cpu']}, {machine['cores']} cores, {machine['date']}.{warning}"
     )

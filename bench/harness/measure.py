@@ -14,6 +14,7 @@ from pathlib import Path
 from . import sizes
 from .load import CORES, Failed, load_server, run
 from .plan import BENCH, SCENARIOS, Scenario, Surface, surfaces
+from .stats import share_of_others
 
 
 def measure(built: Path, quick: bool, rounds: int, seconds: float, limit: float, only: str) -> dict:
@@ -28,7 +29,7 @@ def measure(built: Path, quick: bool, rounds: int, seconds: float, limit: float,
         for peer in surface.peers
         for scenario in scenarios
     }
-    begin, others = time.monotonic(), _others_cpu()
+    begin, before = time.monotonic(), _cpu()
     with load_server(built) as server:
         for number in range(1, rounds + 1):
             round_begin = time.monotonic()
@@ -39,9 +40,10 @@ def measure(built: Path, quick: bool, rounds: int, seconds: float, limit: float,
             print(f"round {number} of {rounds}: {now - round_begin:.0f} s", file=sys.stderr)
             if now - begin + (now - round_begin) > limit:
                 break
+    used = (now - then for now, then in zip(_cpu(), before, strict=True))
     return {
         "machine": _machine(),
-        "others": (_others_cpu() - others) / (time.monotonic() - begin) / len(CORES),
+        "others": share_of_others(*used, time.monotonic() - begin, len(CORES)),
         "rounds": number,
         "seconds": seconds,
         "took_s": round(time.monotonic() - begin),
@@ -79,12 +81,12 @@ def _peers(plan: list[Surface], built: Path) -> list[dict]:
     return described
 
 
-def _others_cpu() -> float:
-    """CPU seconds that processes other than ours have used since the machine started; changes are what is meant."""
+def _cpu() -> tuple[float, float]:
+    """CPU seconds that all processes have used since the machine started, and ours since they did; changes are what is meant."""
     with open("/proc/stat") as stat:
-        user, nice, system = (int(ticks) / os.sysconf("SC_CLK_TCK") for ticks in stat.readline().split()[1:4])
+        used = sum(int(ticks) / os.sysconf("SC_CLK_TCK") for ticks in stat.readline().split()[1:4])  # user, nice, system
     ours = os.times()  # of children that have ended: all of them, when this is asked
-    return user + nice + system - sum(ours[:4])
+    return used, sum(ours[:4])
 
 
 def _machine() -> dict:

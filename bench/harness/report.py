@@ -35,11 +35,10 @@ def _head(results: dict) -> str:
 ![Time per call beside the peers](chart.svg)
 
 Machine: {machine["cpu"]}, {machine["cores"]} cores, {machine["memory_gib"]} GiB, {machine["system"]}; Python {machine["python"]}, Node {machine["node"]}, \
-Rust {" ".join(machine["rust"])}. Commit {machine["commit"]}, {machine["date"]}, {results["rounds"]} rounds of {results["seconds"]:g} s per cell, \
+Rust {" ".join(machine["rust"])}. Commit {machine["commit"]}, {machine["date"]}, {rounds_text(results)} of {results["seconds"]:g} s per cell, \
 other processes used {results["others"]:.0%} of the CPU time meanwhile. Written by `make bench`; how it measures: [bench](../README.md).
 
-- Time per call in microseconds: median of the rounds (lowest–highest), then how many times reknock's time that is; above 1x reknock is
-  faster. `~`: the ranges overlap, so the order means nothing.
+{_legend(results)}
 - One rule for all: GET, connections kept, a 503 is sent again at once, up to {RETRIES} times. "10 % fail": every {EVERY}th request is a 503. Bodies of 11 bytes
   or 100 KiB; every byte is counted, first and last body compared, and the server's count of requests must be exactly what the calls need.
 - reknock runs with its default policy otherwise (budget, deadline, records of attempts on), which the peers have not.
@@ -47,25 +46,43 @@ other processes used {results["others"]:.0%} of the CPU time meanwhile. Written 
   client, first answer. Size: with dependencies (Rust: the program; C: the shared library, of libcurl a program with an HTTP-only libcurl in it)."""
 
 
+def is_once(results: dict) -> bool:
+    """Whether there was one round, which says nothing about how far another one would be off."""
+    return results["rounds"] == 1
+
+
+def rounds_text(results: dict) -> str:
+    return "one round" if is_once(results) else f"{results['rounds']} rounds"
+
+
+def _legend(results: dict) -> str:
+    if is_once(results):
+        return """- Time per call in microseconds in one round, then how many times reknock's time that is; above 1x reknock is faster. `~`: with one round nobody
+  knows how far the next one would be off, so the order may mean nothing."""
+    return """- Time per call in microseconds: median of the rounds (lowest–highest), then how many times reknock's time that is; above 1x reknock is
+  faster. `~`: the ranges overlap, so the order means nothing."""
+
+
 def _times(results: dict, surface, cells: dict) -> str:
     keys = results["scenarios"]
     rows = [["us per call", *(TITLES[key] for key in keys)]]
     for peer in surface.peers:
-        rows.append([_name(peer), *(_time(surface, key, peer, cells) for key in keys)])
+        rows.append([_name(peer), *(_time(surface, key, peer, cells, is_once(results)) for key in keys)])
     return _table(rows)
 
 
-def _time(surface, scenario: str, peer, cells: dict) -> str:
+def _time(surface, scenario: str, peer, cells: dict, once: bool) -> str:
     cell = cells[surface.key, scenario, peer.name]
     if not cell["rounds"]:
         return "failed" if "failed" in cell else "missing"
     theirs = _spread(cell, "us")
-    text = f"{_number(theirs.middle)} ({_number(theirs.low)}–{_number(theirs.high)})"
+    text = _number(theirs.middle) if once else f"{_number(theirs.middle)} ({_number(theirs.low)}–{_number(theirs.high)})"
     base = cells[surface.key, scenario, surface.peers[0].name]
     if peer.ours or not base["rounds"]:
         return text
     ours = _spread(base, "us")
-    return f"{text} **{'' if theirs.apart_from(ours) else '~'}{_factor(ratio(theirs, ours))}**"
+    sure = theirs.apart_from(ours) and not once
+    return f"{text} **{'' if sure else '~'}{_factor(ratio(theirs, ours))}**"
 
 
 def _costs(results: dict, surface, cells: dict, described: dict) -> str:

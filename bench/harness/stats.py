@@ -33,6 +33,11 @@ def expected_sends(calls: int, every: int) -> int:
     return calls if every == 0 else calls + (calls - 1) // (every - 1)
 
 
+def share_of_others(all_cpu: float, ours: float, seconds: float, cores: int) -> float:
+    """How much of the machine's CPU time processes other than ours used. The two clocks tick differently: little of it may come out below none."""
+    return max(0.0, all_cpu - ours) / seconds / cores
+
+
 def turned(first: dict[tuple, Spread], second: dict[tuple, Spread]) -> list[tuple[tuple, tuple]]:
     """Pairs of cells of one group (all of a key but its last part) that were apart in the first run and have the other order in the second."""
     keys = sorted(key for key in first if key in second)

@@ -58,6 +58,8 @@
 
 #[cfg(feature = "client")]
 pub mod client;
+#[doc(hidden)] // for the packages alone
+pub mod command;
 mod error;
 pub mod policy;
 mod record;

@@ -42,8 +42,8 @@ macro_rules! reasons {
 reasons! {
     /// A response below 400 that the policy does not retry.
     Completed = 1, "completed", "";
-    /// The policy does not retry this outcome.
-    NotRetryable = 2, "not_retryable", "name the outcome in retry_on or statuses to have it retried";
+    /// The policy does not retry this outcome, or its `request_headers` leave this request out.
+    NotRetryable = 2, "not_retryable", "name the outcome in retry_on or statuses to have it retried; if the policy has request_headers, they may leave this request out";
     /// `retry_if` said stop.
     PredicateStop = 3, "predicate_stop", "retry_if answered stop";
     /// The request may have been executed and its method is not idempotent.
@@ -242,6 +242,7 @@ mod tests {
         assert!(last_line(Some(ErrorKind::TooManyRedirects)).contains("redirects"));
         assert!(last_line(Some(ErrorKind::InvalidRequest)).contains("correct it"));
         assert!(last_line(Some(ErrorKind::Reset)).contains("retry_on"));
+        assert!(last_line(Some(ErrorKind::Reset)).contains("request_headers"));
         assert!(last_line(None).contains("retry_on"));
     }
 }

@@ -45,10 +45,7 @@ async fn multipart() {
             ("content-disposition: form-data; name=\"last\"".to_owned(), last.to_owned()),
         ]
     };
-    let path = std::env::temp_dir().join(format!("reknock-forms-{}", std::process::id()));
-    std::fs::write(&path, "of a file").unwrap();
-    let file = Body::file(std::fs::File::open(&path).unwrap()).unwrap();
-    std::fs::remove_file(&path).unwrap();
+    let file = Body::file(file(b"", b"of a file")).unwrap();
     for (what, last, text, sized) in [
         ("bytes", Body::from("of bytes"), "of bytes", true),
         ("file", file, "of a file", true),

@@ -6,7 +6,6 @@ mod live;
 mod support;
 
 use std::error::Error as _;
-use std::io::{Seek, SeekFrom, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -27,19 +26,6 @@ const URL: &str = "http://server.test/path";
 
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
-}
-
-/// A temporary file with `before` and then `rest`, positioned after `before`.
-fn file(before: &[u8], rest: &[u8]) -> std::fs::File {
-    static SERIAL: AtomicU32 = AtomicU32::new(0);
-    let name = format!("reknock-streams-{}-{}", std::process::id(), SERIAL.fetch_add(1, Ordering::Relaxed));
-    let path = std::env::temp_dir().join(name);
-    let mut file = std::fs::File::options().read(true).write(true).create_new(true).open(&path).unwrap();
-    std::fs::remove_file(path).unwrap();
-    file.write_all(before).unwrap();
-    file.write_all(rest).unwrap();
-    file.seek(SeekFrom::Start(before.len() as u64)).unwrap();
-    file
 }
 
 #[tokio::test]

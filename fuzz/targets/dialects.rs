@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use reknock::policy::{Dialect, RequestHead, envoy, load_text};
+use reknock::policy::{Dialect, RequestHead, envoy, read_all};
 use reknock::{ErrorKind, Policy};
 
 /// The header fields that change a policy; a line of the input is the value of the one that its first byte names.
@@ -26,7 +26,7 @@ fuzz_target!(|data: &[u8]| {
     // What comes after a zero are header fields.
     let (text, fields) = rest.split_once('\0').unwrap_or((rest, ""));
     let dialect = Dialect::ALL.get(usize::from(*dialect) % (Dialect::ALL.len() + 1)).copied();
-    match load_text(text, dialect) {
+    match read_all(text, dialect) {
         Ok(all) => {
             assert!(!all.is_empty() && all.len() <= 1000);
             for loaded in all.iter().take(20) {

@@ -6,16 +6,10 @@ const { readFileSync } = require('node:fs');
 const { parseArgs } = require('node:util');
 const { createClient } = require('./client.js');
 const { ReknockError } = require('./errors.js');
-const { version } = require('./native.js');
+const { commandHelp, version } = require('./native.js');
 const { Policy } = require('./policy.js');
 
-const USAGE = `usage: reknock get URL [-X METHOD] [-H 'NAME: VALUE']... [-d TEXT|@FILE] [--policy FILE] [--json]
-       reknock explain FILE [--dialect NAME] [--policy NAME]
-
-  get      send a request; the body goes to stdout, the timeline of its attempts to stderr
-           exit status: 0 for a response below 400, 1 for any other, 2 for none
-  explain  what the policies of a file say, how long they wait, the worst that can happen
-`;
+const PROGRAM = 'reknock';
 
 const GET = {
   method: { type: 'string', short: 'X' },
@@ -33,7 +27,7 @@ async function main(argv) {
 
 async function run([command, ...rest]) {
   if (command === '--version') return print(`reknock ${version()}\n`);
-  if (command === '--help' || command === '-h') return print(USAGE);
+  if (command === '--help' || command === '-h') return print(commandHelp(PROGRAM));
   const known = { get: [GET, get], explain: [EXPLAIN, explain] }[command];
   try {
     if (!known) return misused(command === undefined ? 'a command is missing' : `unknown command ${command}`);
@@ -81,10 +75,7 @@ function seconds(millis) {
 }
 
 function explain(file, { dialect, policy }) {
-  const all = Policy.loadAll(file, dialect);
-  const chosen = policy === undefined ? all : all.filter((loaded) => loaded.name === policy);
-  if (chosen.length > 0) return print(chosen.map((loaded) => loaded.explain()).join('\n'));
-  return complain(`${file} has no policy ${policy}; it has ${all.map((loaded) => loaded.name ?? 'one without a name').join(', ')}`);
+  return print(Policy.loadAll(file, dialect, policy).map((loaded) => loaded.explain()).join('\n'));
 }
 
 function print(text) {
@@ -97,7 +88,7 @@ function failed(error) {
 }
 
 function misused(message) {
-  return complain(`${USAGE}reknock: ${message}`);
+  return complain(`${commandHelp(PROGRAM)}${PROGRAM}: ${message}`);
 }
 
 function complain(message) {

@@ -31,12 +31,12 @@ class Policy {
     return new Policy(guard(() => native.NativePolicy.load(pathOf(file))));
   }
 
-  static loadAll(file, dialect) {
-    return guard(() => native.loadPolicies(pathOf(file), dialect)).map(loaded);
+  static loadAll(file, dialect, name) {
+    return guard(() => native.loadPolicies(pathOf(file), dialect, name)).map(loaded);
   }
 
-  static readAll(text, dialect) {
-    return guard(() => native.readPolicies(text, dialect)).map(loaded);
+  static readAll(text, dialect, name) {
+    return guard(() => native.readPolicies(text, dialect, name)).map(loaded);
   }
 
   static none() {

@@ -78,6 +78,7 @@ test('files', (t) => {
   const envoy = path.join(folder, 'route.yaml');
   writeFileSync(envoy, 'retry_policy: {num_retries: 2}\n');
   const [loaded] = Policy.loadAll(envoy);
+  assert.throws(() => Policy.readAll('max_retries: 1', undefined, 'x'), { message: 'policy: must be asked for without a name, got "x"; none here has one' });
   assert.equal(loaded.dialect, 'envoy');
   assert.deepEqual(loaded.notes, [{ path: 'retry_policy.retry_on', text: 'not given: nothing is retried' }]);
   assert.ok(Policy.load(envoy).equals(loaded.policy));
@@ -94,10 +95,10 @@ test('a client has its policy', () => {
 
 test('options of clients: the core\'s messages', () => {
   for (const [options, message] of [
-    [{ baseUlr: 'x' }, /^baseUlr: unknown key; did you mean base_?[uU]rl\?$/],
+    [{ baseUlr: 'x' }, /^baseUlr: unknown key; did you mean baseUrl\?$/],
     [{ timeout: -1 }, /^timeout: must be a number of milliseconds from 0, got -1/],
     [{ headers: 5 }, /^headers: must be a map, or a list of pairs of a name and a value, got 5$/],
-    [{ policy: { maxRetrys: 1 } }, /^maxRetrys: unknown key; did you mean max_?[rR]etries\?$/],
+    [{ policy: { maxRetrys: 1 } }, /^maxRetrys: unknown key; did you mean maxRetries\?$/],
     [{ policy: null }, /^policy: must be a map, got null; write \{\} for the defaults, false for no retries$/],
     [{ http2: 'maybe' }, /^http2: must be one of auto, only, none, got "maybe"$/],
     [{ baseUrl: 'nonsense' }, /^base_?[uU]rl: /],

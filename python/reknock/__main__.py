@@ -9,28 +9,37 @@ from pathlib import Path
 from typing import Any
 
 from . import Client, HTTPError, Policy, Response, __version__
+from ._native import command_help
 
 
-def arguments() -> argparse.ArgumentParser:
+PROGRAM = "python -m reknock"
+
+
+class Parser(argparse.ArgumentParser):
+    """The command line, or that of one command, with the help that it has in every language."""
+
+    def format_help(self) -> str:
+        return command_help(PROGRAM)
+
+    format_usage = format_help
+
+
+def arguments() -> Parser:
     """The command line."""
-    parser = argparse.ArgumentParser("python -m reknock", description="Sends a request under a retry policy, or tells what a policy can do.")
+    parser = Parser(PROGRAM)
     parser.add_argument("--version", action="version", version=f"reknock {__version__}")
     commands = parser.add_subparsers(required=True, dest="command")
-    get = commands.add_parser(
-        "get",
-        help="send a request; the body goes to stdout, the timeline of its attempts to stderr",
-        epilog="Exit status: 0 for a response below 400, 1 for any other, 2 for none.",
-    )
+    get = commands.add_parser("get")
     get.add_argument("url")
-    get.add_argument("-X", "--method", metavar="METHOD", help="the method (GET, or POST with -d)")
-    get.add_argument("-H", "--header", dest="headers", metavar="NAME: VALUE", action="append", default=[], help="a header field; may be repeated")
-    get.add_argument("-d", "--data", metavar="TEXT|@FILE", help="the body")
-    get.add_argument("--policy", metavar="FILE", help="a policy: ours, or of Envoy, kgateway, linkerd, Ballerina or Ktor")
-    get.add_argument("--json", action="store_true", help="print one JSON object with the attempts instead")
-    explain = commands.add_parser("explain", help="tell what the policies of a file say, how long they wait, the worst that can happen")
+    get.add_argument("-X", "--method")
+    get.add_argument("-H", "--header", dest="headers", action="append", default=[])
+    get.add_argument("-d", "--data")
+    get.add_argument("--policy")
+    get.add_argument("--json", action="store_true")
+    explain = commands.add_parser("explain")
     explain.add_argument("file")
-    explain.add_argument("--dialect", metavar="NAME", help="whose words the file is written in, if it does not show")
-    explain.add_argument("--policy", metavar="NAME", help="the policy of this name alone")
+    explain.add_argument("--dialect")
+    explain.add_argument("--policy")
     return parser
 
 
@@ -74,14 +83,9 @@ def get(options: argparse.Namespace) -> int:
 def explain(options: argparse.Namespace) -> int:
     """Tells what the policies of a file are."""
     try:
-        found = Policy.load_all(options.file, options.dialect)
+        chosen = Policy.load_all(options.file, options.dialect, options.policy)
     except HTTPError as error:
         print(f"{error.kind}: {error}", file=sys.stderr)
-        return 2
-    chosen = [policy for policy in found if options.policy in (None, policy.name)]
-    if not chosen:
-        names = ", ".join(policy.name or "one without a name" for policy in found)
-        print(f"{options.file} has no policy {options.policy}; it has {names}", file=sys.stderr)
         return 2
     print("\n".join(policy.explain() for policy in chosen), end="")
     return 0

@@ -6,7 +6,10 @@ import json
 import subprocess
 import sys
 
-from reknock import Policy
+import pytest
+
+from reknock import ConfigError, Policy
+from reknock._native import command_help
 
 from .conftest import status
 
@@ -41,7 +44,15 @@ def test_what_goes_wrong(serve, tmp_path):
     assert ran.returncode == 2 and "did you mean max_retries?" in ran.stderr and "Traceback" not in ran.stderr
     ran = reknock("get", "http://127.0.0.1:1/", "-d", f"@{tmp_path}/nowhere")
     assert ran.returncode == 2 and "nowhere" in ran.stderr and "Traceback" not in ran.stderr
-    assert reknock("get").returncode == 2 and reknock().returncode == 2
+    for arguments in [("get",), (), ("get", "x", "--nonsense")]:
+        ran = reknock(*arguments)
+        assert (ran.returncode, ran.stdout) == (2, "") and ran.stderr.startswith(command_help("python -m reknock") + "python -m reknock")
+
+
+def test_help_is_the_core_s():
+    for arguments in [("--help",), ("get", "--help"), ("explain", "-h")]:
+        ran = reknock(*arguments)
+        assert (ran.returncode, ran.stdout, ran.stderr) == (0, command_help("python -m reknock"), "")
 
 
 def test_a_body_that_is_no_text(serve):
@@ -61,6 +72,14 @@ routers:
 """
 
 
+def test_policies_by_name():
+    assert [one.policy.timeout for one in Policy.read_all(LINKERD, name="in")] == ["600ms"]
+    with pytest.raises(ConfigError, match=r'^policy: must be one of out, in, got "oud"; did you mean "out"\?$'):
+        Policy.read_all(LINKERD, "linkerd", "oud")
+    with pytest.raises(ConfigError, match=r'^policy: must be asked for without a name, got "x"; none here has one$'):
+        Policy.read_all({"max_retries": 1}, name="x")
+
+
 def test_explain(tmp_path):
     path = tmp_path / "linkerd.yaml"
     path.write_text(LINKERD)
@@ -70,7 +89,7 @@ def test_explain(tmp_path):
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, f"{out}\n{into}", "")
     assert reknock("explain", str(path), "--policy", "in", "--dialect", "linkerd").stdout == into
     ran = reknock("explain", str(path), "--policy", "by")
-    assert (ran.returncode, ran.stderr) == (2, f"{path} has no policy by; it has out, in\n")
+    assert (ran.returncode, ran.stderr) == (2, 'config: policy: must be one of out, in, got "by"\n')
     ran = reknock("explain", str(path), "--dialect", "ktor")
     assert ran.returncode == 2 and ran.stderr.startswith("config: ") and "ktor: no policy found" in ran.stderr
     (tmp_path / "policy.yaml").write_text("max_retries: 5")

@@ -46,7 +46,7 @@ def policy_of(case):
     return getattr(reknock.Policy, f"from_{kind}")(text)
 
 
-@pytest.mark.parametrize("case", named(config(), 467))
+@pytest.mark.parametrize("case", named(config(), 468))
 def test_config(case):
     if "error" in case:
         with pytest.raises(reknock.ConfigError) as caught:

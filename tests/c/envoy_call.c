@@ -12,7 +12,7 @@ static reknock_client *client_of(const char *route, int http2) {
     reknock_client_options options = REKNOCK_CLIENT_OPTIONS_INIT;
     reknock_policies *policies = NULL;
     reknock_client *client = NULL;
-    OK(reknock_policies_from_text(route, "envoy", &policies, error));
+    OK(reknock_policies_read(route, "envoy", &policies, error));
     CHECK(reknock_policies_count(policies) == 1);
     options.policy = reknock_policies_at(policies, 0);
     options.envoy_headers = 1;

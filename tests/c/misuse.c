@@ -24,7 +24,7 @@ static void arguments_that_are_none(reknock_request *request) {
 
     INVALID(reknock_policy_from_json_n("{}", (size_t)-1, &policy, error));
     INVALID(reknock_policy_from_yaml("\xff", &policy, error));
-    INVALID(reknock_policies_from_text_n("\xff", 1, NULL, &policies, error));
+    INVALID(reknock_policies_read_n("\xff", 1, NULL, &policies, error));
     INVALID(reknock_request_add_header_n(request, "a", 1, NULL, 1, error));
     OK(reknock_request_add_header_n(request, "ab", 1, "cd", 1, error));
     INVALID(reknock_request_set_body(request, NULL, 1, error));

@@ -74,13 +74,17 @@ static void print_one(const reknock_policies *policies, size_t index) {
     field(number);
     for (note = 0; note < count; note++) field(reknock_policies_note(policies, index, note));
     CHECK(reknock_policies_note(policies, index, count) == NULL);
-    if (name) CHECK(strcmp(reknock_policy_to_json(reknock_policies_find(policies, name)), "") > 0);
+    if (name) {
+        size_t found;
+        OK(reknock_policies_find(policies, name, &found, error));
+        CHECK(found <= index && strcmp(reknock_policies_name(policies, found), name) == 0);
+    }
 }
 
 static void answer_load(const char *dialect, const char *text) {
     reknock_policies *policies = NULL;
     reknock_error *failure = NULL;
-    reknock_status status = reknock_policies_from_text(text, *dialect ? dialect : NULL, &policies, &failure);
+    reknock_status status = reknock_policies_read(text, *dialect ? dialect : NULL, &policies, &failure);
     size_t index;
     if (status != REKNOCK_OK) {
         CHECK(policies == NULL);
@@ -91,13 +95,16 @@ static void answer_load(const char *dialect, const char *text) {
     for (index = 0; index < reknock_policies_count(policies); index++) print_one(policies, index);
     CHECK(reknock_policies_at(policies, index) == NULL && reknock_policies_name(policies, index) == NULL);
     CHECK(reknock_policies_dialect(policies, index) == NULL && reknock_policies_note_count(policies, index) == 0);
-    CHECK(*reknock_policies_explain(policies, index) == 0 && reknock_policies_find(policies, "no such name") == NULL);
+    CHECK(*reknock_policies_explain(policies, index) == 0);
+    CHECK(reknock_policies_find(policies, "no such name", &index, &failure) == REKNOCK_ERROR_CONFIG);
+    CHECK(strstr(reknock_error_message(failure), "got \"no such name\"") != NULL);
+    reknock_error_free(failure);
     reknock_policies_free(policies);
 }
 
 /* The policy of a route of Envoy; it belongs to *policies. */
 static const reknock_policy *read_route(const char *text, reknock_policies **policies) {
-    OK(reknock_policies_from_text(text, "envoy", policies, error));
+    OK(reknock_policies_read(text, "envoy", policies, error));
     CHECK(reknock_policies_count(*policies) == 1);
     return reknock_policies_at(*policies, 0);
 }

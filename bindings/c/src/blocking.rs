@@ -50,11 +50,7 @@ impl OnLane {
     pub(crate) fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         let Some(lane) = self.lane.take() else { return Ok(None) };
         let piece = serving(&lane, &mut self.pulls, self.stream.chunk())?;
-        match &piece {
-            Ok(Some(_)) => self.lane = Some(lane),
-            Ok(None) => lane.settle(),
-            Err(_) => {}
-        }
+        self.lane = lane.after(&piece);
         piece
     }
 }

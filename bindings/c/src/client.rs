@@ -3,11 +3,11 @@
 
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use core_::client::{CallOptions, Client, ClientCert, Http2, Proxy, Redirects, TransportOptions};
+use core_::client::{CallOptions, Client, ClientCert, Http2, Proxy, Redirects, Request, TransportOptions};
 
 use crate::blocking::{self, Functions};
 use crate::cancel::reknock_cancel;
@@ -302,6 +302,27 @@ pub(crate) unsafe fn call_options(options: *const reknock_call_options) -> Resul
     Ok(out)
 }
 
+/// What a blocking call is made of.
+struct Parts {
+    client: Arc<reknock_client>,
+    functions: Functions,
+    request: Request,
+    options: CallOptions,
+}
+
+/// # Safety
+/// Each is live or NULL; the options are as large as they say.
+unsafe fn parts(
+    client: *const reknock_client,
+    request: Option<&reknock_request>,
+    options: *const reknock_call_options,
+) -> Result<Parts, Fault> {
+    // SAFETY: by the contract, both.
+    let (client, options) = unsafe { (shared(client, "client")?, call_options(options)?) };
+    let (functions, request) = Functions::of(client.hooks(), given(request, "request")?)?;
+    Ok(Parts { client, functions, request, options })
+}
+
 /// Sends a request, retries it as the policy says, reads the whole response into `*out`. Free it with reknock_response_free.
 ///
 /// Blocks the calling thread until the call is over; the client's callbacks run on this thread, and may make calls of their own.
@@ -319,11 +340,8 @@ pub unsafe extern "C" fn reknock_client_send(
 ) -> reknock_status {
     entry(error, || {
         let out = given(out, "out")?;
-        // SAFETY: a live client or NULL.
-        let client = unsafe { shared(client, "client") }?;
-        let (functions, request) = Functions::of(client.hooks(), given(request, "request")?)?;
-        // SAFETY: NULL, or a struct as large as it says.
-        let options = unsafe { call_options(options) }?;
+        // SAFETY: live or NULL; options as large as they say.
+        let Parts { client, functions, request, options } = unsafe { parts(client, request, options) }?;
         put(out, reknock_response::of(blocking::send(&client.client, request, &options, functions)?));
         Ok(())
     })
@@ -343,11 +361,8 @@ pub unsafe extern "C" fn reknock_client_stream(
 ) -> reknock_status {
     entry(error, || {
         let out = given(out, "out")?;
-        // SAFETY: a live client or NULL.
-        let client = unsafe { shared(client, "client") }?;
-        let (functions, request) = Functions::of(client.hooks(), given(request, "request")?)?;
-        // SAFETY: NULL, or a struct as large as it says.
-        let options = unsafe { call_options(options) }?;
+        // SAFETY: live or NULL; options as large as they say.
+        let Parts { client, functions, request, options } = unsafe { parts(client, request, options) }?;
         let body = blocking::stream(&client.client, request, &options, functions)?;
         put(out, reknock_response::streamed(Live::Lane(body)));
         Ok(())

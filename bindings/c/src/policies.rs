@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use std::ptr::null;
 use std::sync::OnceLock;
 
-use core_::policy::{Dialect, Loaded, load_all, load_text};
+use core_::policy::{Dialect, Loaded, load_all, named, read_all};
 
 use crate::error::{reknock_error, reknock_status};
 use crate::ffi::{Fault, c_text, counted_text, entry, given, plain, put, text};
@@ -85,19 +85,19 @@ pub unsafe extern "C" fn reknock_policies_load(
 ///
 /// Errors: REKNOCK_ERROR_CONFIG if it holds no policy, or has a mistake.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn reknock_policies_from_text(
+pub unsafe extern "C" fn reknock_policies_read(
     text: *const c_char,
     dialect: *const c_char,
     out: Option<&mut MaybeUninit<*mut reknock_policies>>,
     error: Option<&mut MaybeUninit<*mut reknock_error>>,
 ) -> reknock_status {
     // SAFETY: NUL-terminated or NULL, both.
-    read(out, error, || Ok(load_text(unsafe { self::text(text, "text") }?, unsafe { self::dialect(dialect) }?)?))
+    read(out, error, || Ok(read_all(unsafe { self::text(text, "text") }?, unsafe { self::dialect(dialect) }?)?))
 }
 
-/// As reknock_policies_from_text, of `length` bytes without a NUL at their end. Free them with reknock_policies_free.
+/// As reknock_policies_read, of `length` bytes without a NUL at their end. Free them with reknock_policies_free.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn reknock_policies_from_text_n(
+pub unsafe extern "C" fn reknock_policies_read_n(
     text: *const c_char,
     length: usize,
     dialect: *const c_char,
@@ -105,7 +105,7 @@ pub unsafe extern "C" fn reknock_policies_from_text_n(
     error: Option<&mut MaybeUninit<*mut reknock_error>>,
 ) -> reknock_status {
     // SAFETY: `length` readable bytes, or NULL; NUL-terminated or NULL.
-    read(out, error, || Ok(load_text(unsafe { counted_text(text, length, "text") }?, unsafe { self::dialect(dialect) }?)?))
+    read(out, error, || Ok(read_all(unsafe { counted_text(text, length, "text") }?, unsafe { self::dialect(dialect) }?)?))
 }
 
 /// How many there are, at least 1. 0 for NULL.
@@ -127,14 +127,23 @@ pub extern "C" fn reknock_policies_at(policies: Option<&reknock_policies>, index
     at(policies, index, null(), |held| &raw const held.policy)
 }
 
-/// The first policy with this name; NULL if there is none, and for NULL. Do not free it.
+/// Writes where the first policy with this name is to `*index`.
+///
+/// Errors: REKNOCK_ERROR_CONFIG with the names there are.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn reknock_policies_find(policies: Option<&reknock_policies>, name: *const c_char) -> *const reknock_policy {
-    plain(null(), || {
+pub unsafe extern "C" fn reknock_policies_find(
+    policies: Option<&reknock_policies>,
+    name: *const c_char,
+    index: Option<&mut MaybeUninit<usize>>,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    entry(error, || {
+        let (policies, index) = (given(policies, "policies")?, given(index, "index")?);
         // SAFETY: NUL-terminated or NULL.
-        let Ok(name) = (unsafe { text(name, "name") }) else { return null() };
-        let same = |held: &&Held| held.loaded.name.as_deref() == Some(name);
-        policies.and_then(|policies| policies.0.iter().find(same)).map_or(null(), |held| &raw const held.policy)
+        let found = named(policies.0.iter().map(|held| &held.loaded), unsafe { text(name, "name") }?)?;
+        let first = policies.0.iter().position(|held| found.first().is_some_and(|first| std::ptr::eq(*first, &held.loaded)));
+        index.write(first.unwrap_or_default());
+        Ok(())
     })
 }
 

@@ -16,7 +16,7 @@ pub type reknock_stop_reason = i32;
 
 /// A response below 400 that the policy does not retry.
 pub const REKNOCK_STOP_COMPLETED: i32 = 1;
-/// The policy does not retry this outcome.
+/// The policy does not retry this outcome, or its `request_headers` leave this request out.
 pub const REKNOCK_STOP_NOT_RETRYABLE: i32 = 2;
 /// `retry_if` said stop.
 pub const REKNOCK_STOP_PREDICATE_STOP: i32 = 3;

@@ -151,7 +151,8 @@ fn a_file_is_explained() {
     assert_eq!(all.len(), 2);
     assert_eq!(printed(&explain, &[file, all[1].name.as_deref().unwrap()]), texts[1]);
     let output = run(&explain, &[file, "nothing"]);
-    assert_eq!(output.status.code(), Some(1));
+    let missing = core_::policy::named(&all, "nothing").unwrap_err();
+    assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap()), (Some(1), format!("{missing}\n")));
     let wrong = policy("wrong.yaml", "max_retrys: 3");
     let output = run(&explain, &[wrong.to_str().unwrap()]);
     let said = String::from_utf8(output.stderr).unwrap();

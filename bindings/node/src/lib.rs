@@ -25,6 +25,12 @@ pub fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }
 
+/// The help of a command line that is called as `program`.
+#[napi(catch_unwind)]
+pub fn command_help(program: String) -> String {
+    reknock::command::help(&program)
+}
+
 /// The code, number and meaning of every kind of error.
 #[napi(catch_unwind)]
 pub fn kinds() -> Vec<(&'static str, u32, &'static str)> {

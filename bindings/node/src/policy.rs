@@ -4,7 +4,7 @@ use napi::bindgen_prelude::{ClassInstance, FromNapiValue, JavaScriptClassExt, Un
 use napi::{Env, Result, ValueType};
 use napi_derive::napi;
 use reknock::Policy as Core;
-use reknock::policy::{Dialect, Loaded, Value, envoy, load_all, load_text};
+use reknock::policy::{Dialect, Loaded, Value, envoy, load_all, named, read_all};
 
 use crate::error::or_throw;
 use crate::value::{KEYS, UNIT, from_value, to_value};
@@ -186,18 +186,18 @@ impl NativeLoaded {
     }
 }
 
-/// The policies of a file, in the order they stand there.
+/// The policies of a file, in the order they stand there, or those with a name.
 #[napi(catch_unwind)]
-pub fn load_policies(env: &Env, path: String, dialect: Option<String>) -> Result<Vec<NativeLoaded>> {
-    let dialect = named(env, dialect)?;
-    listed(or_throw(env, load_all(path, dialect))?)
+pub fn load_policies(env: &Env, path: String, dialect: Option<String>, name: Option<String>) -> Result<Vec<NativeLoaded>> {
+    let dialect = dialect_of(env, dialect)?;
+    listed(env, or_throw(env, load_all(path, dialect))?, name)
 }
 
-/// The policies of a text.
+/// The policies of a text, or those with a name.
 #[napi(catch_unwind)]
-pub fn read_policies(env: &Env, text: String, dialect: Option<String>) -> Result<Vec<NativeLoaded>> {
-    let dialect = named(env, dialect)?;
-    listed(or_throw(env, load_text(&text, dialect))?)
+pub fn read_policies(env: &Env, text: String, dialect: Option<String>, name: Option<String>) -> Result<Vec<NativeLoaded>> {
+    let dialect = dialect_of(env, dialect)?;
+    listed(env, or_throw(env, read_all(&text, dialect))?, name)
 }
 
 /// The headers of a request that are Envoy's own.
@@ -211,10 +211,14 @@ pub fn lines(headers: &[String]) -> Vec<(&str, &str)> {
     headers.chunks_exact(2).map(|line| (line[0].as_str(), line[1].as_str())).collect()
 }
 
-fn named(env: &Env, dialect: Option<String>) -> Result<Option<Dialect>> {
+fn dialect_of(env: &Env, dialect: Option<String>) -> Result<Option<Dialect>> {
     dialect.map(|name| or_throw(env, Dialect::from_name(&name))).transpose()
 }
 
-fn listed(all: Vec<Loaded>) -> Result<Vec<NativeLoaded>> {
-    Ok(all.into_iter().map(|loaded| NativeLoaded { loaded }).collect())
+fn listed(env: &Env, all: Vec<Loaded>, name: Option<String>) -> Result<Vec<NativeLoaded>> {
+    let chosen = match name {
+        Some(name) => or_throw(env, named(&all, &name))?.into_iter().cloned().collect(),
+        None => all,
+    };
+    Ok(chosen.into_iter().map(|loaded| NativeLoaded { loaded }).collect())
 }

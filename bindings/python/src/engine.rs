@@ -110,6 +110,14 @@ impl CoreLane {
         })
     }
 
+    /// As [`Lane::after`].
+    pub fn after<P>(self, read: &Result<Option<P>, Error>) -> Option<Self> {
+        match self {
+            CoreLane::Network(lane) => lane.after(read).map(CoreLane::Network),
+            CoreLane::Scripted(lane, script) => lane.after(read).map(|lane| CoreLane::Scripted(Box::new(lane), script)),
+        }
+    }
+
     /// As [`Lane::settle`].
     pub fn settle(self) {
         match self {

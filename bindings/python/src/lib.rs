@@ -45,7 +45,14 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<testing::Sent>()?;
     module.add_class::<testing::Step>()?;
     module.add_function(wrap_pyfunction!(client::client_options, module)?)?;
+    module.add_function(wrap_pyfunction!(command_help, module)?)?;
     module.add_function(wrap_pyfunction!(errors::kinds, module)?)?;
     module.add_function(wrap_pyfunction!(errors::stop_reasons, module)?)?;
     Ok(())
+}
+
+/// The help of a command line that is called as `program`.
+#[pyfunction]
+fn command_help(program: &str) -> String {
+    reknock::command::help(program)
 }

@@ -82,25 +82,36 @@ impl Policy {
         Self::of(class.py(), class.py().detach(|| Core::load(path)))
     }
 
-    /// All policies of such a file, with what differs from the original. The dialect is recognised unless it is named.
+    /// All policies of such a file, or those with a name, with what differs from the original. The dialect is recognised unless it is named.
     #[classmethod]
-    #[pyo3(signature = (path, dialect=None))]
-    fn load_all(class: &Bound<'_, PyType>, path: std::path::PathBuf, dialect: Option<&str>) -> PyResult<Vec<LoadedPolicy>> {
-        let load = || policy::load_all(path, named(dialect)?);
-        all(class.py(), class.py().detach(load))
+    #[pyo3(signature = (path, dialect=None, name=None))]
+    fn load_all(
+        class: &Bound<'_, PyType>,
+        path: std::path::PathBuf,
+        dialect: Option<&str>,
+        name: Option<&str>,
+    ) -> PyResult<Vec<LoadedPolicy>> {
+        let load = || policy::load_all(path, dialect_of(dialect)?);
+        all(class.py(), class.py().detach(load), name)
     }
 
-    /// All policies of a document, or of a text, with what differs from the original. The dialect is recognised unless it is named.
+    /// All policies of a document, or of a text, or those with a name, with what differs from the original. The dialect is recognised
+    /// unless it is named.
     #[classmethod]
-    #[pyo3(signature = (document, dialect=None))]
-    fn read_all(_: &Bound<'_, PyType>, document: &Bound<'_, PyAny>, dialect: Option<&str>) -> PyResult<Vec<LoadedPolicy>> {
+    #[pyo3(signature = (document, dialect=None, name=None))]
+    fn read_all(
+        _: &Bound<'_, PyType>,
+        document: &Bound<'_, PyAny>,
+        dialect: Option<&str>,
+        name: Option<&str>,
+    ) -> PyResult<Vec<LoadedPolicy>> {
         let py = document.py();
-        let dialect = named(dialect).map_err(|error| raised(py, &error))?;
+        let dialect = dialect_of(dialect).map_err(|error| raised(py, &error))?;
         let read = match document.cast::<PyString>() {
-            Ok(text) => policy::load_text(text.to_str()?, dialect),
-            Err(_) => policy::read_all(&to_value(document)?, dialect),
+            Ok(text) => policy::read_all(text.to_str()?, dialect),
+            Err(_) => policy::read_all_from_value(&to_value(document)?, dialect),
         };
-        all(py, read)
+        all(py, read, name)
     }
 
     /// A policy by name: "default", "none", or what "envoy", "kgateway", "linkerd", "ballerina" or "ktor" do unless told otherwise.
@@ -185,12 +196,16 @@ impl Policy {
 #[pyclass(frozen, module = "reknock")]
 pub struct LoadedPolicy(policy::Loaded);
 
-fn named(dialect: Option<&str>) -> Result<Option<Dialect>, Error> {
+fn dialect_of(dialect: Option<&str>) -> Result<Option<Dialect>, Error> {
     dialect.map(Dialect::from_name).transpose()
 }
 
-fn all(py: Python<'_>, read: Result<Vec<policy::Loaded>, Error>) -> PyResult<Vec<LoadedPolicy>> {
-    let all = read.map_err(|error| raised(py, &error))?;
+fn all(py: Python<'_>, read: Result<Vec<policy::Loaded>, Error>, name: Option<&str>) -> PyResult<Vec<LoadedPolicy>> {
+    let chosen = read.and_then(|all| match name {
+        Some(name) => Ok(policy::named(&all, name)?.into_iter().cloned().collect()),
+        None => Ok(all),
+    });
+    let all = chosen.map_err(|error| raised(py, &error))?;
     Ok(all.into_iter().map(LoadedPolicy).collect())
 }
 

@@ -120,14 +120,7 @@ impl Stream {
             // It has ended.
             None => Ok(None),
         };
-        let lane = match (&piece, lane) {
-            (Ok(Some(_)), lane) => lane,
-            (Ok(None), Some(lane)) => {
-                lane.settle();
-                None
-            }
-            _ => None,
-        };
+        let lane = lane.and_then(|lane| lane.after(&piece));
         self.0.put_with_lane(stream, lane);
         piece.map(|piece| object(py, piece)).map_err(|error| raised(py, &error))
     }

@@ -70,11 +70,7 @@ impl<T: Transport, C: Clock> BlockingStream<T, C> {
     pub fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         let Some(lane) = &self.lane else { return Ok(None) };
         let piece = lane.block_on(self.stream.chunk())?;
-        match (&piece, self.lane.take()) {
-            (Ok(Some(_)), lane) => self.lane = lane,
-            (Ok(None), Some(lane)) => lane.settle(),
-            _ => {}
-        }
+        self.lane = self.lane.take().and_then(|lane| lane.after(&piece));
         piece
     }
 }

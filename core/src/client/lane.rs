@@ -133,6 +133,16 @@ impl<T: Transport, C: Clock> Lane<T, C> {
         self.settled = true;
     }
 
+    /// The lane for the next read of a body, after a read that ended so: this one, as long as there are pieces. At the end it settles.
+    pub fn after<P>(self, read: &Result<Option<P>, Error>) -> Option<Self> {
+        match read {
+            Ok(Some(_)) => return Some(self),
+            Ok(None) => self.settle(),
+            Err(_) => {}
+        }
+        None
+    }
+
     /// Its runtime's context, for work on this thread that is not blocked on.
     pub(super) fn context(&self) -> Option<tokio::runtime::EnterGuard<'_>> {
         self.track.as_ref().map(|track| track.runtime().enter())

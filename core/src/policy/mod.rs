@@ -28,12 +28,12 @@ use std::time::Duration;
 use crate::retry::{Backoff, BudgetSpec, Conditions, HeaderMatcher, Methods, RetryAfter, StatusSet};
 
 pub use builder::PolicyBuilder;
-pub use dialect::{Dialect, Loaded, Note, envoy, read_all};
+pub use dialect::{Dialect, Loaded, Note, envoy, named, read_all_from_value};
 pub use options::{OptionBlock, OptionRow, option_blocks};
 pub use read::Keys;
 pub use request::RequestHead;
 #[cfg(feature = "documents")]
-pub use text::{load_all, load_text};
+pub use text::{load_all, read_all};
 pub use typed::Unit;
 pub use value::Value;
 /// What the reader of a client's options shares with the reader of policies.

@@ -187,7 +187,7 @@ impl<'a> Node<'a> {
         let mut seen: Vec<(&'static str, &str)> = Vec::new();
         for (written, value) in entries {
             let path = join(&self.path, written);
-            let Some(name) = self.known(block, written) else { return Err(unknown(path, written, value, block)) };
+            let Some(name) = self.known(block, written) else { return Err(self.unknown(path, written, value, block)) };
             if let Some((_, before)) = seen.iter().find(|(known, _)| *known == name) {
                 let text = if before == written { "given twice".to_owned() } else { format!("given twice, also as {before}") };
                 return Err(Problem::new(path, text));
@@ -196,6 +196,26 @@ impl<'a> Node<'a> {
             fields.entries.push((name, Node { path, value: Cow::Borrowed(value), keys: self.keys }));
         }
         Ok(fields)
+    }
+
+    fn unknown(&self, path: String, written: &str, value: &Value, block: &'static OptionBlock) -> Problem {
+        // Where both spellings are read, in that of who wrote it.
+        let is_camel = self.keys == Keys::Either && written.contains(|letter: char| letter.is_ascii_uppercase());
+        let spelled = |name: &str| if is_camel { camel(name) } else { name.to_owned() };
+        let problem = Problem::new(path, "unknown key");
+        if block.name.is_empty() && matches!(written, "max_attempts" | "maxAttempts" | "attempts") {
+            let max_retries = spelled("max_retries");
+            let example = match value {
+                Value::Int(number @ 1..=1001) => format!(" ({written}: {number} is {max_retries}: {})", number - 1),
+                _ => String::new(),
+            };
+            return problem.fix(format!("write {max_retries}, which does not count the first send{example}"));
+        }
+        let names = block.rows.iter().map(|row| row.key);
+        match nearest(&snake(written), names.clone()) {
+            Some(near) => problem.fix(format!("did you mean {}?", spelled(near))),
+            None => problem.fix(format!("the keys here are {}", names.map(spelled).collect::<Vec<_>>().join(", "))),
+        }
     }
 
     fn known(&self, block: &'static OptionBlock, written: &str) -> Option<&'static str> {
@@ -217,22 +237,6 @@ pub(crate) fn whole_rule(lowest: i64, highest: i64) -> String {
 pub(super) fn join(path: &str, key: &str) -> String {
     let key = path_name(key);
     if path.is_empty() { key } else { format!("{path}.{key}") }
-}
-
-fn unknown(path: String, written: &str, value: &Value, block: &'static OptionBlock) -> Problem {
-    let problem = Problem::new(path, "unknown key");
-    if block.name.is_empty() && matches!(written, "max_attempts" | "maxAttempts" | "attempts") {
-        let example = match value {
-            Value::Int(number @ 1..=1001) => format!(" ({written}: {number} is max_retries: {})", number - 1),
-            _ => String::new(),
-        };
-        return problem.fix(format!("write max_retries, which does not count the first send{example}"));
-    }
-    let names = block.rows.iter().map(|row| row.key);
-    match nearest(&snake(written), names.clone()) {
-        Some(near) => problem.fix(format!("did you mean {near}?")),
-        None => problem.fix(format!("the keys here are {}", names.collect::<Vec<_>>().join(", "))),
-    }
 }
 
 /// `maxRetries` as `max_retries`, for suggestions only.

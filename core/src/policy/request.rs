@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::{Compat, Policy, Settings};
-use crate::retry::Headers;
+use crate::retry::{Conditions, Headers, StatusSet};
 
 /// The head of a request: its header fields, and the rest of it as `:method`, `:scheme`, `:authority` and `:path`.
 #[derive(Clone, Copy)]
@@ -34,15 +34,20 @@ impl Headers for RequestHead<'_> {
     }
 }
 
+/// No retries, and nothing that would be retried: else a call would end with `retries_exhausted`, which no `max_retries` could change.
+fn left_out(settings: Settings) -> Settings {
+    Settings { max_retries: 0, retry_on: Conditions::NONE, statuses: StatusSet::NONE, response_headers: Vec::new(), ..settings }
+}
+
 impl Policy {
     /// The policy of one request: this one, unless its headers say otherwise.
     ///
-    /// If `request_headers` matches nothing of it, there are no retries. With `compat: envoy` an answer 425 to a request that is itself
+    /// If `request_headers` matches nothing of it, no outcome is retried: `not_retryable`, whatever it is. With `compat: envoy` an answer 425 to a request that is itself
     /// `early-data` is for its sender, who must repeat it.
     pub fn for_request(&self, request: &RequestHead<'_>) -> Cow<'_, Policy> {
         let matchers = self.request_headers();
         if !matchers.is_empty() && !matchers.iter().any(|matcher| matcher.matches_request(request)) {
-            return Cow::Owned(Policy(Arc::new(Settings { max_retries: 0, ..self.settings().clone() })));
+            return Cow::Owned(Policy(Arc::new(left_out(self.settings().clone()))));
         }
         if self.compat() == Some(Compat::Envoy) && self.statuses().contains(425) && request.line("early-data", 0).is_some() {
             let statuses = self.statuses().forgetting(425);

@@ -22,7 +22,7 @@ mod linkerd;
 use std::time::Duration;
 
 use reknock::client::{Client, Clock, Response, TokioClock};
-use reknock::policy::{Dialect, Value, load_text};
+use reknock::policy::{Dialect, Value, read_all};
 use reknock::{Error, ErrorKind, Policy, StopReason};
 use support::{Scripted, Step};
 
@@ -37,7 +37,7 @@ fn secs(secs: f64) -> Duration {
 }
 
 fn read(text: &str) -> Policy {
-    load_text(text, None).unwrap_or_else(|error| panic!("{text}: {error}")).remove(0).policy
+    read_all(text, None).unwrap_or_else(|error| panic!("{text}: {error}")).remove(0).policy
 }
 
 /// One call: when each attempt was sent, and how it ended.

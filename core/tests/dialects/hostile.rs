@@ -1,7 +1,7 @@
 //! What no reader may do, whatever it is given: panic, hang, or point nowhere.
 
 use reknock::ErrorKind;
-use reknock::policy::{Dialect, Value, load_text, read_all};
+use reknock::policy::{Dialect, Value, read_all, read_all_from_value};
 
 use super::{CASES, floats, list, text, vectors};
 
@@ -12,13 +12,13 @@ fn deep_and_wide_values() {
     for _ in 0..60 {
         deep = Value::from([("inner", deep)]);
     }
-    assert_eq!(read_all(&deep, None).expect("found").len(), 1);
+    assert_eq!(read_all_from_value(&deep, None).expect("found").len(), 1);
     let routes = Value::List(vec![Value::from([("route", Value::from([("retry_policy", Value::EMPTY)]))]); 2000]);
     let wide = Value::from([("virtual_hosts", Value::list([Value::from([("routes", routes)])]))]);
-    assert_eq!(read_all(&wide, None).expect_err("too many").to_string(), "policy: must be at most 1000 in one text");
+    assert_eq!(read_all_from_value(&wide, None).expect_err("too many").to_string(), "policy: must be at most 1000 in one text");
     let items = Value::List(vec![Value::from("x"); 100_000]);
     let many = Value::from([("retry_policy", Value::from([("retry_on", Value::from("5xx")), ("retriable_headers", items)]))]);
-    read_all(&many, None).expect_err("no matchers");
+    read_all_from_value(&many, None).expect_err("no matchers");
 }
 
 /// Every value of every document above, replaced by what does not belong there: an error or a policy, no panic,
@@ -41,7 +41,7 @@ fn nothing_that_is_misplaced_panics() {
                     // Recognised, and by name in turn.
                     for dialect in [None, Some(Dialect::ALL[ran / 2 % Dialect::ALL.len()])] {
                         ran += 1;
-                        match read_all(&broken, dialect) {
+                        match read_all_from_value(&broken, dialect) {
                             Ok(all) => all.iter().for_each(|loaded| assert!(loaded.explain().len() < 40_000)),
                             Err(error) => assert!(error.to_string().len() < 1000 && error.to_string().contains(": "), "{error}"),
                         }
@@ -91,7 +91,7 @@ fn no_cut_text_panics() {
                     [whole[..at].to_owned(), format!("{}{{{}", &whole[..at], &whole[at..]), format!("{}\"{}", &whole[..at], &whole[at..])]
                 {
                     for dialect in [None, Some(Dialect::Ballerina)] {
-                        if let Err(error) = load_text(&broken, dialect) {
+                        if let Err(error) = read_all(&broken, dialect) {
                             assert_eq!(error.kind(), ErrorKind::Config);
                         }
                     }
@@ -153,7 +153,7 @@ fn what_repeats_is_bounded() {
         (filled("", &|i| format!("[a{i}.retryConfig]\n"), ""), Dialect::Ballerina, few),
         (filled("- {}\n", &|_| "- {HttpRequestRetry: {}}\n".to_owned(), ""), Dialect::Ktor, few),
     ] {
-        let error = load_text(&text, Some(dialect)).expect_err(expected).to_string();
+        let error = read_all(&text, Some(dialect)).expect_err(expected).to_string();
         assert!(error.ends_with(expected), "{error}");
     }
 }

@@ -6,7 +6,7 @@ mod files;
 mod hostile;
 mod requests;
 
-use reknock::policy::{Dialect, Loaded, Value, load_text, read_all};
+use reknock::policy::{Dialect, Loaded, Value, named, read_all, read_all_from_value};
 use reknock::{Error, ErrorKind, Policy};
 
 /// Fails if cases disappear, or come without being counted.
@@ -54,8 +54,8 @@ fn floats(value: &Value) -> Value {
 fn run(case: &Value) -> Result<Vec<Loaded>, Error> {
     let dialect = text(case, "dialect").map(Dialect::from_name).transpose()?;
     match text(case, "text") {
-        Some(text) => load_text(text, dialect),
-        None => read_all(&floats(case.get("document").expect("a document")), dialect),
+        Some(text) => read_all(text, dialect),
+        None => read_all_from_value(&floats(case.get("document").expect("a document")), dialect),
     }
 }
 
@@ -179,9 +179,27 @@ fn presets() {
 }
 
 #[test]
+fn looked_up_by_name() {
+    let routers = |labels: &[&str]| {
+        let router = |label: &&str| format!("- {{protocol: http, label: {label}, service: {{totalTimeoutMs: 600}}}}\n");
+        let text = format!("routers:\n{}", labels.iter().map(router).collect::<String>());
+        read_all(&text, Some(Dialect::Linkerd)).expect("policies")
+    };
+    let all = routers(&["out", "in", "out"]);
+    assert_eq!(named(&all, "out").expect("two"), [&all[0], &all[2]]);
+    let missing = |all: &[Loaded], name: &str| named(all, name).expect_err("none").to_string();
+    assert_eq!(missing(&all[..2], "by"), "policy: must be one of out, in, got \"by\"");
+    assert_eq!(missing(&all[..2], "oud"), "policy: must be one of out, in, got \"oud\"; did you mean \"out\"?");
+    let many: Vec<&str> = vec!["many"; 21];
+    assert!(missing(&routers(&many), "x").ends_with(&format!("{}, ..., got \"x\"", ["many"; 20].join(", "))));
+    let ours = read_all("max_retries: 1", None).expect("a policy");
+    assert_eq!(missing(&ours, "x"), "policy: must be asked for without a name, got \"x\"; none here has one");
+}
+
+#[test]
 fn explained() {
     let document = r#"{"retryOn": "5xx", "numRetries": 2, "perTryTimeout": "1s"}"#;
-    let loaded = load_text(document, Some(Dialect::Kgateway)).expect("a policy").remove(0);
+    let loaded = read_all(document, Some(Dialect::Kgateway)).expect("a policy").remove(0);
     let text = loaded.explain();
     let (_, tail) = text.split_once("\n\n").expect("two parts");
     assert!(text.starts_with("# kgateway\nmax_retries: 2\ntimeout: 15s\n"), "{text}");
@@ -201,7 +219,7 @@ fn explained() {
     assert!(text.contains("a reserve of 10 within 10s; a call that comes alone gets 10, so it refuses only when several calls fail\n"));
     let text = Policy::none().explain();
     assert!(text.contains("worst case: 1 attempt, no retries\n  until the last response head: 25s by connect_timeout, per_try_timeout and waits, within the timeout of 1m\n"), "{text}");
-    let text = load_text("retryConfig: {count: 1}, timeout: -1", None).expect("a policy")[0].explain();
+    let text = read_all("retryConfig: {count: 1}, timeout: -1", None).expect("a policy")[0].explain();
     assert!(text.contains("and no timeout ends the call\nbudget: none, every retry that max_retries permits is made\nnotes:\n  - retryConfig: the last error"), "{text}");
     let linkerd = Policy::preset("linkerd")
         .expect("a preset")

@@ -1,50 +1,21 @@
-//! A server, a script, a client, one call, and the comparison of what was recorded with what arrived.
+//! A client for a script, one call, and the comparison of what was recorded with what arrived.
 
-use std::time::Duration;
-
-use bytes::Bytes;
-use reknock::client::{Client, ClientBuilder, Http2, Proxy, Response, TransportOptions};
+use reknock::client::{Client, ClientBuilder, Http2, Response, TransportOptions};
 use reknock::policy::Value;
 use reknock::{AttemptRecord, Error, ErrorKind, Evidence, Policy, StopReason};
-use reknock_test_server::{Arrival, Script, Server};
-use serde_json::Value as Json;
+use reknock_test_server::{Arrival, Script};
 
-/// What nothing here may take, however slow the machine.
-pub const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A script on a server of its own.
-pub struct Peer {
-    _server: Server,
-    pub script: Script,
-}
-
-impl std::ops::Deref for Peer {
-    type Target = Script;
-
-    fn deref(&self) -> &Script {
-        &self.script
-    }
-}
-
-pub async fn peer(document: Json) -> Peer {
-    let server = Server::start().await.unwrap();
-    let script = server.script(document.clone()).await.unwrap_or_else(|error| panic!("{document}: {error}"));
-    Peer { _server: server, script }
-}
+pub use crate::live::{Peer, eventually, patient, peer, without_waits};
 
 /// The default policy without waits, changed by a YAML document.
 pub fn policy(document: &str) -> Policy {
-    let swift = Policy::default().merge(&Value::from([("backoff", "none")])).unwrap();
-    swift.merge(&Value::from_yaml(document).unwrap()).unwrap_or_else(|error| panic!("{document}: {error}"))
+    without_waits(&Value::from_yaml(document).unwrap_or_else(|error| panic!("{document}: {error}")))
 }
 
 /// Transport options that suit the script: its authority, and HTTP/2 without asking if that is all it speaks.
 pub fn options(script: &Script, http2: Http2) -> TransportOptions {
-    let mut options = TransportOptions::default();
-    options.proxy = Proxy::None;
+    let mut options = crate::live::options(script.ca());
     options.http2 = http2;
-    options.tls.system_roots = false;
-    options.tls.ca_bundle = script.ca().map(|pem| Bytes::copy_from_slice(pem.as_bytes()));
     options
 }
 
@@ -58,11 +29,6 @@ pub fn client(script: &Script, document: &str) -> Client {
 
 pub type Outcome = Result<Response, Error>;
 
-/// Waits, but not for ever.
-pub async fn patient<F: IntoFuture>(future: F) -> F::Output {
-    tokio::time::timeout(PATIENCE, future).await.expect("it does not end")
-}
-
 /// What was recorded, and why the call stopped.
 pub fn told(outcome: &Outcome) -> (&[AttemptRecord], StopReason) {
     match outcome {
@@ -74,16 +40,6 @@ pub fn told(outcome: &Outcome) -> (&[AttemptRecord], StopReason) {
 /// The status or the kind: what the caller sees first.
 pub fn seen(outcome: &Outcome) -> Result<u16, ErrorKind> {
     outcome.as_ref().map(|response| response.status()).map_err(Error::kind)
-}
-
-/// Asks again until it is so.
-pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let patience = tokio::time::timeout(PATIENCE, async {
-        while !holds() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    });
-    assert!(patience.await.is_ok(), "{what}");
 }
 
 /// What every call owes: a request arrives for every attempt but those that say "not sent", and all that arrive are alike. Text that

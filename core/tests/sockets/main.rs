@@ -6,6 +6,10 @@ mod cancel;
 mod connections;
 mod harness;
 mod invalid;
+#[path = "../support/live.rs"]
+mod live;
 mod outcomes;
 mod posts;
 mod requests;
+#[path = "../support/mod.rs"]
+mod support;

@@ -2,6 +2,8 @@
 #![allow(dead_code)] // each test binary uses its part
 #![allow(clippy::unwrap_used)] // a test may
 
+use std::io::{Seek, SeekFrom, Write};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -37,8 +39,13 @@ pub async fn peer(document: Json) -> Peer {
 
 /// The default policy without waits, changed by a document.
 pub fn swift(document: &Json) -> Policy {
+    without_waits(&super::support::value(document))
+}
+
+/// Likewise, the document as a value.
+pub fn without_waits(document: &Value) -> Policy {
     let swift = Policy::default().merge(&Value::from([("backoff", "none")])).unwrap();
-    swift.merge(&super::support::value(document)).unwrap_or_else(|error| panic!("{document}: {error}"))
+    swift.merge(document).unwrap_or_else(|error| panic!("{document}: {error}"))
 }
 
 /// No proxy, and the script's authority alone.
@@ -87,4 +94,17 @@ pub fn pieces(bytes: &[u8], piece: usize) -> BodyStream {
 
 pub fn once(bytes: &[u8], length: Option<u64>) -> Body {
     Body::stream(pieces(bytes, 10_000), length)
+}
+
+/// A temporary file with `before` and then `rest`, positioned after `before`.
+pub fn file(before: &[u8], rest: &[u8]) -> std::fs::File {
+    static SERIAL: AtomicU32 = AtomicU32::new(0);
+    let name = format!("reknock-tests-{}-{}", std::process::id(), SERIAL.fetch_add(1, Ordering::Relaxed));
+    let path = std::env::temp_dir().join(name);
+    let mut file = std::fs::File::options().read(true).write(true).create_new(true).open(&path).unwrap();
+    std::fs::remove_file(path).unwrap();
+    file.write_all(before).unwrap();
+    file.write_all(rest).unwrap();
+    file.seek(SeekFrom::Start(before.len() as u64)).unwrap();
+    file
 }

@@ -47,7 +47,7 @@ export function errors(error: unknown): ErrorKind | undefined {
 
 export function policies(): PolicyDocument {
   const policy = new Policy({ timeout: '3s', budget: { kind: 'concurrency', percent: 20 }, retryAfter: { whenOver: 'cap' } });
-  for (const loaded of Policy.loadAll('policy.yaml', 'envoy')) loaded.notes.map(({ path, text }) => path + text);
+  for (const loaded of Policy.loadAll('policy.yaml', 'envoy', 'a route')) loaded.notes.map(({ path, text }) => path + text);
   return policy.merge(false).merge({ max_body_buffer: '1MiB' }).toJSON();
 }
 

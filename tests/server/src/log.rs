@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use tokio::sync::watch;
+
 use serde_json::{Value, json};
 
 /// Requests kept per script; later ones are only counted.
@@ -79,7 +81,7 @@ pub(crate) struct Log {
     arrivals: Mutex<Vec<Arrival>>,
     unlogged: AtomicU64,
     connections: AtomicU64,
-    open: AtomicU64,
+    open: watch::Sender<u64>,
 }
 
 /// Where an arrival is in the log; `None` once the log is full.
@@ -92,7 +94,7 @@ impl Log {
             arrivals: Mutex::new(Vec::new()),
             unlogged: AtomicU64::new(0),
             connections: AtomicU64::new(0),
-            open: AtomicU64::new(0),
+            open: watch::Sender::new(0),
         }
     }
 
@@ -140,17 +142,23 @@ impl Log {
     }
 
     pub(crate) fn open(&self) -> u64 {
-        self.open.load(Ordering::Relaxed)
+        *self.open.borrow()
+    }
+
+    /// Returns once no connection is open.
+    pub(crate) async fn closed(&self) {
+        // Cannot fail: the sender is ours.
+        let _ = self.open.subscribe().wait_for(|open| *open == 0).await;
     }
 
     /// Counts an accepted connection and gives its serial number.
     pub(crate) fn connected(&self) -> u64 {
-        self.open.fetch_add(1, Ordering::Relaxed);
+        self.open.send_modify(|open| *open += 1);
         self.connections.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     pub(crate) fn disconnected(&self) {
-        self.open.fetch_sub(1, Ordering::Relaxed);
+        self.open.send_modify(|open| *open -= 1);
     }
 
     pub(crate) fn to_json(&self) -> Value {

@@ -109,6 +109,11 @@ impl Script {
         self.running.state.log.open()
     }
 
+    /// Returns once no connection is open.
+    pub async fn all_closed(&self) {
+        self.running.state.log.closed().await;
+    }
+
     /// Moves on to the next outcome by hand; returns when the port is in its state.
     /// `refused` and `connect-timeout` end in no other way, as nobody sees their attempts.
     pub async fn advance(&self) {

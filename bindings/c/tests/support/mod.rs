@@ -143,9 +143,9 @@ impl Scripts {
         self.runtime.block_on(script.advance());
     }
 
-    /// Waits until a script has no open connection.
+    /// Waits until a script has no open connection, but not for ever.
     pub fn closed(&self, script: &Script) -> bool {
-        eventually(|| script.open_connections() == 0)
+        self.runtime.block_on(async { tokio::time::timeout(Duration::from_secs(20), script.all_closed()).await }).is_ok()
     }
 }
 

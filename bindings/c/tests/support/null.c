@@ -92,7 +92,7 @@ int main(int argc, char **argv) {
     path = argv[2];
     client = new_client("{}");
     OK(reknock_policy_from_json("{}", &policy, error));
-    OK(reknock_policies_from_text("{}", NULL, &policies, error));
+    OK(reknock_policies_read("{}", NULL, &policies, error));
     OK(reknock_queue_new(&queue, error));
     OK(reknock_budgets_new(&budgets, error));
     CHECK(reknock_policy_from_json("{", (reknock_policy **)(void *)&place, &failure) == REKNOCK_ERROR_CONFIG);

@@ -108,16 +108,34 @@ pub struct Loaded {
     pub notes: Vec<Note>,
 }
 
-/// The policies of one document, in the order they stand there. Its dialect is recognised by its keys unless it is named.
+/// The policies of a value, in the order they stand there. Its dialect is recognised by its keys unless it is named.
 ///
 /// # Errors
 /// `config`: what is wrong, in the words of the document; it holds no policy, or its keys belong to several dialects.
-pub fn read_all(document: &Value, dialect: Option<Dialect>) -> Result<Vec<Loaded>, Error> {
+pub fn read_all_from_value(document: &Value, dialect: Option<Dialect>) -> Result<Vec<Loaded>, Error> {
     Ok(documents(std::slice::from_ref(document), dialect)?)
 }
 
+/// Those of these policies that have this name, in their order: at least one.
+///
+/// # Errors
+/// `config` with the names there are.
+pub fn named<'a>(all: impl IntoIterator<Item = &'a Loaded>, name: &str) -> Result<Vec<&'a Loaded>, Error> {
+    let all: Vec<&Loaded> = all.into_iter().collect();
+    let found: Vec<_> = all.iter().copied().filter(|loaded| loaded.name.as_deref() == Some(name)).collect();
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let names = || all.iter().filter_map(|loaded| loaded.name.as_deref());
+    let problem = match names().next() {
+        Some(_) => Problem::must("policy", format_args!("be one of {}", listed(all.iter().copied())), &name.into()),
+        None => Problem::must("policy", "be asked for without a name", &name.into()).fix("none here has one"),
+    };
+    Err(problem.maybe_fix(nearest(name, names()).map(|near| format!("did you mean \"{}\"?", path_name(near)))).into())
+}
+
 impl Policy {
-    /// The policy of a document in the words of another system. What differs from the original is told by [`read_all`].
+    /// The policy of a document in the words of another system. What differs from the original is told by [`read_all_from_value`].
     ///
     /// # Errors
     /// `config`: what is wrong, in the words of the document; it holds no policy, or several, whose names are listed.
@@ -159,10 +177,10 @@ pub(super) fn only(mut all: Vec<Loaded>) -> Result<Loaded, Problem> {
 /// The most names that an error lists.
 const MOST_NAMES: usize = 20;
 
-fn listed(all: &[Loaded]) -> String {
-    let names = all.iter().map(|loaded| loaded.name.as_deref().map_or_else(|| "without a name".to_owned(), path_name));
-    let mut text = names.take(MOST_NAMES).collect::<Vec<_>>().join(", ");
-    if all.len() > MOST_NAMES {
+fn listed<'a>(all: impl IntoIterator<Item = &'a Loaded>) -> String {
+    let mut names = all.into_iter().map(|loaded| loaded.name.as_deref().map_or_else(|| "without a name".to_owned(), path_name));
+    let mut text = names.by_ref().take(MOST_NAMES).collect::<Vec<_>>().join(", ");
+    if names.next().is_some() {
         text.push_str(", ...");
     }
     text

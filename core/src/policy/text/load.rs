@@ -28,11 +28,11 @@ pub fn load_all(path: impl AsRef<Path>, dialect: Option<Dialect>) -> Result<Vec<
     read(language, &text, dialect).map_err(|error| Error::new(ErrorKind::Config, format!("{name}: {error}")))
 }
 
-/// [`load_all`] of a text: JSON, TOML, YAML or Ballerina source, by its looks.
+/// The policies of a text, as [`load_all`] reads those of a file: JSON, TOML, YAML or Ballerina source, by its looks.
 ///
 /// # Errors
 /// As [`load_all`], without a path.
-pub fn load_text(text: &str, dialect: Option<Dialect>) -> Result<Vec<Loaded>, Error> {
+pub fn read_all(text: &str, dialect: Option<Dialect>) -> Result<Vec<Loaded>, Error> {
     read(by_looks(text), text, dialect)
 }
 

@@ -18,7 +18,7 @@ use super::problem::Problem;
 use super::value::Value;
 use crate::error::Error;
 
-pub use load::{load_all, load_text};
+pub use load::{load_all, read_all};
 
 /// The longest text that is read.
 const MOST_BYTES: usize = 1 << 20;

@@ -1,18 +1,20 @@
 //! Blocking calls: what their lanes must do, each on real sockets.
 #![allow(clippy::unwrap_used)]
 
+mod protocols;
+
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use reknock::client::{CallOptions, Callbacks, Cancel, Client, ClientBuilder, Opinion, Proxy, TransportOptions};
+use reknock::client::{CallOptions, Callbacks, Cancel, Client, ClientBuilder, Lane, Opinion, Proxy, TransportOptions};
 use reknock::policy::Value;
 use reknock::{ErrorKind, Policy, StopReason};
 use reknock_test_server::{Script, Server};
 use serde_json::{Value as Json, json};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Id, Runtime};
 
 /// A script on a server that runs elsewhere, so that the threads of a test may block.
 struct Peer {
@@ -198,6 +200,32 @@ fn a_streamed_body_is_read_on_its_lane_by_any_thread() {
         client.get(peer.url()).send_blocking().unwrap();
     }
     assert_eq!(peer.connections(), 2, "both connections are used again");
+}
+
+/// Which lane it is.
+fn id(lane: &Lane) -> Id {
+    lane.block_on(async { Handle::current().id() }).unwrap()
+}
+
+/// Given back early, it would come back from the top of the stack for each read, and serve as long as nobody else takes it.
+#[test]
+fn a_streamed_body_keeps_its_lane_to_its_end() {
+    let peer = Peer::new(json!([{"do": "status", "status": 200, "body_size": 200_000}]));
+    let client = client("{}");
+    for end in ["read", "dropped"] {
+        let its = id(&client.lane().unwrap());
+        let mut stream = client.get(peer.url()).stream_blocking().unwrap();
+        let mut others = Vec::new();
+        loop {
+            others.push(client.lane().unwrap());
+            assert_ne!(id(&others[others.len() - 1]), its, "before piece {} of a body to be {end}", others.len());
+            if (end == "dropped" && others.len() == 3) || stream.chunk().unwrap().is_none() {
+                break;
+            }
+        }
+        drop(stream);
+        assert_eq!(id(&client.lane().unwrap()), its, "given back once it was {end}");
+    }
 }
 
 #[test]
