@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use core_::client::queue::{Delivery, Item, Queue, QueueHost};
-use core_::client::{Cancel, Response, Wants};
+use core_::client::{Cancel, Response, Wants, process_id};
 use core_::{Error, ErrorKind};
 use tokio::runtime::Handle;
 
@@ -120,7 +120,7 @@ impl reknock_queue {
         let waiting = Arc::new(Waiting { pulls: Mutex::default(), ringer, rung: AtomicBool::new(false) });
         let waker = Arc::clone(&waiting);
         let queue = ManuallyDrop::new(Queue::new(move || waker.ring()));
-        Ok(reknock_queue { queue, bell, waiting, pid: std::process::id(), state: Mutex::default() })
+        Ok(reknock_queue { queue, bell, waiting, pid: process_id(), state: Mutex::default() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -214,7 +214,7 @@ impl reknock_queue {
 
     /// A child has the parent's memory, but neither its threads nor its calls.
     pub(crate) fn inherited(&self) -> bool {
-        self.pid != std::process::id()
+        self.pid != process_id()
     }
 }
 

@@ -5,7 +5,7 @@ use std::mem::replace;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use core_::client::{Cancel, ReqwestBody, ResponseHead, StreamingResponse, TokioClock, runtime};
+use core_::client::{Cancel, ReqwestBody, ResponseHead, StreamingResponse, TokioClock, process_id, runtime};
 use core_::{Error, ErrorKind};
 
 use crate::blocking::OnLane;
@@ -103,7 +103,7 @@ impl Place {
             Live::Queue(body) => Some(body.own.clone()),
         };
         let state = State { rest: Bytes::new(), body: Body::Here(Box::new(live)) };
-        Arc::new(Place { state: Mutex::new(state), cancel, pid: std::process::id() })
+        Arc::new(Place { state: Mutex::new(state), cancel, pid: process_id() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -112,7 +112,7 @@ impl Place {
 
     /// Whether it belongs to the parent process: neither locked, nor read, nor dropped here.
     pub(crate) fn inherited(&self) -> bool {
-        self.pid != std::process::id()
+        self.pid != process_id()
     }
 
     /// Up to `size` bytes, on this thread; none at the end.

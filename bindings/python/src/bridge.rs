@@ -15,7 +15,7 @@ use pyo3::types::PyDict;
 use pyo3::{PyTraverseError, intern};
 use reknock::Error;
 use reknock::client::queue::{Delivery, Item, Queue, QueueHost};
-use reknock::client::{self, Wants, runtime};
+use reknock::client::{self, Wants, process_id, runtime};
 
 use crate::body::Pull;
 use crate::call::Call;
@@ -81,7 +81,7 @@ impl Bridge {
             slots: Mutex::default(),
             create_future: Mutex::new(Some(event_loop.getattr("create_future")?.unbind())),
             pulls: Pulls::default(),
-            pid: std::process::id(),
+            pid: process_id(),
         })
     }
 
@@ -340,7 +340,7 @@ impl Bridge {
     /// Ends all calls. In a forked child nothing inherited is touched: its locks may be held by threads that are gone.
     fn stop(&self) {
         let queue = lock(&self.queue).take();
-        if self.pid != std::process::id() {
+        if self.pid != process_id() {
             std::mem::forget(queue);
         }
     }

@@ -19,6 +19,7 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::clock::{Clock, TokioClock};
+use super::process::process_id;
 use super::transport::Transport;
 use super::{CallOptions, Client, Host, On, Request, ReqwestTransport, Response, Shared, StreamingResponse, runtime};
 use crate::error::{Error, ErrorKind};
@@ -53,13 +54,20 @@ impl<T: Transport, C: Clock> Client<T, C> {
     /// # Errors
     /// `closed` after [`shutdown`](super::shutdown), `internal` if the system refuses a descriptor.
     pub fn lane(&self) -> Result<Lane<T, C>, Error> {
-        let (shared, pid) = self.own_in()?;
-        runtime::running(pid)?;
+        let shared = self.own()?;
+        runtime::running()?;
         let track = match shared.lanes.pop() {
             Some(track) => track,
             None => Track::new(shared.transports.unclaimed().map_or_else(|| (self.0.config.transport)().map(Arc::new), Ok)?)?,
         };
-        Ok(Lane { client: self.clone(), shared: Arc::clone(shared), pid, track: Some(track), used: AtomicBool::new(false), settled: false })
+        Ok(Lane {
+            client: self.clone(),
+            shared: Arc::clone(shared),
+            pid: process_id(),
+            track: Some(track),
+            used: AtomicBool::new(false),
+            settled: false,
+        })
     }
 }
 
@@ -110,7 +118,7 @@ impl<T: Transport, C: Clock> Lane<T, C> {
     /// As [`block_on`](Lane::block_on).
     pub fn block_for<F: Future>(&self, slice: Duration, mut future: Pin<&mut F>) -> Result<Option<F::Output>, Error> {
         // The first time is just after the lane was given out. Later ones may come after a callback, or with a streamed body, that a fork took along.
-        if self.used.swap(true, Ordering::Relaxed) && self.pid != std::process::id() {
+        if self.used.swap(true, Ordering::Relaxed) && self.pid != process_id() {
             return Err(Error::new(ErrorKind::Closed, "it belongs to the parent process; make calls of your own in a forked child"));
         }
         let Some(track) = &self.track else { return Err(gone()) };
@@ -169,7 +177,7 @@ impl<T: Transport, C: Clock> Drop for Lane<T, C> {
     fn drop(&mut self) {
         let Some(track) = self.track.take() else { return };
         if !self.settled {
-            if self.pid != std::process::id() {
+            if self.pid != process_id() {
                 // Its sockets are the parent's as well, and so is what they are registered with.
                 return std::mem::forget(track);
             }

@@ -51,6 +51,7 @@ pub use entropy::seed as entropy;
 pub use lane::Lane;
 pub use multipart::Multipart;
 pub use options::CLIENT_OPTIONS;
+pub use process::process_id;
 pub use redirect::Redirects;
 pub use request::Request;
 pub use request_builder::RequestBuilder;
@@ -252,15 +253,9 @@ impl<T: Transport, C: Clock> Client<T, C> {
     }
 
     /// What hangs on the process; made anew in a forked child.
-    fn own(&self) -> Result<&Shared<T>, Error> {
-        Ok(self.own_in()?.0)
-    }
-
-    /// Likewise, and which process that is.
-    fn own_in(&self) -> Result<(&Arc<Shared<T>>, u32), Error> {
+    fn own(&self) -> Result<&Arc<Shared<T>>, Error> {
         let config = &self.0.config;
-        let pid = std::process::id();
-        let own: Result<_, Error> = self.0.shared.get_or_try_make_in(pid, |parents| {
+        self.0.shared.get_or_try_make(|parents| {
             let budgets = Budgets::sharing(Arc::clone(process_names()));
             if let Some(spec) = config.policy.budget() {
                 budgets.hold(spec)?;
@@ -272,8 +267,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
             let transports = PerRuntime::new((config.transport)()?);
             let (lanes, entropy, serial) = (Lanes::default(), entropy::seed(), AtomicU64::new(0));
             Ok(Arc::new(Shared { transports, lanes, budgets, closed, entropy, serial }))
-        });
-        Ok((own?, pid))
+        })
     }
 
     /// The client's policy.

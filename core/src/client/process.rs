@@ -2,12 +2,46 @@
 //!
 //! A child inherits memory but no threads: runtimes do not run, sockets are shared with the parent, locks may be held by threads
 //! that are gone. So nothing inherited is used, locked or dropped; it is leaked, and the child makes its own.
-#![allow(unsafe_code)] // three lines around one pointer, each with its reason
+#![allow(unsafe_code)] // three lines around one pointer, and one that asks to be told of forks, each with its reason
 
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicPtr, Ordering};
+#[cfg(unix)]
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
-/// One `T` per process. Reading costs one system call (getpid).
+/// This process's number: another one in a forked child. A system call for the first to ask; three to five of them would be 3 % of a call.
+pub fn process_id() -> u32 {
+    match PID.load(Ordering::Relaxed) {
+        0 => asked(),
+        pid => pid,
+    }
+}
+
+/// Forgotten in a forked child; 0 where nobody asked, or nobody would be told.
+static PID: AtomicU32 = AtomicU32::new(0);
+
+#[cold]
+fn asked() -> u32 {
+    let pid = std::process::id();
+    #[cfg(unix)]
+    {
+        extern "C" fn forget() {
+            PID.store(0, Ordering::Relaxed);
+        }
+        // No lock: a child may be made at any moment of this. To be told twice does no harm.
+        static TOLD: AtomicBool = AtomicBool::new(false);
+        // SAFETY: the function lives as long as this library, with which libc forgets it, and it stores to an atomic, no more: that may be done
+        // in a child that was just made.
+        if !TOLD.load(Ordering::Acquire) && unsafe { libc::pthread_atfork(None, None, Some(forget)) } != 0 {
+            return pid;
+        }
+        TOLD.store(true, Ordering::Release);
+    }
+    PID.store(pid, Ordering::Relaxed);
+    pid
+}
+
+/// One `T` per process.
 pub(crate) struct PerProcess<T>(AtomicPtr<Entry<T>>);
 
 struct Entry<T> {
@@ -25,11 +59,7 @@ impl<T> PerProcess<T> {
     ///
     /// Two threads may make one at a time; then one of the two is kept and the other dropped, unless `make` fails.
     pub(crate) fn get_or_try_make<E>(&self, make: impl FnOnce(Option<&T>) -> Result<T, E>) -> Result<&T, E> {
-        self.get_or_try_make_in(std::process::id(), make)
-    }
-
-    /// Likewise, for a caller that has just asked for the process's number.
-    pub(crate) fn get_or_try_make_in<E>(&self, pid: u32, make: impl FnOnce(Option<&T>) -> Result<T, E>) -> Result<&T, E> {
+        let pid = process_id();
         let seen = self.0.load(Ordering::Acquire);
         // SAFETY: a non-null pointer came from Box::into_raw below, and is freed by Drop alone, which has &mut self.
         let entry = unsafe { seen.as_ref() };
@@ -61,7 +91,7 @@ impl<T> Drop for PerProcess<T> {
     fn drop(&mut self) {
         let pointer = std::mem::replace(self.0.get_mut(), null_mut());
         // SAFETY: as above; nobody else has it, because self is going.
-        let own = unsafe { pointer.as_ref() }.is_some_and(|entry| entry.pid == std::process::id());
+        let own = unsafe { pointer.as_ref() }.is_some_and(|entry| entry.pid == process_id());
         if own {
             // SAFETY: from Box::into_raw, and freed once.
             drop(unsafe { Box::from_raw(pointer) });

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Id, Runtime};
 
-use super::process::PerProcess;
+use super::process::{PerProcess, process_id};
 use crate::error::{Error, ErrorKind};
 
 static RUNTIME: PerProcess<Kept> = PerProcess::new();
@@ -38,15 +38,14 @@ pub fn runtime() -> Result<&'static Handle, Error> {
         let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("reknock").enable_all().build()?;
         Ok(Kept { handle: runtime.handle().clone(), runtime: Mutex::new(Some(runtime)) })
     };
-    let pid = std::process::id();
-    running(pid)?;
-    let kept = RUNTIME.get_or_try_make_in(pid, start);
+    running()?;
+    let kept = RUNTIME.get_or_try_make(start);
     kept.map(|kept| &kept.handle).map_err(|error| Error::new(ErrorKind::Internal, "the runtime cannot start").with_source(error))
 }
 
 /// Whether this process was not shut down.
-pub(super) fn running(pid: u32) -> Result<(), Error> {
-    match SHUT_DOWN.load(Ordering::Acquire) == pid {
+pub(super) fn running() -> Result<(), Error> {
+    match SHUT_DOWN.load(Ordering::Acquire) == process_id() {
         false => Ok(()),
         true => Err(Error::new(ErrorKind::Closed, "reknock was shut down in this process")),
     }
@@ -57,7 +56,7 @@ pub(super) fn running(pid: u32) -> Result<(), Error> {
 ///
 /// For programs that unload the library, or that want nothing left at their end. No blocking call may be in flight.
 pub fn shutdown() {
-    SHUT_DOWN.store(std::process::id(), Ordering::Release);
+    SHUT_DOWN.store(process_id(), Ordering::Release);
     // Nothing is made only to be stopped.
     if let Ok(kept) = RUNTIME.get_or_try_make(|_| Err(())) {
         let runtime = kept.runtime.lock().unwrap_or_else(PoisonError::into_inner).take();
