@@ -56,6 +56,29 @@ async fn a_post_is_not_repeated_unless_its_evidence_allows() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_that_request_headers_leave_out_is_not_retryable() {
+    let rules = json!({"request_headers": [{"name": "x-safe"}], "retry_on": "5xx, truncated-body", "response_headers": ["x-again"]});
+    let cut = Step::status(200).body([(ms(0), None)]);
+    let wanted = Step::status(200).header("x-again", "yes");
+    for (step, reason) in [
+        (Step::status(503), StopReason::NotRetryable),
+        (Step::refuse(ErrorKind::Connect), StopReason::NotRetryable),
+        (cut, StopReason::NotRetryable),
+        (wanted, StopReason::Completed),
+    ] {
+        for (name, sends, reason) in [("x-other", 1, reason), ("x-safe", 3, StopReason::RetriesExhausted)] {
+            let script = Scripted::new([step.clone()]);
+            let (attempts, stopped, explained) = match client(&script, &rules).get(URL).header(name, "yes").send().await {
+                Ok(response) => (response.attempts().len(), Some(response.stop_reason()), response.explain()),
+                Err(error) => (error.attempts().len(), error.stop_reason(), error.explain()),
+            };
+            assert_eq!((attempts, stopped), (sends, Some(reason)), "{name}: {step:?}");
+            assert_eq!(explained.contains("request_headers"), reason == StopReason::NotRetryable, "{explained}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_idempotency_key_makes_a_post_repeatable() {
     let script = Scripted::new([Step::status(503)]);
     client(&script, &json!({})).post(URL).header("idempotency-key", "k1").send().await.unwrap();
