@@ -337,6 +337,8 @@ export interface RetryOptions {
   hasIdempotencyKey?: boolean;
   /** Whether somebody is asked about every outcome: hints are then read on every response. */
   asked?: boolean;
+  /** Not 0: random waits are drawn from it, the same ones each time, for simulations and tests. A whole number of 64 bits. */
+  seed?: number | bigint;
   /** Milliseconds on a monotonic clock. Default: `performance.now()`, here and below. */
   now?: number;
 }

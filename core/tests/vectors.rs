@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use reknock::retry::{Backoff, Budget, BudgetKind, Call, DepositOn, Outcome, Retry};
+use reknock::retry::{Backoff, Budget, BudgetKind, Call, DepositOn, Outcome, Retry, draw, mix};
 use reknock::{Policy, Tick, UnixTime};
 use serde_json::Value as Json;
 use support::{counted, vector};
@@ -125,6 +125,29 @@ fn backoff() {
         }
     }
     counted(count, 104);
+}
+
+/// Runners that cannot choose a draw choose a seed.
+#[test]
+fn seeds_draw_what_the_waits_need() {
+    let file = vector("backoff.json");
+    let drawn = |seed: &Json, n: usize| draw(mix(seed.as_str().and_then(|seed| seed.parse().ok()).expect("a seed"), 0), (n as u64 - 1) * 2);
+    let mut count = 0;
+    for (u, seeds) in file["seeds"].as_object().expect("seeds") {
+        for (seed, n) in seeds.as_array().expect("a list").iter().zip(1..) {
+            assert!((drawn(seed, n) - u.parse::<f64>().expect("a draw")).abs() < 1e-4, "{seed} for retry {n}");
+            count += 1;
+        }
+    }
+    for case in file["cases"].as_array().expect("cases").iter().filter(|case| case.get("seed").is_some()) {
+        // The first wait is drawn from nothing.
+        for n in 2..=case["waits"].as_array().expect("waits").len() {
+            let u = case["u"].as_f64().or_else(|| case["u"][n - 1].as_f64()).expect("a draw");
+            assert!((drawn(&case["seed"], n) - u).abs() < 0.025, "{}: retry {n}", case["name"]);
+            count += 1;
+        }
+    }
+    counted(count, 13 + 22);
 }
 
 fn within_range(backoff: &Backoff, n: u32, wait: Duration) {

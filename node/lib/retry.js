@@ -26,10 +26,10 @@ class Budgets {
 class Retry {
   #native;
 
-  constructor(policy, { method = 'GET', origin = '', budgets, hasIdempotencyKey = false, asked = false, now = performance.now() } = {}) {
+  constructor(policy, { method = 'GET', origin = '', budgets, hasIdempotencyKey = false, asked = false, seed = 0, now = performance.now() } = {}) {
     const own = Policy.native(policy instanceof Policy ? policy : new Policy(policy));
     const shared = Budgets.native(budgets);
-    this.#native = guard(() => new native.NativeRetry(own, shared, method, origin, hasIdempotencyKey, asked, now));
+    this.#native = guard(() => new native.NativeRetry(own, shared, method, origin, hasIdempotencyKey, asked, BigInt(seed), now));
   }
 
   /** The next attempt is about to be sent; its number. */

@@ -131,26 +131,47 @@ for (const [percent, min, inFlight, held, granted] of concurrency.cases) {
   });
 }
 
-// Waits without a draw are those of the vector; for the others, a draw just below 1 gives the most that any may be.
-const { cases: backoffs, invalid: noBackoffs } = vectors('backoff');
-for (const { name, backoff, waits, u, from_retry: first = 1 } of backoffs) {
+// The draws are those of the seeds that the vectors name. With jitter each wait comes of its own draw alone, and has a call of its own.
+const { cases: backoffs, seeds: jittered, invalid: noBackoffs } = vectors('backoff');
+let waited = 0;
+for (const { name, backoff, waits, u, seed = 0, from_retry: first = 1 } of backoffs) {
   test(`backoff: ${name}`, () => {
     const maxRetries = Math.min(first + waits.length - 1, 1000);
-    const retry = new Retry({ backoff, maxRetries, timeout: 'none', budget: 'none' }, { now: 0 });
-    const drawn = backoff.jitter !== 'none' && ['exponential', 'decorrelated'].includes(backoff.kind);
-    for (let n = 1; n <= maxRetries; n += 1) {
-      retry.attempt(0);
-      retry.classify({ status: 503 }, NOW);
-      const { waitMs } = retry.decide({}, 0);
+    const policy = new Policy({ backoff, maxRetries, timeout: 'none', budget: 'none' });
+    const seeds = (backoff.jitter ?? 'none') !== 'none' && jittered[u];
+    const whole = seeds || planned(policy, seed, maxRetries);
+    for (let n = first; n <= maxRetries; n += 1) {
+      const waitMs = (seeds ? planned(policy, seeds[n - 1], n) : whole)[n - 1];
       const wanted = waits[n - first];
-      const tolerance = Math.max(0.5, wanted * 1e-6);
-      if (n < first) continue;
-      if (!drawn) assert.ok(Math.abs(waitMs - wanted) <= tolerance, `retry ${n} waits ${waitMs} ms`);
-      else if ((u[n - first] ?? u) > 0.999) assert.ok(waitMs <= wanted + tolerance, `retry ${n} waits ${waitMs} ms`);
+      assert.ok(Math.abs(waitMs - wanted) <= Math.max(0.5, wanted * 1e-6), `retry ${n} waits ${waitMs} ms`);
+      waited += 1;
     }
-    retry.abandon();
   });
 }
+
+/** The waits before the first retries of a call with this seed. */
+function planned(policy, seed, retries) {
+  const retry = new Retry(policy, { seed: BigInt(seed), now: 0 });
+  const waits = Array.from({ length: retries }, () => {
+    retry.attempt(0);
+    retry.classify({ status: 503 }, NOW);
+    return retry.decide({}, 0).waitMs;
+  });
+  retry.abandon();
+  return waits;
+}
+
+test('a seed is a whole number of 64 bits; 0 is none', () => {
+  const waits = (seed) => {
+    const retry = new Retry({}, { seed, now: 0 });
+    return retry.classify({ status: 503 }, NOW).backoffMs;
+  };
+  assert.equal(waits(7), waits(7n));
+  assert.notEqual(waits(2n ** 64n - 1n), waits(7));
+  assert.notEqual(waits(0), waits(0));
+  for (const seed of [-1, 2n ** 64n]) assert.throws(() => waits(seed), /^Error: seed: must be a whole number of 64 bits$/);
+  assert.throws(() => waits(0.5), RangeError);
+});
 
 for (const backoff of noBackoffs) {
   test(`no backoff: ${JSON.stringify(backoff)}`, () => assert.throws(() => new Policy({ backoff }), { name: 'ReknockError', message: /^backoff/ }));
@@ -173,6 +194,7 @@ test('a call that is over, or not yet classified, decides nothing', () => {
 });
 
 test('no case is lost', () => {
+  assert.equal(waited, 103);
   assert.deepEqual([cases.length, hints.length, backoffs.length, noBackoffs.length], [85, 24, 21, 10]);
   assert.deepEqual([budgetCases.length, list.ratios.length, concurrency.cases.length, noBudgets.length], [13, 16, 11, 6]);
 });

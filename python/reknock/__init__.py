@@ -34,21 +34,25 @@ from ._native import (
     Attempt,
     AttemptRecord,
     BudgetReading,
+    Budgets,
+    Decision,
     Event,
     Headers,
     LoadedPolicy,
     Policy,
     Request,
     Response,
+    Retry,
     SentRequest,
+    Verdict,
     __version__,
 )
 from ._stream import AsyncStreamingResponse, StreamingResponse
 
 __all__ = [
-    "AsyncClient", "AsyncStreamingResponse", "Attempt", "AttemptRecord", "BearerAuth", "BodyError", "BudgetReading", "CallbackError", "Cancelled", "Client", "ClientClosed",
-    "ConfigError", "ConnectError", "ConnectTimeout", "DeadlineExceeded", "ENVOY_HEADERS", "Event", "HTTPError", "HTTPStatusError", "Headers",
+    "AsyncClient", "AsyncStreamingResponse", "Attempt", "AttemptRecord", "BearerAuth", "BodyError", "BudgetReading", "Budgets", "CallbackError", "Cancelled", "Client", "ClientClosed",
+    "ConfigError", "ConnectError", "ConnectTimeout", "DeadlineExceeded", "Decision", "ENVOY_HEADERS", "Event", "HTTPError", "HTTPStatusError", "Headers",
     "InternalError", "InvalidRequest", "LoadedPolicy", "NetworkError", "Policy", "ProtocolError", "ReadError", "ReadTimeout", "RefusedStream",
-    "RemoteProtocolError", "Request", "RequestError", "Response", "ResponseTooLarge", "SentRequest", "StreamClosed", "StreamingResponse", "TLSError", "TimeoutException", "TooManyRedirects",
-    "TransportError", "__version__", "delete", "get", "head", "options", "patch", "post", "put", "request", "stream",
+    "RemoteProtocolError", "Request", "RequestError", "Response", "ResponseTooLarge", "Retry", "SentRequest", "StreamClosed", "StreamingResponse", "TLSError", "TimeoutException", "TooManyRedirects",
+    "TransportError", "Verdict", "__version__", "delete", "get", "head", "options", "patch", "post", "put", "request", "stream",
 ]

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, Self, Unpack, final, overload
 from typing_extensions import disjoint_base
 
 from ._loop import Cancellable, FutureMaker
-from ._options import ClientOptions, Dialect, PolicySettings
+from ._options import ClientOptions, Dialect, HasItems, PolicyLike, PolicySettings, Seconds
 
 __version__: str
 ENVOY_HEADERS: tuple[str, ...]
@@ -352,6 +352,91 @@ class BudgetReading:
     def withdrawals(self) -> int: ...
     @property
     def refusals(self) -> int: ...
+
+@final
+class Budgets:
+    """Retry budgets that calls share: keep one beside each client of your own. Any number of threads may use it at once."""
+
+    def __new__(cls) -> Self: ...
+    def reading(self, policy: Policy, origin: str, *, now: float | None = None) -> BudgetReading | None: ...
+
+@final
+class Retry:
+    """One call on its way, decided step by step, for those who keep an HTTP client of their own: it sends nothing and waits for nothing.
+    Per attempt: `attempt()`, your send, `classify(...)`, `decide()`, which says to wait and go on, or why not; at the end `finish()`.
+    Leaving it as a context manager finishes the call; leaving it with an exception abandons it. Times are seconds.
+    """
+
+    def __new__(
+        cls,
+        policy: PolicyLike = None,
+        *,
+        method: str = "GET",
+        origin: str = "",
+        budgets: Budgets | None = None,
+        has_idempotency_key: bool = False,
+        asked: bool = False,
+        seed: int = 0,
+        now: float | None = None,
+    ) -> Self: ...
+    def attempt(self, *, now: float | None = None) -> int: ...
+    @overload
+    def classify(
+        self,
+        *,
+        status_code: int,
+        headers: HasItems | Iterable[tuple[str, str]] | None = None,
+        error: None = None,
+        evidence: Literal["unknown"] = "unknown",
+        wall: float | None = None,
+    ) -> Verdict: ...
+    @overload
+    def classify(
+        self,
+        *,
+        status_code: None = None,
+        headers: None = None,
+        error: str,
+        evidence: Literal["not_sent", "refused", "unknown"] = "unknown",
+        wall: float | None = None,
+    ) -> Verdict: ...
+    def decide(
+        self,
+        *,
+        retry: bool | None = None,
+        wait: Seconds | None = None,
+        backoff: Seconds | None = None,
+        replayable: bool = True,
+        now: float | None = None,
+    ) -> Decision: ...
+    def finish(self, *, now: float | None = None) -> None: ...
+    def abandon(self) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *exception: object) -> None: ...
+
+@final
+class Verdict:
+    """What the policy thinks of an outcome. Times are seconds."""
+
+    @property
+    def retry(self) -> bool: ...
+    @property
+    def evidence(self) -> str: ...
+    @property
+    def hint(self) -> float | None: ...
+    @property
+    def backoff(self) -> float: ...
+    @property
+    def planned_wait(self) -> float | None: ...
+
+@final
+class Decision:
+    """What happens next: a wait in seconds and then the next attempt, or the reason why not. One of the two is None."""
+
+    @property
+    def wait(self) -> float | None: ...
+    @property
+    def stop_reason(self) -> str | None: ...
 
 @final
 class Client:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from os import PathLike
-from typing import IO, Any, Literal, TypeAlias, TypedDict
+from typing import IO, Any, Literal, Protocol, TypeAlias, TypedDict
 
 from ._native import Attempt, Event, Policy, Request, Script
 
@@ -24,6 +24,13 @@ Delay: TypeAlias = Callable[[Attempt], Seconds | None | Awaitable[Seconds | None
 BeforeRetry: TypeAlias = Callable[[Attempt, Request], None | Awaitable[None]]
 Auth: TypeAlias = tuple[str, str] | Callable[[Request], object]
 OnEvent: TypeAlias = Callable[[Event], object]
+
+
+class HasItems(Protocol):
+    """Header fields of any client: a dict, an `email.message.Message`, a `Headers`."""
+
+    def items(self) -> Iterable[tuple[str, str]]:
+        """Names and values."""
 
 
 class PolicySettings(TypedDict, total=False):

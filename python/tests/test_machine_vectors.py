@@ -15,6 +15,7 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 URL = "http://a/"
 
 # Outcomes that no transport gives, and calls that are given up while an attempt is on its way: an answer of a script takes no time.
+# test_retry.py has them.
 NOT_THROUGH_CALLS = {
     "kinds that nothing covers",
     "kinds that end the call",
@@ -197,28 +198,33 @@ def test_hints(call, case):
         assert hint == seconds(case["hint_ms"])
 
 
-@pytest.mark.parametrize("case", named(vectors("backoff")["cases"], 21))
+BACKOFF = vectors("backoff")
+
+
+def check_waits(case, waits):
+    """`waits(policy, seed)`: those of a call. With jitter each comes of its own draw alone, and has a call of its own."""
+    first = case.get("from_retry", 1)
+    last = min(first + len(case["waits"]) - 1, 1000)
+    policy = {"backoff": case["backoff"], "max_retries": last, "timeout": "none", "budget": "none"}
+    if case["backoff"].get("jitter", "none") != "none":
+        seeds = BACKOFF["seeds"][str(case["u"])]
+        got = [waits(policy, int(seed))[n] for n, seed in enumerate(seeds[:last])]
+    else:
+        got = waits(policy, int(case.get("seed", 0)))[first - 1 :]
+    wanted = case["waits"][: last + 1 - first]
+    assert got
+    for wait, milliseconds in zip(got, wanted, strict=True):
+        assert abs(wait * 1000 - milliseconds) <= max(0.5, milliseconds * 1e-6)
+
+
+@pytest.mark.parametrize("case", named(BACKOFF["cases"], 21))
 def test_backoff(call, case):
-    """Waits without a draw are those of the vector; for the others, a draw just below 1 gives the most that any may be."""
-    backoff, first = case["backoff"], case.get("from_retry", 1)
-    retries = min(first + len(case["waits"]) - 1, 1000)
-    policy = {"backoff": backoff, "max_retries": retries, "timeout": "none", "budget": "none"}
-    waits = [1000 * wait for wait in waited(call, policy)][first - 1 :]
-    wanted = case["waits"][: len(waits)]
-    draws = case["u"] if isinstance(case["u"], list) else [case["u"]] * len(wanted)
-    assert waits
-    for wait, limit, draw in zip(waits, wanted, draws, strict=True):
-        tolerance = max(0.5, limit * 1e-6)
-        if backoff.get("jitter") == "none" or backoff["kind"] in ("constant", "linear", "sequence"):
-            assert abs(wait - limit) <= tolerance
-        elif draw > 0.999:
-            assert wait <= limit + tolerance
+    def waits(policy, seed):
+        script = Script([503], seed=seed)
+        call("GET", URL, {"policy": policy, "transport": script})
+        return script.waits
 
-
-def waited(call, policy):
-    script = Script([503])
-    call("GET", URL, {"policy": policy, "transport": script})
-    return script.waits
+    check_waits(case, waits)
 
 
 def purse(parameters, script, deposit_on):
@@ -262,8 +268,8 @@ def test_budget_ratios_are_exact(ratio):
 
 
 def invalid():
-    """What is no back-off and no budget. Concurrency budgets are for calls at the same time: Node's and C's runners have them."""
-    backoffs, budgets = vectors("backoff")["invalid"], vectors("budget")["invalid"]
+    """What is no back-off and no budget. test_retry.py has concurrency budgets: they are for calls at the same time."""
+    backoffs, budgets = BACKOFF["invalid"], vectors("budget")["invalid"]
     assert (len(backoffs), len(budgets)) == (10, 6)
     for given in budgets:
         ttl = given.pop("ttl_s", None)

@@ -26,8 +26,8 @@ def test_readme(serve: Callable[..., Script]) -> None:
     assert [(a["method"], a["target"]) for a in script.log()][2:] == [("POST", "/orders")]
 
 
-def test_readme_of_the_package() -> None:
-    blocks = (ROOT / "python/README.md").read_text().split("```python\n")[1:]
+def test_readme_of_the_package(serve: Callable[..., Script]) -> None:
+    *blocks, other_client = (ROOT / "python/README.md").read_text().split("```python\n")[1:]
     scope: dict[str, Any] = {}
     for block in blocks:
         code = compile(block.split("```")[0], "python/README.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
@@ -36,3 +36,8 @@ def test_readme_of_the_package() -> None:
             if iscoroutine(result):
                 asyncio.run(result)
     assert len(blocks) == 2 and len(scope["script"].waits) == 2 and not script.sends
+    server = serve(status(503), status(200))
+    assert "127.0.0.1:8080" in other_client
+    exec(other_client.split("```")[0].replace("127.0.0.1:8080", f"127.0.0.1:{server.port}"), scope)
+    assert scope["decision"].stop_reason == "completed" and len(server.log()) == 2
+    scope["connection"].close()

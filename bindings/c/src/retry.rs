@@ -199,8 +199,7 @@ pub unsafe extern "C" fn reknock_retry_new(
         };
         let mut made = reknock_retry { policy, budgets, retry: None, verdict: None };
         let budget = made.budget(origin, Tick(now_ns))?;
-        let entropy = if said.seed == 0 { core_::client::entropy() } else { said.seed };
-        made.retry = Some(Retry::begin(&made.policy, call, budget, entropy, 0, Tick(now_ns)));
+        made.retry = Some(Retry::begin(&made.policy, call, budget, core_::client::entropy_or(said.seed), 0, Tick(now_ns)));
         put(out, made);
         Ok(())
     })

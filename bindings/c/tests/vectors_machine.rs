@@ -3,7 +3,6 @@
 
 mod support;
 
-use core_::retry::{draw, mix};
 use core_::{ErrorKind, Evidence};
 use serde_json::{Value, json};
 use support::lines::{answers, line, vectors};
@@ -51,8 +50,8 @@ impl Script {
     }
 
     /// One retry after another of a call with this seed; each of these waits is near what must be, if it is told.
-    fn retries(&mut self, seed: u64, waits: impl IntoIterator<Item = Option<f64>>, about: &Value) {
-        self.say(&["begin", "0", "GET", "http://a", "0", "0", "0", &seed.to_string()]);
+    fn retries(&mut self, seed: &str, waits: impl IntoIterator<Item = Option<f64>>, about: &Value) {
+        self.say(&["begin", "0", "GET", "http://a", "0", "0", "0", seed]);
         for (wait, retry) in waits.into_iter().zip(1..) {
             self.answered("0", "503", "0");
             self.questions.push(line(&decide("0", "0")));
@@ -200,53 +199,40 @@ fn hints() {
     script.run("machine_hints");
 }
 
-/// Draws near those of the decorrelated cases, where each wait comes of the one before: seeds found by trying many.
-const DECORRELATED: &[(&str, u64)] = &[
-    ("linkerd jittered, seed page 10..10000, aws form, u 0", 2734124612581019399),
-    ("aws form, u 0.5", 18545408155702530),
-    ("aws form, u 0.9", 6939710364597642421),
-    ("aws form, mixed draws, max 100", 5447270823223875067),
-    ("increasing form, u 0.5", 3203885137668340714),
-];
-
-/// What the machine of C draws under this seed for the wait before retry `n`.
-fn drawn(seed: u64, n: usize) -> f64 {
-    draw(mix(seed, 0), (n as u64 - 1) * 2)
-}
-
-/// The draws are those of seeds that give nearly the same.
+/// The draws are those of the seeds that the vectors name.
 #[test]
 fn waits() {
     let file = vectors("backoff");
     let mut script = Script::default();
     let (mut told, mut ran) = (0, 0);
     for case in file["cases"].as_array().unwrap() {
-        let (kind, jitter, name) = (&case["backoff"]["kind"], &case["backoff"]["jitter"], &case["name"]);
+        let name = &case["name"];
         let waits: Vec<f64> = case["waits"].as_array().unwrap().iter().map(|wait| wait.as_f64().unwrap()).collect();
-        let u = |n: usize| case["u"].as_f64().or_else(|| case["u"][n - 1].as_f64()).unwrap();
         let first = case["from_retry"].as_u64().unwrap_or(1) as usize;
         // No policy has more retries than a thousand.
         let last = (first + waits.len() - 1).min(1000);
         let told_of = |n: usize| n.checked_sub(first).map(|index| waits[index]);
         script.policy(&json!({"max_retries": last, "timeout": "none", "budget": "none", "backoff": case["backoff"]}));
-        if kind == "decorrelated" {
-            let seed = DECORRELATED.iter().find(|(known, _)| name == known).unwrap().1;
-            assert!((2..=last).all(|n| (drawn(seed, n) - u(n)).abs() < 0.025), "{name}: the draws are others");
-            script.retries(seed, (1..=last).map(told_of), name);
-        } else if jitter.is_null() || jitter == "none" {
-            script.retries(0, (1..=last).map(told_of), name);
-        } else {
+        match file["seeds"][case["u"].to_string()].as_array().filter(|_| jittered(case)) {
             // Each wait comes of its own draw alone, and has a call of its own.
-            for n in first..=last {
-                let seed = (1..).find(|seed| (drawn(*seed, n) - u(n)).abs() < 1e-4).unwrap();
-                script.retries(seed, (1..=n).map(|retry| told_of(n).filter(|_| retry == n)), name);
+            Some(seeds) => {
+                for n in first..=last {
+                    let seed = seeds[n - 1].as_str().unwrap();
+                    script.retries(seed, (1..=n).map(|retry| told_of(n).filter(|_| retry == n)), name);
+                }
             }
+            None => script.retries(case["seed"].as_str().unwrap_or("0"), (1..=last).map(told_of), name),
         }
         told += waits.len();
         ran += last + 1 - first;
     }
     assert_eq!((told, ran), (104, 103));
     script.run("machine_waits");
+}
+
+fn jittered(case: &Value) -> bool {
+    let jitter = &case["backoff"]["jitter"];
+    !jitter.is_null() && jitter != "none"
 }
 
 /// A call that ends well deposits, one that is retried withdraws.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use napi::bindgen_prelude::{FromNapiValue, Unknown};
+use napi::bindgen_prelude::{BigInt, FromNapiValue, Unknown};
 use napi::{Env, Result, ValueType};
 use napi_derive::napi;
 use reknock::retry::{Answer, Budgets, Call, Decision, Outcome, Retry, Verdict};
@@ -82,15 +82,17 @@ impl NativeRetry {
         origin: String,
         has_idempotency_key: bool,
         asked: bool,
+        seed: BigInt,
         now: f64,
     ) -> Result<Self> {
         let now = tick(now);
+        let (false, seed, true) = seed.get_u64() else { return Err(wrong("seed: must be a whole number of 64 bits")) };
         let budget = match (budgets, policy.core.budget()) {
             (Some(shared), Some(spec)) => Some(or_throw(env, shared.budgets.find(spec, &origin, now))?),
             _ => None,
         };
         let call = Call { method: &method, has_idempotency_key, asked };
-        let retry = Retry::begin(&policy.core, call, budget, reknock::client::entropy(), 0, now);
+        let retry = Retry::begin(&policy.core, call, budget, reknock::client::entropy_or(seed), 0, now);
         Ok(NativeRetry { retry: Some(retry), verdict: None })
     }
 

@@ -68,6 +68,13 @@ pub struct BudgetReading {
     refusals: u64,
 }
 
+impl From<reknock::retry::BudgetReading> for BudgetReading {
+    fn from(reading: reknock::retry::BudgetReading) -> Self {
+        let reknock::retry::BudgetReading { balance, deposits, withdrawals, refusals } = reading;
+        BudgetReading { balance, deposits, withdrawals, refusals }
+    }
+}
+
 #[pymethods]
 impl BudgetReading {
     fn __repr__(&self) -> String {
@@ -124,9 +131,7 @@ impl NativeClient {
 
     /// What the budget for an origin has.
     fn budget(&self, origin: &str) -> Option<BudgetReading> {
-        let reading = self.core().ok()?.budget(origin)?;
-        let reknock::retry::BudgetReading { balance, deposits, withdrawals, refusals } = reading;
-        Some(BudgetReading { balance, deposits, withdrawals, refusals })
+        self.core().ok()?.budget(origin).map(BudgetReading::from)
     }
 
     /// Ends the calls in flight, and those to come.

@@ -14,6 +14,7 @@ mod policy;
 mod records;
 mod request;
 mod response;
+mod retry;
 mod stream;
 mod testing;
 
@@ -39,6 +40,10 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<request::RequestHeaders>()?;
     module.add_class::<response::ResponseHead>()?;
     module.add_class::<response::Response>()?;
+    module.add_class::<retry::Budgets>()?;
+    module.add_class::<retry::Decision>()?;
+    module.add_class::<retry::Retry>()?;
+    module.add_class::<retry::Verdict>()?;
     module.add_class::<stream::Stream>()?;
     module.add_class::<stream::StreamParts>()?;
     module.add_class::<testing::Script>()?;

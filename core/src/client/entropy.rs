@@ -12,6 +12,11 @@ pub fn seed() -> u64 {
     SysRng.try_next_u64().unwrap_or(0)
 }
 
+/// The [`seed`] of a program that may have named its own, so that waits are the same each time: 0 is none.
+pub fn seed_or(named: u64) -> u64 {
+    if named == 0 { seed() } else { named }
+}
+
 /// A random UUID (version 4, RFC 9562) for an idempotency key.
 ///
 /// `None` without randomness: a key that repeats makes a server drop a request, no key only keeps us from repeating one.

@@ -47,7 +47,7 @@ pub use builder::{ClientBuilder, IntoTransport};
 pub use callback::{Attempt, Callbacks, Event, Host, Opinion, Question, Reply, Wants, wait};
 pub use cancel::Cancel;
 pub use clock::{Clock, TokioClock};
-pub use entropy::seed as entropy;
+pub use entropy::{seed as entropy, seed_or as entropy_or};
 pub use lane::Lane;
 pub use multipart::Multipart;
 pub use options::CLIENT_OPTIONS;

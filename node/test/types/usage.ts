@@ -83,7 +83,7 @@ export function ofEnvoy(policy: Policy, headers: Headers): number | null {
 }
 
 export function machine(budgets: Budgets): number | StopReason {
-  const retry = new Retry({ maxRetries: 1 }, { method: 'PUT', origin: 'http://h', budgets });
+  const retry = new Retry({ maxRetries: 1 }, { method: 'PUT', origin: 'http://h', budgets, seed: 7 });
   retry.attempt();
   retry.classify({ error: 'connect', evidence: 'not_sent' }).retry.valueOf();
   const decision = retry.decide({ replayable: false });

@@ -1,0 +1,230 @@
+"""The decision machine alone: the shared vectors step by step, those too that no whole call can play, and what is Python's own about it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+import reknock
+
+from .conftest import ROOT, status
+from .test_machine_vectors import check_waits, seconds
+from .test_vectors import named, vectors
+
+WALL = 1_795_348_800.0  # 2026-11-22T12:00:00Z
+ORIGIN = "http://a"
+
+
+class Stage:
+    """Steps of several calls that share budgets."""
+
+    def __init__(self, policy):
+        self.policy, self.budgets, self.calls = reknock.Policy.from_dict(policy), reknock.Budgets(), {}
+
+    def take(self, step):
+        name, now = step.get("call", "a"), seconds(step["at"])
+        if name not in self.calls:
+            self.calls[name] = self.begin(step)
+        retry, origin, replayable = self.calls[name]
+        if "end" in step:
+            if step.get("sent"):
+                retry.attempt(now=now)
+            del self.calls[name]
+            if step["end"] == "finish":
+                retry.finish(now=now)
+            else:
+                retry.abandon()
+        else:
+            self.attempt(step, retry, replayable, now)
+        # A budget that was found but not used is as good as none.
+        if "balance" in step and self.policy.max_retries > 0:
+            reading = self.budgets.reading(self.policy, origin, now=now)
+            assert (reading and reading.balance) == step["balance"]
+
+    def begin(self, step):
+        origin = step.get("origin", ORIGIN)
+        about = {"method": step.get("method", "GET"), "has_idempotency_key": step.get("key", False), "asked": step.get("asked", False)}
+        now = seconds(step.get("begin", step["at"]))
+        return reknock.Retry(self.policy, origin=origin, budgets=self.budgets, now=now, **about), origin, step.get("replayable", True)
+
+    @staticmethod
+    def attempt(step, retry, replayable, now):
+        outcome, answer = step["outcome"], step.get("answer", {})
+        retry.attempt(now=now)
+        if "status" in outcome:
+            headers = [tuple(line) for line in outcome.get("headers", [])]
+            retry.classify(status_code=outcome["status"], headers=headers, wall=WALL)
+        else:
+            retry.classify(error=outcome["failure"], evidence=outcome["evidence"])
+        said = {"retry": answer.get("retry"), "wait": seconds(answer.get("wait")), "backoff": seconds(answer.get("backoff"))}
+        decision = retry.decide(**said, replayable=replayable, now=now)
+        if isinstance(step["then"], str):
+            assert (decision.wait, decision.stop_reason) == (None, step["then"])
+        else:
+            assert (decision.wait, decision.stop_reason) == (seconds(step["then"]), None)
+
+
+@pytest.mark.parametrize("case", named(vectors("decide")["cases"], 85))
+def test_decide(case):
+    stage = Stage(case["policy"])
+    for step in case["steps"]:
+        stage.take(step)
+
+
+CONCURRENCY = vectors("budget")["concurrency"]["cases"]
+
+
+@pytest.mark.parametrize("case", CONCURRENCY, ids=str)
+def test_concurrency_budgets(case):
+    """The send that fails is in flight itself: there is never none."""
+    assert len(CONCURRENCY) == 11
+    percent, least, active, held, granted = case
+    policy = reknock.Policy(budget={"kind": "concurrency", "percent": percent, "min": least}, backoff="1s")
+    budgets = reknock.Budgets()
+    calls = [reknock.Retry(policy, origin=ORIGIN, budgets=budgets, now=0) for _ in range(held + max(active, 1))]
+    for call in calls:
+        call.attempt(now=0)
+        call.classify(status_code=503)
+    assert [call.decide(now=0).stop_reason for call in calls[:held]] == [None] * held
+    assert calls[held].decide(now=0).stop_reason == (None if granted else "budget_exhausted")
+
+
+@pytest.mark.parametrize("case", named(vectors("backoff")["cases"], 21))
+def test_drawn_waits(case):
+    def waits(policy, seed):
+        retry = reknock.Retry(policy, seed=seed, now=0)
+        return [waited(retry, number) for number in range(1, policy["max_retries"] + 1)]
+
+    check_waits(case, waits)
+
+
+def waited(retry, number):
+    """The wait after the attempt of this number."""
+    assert retry.attempt(now=0) == number
+    retry.classify(status_code=503)
+    return retry.decide(now=0).wait
+
+
+def test_seeds():
+    def drawn(seed):
+        return reknock.Retry(seed=seed).classify(status_code=503).backoff
+
+    assert drawn(7) == drawn(7) != drawn(2**64 - 1)
+    assert drawn(0) != drawn(0)
+    for seed in (-1, 2**64):
+        with pytest.raises(OverflowError):
+            drawn(seed)
+
+
+def test_verdicts():
+    retry = reknock.Retry({"retry_after": {"spread": 0}, "backoff": "1s"}, method="POST")
+    verdict = retry.classify(status_code=429, headers={"Retry-After": "2"})
+    assert (verdict.retry, verdict.evidence, verdict.hint, verdict.backoff, verdict.planned_wait) == (True, "refused", 2, 1, 2)
+    verdict = retry.classify(error="reset")
+    assert (verdict.evidence, verdict.hint, verdict.planned_wait) == ("unknown", None, 1)
+    assert retry.decide().stop_reason == "not_idempotent"
+
+
+def test_durations_and_clocks():
+    """Numbers are seconds; what is not given is read from the clocks of `time`."""
+    retry = reknock.Retry({"timeout": "60s", "max_retries": 3}, now=time.monotonic() - 59)
+    for wait in (0.25, timedelta(milliseconds=250)):
+        retry.classify(status_code=503)
+        assert retry.decide(retry=True, wait=wait).wait == 0.25
+    date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 30))
+    assert 25 < (retry.classify(status_code=503, headers={"retry-after": date}).hint or 0) <= 30
+    assert retry.decide(wait=5).stop_reason == "deadline"
+
+
+def test_mistakes():
+    retry = reknock.Retry()
+    for outcome, message in (({}, "status_code or an error"), ({"status_code": 200, "error": "reset"}, "status_code or an error")):
+        with pytest.raises(TypeError, match=message):
+            retry.classify(**outcome)
+    for outcome, message in (({"error": "tired"}, 'error "tired"'), ({"error": "reset", "evidence": "none"}, 'evidence "none"')):
+        with pytest.raises(ValueError, match=message):
+            retry.classify(**outcome)
+    with pytest.raises(RuntimeError, match="classify an outcome"):
+        retry.decide()
+    with pytest.raises(reknock.ConfigError, match=r"^wait: must be a number of seconds from 0, got -1"):
+        retry.decide(wait=-1)
+    with pytest.raises(TypeError, match="backoff must be a number of seconds or a timedelta"):
+        retry.decide(backoff="1s")
+    with pytest.raises(reknock.ConfigError, match="max_retries"):
+        reknock.Retry({"max_attempts": 3})
+    retry.finish()
+    with pytest.raises(RuntimeError, match="over"):
+        retry.attempt()
+
+
+def test_leaving_the_block():
+    """A call that went well deposits; one that is left by an exception does not. What it had in store goes back."""
+    policy = reknock.Policy(budget={"ratio": 1, "min_per_second": 1, "deposit_on": "success"})
+    budgets = reknock.Budgets()
+    assert budgets.reading(policy, ORIGIN) is None
+
+    def left(code, error=None):
+        with reknock.Retry(policy, origin=ORIGIN, budgets=budgets) as retry:
+            retry.attempt()
+            retry.classify(status_code=code)
+            retry.decide()
+            if error:
+                raise error
+
+    for code in (200, 503):
+        with pytest.raises(KeyError):
+            left(code, KeyError())
+        assert balance_of(budgets, policy) == 10
+    left(503)
+    assert balance_of(budgets, policy) == 10
+    left(200)
+    assert balance_of(budgets, policy) == 11
+
+
+def balance_of(budgets, policy):
+    return budgets.reading(policy, ORIGIN).balance
+
+
+def test_budgets_are_shared_by_threads():
+    """However they interleave, no retry is granted twice."""
+    policy = reknock.Policy(budget={"ratio": 0, "min_per_second": 10, "ttl": "10s"}, backoff="0ms", max_retries=1000)
+    budgets, granted, ready = reknock.Budgets(), [], threading.Barrier(4)
+
+    def work():
+        ready.wait()
+        retry = reknock.Retry(policy, origin=ORIGIN, budgets=budgets, now=0)
+        for _ in range(50):
+            retry.attempt(now=0)
+            retry.classify(status_code=503)
+            if retry.decide(now=0).stop_reason is None:
+                granted.append(True)
+        retry.attempt(now=0)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    reading = budgets.reading(policy, ORIGIN, now=0)
+    assert (len(granted), reading.balance, reading.withdrawals, reading.refusals) == (100, 0, 100, 100)
+
+
+def test_the_example(serve):
+    """A 503, a reset and a 200, through urllib; then what urllib raises."""
+    script = serve(status(503), {"do": "reset"}, {**status(200), "body": "done"}, status(404))
+
+    def run():
+        command = [sys.executable, str(ROOT / "python/examples/urllib_retry.py"), script.url]
+        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, env={**os.environ, "no_proxy": "*"})
+
+    played = run()
+    assert played.returncode == 0, played.stderr
+    assert [line.split()[-1] for line in played.stdout.splitlines()] == ["retried", "retried", "completed", "done"]
+    played = run()
+    assert played.stdout == "#1 HTTP Error 404: Not Found not_retryable\n" and "HTTPError" in played.stderr
+    assert len(script.log()) == 4
