@@ -1,23 +1,30 @@
-/* envoy_call URL METHOD HTTP2 ROUTE SIZE STREAM LEAP [NAME VALUE]..: one call under an Envoy route, with a body of SIZE bytes unless that
- * is -1, of a function that can produce it once if STREAM is true. Before each retry it prints "retry" and the wait in microseconds, and
- * reads a line before it goes on; if LEAP is true it prints "planned" and the policy's wait before that, and waits for nothing. At the
- * end it prints the status or the kind of failure, the stop reason, and the number of attempts. */
-#include "check.h"
+/* envoy_call: calls under routes of Envoy, one a line, one after the other. See lines.h.
+ *
+ *     URL METHOD HTTP2 ROUTE MERGED SIZE STREAM LEAP [NAME VALUE]..  ->  done STATUS STOP ATTEMPTS HINT_US WAIT_US
+ *
+ * MERGED: a JSON document that is merged into the policy of the route, or empty. The body has SIZE bytes, or there is none if that is
+ * -1; if STREAM is true it comes of a function that can produce it once. Before each retry "retry" is printed and a line read, before
+ * the call goes on; if LEAP is true "planned" and the policy's wait in microseconds are printed before that, and nothing is waited for.
+ * STATUS: the response's, or the kind of failure. HINT_US and WAIT_US: those of the first attempt. */
+#include "lines.h"
 
 static int is_true(const char *text) {
     return strcmp(text, "true") == 0;
 }
 
-static reknock_client *client_of(const char *route, int http2) {
+static reknock_client *client_of(const char *route, const char *merged, int http2) {
     reknock_client_options options = REKNOCK_CLIENT_OPTIONS_INIT;
     reknock_policies *policies = NULL;
+    reknock_policy *policy = NULL;
     reknock_client *client = NULL;
     OK(reknock_policies_read(route, "envoy", &policies, error));
     CHECK(reknock_policies_count(policies) == 1);
-    options.policy = reknock_policies_at(policies, 0);
+    OK(reknock_policy_merge_json(reknock_policies_at(policies, 0), *merged ? merged : "{}", &policy, error));
+    options.policy = policy;
     options.envoy_headers = 1;
     options.http2 = http2 ? REKNOCK_HTTP2_ONLY : REKNOCK_HTTP2_NONE;
     OK(reknock_client_new(&options, &client, error));
+    reknock_policy_free(policy);
     reknock_policies_free(policies);
     return client;
 }
@@ -26,14 +33,14 @@ static void told(void *user_data, const reknock_event *event) {
     char line[8];
     (void)user_data;
     if (event->kind != REKNOCK_EVENT_RETRY) return;
-    printf("retry %lld\n", (long long)event->attempts[0].wait_us);
+    printf("retry\n");
     CHECK(fflush(stdout) == 0 && fgets(line, sizeof line, stdin));
 }
 
 static reknock_answer leaps(void *user_data, const reknock_attempt *attempt, uint64_t *wait_ms) {
     (void)user_data;
     if (!attempt->verdict) return REKNOCK_ANSWER_DEFAULT;
-    printf("planned %lld\n", (long long)attempt->planned_wait_us);
+    printf("planned\t%lld\n", (long long)attempt->planned_wait_us);
     *wait_ms = 0;
     return REKNOCK_ANSWER_WAIT;
 }
@@ -57,24 +64,14 @@ static reknock_answer produces(void *user_data, uint8_t *buffer, size_t size, si
     return REKNOCK_ANSWER_DEFAULT;
 }
 
-int main(int argc, char **argv) {
-    reknock_client *client;
-    reknock_request *request;
-    reknock_response *response = NULL;
-    reknock_error *failure = NULL;
-    stream body = {0, 0};
-    long size;
+static reknock_request *request_of(char **fields, int count, stream *body) {
+    reknock_request *request = new_request(fields[1], fields[0]);
+    long size = atol(fields[5]);
     int i;
-    CHECK(argc >= 8);
-    client = client_of(argv[4], is_true(argv[3]));
-    OK(reknock_client_set_on_event(client, told, NULL, NULL, error));
-    if (is_true(argv[7])) OK(reknock_client_set_retry_if(client, leaps, 0, NULL, NULL, error));
-    request = new_request(argv[2], argv[1]);
-    for (i = 8; i + 1 < argc; i += 2) OK(reknock_request_add_header(request, argv[i], argv[i + 1], error));
-    size = atol(argv[5]);
-    if (size >= 0 && is_true(argv[6])) {
-        body.size = (size_t)size;
-        OK(reknock_request_set_body_stream(request, produces, NULL, REKNOCK_LENGTH_UNKNOWN, &body, NULL, error));
+    for (i = 8; i + 1 < count; i += 2) OK(reknock_request_add_header(request, fields[i], fields[i + 1], error));
+    if (size >= 0 && is_true(fields[6])) {
+        body->size = (size_t)size;
+        OK(reknock_request_set_body_stream(request, produces, NULL, REKNOCK_LENGTH_UNKNOWN, body, NULL, error));
     } else if (size >= 0) {
         uint8_t *bytes = (uint8_t *)malloc((size_t)size + 1);
         CHECK(bytes);
@@ -82,17 +79,45 @@ int main(int argc, char **argv) {
         OK(reknock_request_set_body(request, bytes, (size_t)size, error));
         free(bytes);
     }
+    return request;
+}
+
+static void print_done(const char *status, reknock_stop_reason stop, size_t attempts, const reknock_attempt_record *first) {
+    CHECK(first != NULL);
+    printf("done\t%s\t%s\t%u\t%lld\t%lld\n", status, reknock_stop_reason_name(stop), (unsigned)attempts, (long long)first->hint_us,
+           (long long)first->wait_us);
+    CHECK(fflush(stdout) == 0);
+}
+
+static void call(char **fields, int count) {
+    reknock_client *client = client_of(fields[3], fields[4], is_true(fields[2]));
+    reknock_response *response = NULL;
+    reknock_error *failure = NULL;
+    stream body = {0, 0};
+    reknock_request *request = request_of(fields, count, &body);
+    OK(reknock_client_set_on_event(client, told, NULL, NULL, error));
+    if (is_true(fields[7])) OK(reknock_client_set_retry_if(client, leaps, 0, NULL, NULL, error));
     if (reknock_client_send(client, request, NULL, &response, &failure)) {
-        size_t attempts = reknock_error_attempt_count(failure);
-        printf("%s %s %u\n", reknock_status_name(reknock_error_status(failure)),
-               reknock_stop_reason_name(reknock_error_stop_reason(failure)), (unsigned)attempts);
+        print_done(reknock_status_name(reknock_error_status(failure)), reknock_error_stop_reason(failure),
+                   reknock_error_attempt_count(failure), reknock_error_attempt(failure, 0));
     } else {
-        printf("%d %s %u\n", (int)reknock_response_status(response), reknock_stop_reason_name(reknock_response_stop_reason(response)),
-               (unsigned)reknock_response_attempt_count(response));
+        char status[12];
+        snprintf(status, sizeof status, "%d", (int)reknock_response_status(response));
+        print_done(status, reknock_response_stop_reason(response), reknock_response_attempt_count(response),
+                   reknock_response_attempt(response, 0));
     }
     reknock_error_free(failure);
     reknock_response_free(response);
     reknock_request_free(request);
     reknock_client_free(client);
+}
+
+int main(void) {
+    char *fields[FIELDS];
+    int count;
+    while ((count = next_question(fields)) > 0) {
+        CHECK(count >= 8);
+        call(fields, count);
+    }
     return 0;
 }

@@ -21,7 +21,7 @@ fn all(server: &Scripts, tool: &str, compiler: &[&str], under: &dyn Fn(&Program,
 
 fn run(server: &Scripts, tool: &str, program: &Program, command: &mut Command) {
     let (arguments, _scripts) = program.arguments(server);
-    let stdin = std::fs::File::open(policy(&format!("{}_{tool}.in", program.name()), program.stdin)).unwrap();
+    let stdin = std::fs::File::open(policy(&format!("{}_{tool}.in", program.name()), &program.input(&arguments))).unwrap();
     command.args(arguments).env("LD_LIBRARY_PATH", libraries()).stdin(Stdio::from(stdin));
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);

@@ -30,7 +30,8 @@ pub fn line(fields: &[&str]) -> String {
     fields.iter().map(escaped).collect::<Vec<_>>().join("\t")
 }
 
-fn unescaped(text: &str) -> String {
+/// A field of an answer.
+pub fn unescaped(text: &str) -> String {
     let mut out = String::new();
     let mut characters = text.chars();
     while let Some(character) = characters.next() {

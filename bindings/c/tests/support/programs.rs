@@ -11,6 +11,7 @@ use super::{Scripts, policy};
 pub struct Program {
     pub source: &'static str,
     pub wants: &'static [Want],
+    /// `$url` stands for its first argument.
     pub stdin: &'static str,
     /// What it needs besides this library, by the name of pkg-config.
     pub library: Option<&'static str>,
@@ -57,8 +58,6 @@ const THOUSAND: Want = Url(r#"[{"do": "status", "status": 200, "body_size": 1000
 const TLS: Want = Url(r#"{"tls": "trusted", "script": [{"do": "status", "status": 200}]}"#);
 const HTTP2: Want = Url(r#"{"http2": true, "script": [{"do": "status", "status": 200}]}"#);
 
-const RETRIED_5XX: Want = Text("{retry_policy: {retry_on: 5xx}}");
-
 const fn program(source: &'static str, wants: &'static [Want]) -> Program {
     Program { source, wants, stdin: "", library: None, leaks: false }
 }
@@ -83,8 +82,9 @@ pub const PROGRAMS: &[Program] = &[
     Program { leaks: true, ..program("tests/c/fork.c", &[HALF]) },
     program("tests/c/ktor.c", &[Text("event"), FLAKY, File("ktor.yaml", "HttpRequestRetry: true")]),
     Program {
-        stdin: "\n",
-        ..program("tests/c/envoy_call.c", &[FLAKY, Text("POST"), Text("false"), RETRIED_5XX, Text("20000"), Text("true"), Text("true")])
+        stdin: "$url\tPOST\tfalse\t{retry_policy: {retry_on: 5xx}}\t\t20000\ttrue\ttrue\n\n\
+            $url\tPOST\tfalse\t{retry_policy: {}}\t{\"connect_timeout\": \"2s\"}\t5\tfalse\tfalse\tx-a\t1\n",
+        ..program("tests/c/envoy_call.c", &[FLAKY])
     },
     Program {
         stdin: "policy\t\tyaml\t{max_retries: 3}\npolicy\t\tjson\t{\"max_retrys\": 3}\nload\t\tmax_retries: 4\nload\tktor\tHttpRequestRetry: true\n\
@@ -115,6 +115,11 @@ impl Program {
     /// The name of its file, without its ending.
     pub fn name(&self) -> &'static str {
         Path::new(self.source).file_stem().unwrap().to_str().unwrap()
+    }
+
+    /// What it reads, if it has these arguments.
+    pub fn input(&self, arguments: &[String]) -> String {
+        self.stdin.replace("$url", arguments.first().map_or("", String::as_str))
     }
 
     /// Its arguments, and the scripts that must live as long.
