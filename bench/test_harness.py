@@ -17,11 +17,12 @@ class Arithmetic(unittest.TestCase):
     def test_a_ratio_above_one_says_that_ours_is_faster(self):
         self.assertEqual(ratio(Spread(50.0, 40.0, 60.0), Spread(20.0, 10.0, 90.0)), 2.5)
 
-    def test_spreads_that_share_a_value_are_not_apart(self):
-        self.assertTrue(Spread(2, 1, 3).apart_from(Spread(5, 4, 6)))
-        self.assertTrue(Spread(5, 4, 6).apart_from(Spread(2, 1, 3)))
-        self.assertFalse(Spread(2, 1, 4).apart_from(Spread(5, 4, 6)))
+    def test_spreads_are_apart_that_would_be_if_they_were_twice_as_wide(self):
+        self.assertTrue(Spread(2, 1, 3).apart_from(Spread(7, 6, 8)))
+        self.assertTrue(Spread(7, 6, 8).apart_from(Spread(2, 1, 3)))
+        self.assertFalse(Spread(2, 1, 3).apart_from(Spread(6, 5, 7)))
         self.assertFalse(Spread(5, 1, 9).apart_from(Spread(5, 4, 6)))
+        self.assertTrue(Spread(2, 2, 2).apart_from(Spread(3, 3, 3)))
 
     def test_sends_follow_from_calls_as_a_server_counts_them(self):
         for every in (2, 3, 10):
@@ -40,20 +41,20 @@ class Arithmetic(unittest.TestCase):
 
     def test_an_order_turned_is_told_only_of_cells_that_were_apart(self):
         first = {("c", "a"): Spread(1, 1, 2), ("c", "b"): Spread(5, 4, 6), ("c", "near"): Spread(2, 1, 5), ("d", "z"): Spread(9, 9, 9)}
-        second = {("c", "a"): Spread(7, 7, 7), ("c", "b"): Spread(5, 4, 6), ("c", "near"): Spread(1, 1, 1), ("d", "z"): Spread(1, 1, 1)}
+        second = {("c", "a"): Spread(9, 9, 9), ("c", "b"): Spread(5, 4, 6), ("c", "near"): Spread(1, 1, 1), ("d", "z"): Spread(1, 1, 1)}
         self.assertEqual(turned(first, second), [(("c", "a"), ("c", "b"))])
         self.assertEqual(turned(first, first), [])
 
 
 class Page(unittest.TestCase):
-    """The page of a surface whose clients took 1, 2, .. microseconds in the first round and one more in each that follows."""
+    """The page of a surface whose clients took 1, 2, .. microseconds in the first round and half of one more in each that follows."""
 
     def page(self, rounds: int) -> str:
         surface = surfaces(Path())[0]
         keys = [scenario.key for scenario in SCENARIOS]
         done = dict.fromkeys(("cpu_us", "connections", "growth_mib", "peak_mib", "import_ms", "start_ms"), 1.0)
         cells = [
-            {"surface": surface.key, "peer": peer.name, "scenario": key, "rounds": [{**done, "us": place + n} for n in range(rounds)]}
+            {"surface": surface.key, "peer": peer.name, "scenario": key, "rounds": [{**done, "us": place + n / 2} for n in range(rounds)]}
             for place, peer in enumerate(surface.peers, 1)
             for key in keys
         ]
@@ -68,9 +69,9 @@ class Page(unittest.TestCase):
         page = self.page(2)
         self.assertIn("2 rounds of 1 s", page)
         self.assertIn("lowest–highest", page)
-        self.assertIn("| 1.5 (1–2) |", page)
-        self.assertIn("| 2.5 (2–3) **~1.7x** |", page)
-        self.assertIn("| 3.5 (3–4) **2.3x** |", page)
+        self.assertIn("| 1.25 (1–1.5) |", page)
+        self.assertIn("| 2.25 (2–2.5) **~1.8x** |", page)
+        self.assertIn("| 3.25 (3–3.5) **2.6x** |", page)
 
     def test_one_round_has_none_and_says_so(self):
         page = self.page(1)

@@ -25,7 +25,7 @@ def main() -> None:
     run.add_argument("--only", default="", help="surfaces whose key begins so")
     report = commands.add_parser("report", help="write tables and picture again")
     report.add_argument("out", type=Path)
-    compare = commands.add_parser("compare", help="pairs that were apart in one run and have another order in the other")
+    compare = commands.add_parser("compare", help="pairs that were apart in both runs, the other way round")
     compare.add_argument("first", type=Path)
     compare.add_argument("second", type=Path)
     arguments = parser.parse_args()

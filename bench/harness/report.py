@@ -60,7 +60,7 @@ def _legend(results: dict) -> str:
         return """- Time per call in microseconds in one round, then how many times reknock's time that is; above 1x reknock is faster. `~`: with one round nobody
   knows how far the next one would be off, so the order may mean nothing."""
     return """- Time per call in microseconds: median of the rounds (lowest–highest), then how many times reknock's time that is; above 1x reknock is
-  faster. `~`: the ranges overlap, so the order means nothing."""
+  faster. `~`: the ranges, made twice as wide, overlap, so the order means nothing."""
 
 
 def _times(results: dict, surface, cells: dict) -> str:

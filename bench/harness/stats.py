@@ -17,9 +17,12 @@ class Spread(NamedTuple):
     def of(cls, values: list[float]) -> Spread:
         return cls(median(values), min(values), max(values))
 
+    def below(self, other: Spread) -> bool:
+        """Whether this is lower in any round that may be expected. A few rounds do not show all: each range counts as twice as wide."""
+        return self.high + (self.high - self.low) / 2 < other.low - (other.high - other.low) / 2
+
     def apart_from(self, other: Spread) -> bool:
-        """Whether no round of one is in the range of the other."""
-        return self.high < other.low or other.high < self.low
+        return self.below(other) or other.below(self)
 
 
 def ratio(theirs: Spread, ours: Spread) -> float:
@@ -39,7 +42,7 @@ def share_of_others(all_cpu: float, ours: float, seconds: float, cores: int) -> 
 
 
 def turned(first: dict[tuple, Spread], second: dict[tuple, Spread]) -> list[tuple[tuple, tuple]]:
-    """Pairs of cells of one group (all of a key but its last part) that were apart in the first run and have the other order in the second."""
+    """Pairs of cells of one group (all of a key but its last part) that are apart in both runs, the other way round in the second."""
     keys = sorted(key for key in first if key in second)
-    pairs = [(a, b) for a in keys for b in keys if a[:-1] == b[:-1] and first[a].high < first[b].low]
-    return [(a, b) for a, b in pairs if second[a].middle > second[b].middle]
+    pairs = [(a, b) for a in keys for b in keys if a[:-1] == b[:-1] and first[a].below(first[b])]
+    return [(a, b) for a, b in pairs if second[b].below(second[a])]
