@@ -61,12 +61,15 @@ def blocking_phase(workers, seconds):
     if len(workers) == 1:
         begin = time.perf_counter()
         return total([blocking_worker(workers[0], seconds)], begin)
-    parts = []
+    parts, errors = [], []
     ready = threading.Barrier(len(workers) + 1)
 
     def run(call):
         ready.wait()
-        parts.append(blocking_worker(call, seconds))
+        try:
+            parts.append(blocking_worker(call, seconds))
+        except Exception as error:
+            errors.append(error)
 
     threads = [threading.Thread(target=run, args=(call,)) for call in workers]
     for thread in threads:
@@ -75,8 +78,8 @@ def blocking_phase(workers, seconds):
     begin = time.perf_counter()
     for thread in threads:
         thread.join()
-    if len(parts) < len(workers):
-        raise RuntimeError("a worker failed")
+    if errors:
+        raise RuntimeError(f"{len(errors)} workers failed, the first with {errors[0]!r}") from errors[0]
     return total(parts, begin)
 
 
