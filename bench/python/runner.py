@@ -68,7 +68,7 @@ def blocking_phase(workers, seconds):
         ready.wait()
         try:
             parts.append(blocking_worker(call, seconds))
-        except Exception as error:
+        except BaseException as error:  # a panic is no Exception
             errors.append(error)
 
     threads = [threading.Thread(target=run, args=(call,)) for call in workers]
