@@ -6,7 +6,7 @@ from pathlib import Path
 
 from harness.plan import SCENARIOS, surfaces
 from harness.report import write_report
-from harness.stats import Spread, expected_sends, ratio, share_of_others, turned
+from harness.stats import Spread, ratio, share_of_others, turned
 
 
 class Arithmetic(unittest.TestCase):
@@ -23,17 +23,6 @@ class Arithmetic(unittest.TestCase):
         self.assertFalse(Spread(2, 1, 3).apart_from(Spread(6, 5, 7)))
         self.assertFalse(Spread(5, 1, 9).apart_from(Spread(5, 4, 6)))
         self.assertTrue(Spread(2, 2, 2).apart_from(Spread(3, 3, 3)))
-
-    def test_sends_follow_from_calls_as_a_server_counts_them(self):
-        for every in (2, 3, 10):
-            requests = calls = 0
-            for _ in range(200):
-                requests += 1
-                while requests % every == 0:
-                    requests += 1
-                calls += 1
-                self.assertEqual(expected_sends(calls, every), requests, (every, calls))
-        self.assertEqual(expected_sends(7, 0), 7)
 
     def test_others_never_use_less_than_nothing(self):
         self.assertEqual(share_of_others(30.0, 10.0, 20.0, 2), 0.5)

@@ -10,7 +10,7 @@ BENCH = Path(__file__).resolve().parent.parent
 
 # The one rule: a 503 is sent again at once, this many times at most. High enough that no call ever runs out.
 RETRIES = 10
-# In the failing scenarios the server answers every 10th request with 503.
+# In the failing scenarios the server answers one of each 10 requests with 503.
 EVERY = 10
 
 LOOP = "has no retries of its own; a loop in the caller sends again"
@@ -22,7 +22,7 @@ class Scenario(NamedTuple):
     title: str
     path: str
     in_flight: int
-    every: int  # each so-many-th request fails; 0: none
+    every: int  # one of each so many requests fails; 0: none
     quick: bool
 
 

@@ -39,7 +39,7 @@ Rust {" ".join(machine["rust"])}. Commit {machine["commit"]}, {machine["date"]},
 other processes used {results["others"]:.0%} of the CPU time meanwhile. Written by `make bench`; how it measures: [bench](../README.md).
 
 {_legend(results)}
-- One rule for all: GET, connections kept, a 503 is sent again at once, up to {RETRIES} times. "10 % fail": every {EVERY}th request is a 503. Bodies of 11 bytes
+- One rule for all: GET, connections kept, a 503 is sent again at once, up to {RETRIES} times. "10 % fail": one of each {EVERY} requests is a 503. Bodies of 11 bytes
   or 100 KiB; every byte is counted, first and last body compared, and the server's count of requests must be exactly what the calls need.
 - reknock runs with its default policy otherwise (budget, deadline, records of attempts on), which the peers have not.
 - CPU: of the client's process, all threads. Memory: largest resident set, and in brackets how much of it came after the bare interpreter. Start: load,

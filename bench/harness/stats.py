@@ -30,12 +30,6 @@ def ratio(theirs: Spread, ours: Spread) -> float:
     return theirs.middle / ours.middle
 
 
-def expected_sends(calls: int, every: int) -> int:
-    """How many requests `calls` successful calls need if each `every`-th request fails (0: none) and is repeated."""
-    # The first number of requests of which `calls` do not fail. The last request is never a failure: it would be repeated.
-    return calls if every == 0 else calls + (calls - 1) // (every - 1)
-
-
 def share_of_others(all_cpu: float, ours: float, seconds: float, cores: int) -> float:
     """How much of the machine's CPU time processes other than ours used. The two clocks tick differently: little of it may come out below none."""
     return max(0.0, all_cpu - ours) / seconds / cores

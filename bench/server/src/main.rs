@@ -1,7 +1,7 @@
 //! The server that every client is measured against: HTTP/1.1 with keep-alive, one thread, loopback, ends when its standard input does.
 //!
 //! Prints two addresses. Requests to the first are counted: `/small` answers 11 bytes, anything else 100 KiB. The second is for whoever
-//! measures: `/begin/N` resets the counts and makes every Nth request a 503 (0: none), `/end` returns the counts as JSON.
+//! measures: `/begin/N` resets the counts and makes one of each N requests a 503 (0: none), `/end` returns the counts as JSON.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -15,6 +15,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::net::TcpListener;
 
@@ -65,9 +67,7 @@ struct Bodies {
 }
 
 fn answer(request: &Request<Incoming>, counts: &Counts, bodies: &Bodies) -> Response<Full<Bytes>> {
-    let number = add(&counts.requests);
-    let every = counts.every.get();
-    if every > 0 && number.is_multiple_of(every) {
+    if fails(add(&counts.requests), counts.every.get()) {
         add(&counts.failures);
         let mut refusal = Response::new(Full::new(bodies.small.clone()));
         *refusal.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
@@ -75,6 +75,12 @@ fn answer(request: &Request<Incoming>, counts: &Counts, bodies: &Bodies) -> Resp
     }
     let body = if request.uri().path() == "/small" { &bodies.small } else { &bodies.large };
     Response::new(Full::new(body.clone()))
+}
+
+/// Whether this request fails: one of each `every` does (0: none), each time in a place drawn anew, the same for every client. Not every Nth:
+/// threads that take turns fall into step with that, until one of them meets nothing but failures.
+fn fails(number: u64, every: u64) -> bool {
+    every > 0 && number % every == SmallRng::seed_from_u64(number / every).random_range(0..every)
 }
 
 fn steer(path: &str, counts: &Counts) -> Response<Full<Bytes>> {
