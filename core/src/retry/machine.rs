@@ -270,6 +270,11 @@ impl Retry {
         }
     }
 
+    /// The policy that it was begun with.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
     /// Retries that may still be made.
     pub fn retries_left(&self) -> u32 {
         self.policy.max_retries().saturating_sub(self.retries)
