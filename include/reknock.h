@@ -374,7 +374,9 @@ typedef struct reknock_response reknock_response;
  * One call on its way, decided step by step: it sends nothing, waits for nothing and reads no clock.
  *
  * reknock_retry_new; then per attempt reknock_retry_attempt, your send, reknock_retry_classify_response or _failure, and
- * reknock_retry_decide, which says retry (wait, then begin again) or stop; at the end reknock_retry_finish.
+ * reknock_retry_decide, which says retry (wait, then begin again) or stop; at the end reknock_retry_finish. The last outcome that
+ * is classified counts; after a stop another one may be, as of a body that breaks. A function that is called before its turn
+ * fails with REKNOCK_ERROR_INVALID_ARGUMENT, says what comes first, and changes nothing.
  *
  * Times are nanoseconds on a monotonic clock of yours; read it immediately before each function. Used by one thread at a time.
  */
@@ -815,7 +817,8 @@ typedef struct reknock_retry_options {
    */
   const char *method;
   /**
-   * Where it goes, such as "http://127.0.0.1:8080": the budget is found by it. Must be given if budgets is.
+   * Where it goes, such as "http://127.0.0.1:8080": the budget is found by it. Must be given if budgets is, unless the policy's
+   * budget has another scope.
    */
   const char *origin;
   /**
@@ -1616,10 +1619,10 @@ reknock_status reknock_retry_new(const struct reknock_retry_options *options,
                                  struct reknock_error **error);
 
 /**
- * A redirect is followed: the next attempt is of another method or origin, counts in that budget, and is no retry. The policy, the
- * budgets and the seed stay; those of `options` are not looked at.
+ * A redirect is followed: the next attempt is of another method or origin, counts in that budget, and is no retry. Method, origin and
+ * has_idempotency_key are those of `options`; the policy, the budgets, asked and the seed stay, and theirs are not looked at.
  *
- * Errors: as reknock_retry_new.
+ * Errors: as reknock_retry_new; REKNOCK_ERROR_INVALID_ARGUMENT where no attempt is under way.
  */
 reknock_status reknock_retry_redirect(struct reknock_retry *retry,
                                       const struct reknock_retry_options *options,
@@ -1629,7 +1632,7 @@ reknock_status reknock_retry_redirect(struct reknock_retry *retry,
 /**
  * The next attempt is about to be sent; its number, from 1, goes to `*number` (which may be NULL).
  *
- * Errors: REKNOCK_ERROR_INVALID_ARGUMENT alone.
+ * Errors: REKNOCK_ERROR_INVALID_ARGUMENT, also where the attempt before is not decided, or nothing is to be sent after it.
  */
 reknock_status reknock_retry_attempt(struct reknock_retry *retry,
                                      uint64_t now_ns,
@@ -1640,7 +1643,8 @@ reknock_status reknock_retry_attempt(struct reknock_retry *retry,
  * The verdict on a response head, in `*out` (which may be NULL). `unix_ms` is the wall-clock time in milliseconds since 1970,
  * for hints that are dates. `headers` may be NULL if header_count is 0.
  *
- * Errors: REKNOCK_ERROR_INVALID_ARGUMENT, also for a status that is no number of three digits, and a header whose name or value is NULL.
+ * Errors: REKNOCK_ERROR_INVALID_ARGUMENT, also for a status that is no number of three digits, a header whose name or value is NULL,
+ * and where no attempt is under way.
  */
 reknock_status reknock_retry_classify_response(struct reknock_retry *retry,
                                                int32_t http_status,
@@ -1653,7 +1657,7 @@ reknock_status reknock_retry_classify_response(struct reknock_retry *retry,
 /**
  * The verdict on a failure, in `*out` (which may be NULL). `kind` is a REKNOCK_ERROR_ number, such as REKNOCK_ERROR_CONNECT.
  *
- * Errors: REKNOCK_ERROR_INVALID_ARGUMENT, also for numbers that are no kind and no evidence.
+ * Errors: REKNOCK_ERROR_INVALID_ARGUMENT, also for numbers that are no kind and no evidence, and where no attempt is under way.
  */
 reknock_status reknock_retry_classify_failure(struct reknock_retry *retry,
                                               reknock_status kind,
@@ -1665,7 +1669,7 @@ reknock_status reknock_retry_classify_failure(struct reknock_retry *retry,
  * What happens after the outcome that was classified last, in `*out`. `answer` may be NULL. replayable: not 0 if the request's
  * body can be produced again.
  *
- * Errors: REKNOCK_ERROR_INVALID_ARGUMENT if nothing was classified since the last decision.
+ * Errors: REKNOCK_ERROR_INVALID_ARGUMENT, also if nothing was classified since the last attempt or decision.
  */
 reknock_status reknock_retry_decide(struct reknock_retry *retry,
                                     const struct reknock_retry_answer *answer,

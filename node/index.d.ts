@@ -329,7 +329,7 @@ export class Budgets {
 export interface RetryOptions {
   /** Default: GET. */
   method?: string;
-  /** Scheme and authority: the budget is found by it. */
+  /** Scheme and authority: the budget is found by it. Needed with `budgets`, unless the policy's budget has another scope. */
   origin?: string;
   /** Default: none is kept, whatever the policy says. */
   budgets?: Budgets;
@@ -341,6 +341,15 @@ export interface RetryOptions {
   seed?: number | bigint;
   /** Milliseconds on a monotonic clock. Default: `performance.now()`, here and below. */
   now?: number;
+}
+
+/** What is known of the request that a redirect leads to. */
+export interface Hop {
+  method: string;
+  /** As in `RetryOptions`. */
+  origin?: string;
+  /** Whether it carries an Idempotency-Key. */
+  hasIdempotencyKey?: boolean;
 }
 
 /** How an attempt ended. */
@@ -374,9 +383,16 @@ export interface Answer {
 /**
  * One call on its way, decided step by step, for those who keep an HTTP client of their own: it sends nothing and waits for nothing.
  * Per attempt: `attempt()`, your send, `classify(outcome)`, `decide()`, which says to wait and go on, or why not; at the end `finish()`.
+ * The last outcome that is classified counts; after a stop another one may be, as of a body that breaks. A step before its turn throws
+ * an `Error` with the code `ERR_INVALID_STATE`, which says what comes first, and changes nothing.
  */
 export class Retry {
   constructor(policy?: Policy | PolicySettings | PolicyDocument | false, options?: RetryOptions);
+  /**
+   * A redirect is followed: the next attempt is of another method or origin, counts in the budget of that origin, and is no retry. The
+   * policy, its deadline and the rest of what was said of the call stay.
+   */
+  redirect(hop: Hop, now?: number): void;
   /** The next attempt is about to be sent; its number, from 1. */
   attempt(now?: number): number;
   /** `wall`: milliseconds since 1970, for hints that are dates. Default: `Date.now()`. */

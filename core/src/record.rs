@@ -120,6 +120,11 @@ impl Evidence {
             Evidence::Unknown => "unknown",
         }
     }
+
+    /// The value with this name, or `None`.
+    pub fn from_code(code: &str) -> Option<Evidence> {
+        Self::ALL.iter().copied().find(|known| known.code() == code)
+    }
 }
 
 /// One send and how it ended.

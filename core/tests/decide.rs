@@ -3,9 +3,10 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use reknock::retry::{Answer, Budgets, Call, Decision, Outcome, Retry};
+use reknock::retry::{Answer, Budget, Budgets, Call, Decision, Outcome, Retry};
 use reknock::{ErrorKind, Evidence, Policy, Tick, UnixTime};
 use serde_json::Value as Json;
 use support::{counted, vector};
@@ -23,7 +24,7 @@ fn decisions() {
             take(name, step, &policy, &budgets, &mut calls);
         }
     }
-    counted(cases.len(), 85);
+    counted(cases.len(), 93);
 }
 
 struct Running {
@@ -36,8 +37,13 @@ fn take(name: &str, step: &Json, policy: &Policy, budgets: &Budgets, calls: &mut
     let now = at(&step["at"]);
     let key = step["call"].as_str().unwrap_or("a");
     let call = calls.entry(key.to_owned()).or_insert_with(|| begin(step, policy, budgets));
+    if let Some(hop) = step.get("redirect") {
+        call.origin = origin(hop);
+        call.retry.redirect(facts(hop), budget(policy, budgets, &call.origin, now), now);
+    }
     let origin = call.origin.clone();
     match step["end"].as_str() {
+        _ if step.get("redirect").is_some() => {}
         Some(how) => {
             let mut call = calls.remove(key).expect("begun");
             if step["sent"] == true {
@@ -70,11 +76,21 @@ fn take(name: &str, step: &Json, policy: &Policy, budgets: &Budgets, calls: &mut
 
 fn begin(step: &Json, policy: &Policy, budgets: &Budgets) -> Running {
     let now = if step["begin"].is_null() { at(&step["at"]) } else { at(&step["begin"]) };
-    let origin = step["origin"].as_str().unwrap_or("http://a").to_owned();
-    let budget = policy.budget().map(|spec| budgets.find(spec, &origin, now).expect("a budget"));
-    let call =
-        Call { method: step["method"].as_str().unwrap_or("GET"), has_idempotency_key: step["key"] == true, asked: step["asked"] == true };
-    Running { retry: Retry::begin(policy, call, budget, 0, 0, now), origin, replayable: step["replayable"] != false }
+    let origin = origin(step);
+    let retry = Retry::begin(policy, facts(step), budget(policy, budgets, &origin, now), 0, 0, now);
+    Running { retry, origin, replayable: step["replayable"] != false }
+}
+
+fn origin(step: &Json) -> String {
+    step["origin"].as_str().unwrap_or("http://a").to_owned()
+}
+
+fn facts(step: &Json) -> Call<'_> {
+    Call { method: step["method"].as_str().unwrap_or("GET"), has_idempotency_key: step["key"] == true, asked: step["asked"] == true }
+}
+
+fn budget(policy: &Policy, budgets: &Budgets, origin: &str, now: Tick) -> Option<Arc<Budget>> {
+    policy.budget().map(|spec| budgets.find(spec, origin, now).expect("a budget"))
 }
 
 fn decide(call: &mut Running, step: &Json, now: Tick) -> Decision {

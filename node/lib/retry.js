@@ -11,7 +11,7 @@ class Budgets {
 
   /** What the budget of a policy has for an origin; null if no call used it yet. */
   reading(policy, origin, now = performance.now()) {
-    return this.#native.reading(Policy.native(policy), origin, now);
+    return guard(() => this.#native.reading(Policy.native(policy), origin, now));
   }
 
   static native(budgets) {
@@ -32,14 +32,19 @@ class Retry {
     this.#native = guard(() => new native.NativeRetry(own, shared, method, origin, hasIdempotencyKey, asked, BigInt(seed), now));
   }
 
+  /** A redirect is followed: the next attempt goes elsewhere, counts in the budget of that origin, and is no retry. */
+  redirect({ method, origin = '', hasIdempotencyKey = false }, now = performance.now()) {
+    guard(() => this.#native.redirect(method, origin, hasIdempotencyKey, now));
+  }
+
   /** The next attempt is about to be sent; its number. */
   attempt(now = performance.now()) {
-    return this.#native.attempt(now);
+    return guard(() => this.#native.attempt(now));
   }
 
   /** What the policy thinks of `{status, headers}`, or of a failure: `{error, evidence}`. */
   classify({ status, headers, error, evidence = 'unknown' }, wall = Date.now()) {
-    const verdict = error ? this.#native.failure(error, evidence) : this.#native.response(status, flat(headers, 'headers'), wall);
+    const verdict = guard(() => this.#native.classify(status, flat(headers, 'headers'), error, evidence, wall));
     return { ...verdict, hintMs: verdict.hintMs ?? null, plannedWaitMs: verdict.plannedWaitMs ?? null };
   }
 
@@ -51,7 +56,7 @@ class Retry {
 
   /** The call is over and its outcome goes to whoever made it. */
   finish(now = performance.now()) {
-    this.#native.finish(now);
+    guard(() => this.#native.finish(now));
   }
 
   /** The call is given up: what it holds of its budget is given back. */

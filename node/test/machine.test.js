@@ -3,7 +3,7 @@
 
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
-const { Budgets, Policy, ReknockError, Retry } = require('../index.js');
+const { Budgets, Policy, Retry } = require('../index.js');
 const { vectors } = require('./support/vectors.js');
 
 /** 2026-11-22T12:00:00Z */
@@ -22,13 +22,19 @@ class Stage {
   take(step) {
     const { call: name = 'a' } = step;
     if (!this.#calls.has(name)) this.#calls.set(name, this.#begin(step));
-    const { retry, origin, replayable } = this.#calls.get(name);
+    const { retry, replayable } = this.#calls.get(name);
+    if (step.redirect) {
+      const { method = 'GET', origin = 'http://a', key = false } = step.redirect;
+      this.#calls.get(name).origin = origin;
+      retry.redirect({ method, origin, hasIdempotencyKey: key }, step.at);
+    }
+    const { origin } = this.#calls.get(name);
     if (step.end) {
       if (step.sent) retry.attempt(step.at);
       this.#calls.delete(name);
       if (step.end === 'finish') retry.finish(step.at);
       else retry.abandon();
-    } else {
+    } else if (!step.redirect) {
       retry.attempt(step.at);
       const { status, headers, failure: error, evidence } = step.outcome;
       retry.classify(error ? { error, evidence } : { status, headers }, NOW);
@@ -62,6 +68,7 @@ const hints = vectors('retry_after').cases;
 for (const { headers, config, hint_ms: wanted } of hints) {
   test(`hints: ${JSON.stringify(headers)}`, () => {
     const retry = new Retry({ statuses: [503], retryAfter: { spread: 0, max: 'none', ...config } });
+    retry.attempt();
     const { hintMs } = retry.classify({ status: 503, headers }, NOW);
     if (typeof wanted === 'string') assert.ok(hintMs > 2 ** 43, `${hintMs}`);
     else assert.equal(hintMs, wanted);
@@ -164,6 +171,7 @@ function planned(policy, seed, retries) {
 test('a seed is a whole number of 64 bits; 0 is none', () => {
   const waits = (seed) => {
     const retry = new Retry({}, { seed, now: 0 });
+    retry.attempt(0);
     return retry.classify({ status: 503 }, NOW).backoffMs;
   };
   assert.equal(waits(7), waits(7n));
@@ -184,17 +192,72 @@ for (const { ttl_s: ttl, ratio, ...rest } of noBudgets) {
   });
 }
 
-test('a call that is over, or not yet classified, decides nothing', () => {
+/** How a step that is refused fails, by what is wrong about it: a step before its turn as Node's own do. */
+const REFUSED = {
+  order: { name: 'Error', code: 'ERR_INVALID_STATE' },
+  value: { name: 'ReknockError', kind: 'config' },
+  budget: { name: 'ReknockError', kind: 'config' },
+};
+const misuse = vectors('misuse').cases;
+let refused = 0;
+for (const { name, steps } of misuse) {
+  test(`misuse: ${name}`, () => {
+    const shared = new Budgets();
+    let retry = new Retry({ backoff: '1ms' }, { now: 0 });
+    const does = {
+      begin: ({ policy, budgets, origin }) => void (retry = new Retry(policy, { budgets: budgets && shared, origin, now: 0 })),
+      attempt: () => void retry.attempt(0),
+      classify: ({ status, error, evidence }) => void retry.classify({ status, error, evidence }),
+      decide: () => retry.decide({}, 0),
+      redirect: ({ origin }) => retry.redirect({ method: 'GET', origin }, 0),
+      finish: () => retry.finish(0),
+      abandon: () => retry.abandon(),
+    };
+    for (const step of steps) {
+      if (step.wrong) {
+        const got = JSON.stringify(step.evidence === 'none' ? step.evidence : step.error);
+        assert.throws(() => does[step.do](step), { ...REFUSED[step.wrong], message: step.message.replace('{got}', got) }, JSON.stringify(step));
+        refused += 1;
+      } else {
+        const { then } = step;
+        const wanted = then === undefined ? undefined : typeof then === 'number' ? { waitMs: then, stopReason: null } : { waitMs: null, stopReason: then };
+        assert.deepEqual(does[step.do](step), wanted, JSON.stringify(step));
+      }
+    }
+  });
+}
+
+test('arguments that are none', () => {
   const retry = new Retry();
   retry.attempt();
-  assert.throws(() => retry.decide(), /classify an outcome/);
-  assert.throws(() => retry.decide({ waitMs: -1 }), ReknockError);
-  retry.finish();
-  assert.throws(() => retry.attempt(), /over/);
+  assert.throws(() => retry.classify({ error: '' }), { kind: 'config', message: /^error: must be one of config, .* got ""$/ });
+  assert.throws(() => retry.classify({ status: 503.5 }), { kind: 'config', message: 'status: must be a whole number from 100 to 999, got 503.5' });
+  retry.classify({ status: 503, error: null });
+  assert.throws(() => retry.decide({ waitMs: -1 }), { kind: 'config', message: 'waitMs: must be a number of milliseconds from 0, got -1' });
+  assert.throws(() => retry.decide({ backoffMs: '1s' }), { kind: 'config', message: 'backoffMs: must be a number of milliseconds from 0, got "1s"' });
+  const noTime = (argument) => ({ name: 'ReknockError', message: `${argument}: must be a number of milliseconds, got NaN` });
+  for (const step of [() => retry.decide({}, NaN), () => retry.attempt(NaN), () => retry.finish(NaN), () => new Retry({}, { now: NaN })]) assert.throws(step, noTime('now'));
+  assert.throws(() => retry.redirect({ method: 'GET' }, NaN), noTime('now'));
+  assert.throws(() => new Budgets().reading(new Policy(), 'http://a', NaN), noTime('now'));
+  assert.throws(() => retry.classify({ status: 503 }, NaN), noTime('wall'));
+  assert.equal(retry.decide({ waitMs: 7 }).waitMs, 7);
+});
+
+test('times are exact to the nanosecond', () => {
+  const stopped = (timeout, now) => {
+    const retry = new Retry({ timeout }, { now: 0 });
+    retry.attempt(0);
+    retry.classify({ status: 503 });
+    return retry.decide({ waitMs: 0 }, now).stopReason;
+  };
+  assert.deepEqual([stopped('1ms', 0.999999), stopped('1ms', 1)], [null, 'deadline']);
+  // A million times 1.001 is a little less than the whole number that it stands for.
+  assert.equal(stopped('1001us', 1.001), 'deadline');
 });
 
 test('no case is lost', () => {
   assert.equal(waited, 103);
-  assert.deepEqual([cases.length, hints.length, backoffs.length, noBackoffs.length], [85, 24, 21, 10]);
+  assert.deepEqual([misuse.length, refused], [16, 32]);
+  assert.deepEqual([cases.length, hints.length, backoffs.length, noBackoffs.length], [93, 24, 21, 10]);
   assert.deepEqual([budgetCases.length, list.ratios.length, concurrency.cases.length, noBudgets.length], [13, 16, 11, 6]);
 });

@@ -365,6 +365,8 @@ class Retry:
     """One call on its way, decided step by step, for those who keep an HTTP client of their own: it sends nothing and waits for nothing.
     Per attempt: `attempt()`, your send, `classify(...)`, `decide()`, which says to wait and go on, or why not; at the end `finish()`.
     Leaving it as a context manager finishes the call; leaving it with an exception abandons it. Times are seconds.
+    The last outcome that is classified counts; after a stop another one may be, as of a body that breaks. A step before its turn raises
+    `RuntimeError`, which says what comes first, and changes nothing.
     """
 
     def __new__(
@@ -379,6 +381,7 @@ class Retry:
         seed: int = 0,
         now: float | None = None,
     ) -> Self: ...
+    def redirect(self, *, method: str, origin: str = "", has_idempotency_key: bool = False, now: float | None = None) -> None: ...
     def attempt(self, *, now: float | None = None) -> int: ...
     @overload
     def classify(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import threading
 import time
 from datetime import timedelta
+from http import HTTPStatus
 
 import pytest
 import reknock
@@ -31,7 +33,12 @@ class Stage:
         if name not in self.calls:
             self.calls[name] = self.begin(step)
         retry, origin, replayable = self.calls[name]
-        if "end" in step:
+        if "redirect" in step:
+            hop = step["redirect"]
+            origin = hop.get("origin", ORIGIN)
+            retry.redirect(method=hop.get("method", "GET"), origin=origin, has_idempotency_key=hop.get("key", False), now=now)
+            self.calls[name] = retry, origin, replayable
+        elif "end" in step:
             if step.get("sent"):
                 retry.attempt(now=now)
             del self.calls[name]
@@ -69,7 +76,7 @@ class Stage:
             assert (decision.wait, decision.stop_reason) == (seconds(step["then"]), None)
 
 
-@pytest.mark.parametrize("case", named(vectors("decide")["cases"], 85))
+@pytest.mark.parametrize("case", named(vectors("decide")["cases"], 93))
 def test_decide(case):
     stage = Stage(case["policy"])
     for step in case["steps"]:
@@ -112,7 +119,9 @@ def waited(retry, number):
 
 def test_seeds():
     def drawn(seed):
-        return reknock.Retry(seed=seed).classify(status_code=503).backoff
+        retry = reknock.Retry(seed=seed)
+        retry.attempt()
+        return retry.classify(status_code=503).backoff
 
     assert drawn(7) == drawn(7) != drawn(2**64 - 1)
     assert drawn(0) != drawn(0)
@@ -123,6 +132,7 @@ def test_seeds():
 
 def test_verdicts():
     retry = reknock.Retry({"retry_after": {"spread": 0}, "backoff": "1s"}, method="POST")
+    retry.attempt()
     verdict = retry.classify(status_code=429, headers={"Retry-After": "2"})
     assert (verdict.retry, verdict.evidence, verdict.hint, verdict.backoff, verdict.planned_wait) == (True, "refused", 2, 1, 2)
     verdict = retry.classify(error="reset")
@@ -134,32 +144,85 @@ def test_durations_and_clocks():
     """Numbers are seconds; what is not given is read from the clocks of `time`."""
     retry = reknock.Retry({"timeout": "60s", "max_retries": 3}, now=time.monotonic() - 59)
     for wait in (0.25, timedelta(milliseconds=250)):
+        retry.attempt()
         retry.classify(status_code=503)
         assert retry.decide(retry=True, wait=wait).wait == 0.25
     date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 30))
+    retry.attempt()
     assert 25 < (retry.classify(status_code=503, headers={"retry-after": date}).hint or 0) <= 30
     assert retry.decide(wait=5).stop_reason == "deadline"
 
 
-def test_mistakes():
+REFUSED = {"order": RuntimeError, "value": reknock.ConfigError, "budget": reknock.ConfigError}
+
+
+class Driven:
+    """A call whose steps may be refused."""
+
+    def __init__(self):
+        self.retry, self.budgets = reknock.Retry({"backoff": "1ms"}, now=0), reknock.Budgets()
+
+    def take(self, step):
+        """What was decided, if something was."""
+        if step["do"] == "begin":
+            budgets = self.budgets if step.get("budgets") else None
+            self.retry = reknock.Retry(step["policy"], budgets=budgets, origin=step["origin"], now=0)
+        elif step["do"] == "classify":
+            said = {key: step[key] for key in ("error", "evidence") if key in step}
+            self.retry.classify(status_code=step.get("status"), **said)
+        elif step["do"] == "redirect":
+            self.retry.redirect(method="GET", origin=step.get("origin", ""), now=0)
+        elif step["do"] == "decide":
+            decision = self.retry.decide(now=0)
+            return decision.stop_reason if decision.wait is None else decision.wait * 1000
+        elif step["do"] == "abandon":
+            self.retry.abandon()
+        else:
+            getattr(self.retry, step["do"])(now=0)
+        return None
+
+
+MISUSE = vectors("misuse")["cases"]
+
+
+@pytest.mark.parametrize("case", named(MISUSE, 16))
+def test_misuse(case):
+    driven = Driven()
+    for step in case["steps"]:
+        if "wrong" not in step:
+            assert driven.take(step) == step.get("then"), step
+            continue
+        got = json.dumps(step["evidence"] if step.get("evidence") == "none" else step.get("error"))
+        with pytest.raises(REFUSED[step["wrong"]]) as raised:
+            driven.take(step)
+        assert (type(raised.value), str(raised.value)) == (REFUSED[step["wrong"]], step["message"].replace("{got}", got)), step
+
+
+def test_no_misuse_is_lost():
+    assert sum("wrong" in step for case in MISUSE for step in case["steps"]) == 32
+
+
+def test_arguments_that_are_none():
     retry = reknock.Retry()
-    for outcome, message in (({}, "status_code or an error"), ({"status_code": 200, "error": "reset"}, "status_code or an error")):
-        with pytest.raises(TypeError, match=message):
-            retry.classify(**outcome)
-    for outcome, message in (({"error": "tired"}, 'error "tired"'), ({"error": "reset", "evidence": "none"}, 'evidence "none"')):
-        with pytest.raises(ValueError, match=message):
-            retry.classify(**outcome)
-    with pytest.raises(RuntimeError, match="classify an outcome"):
-        retry.decide()
-    with pytest.raises(reknock.ConfigError, match=r"^wait: must be a number of seconds from 0, got -1"):
-        retry.decide(wait=-1)
-    with pytest.raises(TypeError, match="backoff must be a number of seconds or a timedelta"):
-        retry.decide(backoff="1s")
+    retry.attempt()
+    retry.classify(status_code=503)
+    for wrong, message in (({"wait": -1}, "wait: must be a number of seconds from 0, got -1"), ({"backoff": "1s"}, 'backoff: must be a number of seconds from 0, got "1s"')):
+        with pytest.raises(reknock.ConfigError, match=f"^{message}$"):
+            retry.decide(**wrong)
+    nan = float("nan")
+    for step in (retry.attempt, retry.decide, retry.finish, lambda now: retry.redirect(method="GET", now=now), lambda now: reknock.Retry(now=now)):
+        with pytest.raises(reknock.ConfigError, match="^now: must be a number of seconds, got NaN$"):
+            step(now=nan)
+    with pytest.raises(reknock.ConfigError, match="^now: must be a number of seconds, got NaN$"):
+        reknock.Budgets().reading(reknock.Policy(), ORIGIN, now=nan)
+    with pytest.raises(reknock.ConfigError, match="^wall: must be a number of seconds, got NaN$"):
+        retry.classify(status_code=503, wall=nan)
+    with pytest.raises(reknock.ConfigError, match=r"^status: must be a whole number from 100 to 999, got 503\.5$"):
+        retry.classify(status_code=503.5)
     with pytest.raises(reknock.ConfigError, match="max_retries"):
         reknock.Retry({"max_attempts": 3})
-    retry.finish()
-    with pytest.raises(RuntimeError, match="over"):
-        retry.attempt()
+    assert retry.classify(status_code=HTTPStatus.SERVICE_UNAVAILABLE).retry
+    assert retry.decide(wait=0.5).wait == 0.5
 
 
 def test_leaving_the_block():
@@ -197,13 +260,14 @@ def test_budgets_are_shared_by_threads():
 
     def work():
         ready.wait()
-        retry = reknock.Retry(policy, origin=ORIGIN, budgets=budgets, now=0)
         for _ in range(50):
+            retry = reknock.Retry(policy, origin=ORIGIN, budgets=budgets, now=0)
             retry.attempt(now=0)
             retry.classify(status_code=503)
             if retry.decide(now=0).stop_reason is None:
                 granted.append(True)
-        retry.attempt(now=0)
+                retry.attempt(now=0)
+            retry.finish(now=0)
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:

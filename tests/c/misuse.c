@@ -32,6 +32,7 @@ static void arguments_that_are_none(reknock_request *request) {
     INVALID(reknock_retry_new(&options, 0, &retry, error));
     options.method = "GET";
     OK(reknock_retry_new(&options, 0, &retry, error));
+    OK(reknock_retry_attempt(retry, 0, NULL, error));
     INVALID(reknock_retry_decide(retry, NULL, 1, 0, &decision, error)); /* nothing was classified */
     INVALID(reknock_retry_classify_response(retry, 503, &header, 1, 0, NULL, error));
     INVALID(reknock_retry_classify_response(retry, -1, NULL, 0, 0, NULL, error));
@@ -101,6 +102,7 @@ static void each_struct_has_its_size(reknock_client *client, reknock_request *re
     INVALID(reknock_client_send(client, request, &call_options, &response, error));
     retry_options.method = "GET";
     OK(reknock_retry_new(&retry_options, 0, &retry, error));
+    OK(reknock_retry_attempt(retry, 0, NULL, error));
     OK(reknock_retry_classify_response(retry, 503, NULL, 0, 0, NULL, error));
     retry_options.struct_size = 1;
     INVALID(reknock_retry_redirect(retry, &retry_options, 0, error));

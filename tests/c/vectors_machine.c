@@ -2,6 +2,7 @@
  *
  *     policy JSON                                             ->  ok: a policy, budgets that are full, no calls
  *     begin CALL METHOD ORIGIN KEY ASKED NOW [SEED]           ->  ok
+ *     redirect CALL METHOD ORIGIN KEY NOW                     ->  ok
  *     attempt CALL NOW                                        ->  NUMBER
  *     response CALL STATUS WALL_MS [NAME VALUE]..             ->  HINT, or -1
  *     failure CALL KIND EVIDENCE                              ->  HINT, or -1
@@ -9,6 +10,8 @@
  *     finish CALL NOW, free CALL                              ->  ok
  *     balance ORIGIN NOW                                      ->  NUMBER | none
  *     fail COUNT ORIGIN                                       ->  NUMBER: of so many calls that fail at 0, those that are retried
+ *
+ * What is refused is answered with: wrong STATUS MESSAGE. A policy of its own for the next calls, with the same budgets: use JSON  ->  ok
  */
 #include "lines.h"
 
@@ -17,6 +20,21 @@ enum { CALLS = 256 };
 static reknock_policy *policy;
 static reknock_budgets *budgets;
 static reknock_retry *calls[CALLS];
+
+/* Tells what is refused, and leaves the question. */
+#define TRY(call)                                                                  \
+    do {                                                                           \
+        reknock_error *refusal = NULL;                                             \
+        reknock_error **error = &refusal;                                          \
+        reknock_status status = (call);                                            \
+        if (status != REKNOCK_OK) {                                                \
+            CHECK(reknock_error_status(refusal) == status);                        \
+            printf("wrong\t%s\t", reknock_status_name(status));                    \
+            print_escaped(reknock_error_message(refusal));                         \
+            reknock_error_free(refusal);                                           \
+            return;                                                                \
+        }                                                                          \
+    } while (0)
 
 static long long number(const char *text) {
     return strtoll(text, NULL, 10);
@@ -43,13 +61,24 @@ static void begin(char **fields, reknock_retry **call) {
     options.has_idempotency_key = (int32_t)number(fields[4]);
     options.asked = (int32_t)number(fields[5]);
     options.seed = (uint64_t)number(fields[7]);
-    OK(reknock_retry_new(&options, (uint64_t)number(fields[6]), call, error));
+    reknock_retry_free(*call);
+    *call = NULL;
+    TRY(reknock_retry_new(&options, (uint64_t)number(fields[6]), call, error));
+    fputs("ok", stdout);
+}
+
+static void redirect(char **fields, reknock_retry *call) {
+    reknock_retry_options options = REKNOCK_RETRY_OPTIONS_INIT;
+    options.method = fields[2];
+    options.origin = fields[3];
+    options.has_idempotency_key = (int32_t)number(fields[4]);
+    TRY(reknock_retry_redirect(call, &options, (uint64_t)number(fields[5]), error));
     fputs("ok", stdout);
 }
 
 static void attempt(char **fields, reknock_retry *call) {
     uint32_t which;
-    OK(reknock_retry_attempt(call, (uint64_t)number(fields[2]), &which, error));
+    TRY(reknock_retry_attempt(call, (uint64_t)number(fields[2]), &which, error));
     printf("%u", (unsigned)which);
 }
 
@@ -62,13 +91,13 @@ static void response(char **fields, int count, reknock_retry *call) {
         headers[lines].name = fields[i];
         headers[lines].value = fields[i + 1];
     }
-    OK(reknock_retry_classify_response(call, (int32_t)number(fields[2]), headers, lines, number(fields[3]), &verdict, error));
+    TRY(reknock_retry_classify_response(call, (int32_t)number(fields[2]), headers, lines, number(fields[3]), &verdict, error));
     printf("%lld", (long long)verdict.hint_ns);
 }
 
 static void failure(char **fields, reknock_retry *call) {
     reknock_verdict verdict;
-    OK(reknock_retry_classify_failure(call, (reknock_status)number(fields[2]), (reknock_evidence)number(fields[3]), &verdict, error));
+    TRY(reknock_retry_classify_failure(call, (reknock_status)number(fields[2]), (reknock_evidence)number(fields[3]), &verdict, error));
     printf("%lld", (long long)verdict.hint_ns);
 }
 
@@ -79,7 +108,7 @@ static void decide(char **fields, reknock_retry *call) {
     answer.wait_ms = (uint64_t)number(fields[3]);
     answer.has_backoff = number(fields[4]) >= 0;
     answer.backoff_ms = answer.has_backoff ? (uint64_t)number(fields[4]) : 0;
-    OK(reknock_retry_decide(call, &answer, (int32_t)number(fields[5]), (uint64_t)number(fields[6]), &decision, error));
+    TRY(reknock_retry_decide(call, &answer, (int32_t)number(fields[5]), (uint64_t)number(fields[6]), &decision, error));
     if (decision.retry) {
         printf("retry\t%llu", (unsigned long long)decision.wait_ns);
     } else {
@@ -123,7 +152,7 @@ static void fail(char **fields) {
 
 /* The call that a question is about, if it is about one. */
 static reknock_retry **call_of(char **fields) {
-    static const char *const others[] = {"policy", "balance", "fail"};
+    static const char *const others[] = {"policy", "use", "balance", "fail"};
     size_t i;
     for (i = 0; i < sizeof others / sizeof *others; i++) {
         if (strcmp(fields[0], others[i]) == 0) return NULL;
@@ -144,7 +173,13 @@ int main(void) {
             OK(reknock_budgets_new(&budgets, error));
             fputs("ok", stdout);
         }
+        if (strcmp(what, "use") == 0) {
+            reknock_policy_free(policy);
+            OK(reknock_policy_from_json(fields[1], &policy, error));
+            fputs("ok", stdout);
+        }
         if (strcmp(what, "begin") == 0) begin(fields, call);
+        if (strcmp(what, "redirect") == 0) redirect(fields, *call);
         if (strcmp(what, "attempt") == 0) attempt(fields, *call);
         if (strcmp(what, "response") == 0) response(fields, count, *call);
         if (strcmp(what, "failure") == 0) failure(fields, *call);

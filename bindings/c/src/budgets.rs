@@ -3,6 +3,7 @@
 
 use std::ffi::c_char;
 use std::mem::MaybeUninit;
+use std::sync::Arc;
 
 use core_::Tick;
 use core_::retry::{BudgetReading, Budgets};
@@ -16,7 +17,7 @@ use crate::policy::reknock_policy;
 ///
 /// May be used from any number of threads at once. Calls that were begun with it keep it alive.
 pub struct reknock_budgets {
-    pub(crate) budgets: Budgets,
+    pub(crate) budgets: Arc<Budgets>,
 }
 
 /// What a budget has and what it did, at one moment. Its fields do not change within an ABI.
@@ -42,7 +43,7 @@ pub extern "C" fn reknock_budgets_new(
     error: Option<&mut MaybeUninit<*mut reknock_error>>,
 ) -> reknock_status {
     entry(error, || {
-        given(out, "out")?.write(hand_out(reknock_budgets { budgets: Budgets::new() }));
+        given(out, "out")?.write(hand_out(reknock_budgets { budgets: Arc::default() }));
         Ok(())
     })
 }

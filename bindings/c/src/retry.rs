@@ -6,7 +6,9 @@ use std::mem::MaybeUninit;
 use std::sync::Arc;
 use std::time::Duration;
 
-use core_::retry::{Answer, Budget, Call, Decision, Headers, Outcome, Retry, Verdict};
+use core_::policy::Value;
+use core_::retry::driver::{Driver, Misuse, no_error, no_evidence, response};
+use core_::retry::{Answer, Call, Decision, Headers, Outcome};
 use core_::{Evidence, Policy, Tick, UnixTime};
 
 use crate::budgets::reknock_budgets;
@@ -20,14 +22,13 @@ use crate::request::reknock_header;
 /// One call on its way, decided step by step: it sends nothing, waits for nothing and reads no clock.
 ///
 /// reknock_retry_new; then per attempt reknock_retry_attempt, your send, reknock_retry_classify_response or _failure, and
-/// reknock_retry_decide, which says retry (wait, then begin again) or stop; at the end reknock_retry_finish.
+/// reknock_retry_decide, which says retry (wait, then begin again) or stop; at the end reknock_retry_finish. The last outcome that
+/// is classified counts; after a stop another one may be, as of a body that breaks. A function that is called before its turn
+/// fails with REKNOCK_ERROR_INVALID_ARGUMENT, says what comes first, and changes nothing.
 ///
 /// Times are nanoseconds on a monotonic clock of yours; read it immediately before each function. Used by one thread at a time.
 pub struct reknock_retry {
-    policy: Policy,
-    budgets: Option<Arc<reknock_budgets>>,
-    retry: Option<Retry>,
-    verdict: Option<Verdict>,
+    driver: Driver,
 }
 
 /// What is known of a call before it is sent. Begin with REKNOCK_RETRY_OPTIONS_INIT.
@@ -42,7 +43,8 @@ pub struct reknock_retry_options {
     pub budgets: *const reknock_budgets,
     /// The request's method. Must be given.
     pub method: *const c_char,
-    /// Where it goes, such as "http://127.0.0.1:8080": the budget is found by it. Must be given if budgets is.
+    /// Where it goes, such as "http://127.0.0.1:8080": the budget is found by it. Must be given if budgets is, unless the policy's
+    /// budget has another scope.
     pub origin: *const c_char,
     /// Not 0: the request carries an Idempotency-Key.
     pub has_idempotency_key: i32,
@@ -131,41 +133,35 @@ fn nanos_or_none(time: Option<Duration>) -> i64 {
     time.map_or(-1, |time| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX))
 }
 
-impl reknock_retry {
-    fn live(&mut self) -> Result<&mut Retry, Fault> {
-        self.retry.as_mut().ok_or_else(|| Fault::Argument("retry: was finished".to_owned()))
-    }
-
-    fn classify(&mut self, outcome: Outcome<'_>, wall_ms: i64) -> Result<reknock_verdict, Fault> {
-        let retry = self.live()?;
-        let verdict = retry.classify(outcome, UnixTime(wall_ms));
-        let out = reknock_verdict {
-            retry: i32::from(verdict.retry),
-            evidence: evidence_number(verdict.evidence),
-            hint_ns: nanos_or_none(verdict.hint),
-            backoff_ns: nanos(verdict.backoff),
-            planned_wait_ns: nanos_or_none(retry.planned_wait(verdict)),
-        };
-        self.verdict = Some(verdict);
-        Ok(out)
-    }
-
-    fn budget(&self, origin: &str, now: Tick) -> Result<Option<Arc<Budget>>, Fault> {
-        match (&self.budgets, self.policy.budget()) {
-            (Some(shared), Some(spec)) => Ok(Some(shared.budgets.find(spec, origin, now)?)),
-            _ => Ok(None),
+/// What the core refuses is against the function's contract; a budget that cannot be had is a matter of configuration.
+impl From<Misuse> for Fault {
+    fn from(misuse: Misuse) -> Self {
+        match misuse {
+            Misuse::Budget(error) => Fault::Core(error),
+            Misuse::Order(_) | Misuse::Value(_) => Fault::Argument(misuse.to_string()),
         }
     }
 }
 
-/// The call and its origin.
+fn classify(retry: Option<&mut reknock_retry>, outcome: Outcome<'_>, wall_ms: i64) -> Result<reknock_verdict, Fault> {
+    let (verdict, planned) = given(retry, "retry")?.driver.classify(outcome, UnixTime(wall_ms))?;
+    Ok(reknock_verdict {
+        retry: i32::from(verdict.retry),
+        evidence: evidence_number(verdict.evidence),
+        hint_ns: nanos_or_none(verdict.hint),
+        backoff_ns: nanos(verdict.backoff),
+        planned_wait_ns: nanos_or_none(planned),
+    })
+}
+
+/// The call and its origin, which may be none.
 ///
 /// # Safety
 /// Texts are NUL-terminated or NULL, and outlive `'a`.
 unsafe fn call<'a>(said: &reknock_retry_options) -> Result<(Call<'a>, &'a str), Fault> {
     // SAFETY: by the contract.
     let method = unsafe { text(said.method, "method") }?;
-    let origin = match said.budgets.is_null() {
+    let origin = match said.origin.is_null() {
         true => "",
         // SAFETY: by the contract.
         false => unsafe { text(said.origin, "origin") }?,
@@ -195,20 +191,18 @@ pub unsafe extern "C" fn reknock_retry_new(
         let budgets = match said.budgets.is_null() {
             true => None,
             // SAFETY: live budgets.
-            false => Some(unsafe { shared(said.budgets, "budgets") }?),
+            false => Some(Arc::clone(&unsafe { shared(said.budgets, "budgets") }?.budgets)),
         };
-        let mut made = reknock_retry { policy, budgets, retry: None, verdict: None };
-        let budget = made.budget(origin, Tick(now_ns))?;
-        made.retry = Some(Retry::begin(&made.policy, call, budget, core_::client::entropy_or(said.seed), 0, Tick(now_ns)));
-        put(out, made);
+        let entropy = core_::client::entropy_or(said.seed);
+        put(out, reknock_retry { driver: Driver::begin(&policy, call, origin, budgets, entropy, Tick(now_ns))? });
         Ok(())
     })
 }
 
-/// A redirect is followed: the next attempt is of another method or origin, counts in that budget, and is no retry. The policy, the
-/// budgets and the seed stay; those of `options` are not looked at.
+/// A redirect is followed: the next attempt is of another method or origin, counts in that budget, and is no retry. Method, origin and
+/// has_idempotency_key are those of `options`; the policy, the budgets, asked and the seed stay, and theirs are not looked at.
 ///
-/// Errors: as reknock_retry_new.
+/// Errors: as reknock_retry_new; REKNOCK_ERROR_INVALID_ARGUMENT where no attempt is under way.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reknock_retry_redirect(
     retry: Option<&mut reknock_retry>,
@@ -219,20 +213,16 @@ pub unsafe extern "C" fn reknock_retry_redirect(
     entry(error, || {
         let retry = given(retry, "retry")?;
         // SAFETY: NULL, or a struct as large as it says.
-        let mut said: reknock_retry_options = unsafe { self::options(options, "options") }?;
-        said.budgets = retry.budgets.as_ref().map_or(std::ptr::null(), Arc::as_ptr);
+        let said: reknock_retry_options = unsafe { self::options(options, "options") }?;
         // SAFETY: texts are NUL-terminated or NULL.
         let (call, origin) = unsafe { call(&said) }?;
-        let budget = retry.budget(origin, Tick(now_ns))?;
-        retry.live()?.redirect(call, budget, Tick(now_ns));
-        retry.verdict = None;
-        Ok(())
+        Ok(retry.driver.redirect(call, origin, Tick(now_ns))?)
     })
 }
 
 /// The next attempt is about to be sent; its number, from 1, goes to `*number` (which may be NULL).
 ///
-/// Errors: REKNOCK_ERROR_INVALID_ARGUMENT alone.
+/// Errors: REKNOCK_ERROR_INVALID_ARGUMENT, also where the attempt before is not decided, or nothing is to be sent after it.
 #[unsafe(no_mangle)]
 pub extern "C" fn reknock_retry_attempt(
     retry: Option<&mut reknock_retry>,
@@ -241,7 +231,7 @@ pub extern "C" fn reknock_retry_attempt(
     error: Option<&mut MaybeUninit<*mut reknock_error>>,
 ) -> reknock_status {
     entry(error, || {
-        let attempt = given(retry, "retry")?.live()?.attempt(Tick(now_ns));
+        let attempt = given(retry, "retry")?.driver.attempt(Tick(now_ns))?;
         if let Some(number) = number {
             number.write(attempt.number);
         }
@@ -252,7 +242,8 @@ pub extern "C" fn reknock_retry_attempt(
 /// The verdict on a response head, in `*out` (which may be NULL). `unix_ms` is the wall-clock time in milliseconds since 1970,
 /// for hints that are dates. `headers` may be NULL if header_count is 0.
 ///
-/// Errors: REKNOCK_ERROR_INVALID_ARGUMENT, also for a status that is no number of three digits, and a header whose name or value is NULL.
+/// Errors: REKNOCK_ERROR_INVALID_ARGUMENT, also for a status that is no number of three digits, a header whose name or value is NULL,
+/// and where no attempt is under way.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reknock_retry_classify_response(
     retry: Option<&mut reknock_retry>,
@@ -266,9 +257,7 @@ pub unsafe extern "C" fn reknock_retry_classify_response(
     entry(error, || {
         // SAFETY: as many headers as are said, with texts that are NUL-terminated or NULL.
         let fields = unsafe { fields(headers, header_count) }?;
-        let status = u16::try_from(http_status).ok().filter(|status| (100..1000).contains(status));
-        let status = status.ok_or_else(|| Fault::Argument(format!("http_status: must be a status such as 503, got {http_status}")))?;
-        let verdict = given(retry, "retry")?.classify(Outcome::Response { status, headers: &fields }, unix_ms)?;
+        let verdict = classify(retry, response(f64::from(http_status), &fields)?, unix_ms)?;
         if let Some(out) = out {
             out.write(verdict);
         }
@@ -278,7 +267,7 @@ pub unsafe extern "C" fn reknock_retry_classify_response(
 
 /// The verdict on a failure, in `*out` (which may be NULL). `kind` is a REKNOCK_ERROR_ number, such as REKNOCK_ERROR_CONNECT.
 ///
-/// Errors: REKNOCK_ERROR_INVALID_ARGUMENT, also for numbers that are no kind and no evidence.
+/// Errors: REKNOCK_ERROR_INVALID_ARGUMENT, also for numbers that are no kind and no evidence, and where no attempt is under way.
 #[unsafe(no_mangle)]
 pub extern "C" fn reknock_retry_classify_failure(
     retry: Option<&mut reknock_retry>,
@@ -288,10 +277,10 @@ pub extern "C" fn reknock_retry_classify_failure(
     error: Option<&mut MaybeUninit<*mut reknock_error>>,
 ) -> reknock_status {
     entry(error, || {
-        let kind = kind_of(kind).ok_or_else(|| Fault::Argument(format!("kind: must be an error kind, got {kind}")))?;
+        let kind = kind_of(kind).ok_or_else(|| no_error(&Value::from(kind)))?;
         let known = Evidence::ALL.iter().copied().find(|known| evidence_number(*known) == evidence);
-        let evidence = known.ok_or_else(|| Fault::Argument(format!("evidence: is none of its values, got {evidence}")))?;
-        let verdict = given(retry, "retry")?.classify(Outcome::Failure { kind, evidence }, 0)?;
+        let evidence = known.ok_or_else(|| no_evidence(&Value::from(evidence)))?;
+        let verdict = classify(retry, Outcome::Failure { kind, evidence }, 0)?;
         if let Some(out) = out {
             out.write(verdict);
         }
@@ -302,7 +291,7 @@ pub extern "C" fn reknock_retry_classify_failure(
 /// What happens after the outcome that was classified last, in `*out`. `answer` may be NULL. replayable: not 0 if the request's
 /// body can be produced again.
 ///
-/// Errors: REKNOCK_ERROR_INVALID_ARGUMENT if nothing was classified since the last decision.
+/// Errors: REKNOCK_ERROR_INVALID_ARGUMENT, also if nothing was classified since the last attempt or decision.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reknock_retry_decide(
     retry: Option<&mut reknock_retry>,
@@ -324,11 +313,8 @@ pub unsafe extern "C" fn reknock_retry_decide(
             other => return Err(Fault::Argument(format!("answer: is none of its values, got {other}"))),
         };
         let backoff = (said.has_backoff != 0).then(|| Duration::from_millis(said.backoff_ms));
-        retry.live()?;
-        let verdict = retry.verdict.take();
-        let verdict = verdict.ok_or_else(|| Fault::Argument("retry: classify an outcome before deciding".to_owned()))?;
         let answer = Answer { retry: yes, wait, backoff };
-        out.write(match retry.live()?.decide(verdict, answer, replayable != 0, Tick(now_ns)) {
+        out.write(match retry.driver.decide(answer, replayable != 0, Tick(now_ns))? {
             Decision::Retry { wait } => reknock_decision { retry: 1, stop_reason: 0, wait_ns: nanos(wait) },
             Decision::Stop(reason) => reknock_decision { retry: 0, stop_reason: stop_number(Some(reason)), wait_ns: 0 },
         });
@@ -340,8 +326,8 @@ pub unsafe extern "C" fn reknock_retry_decide(
 #[unsafe(no_mangle)]
 pub extern "C" fn reknock_retry_finish(retry: Option<Box<reknock_retry>>, now_ns: u64) {
     plain((), || {
-        if let Some(retry) = retry.and_then(|retry| retry.retry) {
-            retry.finish(Tick(now_ns));
+        if let Some(mut retry) = retry {
+            retry.driver.finish(Tick(now_ns));
         }
     });
 }

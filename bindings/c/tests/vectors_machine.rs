@@ -37,7 +37,7 @@ impl Wanted {
 }
 
 impl Script {
-    /// Says something whose answer does not matter.
+    /// Says something whose answer does not matter, unless it is a refusal.
     fn say(&mut self, fields: &[&str]) {
         self.questions.push(line(fields));
         self.wanted.push(None);
@@ -64,6 +64,9 @@ impl Script {
         let answers = answers("tests/c/vectors_machine.c", name, &self.questions);
         let all = self.wanted.iter().zip(&answers).filter_map(|(wanted, answer)| Some((wanted.as_ref()?, answer.join("\t"))));
         let wrong: Vec<_> = all.filter(|((wanted, _), answer)| !wanted.is(answer)).collect();
+        let mut unasked = self.questions.iter().zip(&self.wanted).zip(&answers).filter(|((_, wanted), _)| wanted.is_none());
+        let refused = unasked.find(|(_, answer)| answer[0] == "wrong");
+        assert!(refused.is_none(), "{refused:?}");
         assert!(wrong.is_empty(), "{} wrong: {wrong:#?}", wrong.len());
     }
 
@@ -112,8 +115,15 @@ fn decisions() {
                 script.say(&["begin", &call, step["method"].as_str().unwrap_or("GET"), origin, flag("key"), flag("asked"), &from]);
                 begun.push((key, origin, if step["replayable"] == false { "0" } else { "1" }));
             }
-            let (_, origin, replayable) = *begun.iter().find(|(known, ..)| *known == key).unwrap();
-            if let Some(how) = step["end"].as_str() {
+            let running = begun.iter_mut().find(|(known, ..)| *known == key).unwrap();
+            if let Some(hop) = step.get("redirect") {
+                running.1 = hop["origin"].as_str().unwrap_or("http://a");
+                let key = if hop["key"] == true { "1" } else { "0" };
+                script.say(&["redirect", &call, hop["method"].as_str().unwrap_or("GET"), running.1, key, &now]);
+            }
+            let (_, origin, replayable) = *running;
+            if step.get("redirect").is_some() {
+            } else if let Some(how) = step["end"].as_str() {
                 if step["sent"] == true {
                     script.say(&["attempt", &call, &now]);
                 }
@@ -135,7 +145,7 @@ fn decisions() {
             }
         }
     }
-    assert_eq!(cases.len(), 85);
+    assert_eq!(cases.len(), 93);
     script.run("machine_decide");
 }
 
@@ -170,6 +180,67 @@ fn step_of(script: &mut Script, about: &str, step: &Value, call: &str, replayabl
     let backoff = answer["backoff"].as_i64().unwrap_or(-1).to_string();
     let wanted = step["then"].as_f64().map_or_else(|| step["then"].as_str().unwrap().to_owned(), |ms| format!("retry\t{}", ns(ms)));
     script.expect(&["decide", call, number, &wait, &backoff, replayable, now], wanted, about.to_owned());
+}
+
+/// C frees a call when it ends, and has a function each for a status and an error.
+#[test]
+fn misuse() {
+    let file = vectors("misuse");
+    let cases = file["cases"].as_array().unwrap();
+    let mut script = Script::default();
+    let (mut ran, mut refused) = (0, 0);
+    for case in cases {
+        script.policy(&json!({"backoff": "1ms"}));
+        script.begin("0", "0");
+        for step in case["steps"].as_array().unwrap() {
+            let Some(fields) = misuse_of(step) else { continue };
+            // Of the same budgets as the call before it.
+            if step["do"] == "begin" {
+                script.expect(&["use", &step["policy"].to_string()], "ok".to_owned(), step.to_string());
+            }
+            let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+            let about = format!("{}: {step}", case["name"]);
+            match (&step["wrong"], &step["then"]) {
+                (Value::String(kind), _) => {
+                    let status = if kind == "budget" { "config" } else { "invalid_argument" };
+                    let got = if step["evidence"] == "none" { "0" } else { "99" };
+                    let message = step["message"].as_str().unwrap().replace("{got}", got);
+                    script.expect(&fields, format!("wrong\t{status}\t{message}"), about);
+                    refused += 1;
+                }
+                (_, Value::Number(ms)) => script.expect(&fields, format!("retry\t{}", ns(ms.as_f64().unwrap())), about),
+                (_, Value::String(reason)) => script.expect(&fields, reason.clone(), about),
+                _ => script.say(&fields),
+            }
+            ran += 1;
+        }
+    }
+    assert_eq!((cases.len(), ran, refused), (16, 86, 25));
+    script.run("machine_misuse");
+}
+
+/// The question that a step is; none for what cannot be asked in C.
+fn misuse_of(step: &Value) -> Option<Vec<String>> {
+    if step["message"].as_str().is_some_and(|message| message.contains("was finished or abandoned")) {
+        return None;
+    }
+    let origin = step["origin"].as_str().unwrap_or_default();
+    let fields: Vec<&str> = match (step["do"].as_str().unwrap(), step["status"].as_i64(), step["error"].as_str()) {
+        ("begin", ..) => vec!["begin", "0", "GET", origin, "0", "0", "0"],
+        ("attempt", ..) => vec!["attempt", "0", "0"],
+        ("classify", Some(_), Some(_)) | ("classify", None, None) => return None,
+        ("classify", Some(status), None) => return Some(["response", "0", &status.to_string(), WALL_MS].map(str::to_owned).to_vec()),
+        ("classify", None, Some(error)) => {
+            let kind = ErrorKind::from_code(error).map_or(99, ErrorKind::number).to_string();
+            let known = Evidence::ALL.iter().position(|evidence| step["evidence"] == evidence.code());
+            return Some(["failure", "0", &kind, &known.map_or(0, |place| place + 1).to_string()].map(str::to_owned).to_vec());
+        }
+        ("decide", ..) => decide("0", "0"),
+        ("redirect", ..) => vec!["redirect", "0", "GET", origin, "0", "0"],
+        ("finish" | "abandon", ..) => return None,
+        (other, ..) => panic!("no step: {other}"),
+    };
+    Some(fields.into_iter().map(str::to_owned).collect())
 }
 
 #[test]

@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use napi::bindgen_prelude::{BigInt, FromNapiValue, Unknown};
-use napi::{Env, Result, ValueType};
+use napi::bindgen_prelude::{BigInt, Unknown};
+use napi::{Env, Error, Result, Status};
 use napi_derive::napi;
-use reknock::retry::{Answer, Budgets, Call, Decision, Outcome, Retry, Verdict};
-use reknock::{ErrorKind, Evidence, Tick, UnixTime};
+use reknock::Tick;
+use reknock::retry::driver::{Driver, Misuse, outcome};
+use reknock::retry::{Answer, Budgets, Call, Decision};
 
 use crate::client::{BudgetReading, reading};
-use crate::error::or_throw;
+use crate::error::{or_throw, thrown};
 use crate::head::millis;
 use crate::policy::{NativePolicy, lines};
-use crate::value::{UNIT, wrong};
+use crate::value::{UNIT, to_value, wrong};
 
 /// Retry budgets that calls share.
 #[napi]
@@ -25,9 +26,7 @@ pub struct NativeBudgets {
 /// One call on its way, decided step by step: it sends nothing, waits for nothing and reads no clock.
 #[napi]
 pub struct NativeRetry {
-    /// `None` once it is over.
-    retry: Option<Retry>,
-    verdict: Option<Verdict>,
+    driver: Driver,
 }
 
 /// What the policy thinks of an outcome.
@@ -64,8 +63,9 @@ impl NativeBudgets {
 
     /// What the budget of a policy has for an origin.
     #[napi(catch_unwind)]
-    pub fn reading(&self, policy: &NativePolicy, origin: String, now: f64) -> Option<BudgetReading> {
-        self.budgets.reading(policy.core.budget()?, &origin, tick(now)).map(reading)
+    pub fn reading(&self, env: &Env, policy: &NativePolicy, origin: String, now: f64) -> Result<Option<BudgetReading>> {
+        let now = tick(env, now)?;
+        Ok(policy.core.budget().and_then(|spec| self.budgets.reading(spec, &origin, now)).map(reading))
     }
 }
 
@@ -85,35 +85,53 @@ impl NativeRetry {
         seed: BigInt,
         now: f64,
     ) -> Result<Self> {
-        let now = tick(now);
+        let now = tick(env, now)?;
         let (false, seed, true) = seed.get_u64() else { return Err(wrong("seed: must be a whole number of 64 bits")) };
-        let budget = match (budgets, policy.core.budget()) {
-            (Some(shared), Some(spec)) => Some(or_throw(env, shared.budgets.find(spec, &origin, now))?),
-            _ => None,
-        };
         let call = Call { method: &method, has_idempotency_key, asked };
-        let retry = Retry::begin(&policy.core, call, budget, reknock::client::entropy_or(seed), 0, now);
-        Ok(NativeRetry { retry: Some(retry), verdict: None })
+        let budgets = budgets.map(|shared| Arc::clone(&shared.budgets));
+        let begun = Driver::begin(&policy.core, call, &origin, budgets, reknock::client::entropy_or(seed), now);
+        Ok(NativeRetry { driver: allowed(env, begun)? })
+    }
+
+    /// A redirect is followed: the next attempt goes elsewhere, counts in the budget of that origin, and is no retry.
+    #[napi(catch_unwind)]
+    pub fn redirect(&mut self, env: &Env, method: String, origin: String, has_idempotency_key: bool, now: f64) -> Result<()> {
+        let now = tick(env, now)?;
+        // Whether somebody is asked was said of the whole call.
+        let call = Call { method: &method, has_idempotency_key, asked: false };
+        allowed(env, self.driver.redirect(call, &origin, now))
     }
 
     /// The next attempt is about to be sent; returns its number.
     #[napi(catch_unwind)]
-    pub fn attempt(&mut self, now: f64) -> Result<u32> {
-        Ok(self.live()?.attempt(tick(now)).number)
+    pub fn attempt(&mut self, env: &Env, now: f64) -> Result<u32> {
+        let now = tick(env, now)?;
+        Ok(allowed(env, self.driver.attempt(now))?.number)
     }
 
-    /// The verdict on a response head; `headers` are names and values in turn.
+    /// The verdict on a response head, whose `headers` are names and values in turn, or on a failure.
     #[napi(catch_unwind)]
-    pub fn response(&mut self, status: u16, headers: Vec<String>, wall: f64) -> Result<NativeVerdict> {
-        self.classify(Outcome::Response { status, headers: &lines(&headers).as_slice() }, wall)
-    }
-
-    /// The verdict on a failure.
-    #[napi(catch_unwind)]
-    pub fn failure(&mut self, kind: String, evidence: String) -> Result<NativeVerdict> {
-        let kind = ErrorKind::from_code(&kind).ok_or_else(|| wrong("an unknown kind of error"))?;
-        let known = Evidence::ALL.iter().copied().find(|known| known.code() == evidence);
-        self.classify(Outcome::Failure { kind, evidence: known.ok_or_else(|| wrong("unknown evidence"))? }, 0.0)
+    pub fn classify(
+        &mut self,
+        env: &Env,
+        status: Option<f64>,
+        headers: Vec<String>,
+        error: Option<String>,
+        evidence: String,
+        wall: f64,
+    ) -> Result<NativeVerdict> {
+        let wall = or_throw(env, UNIT.unix_time("wall", wall))?;
+        let headers = lines(&headers);
+        let headers = headers.as_slice();
+        let outcome = allowed(env, outcome(status, &headers, error.as_deref(), &evidence))?;
+        let (verdict, planned) = allowed(env, self.driver.classify(outcome, wall))?;
+        Ok(NativeVerdict {
+            retry: verdict.retry,
+            evidence: verdict.evidence.code(),
+            hint_ms: verdict.hint.map(millis),
+            backoff_ms: millis(verdict.backoff),
+            planned_wait_ms: planned.map(millis),
+        })
     }
 
     /// What happens after the outcome that was classified last.
@@ -128,9 +146,8 @@ impl NativeRetry {
         now: f64,
     ) -> Result<NativeDecision> {
         let answer = Answer { retry, wait: duration(env, "waitMs", wait)?, backoff: duration(env, "backoffMs", backoff)? };
-        self.live()?;
-        let verdict = self.verdict.take().ok_or_else(|| wrong("classify an outcome before deciding"))?;
-        Ok(match self.live()?.decide(verdict, answer, replayable, tick(now)) {
+        let now = tick(env, now)?;
+        Ok(match allowed(env, self.driver.decide(answer, replayable, now))? {
             Decision::Retry { wait } => NativeDecision { stop_reason: None, wait_ms: Some(millis(wait)) },
             Decision::Stop(reason) => NativeDecision { stop_reason: Some(reason.code()), wait_ms: None },
         })
@@ -138,47 +155,33 @@ impl NativeRetry {
 
     /// The call is over and its outcome goes to the caller.
     #[napi(catch_unwind)]
-    pub fn finish(&mut self, now: f64) {
-        if let Some(retry) = self.retry.take() {
-            retry.finish(tick(now));
-        }
+    pub fn finish(&mut self, env: &Env, now: f64) -> Result<()> {
+        self.driver.finish(tick(env, now)?);
+        Ok(())
     }
 
     /// The call is abandoned: gives back what it holds of its budget.
     #[napi(catch_unwind)]
     pub fn abandon(&mut self) {
-        drop(self.retry.take());
+        self.driver.abandon();
     }
 }
 
-impl NativeRetry {
-    fn live(&mut self) -> Result<&mut Retry> {
-        self.retry.as_mut().ok_or_else(|| wrong("the call is over"))
-    }
-
-    fn classify(&mut self, outcome: Outcome<'_>, wall: f64) -> Result<NativeVerdict> {
-        let retry = self.live()?;
-        let verdict = retry.classify(outcome, UnixTime(wall as i64));
-        let out = NativeVerdict {
-            retry: verdict.retry,
-            evidence: verdict.evidence.code(),
-            hint_ms: verdict.hint.map(millis),
-            backoff_ms: millis(verdict.backoff),
-            planned_wait_ms: retry.planned_wait(verdict).map(millis),
-        };
-        self.verdict = Some(verdict);
-        Ok(out)
-    }
+/// A step that is refused: an error of ours if it is a matter of values, one as Node has it if it is one of order.
+fn allowed<T>(env: &Env, result: std::result::Result<T, Misuse>) -> Result<T> {
+    result.map_err(|misuse| match misuse {
+        Misuse::Value(error) | Misuse::Budget(error) => thrown(env, &error),
+        Misuse::Order(text) => match env.throw_error(&text, Some("ERR_INVALID_STATE")) {
+            Ok(()) => Error::new(Status::PendingException, String::new()),
+            Err(broken) => broken,
+        },
+    })
 }
 
-/// A point in time; one before the clock's start is its start.
-fn tick(now: f64) -> Tick {
-    Tick((now * 1e6) as u64)
+fn tick(env: &Env, now: f64) -> Result<Tick> {
+    or_throw(env, UNIT.tick("now", now))
 }
 
 fn duration(env: &Env, argument: &str, value: Unknown<'_>) -> Result<Option<Duration>> {
-    if value.get_type()? == ValueType::Undefined {
-        return Ok(None);
-    }
-    or_throw(env, UNIT.duration(argument, f64::from_unknown(value)?)).map(Some)
+    or_throw(env, UNIT.duration_if_given(argument, &to_value(value)?))
 }

@@ -1,14 +1,14 @@
 //! The decision machine alone, for programs with an HTTP client of their own.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
-use reknock::policy::Value;
-use reknock::retry::{Answer, Call, Outcome};
-use reknock::{ErrorKind, Evidence, StopReason, Tick, UnixTime, retry};
+use reknock::retry::driver::{Driver, Misuse, outcome};
+use reknock::retry::{self, Answer, Call};
+use reknock::{StopReason, Tick, UnixTime};
 
 use crate::client::BudgetReading;
 use crate::convert::{UNIT, pairs, to_value};
@@ -17,13 +17,13 @@ use crate::policy::{Policy, chosen};
 
 /// Retry budgets that calls share: keep one beside each client of your own. Any number of threads may use it at once.
 #[pyclass(frozen, module = "reknock")]
-pub struct Budgets(retry::Budgets);
+pub struct Budgets(Arc<retry::Budgets>);
 
 #[pymethods]
 impl Budgets {
     #[new]
     fn new() -> Self {
-        Budgets(retry::Budgets::new())
+        Budgets(Arc::default())
     }
 
     /// What the budget of a policy has for an origin; None if no call used it yet. `now`: as for `Retry`.
@@ -42,8 +42,12 @@ impl Budgets {
 /// Per attempt: `attempt()`, your send, `classify(...)`, `decide()`, which says to wait and go on, or why not; at the end `finish()`.
 /// Leaving it as a context manager finishes the call; leaving it with an exception abandons it.
 ///
+/// The last outcome that is classified counts; after a stop another one may be, as of a body that breaks. A step before its turn raises
+/// `RuntimeError`, which says what comes first, and changes nothing.
+///
 /// method: Default "GET".
-/// origin: scheme and authority, such as "http://127.0.0.1:8080". The budget is found by it.
+/// origin: scheme and authority, such as "http://127.0.0.1:8080". The budget is found by it. Needed with `budgets`, unless the policy's
+/// budget has another scope.
 /// budgets: Default: none is kept, whatever the policy says.
 /// has_idempotency_key: whether the request carries an Idempotency-Key.
 /// asked: whether somebody is asked about every outcome: hints are then read on every response.
@@ -52,19 +56,7 @@ impl Budgets {
 ///
 /// Each call has its own, which one thread uses at a time.
 #[pyclass(frozen, module = "reknock")]
-pub struct Retry(Mutex<State>);
-
-struct State {
-    /// `None` once it is over.
-    retry: Option<retry::Retry>,
-    verdict: Option<retry::Verdict>,
-}
-
-impl State {
-    fn live(&mut self) -> PyResult<&mut retry::Retry> {
-        self.retry.as_mut().ok_or_else(|| PyRuntimeError::new_err("the call is over"))
-    }
-}
+pub struct Retry(Mutex<Driver>);
 
 /// What the policy thinks of an outcome. Times are seconds.
 #[pyclass(frozen, get_all, module = "reknock")]
@@ -128,20 +120,27 @@ impl Retry {
         let base = reknock::Policy::default();
         let policy = policy.map_or(Ok(None), |policy| chosen(&base, policy))?.unwrap_or(base);
         let now = tick(py, now)?;
-        let budget = match (budgets, policy.budget()) {
-            (Some(shared), Some(spec)) => Some(shared.0.find(spec, origin, now).map_err(|error| raised(py, &error))?),
-            _ => None,
-        };
         let call = Call { method, has_idempotency_key, asked };
-        let retry = retry::Retry::begin(&policy, call, budget, reknock::client::entropy_or(seed), 0, now);
-        Ok(Retry(Mutex::new(State { retry: Some(retry), verdict: None })))
+        let budgets = budgets.map(|shared| Arc::clone(&shared.0));
+        let begun = Driver::begin(&policy, call, origin, budgets, reknock::client::entropy_or(seed), now);
+        Ok(Retry(Mutex::new(allowed(py, begun)?)))
+    }
+
+    /// A redirect is followed: the next attempt is of another method or origin, counts in the budget of that origin, and is no retry.
+    /// The policy, its deadline and the rest of what was said of the call stay.
+    #[pyo3(signature = (*, method, origin="", has_idempotency_key=false, now=None))]
+    fn redirect(&self, py: Python<'_>, method: &str, origin: &str, has_idempotency_key: bool, now: Option<f64>) -> PyResult<()> {
+        let now = tick(py, now)?;
+        // Whether somebody is asked was said of the whole call.
+        let call = Call { method, has_idempotency_key, asked: false };
+        self.step(py, |driver| driver.redirect(call, origin, now))
     }
 
     /// The next attempt is about to be sent; its number, from 1.
     #[pyo3(signature = (*, now=None))]
     fn attempt(&self, py: Python<'_>, now: Option<f64>) -> PyResult<u32> {
         let now = tick(py, now)?;
-        Ok(self.state().live()?.attempt(now).number)
+        Ok(self.step(py, |driver| driver.attempt(now))?.number)
     }
 
     /// What the policy thinks of a response, by `status_code` and `headers`, or of a failure, by the kind of `error` (as an exception's
@@ -150,26 +149,18 @@ impl Retry {
     fn classify(
         &self,
         py: Python<'_>,
-        status_code: Option<u16>,
+        status_code: Option<f64>,
         headers: Option<&Bound<'_, PyAny>>,
         error: Option<&str>,
         evidence: &str,
         wall: Option<f64>,
     ) -> PyResult<Verdict> {
-        let wall = UnixTime((clock(py, "time", wall)? * 1e3).round() as i64);
+        let wall = wall_time(py, wall)?;
         let lines = headers.map_or(Ok(Vec::new()), pairs)?;
         let lines: Vec<(&str, &str)> = lines.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let headers = lines.as_slice();
-        let outcome = match (status_code, error) {
-            (Some(status), None) => Outcome::Response { status, headers: &headers },
-            (None, Some(kind)) => failure(kind, evidence)?,
-            _ => return Err(PyTypeError::new_err("an outcome is a status_code or an error")),
-        };
-        let mut state = self.state();
-        let retry = state.live()?;
-        let verdict = retry.classify(outcome, wall);
-        let planned = retry.planned_wait(verdict);
-        state.verdict = Some(verdict);
+        let outcome = allowed(py, outcome(status_code, &headers, error, evidence))?;
+        let (verdict, planned) = self.step(py, |driver| driver.classify(outcome, wall))?;
         Ok(Verdict {
             retry: verdict.retry,
             evidence: verdict.evidence.code(),
@@ -193,10 +184,7 @@ impl Retry {
     ) -> PyResult<Decision> {
         let answer = Answer { retry, wait: duration("wait", wait)?, backoff: duration("backoff", backoff)? };
         let now = tick(py, now)?;
-        let mut state = self.state();
-        state.live()?;
-        let verdict = state.verdict.take().ok_or_else(|| PyRuntimeError::new_err("classify an outcome before deciding"))?;
-        Ok(match state.live()?.decide(verdict, answer, replayable, now) {
+        Ok(match self.step(py, |driver| driver.decide(answer, replayable, now))? {
             retry::Decision::Retry { wait } => Decision { wait: Some(wait.as_secs_f64()), stop_reason: None },
             retry::Decision::Stop(reason) => Decision { wait: None, stop_reason: Some(StopReason::code(reason)) },
         })
@@ -206,15 +194,13 @@ impl Retry {
     #[pyo3(signature = (*, now=None))]
     fn finish(&self, py: Python<'_>, now: Option<f64>) -> PyResult<()> {
         let now = tick(py, now)?;
-        if let Some(retry) = self.state().retry.take() {
-            retry.finish(now);
-        }
+        self.driver().finish(now);
         Ok(())
     }
 
     /// The call is given up: what it holds of its budget is given back.
     fn abandon(&self) {
-        self.state().retry = None;
+        self.driver().abandon();
     }
 
     fn __enter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
@@ -231,7 +217,7 @@ impl Retry {
     }
 
     fn __repr__(&self) -> String {
-        match &self.state().retry {
+        match self.driver().retry() {
             Some(retry) => format!("<Retry, {} sent, {} retries left>", retry.attempts(), retry.retries_left()),
             None => "<Retry, over>".to_owned(),
         }
@@ -239,22 +225,32 @@ impl Retry {
 }
 
 impl Retry {
+    /// The error is made when the driver is free again.
+    fn step<T>(&self, py: Python<'_>, step: impl FnOnce(&mut Driver) -> Result<T, Misuse>) -> PyResult<T> {
+        let result = step(&mut self.driver());
+        allowed(py, result)
+    }
+
     /// Nothing of Python's runs while it is held.
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn driver(&self) -> MutexGuard<'_, Driver> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn failure(kind: &str, evidence: &str) -> PyResult<Outcome<'static>> {
-    let unknown = |what, given: &str| PyValueError::new_err(format!("unknown {what} {given:?}"));
-    let kind = ErrorKind::from_code(kind).ok_or_else(|| unknown("error", kind))?;
-    let known = Evidence::ALL.iter().copied().find(|known| known.code() == evidence);
-    Ok(Outcome::Failure { kind, evidence: known.ok_or_else(|| unknown("evidence", evidence))? })
+/// A step that is refused: an error of ours if it is a matter of values, one as Python has it if it is one of order.
+fn allowed<T>(py: Python<'_>, result: Result<T, Misuse>) -> PyResult<T> {
+    result.map_err(|misuse| match misuse {
+        Misuse::Value(error) | Misuse::Budget(error) => raised(py, &error),
+        Misuse::Order(text) => PyRuntimeError::new_err(text),
+    })
 }
 
-/// A point in time; one before the clock's start is its start.
 fn tick(py: Python<'_>, now: Option<f64>) -> PyResult<Tick> {
-    Ok(Tick((clock(py, "monotonic", now)? * 1e9).round() as u64))
+    UNIT.tick("now", clock(py, "monotonic", now)?).map_err(|error| raised(py, &error))
+}
+
+fn wall_time(py: Python<'_>, wall: Option<f64>) -> PyResult<UnixTime> {
+    UNIT.unix_time("wall", clock(py, "time", wall)?).map_err(|error| raised(py, &error))
 }
 
 /// What was given, or what the clock of this name in Python's `time` says.
@@ -264,10 +260,5 @@ fn clock(py: Python<'_>, name: &str, given: Option<f64>) -> PyResult<f64> {
 
 fn duration(argument: &str, value: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Duration>> {
     let Some(value) = value else { return Ok(None) };
-    let number = match to_value(value)? {
-        Value::Int(number) => number as f64,
-        Value::Float(number) => number,
-        _ => return Err(PyTypeError::new_err(format!("{argument} must be a number of seconds or a timedelta"))),
-    };
-    UNIT.duration(argument, number).map(Some).map_err(|error| raised(value.py(), &error))
+    UNIT.duration_if_given(argument, &to_value(value)?).map_err(|error| raised(value.py(), &error))
 }

@@ -30,6 +30,7 @@ use crate::retry::{Backoff, BudgetSpec, Conditions, HeaderMatcher, Methods, Retr
 pub use builder::PolicyBuilder;
 pub use dialect::{Dialect, Loaded, Note, envoy, named, read_all_from_value};
 pub use options::{OptionBlock, OptionRow, option_blocks};
+pub(crate) use problem::Problem;
 pub use read::Keys;
 pub use request::RequestHead;
 #[cfg(feature = "documents")]
@@ -41,7 +42,6 @@ pub use value::Value;
 pub(crate) use {
     node::Node,
     options::row,
-    problem::Problem,
     read::{bytes, or_none},
 };
 

@@ -137,12 +137,9 @@ impl<'a> Node<'a> {
         known.map(|(_, value)| *value).ok_or_else(|| self.one_of(names.iter().map(|(name, _)| *name)))
     }
 
-    /// `must be one of a, b, got c; did you mean "b"?`
+    /// See [`Problem::one_of`].
     pub(crate) fn one_of(&self, names: impl Iterator<Item = &'static str> + Clone) -> Problem {
-        let near = self.str().and_then(|text| nearest(text, names.clone()));
-        let list: Vec<_> = names.collect();
-        let rule = if list.len() == 1 { format!("be {}", list[0]) } else { format!("be one of {}", list.join(", ")) };
-        self.must(rule).maybe_fix(near.map(|name| format!("did you mean \"{name}\"?")))
+        Problem::one_of(self.path.as_str(), names, &self.value)
     }
 
     /// The items of a list, if it is one.

@@ -25,6 +25,17 @@ impl Problem {
         Problem { got: Some(got.shown().to_string()), ..Self::new(path, format!("must {rule}")) }
     }
 
+    /// `path: must be one of a, b, got c; did you mean "b"?`
+    pub(crate) fn one_of(path: impl Into<String>, names: impl Iterator<Item = &'static str> + Clone, got: &Value) -> Self {
+        let near = match got {
+            Value::Str(text) => nearest(text, names.clone()),
+            _ => None,
+        };
+        let list: Vec<_> = names.collect();
+        let rule = if list.len() == 1 { format!("be {}", list[0]) } else { format!("be one of {}", list.join(", ")) };
+        Self::must(path, rule, got).maybe_fix(near.map(|name| format!("did you mean \"{name}\"?")))
+    }
+
     /// Adds `; fix`.
     pub(crate) fn fix(mut self, fix: impl Display) -> Self {
         self.fixes.push(fix.to_string());

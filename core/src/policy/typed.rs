@@ -6,7 +6,7 @@ use super::options::DOCUMENT;
 use super::problem::{Problem, camel};
 use super::{Keys, Policy, Value};
 use crate::error::Error;
-use crate::time::DurationText;
+use crate::time::{DurationText, Tick, UnixTime};
 
 /// What a bare number means where a host's arguments take a duration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,14 +26,59 @@ impl Unit {
         self.read(number).map_err(|rule| Problem::must(argument, rule, &Value::number(number)).into())
     }
 
+    /// [`duration`](Unit::duration) of an argument that may be missing: nothing, or a number.
+    ///
+    /// # Errors
+    /// `config`, under the name of the argument, for a number that is no duration and for what is no number.
+    pub fn duration_if_given(self, argument: &str, value: &Value) -> Result<Option<Duration>, Error> {
+        match *value {
+            Value::Null => Ok(None),
+            Value::Int(number) => self.duration(argument, number as f64).map(Some),
+            Value::Float(number) => self.duration(argument, number).map(Some),
+            _ => Err(Problem::must(argument, self.rule(), value).into()),
+        }
+    }
+
+    /// The moment that a number of these stands for on a clock of the host's. One before the clock's start is its start.
+    ///
+    /// # Errors
+    /// `config`, under the name of the argument, for NaN and infinities.
+    pub fn tick(self, argument: &str, number: f64) -> Result<Tick, Error> {
+        self.moment(argument, number, 1e9).map(|nanos| Tick(nanos as u64))
+    }
+
+    /// The wall-clock time that a number of these since 1970 stands for.
+    ///
+    /// # Errors
+    /// As for [`tick`](Unit::tick).
+    pub fn unix_time(self, argument: &str, number: f64) -> Result<UnixTime, Error> {
+        self.moment(argument, number, 1e3).map(|ms| UnixTime(ms as i64))
+    }
+
+    fn moment(self, argument: &str, number: f64, per_second: f64) -> Result<f64, Error> {
+        let (scale, name) = self.scale();
+        match number.is_finite() {
+            true => Ok((number * (per_second / scale)).round()),
+            false => Err(Problem::must(argument, format!("be a number of {name}"), &Value::Float(number)).into()),
+        }
+    }
+
     pub(crate) fn read(self, number: f64) -> Result<Duration, String> {
-        let (scale, name) = match self {
+        let duration = Duration::try_from_secs_f64(number / self.scale().0).ok();
+        let duration = duration.filter(|duration| u64::try_from(duration.as_nanos()).is_ok());
+        duration.ok_or_else(|| self.rule())
+    }
+
+    fn rule(self) -> String {
+        format!("be a number of {} from 0", self.scale().1)
+    }
+
+    /// How many of these are a second, and what they are called.
+    fn scale(self) -> (f64, &'static str) {
+        match self {
             Unit::Seconds => (1.0, "seconds"),
             Unit::Milliseconds => (1e3, "milliseconds"),
-        };
-        let duration = Duration::try_from_secs_f64(number / scale).ok();
-        let duration = duration.filter(|duration| u64::try_from(duration.as_nanos()).is_ok());
-        duration.ok_or_else(|| format!("be a number of {name} from 0"))
+        }
     }
 }
 
@@ -91,6 +136,31 @@ mod tests {
         assert_eq!(merged(entries(), Unit::Milliseconds), "{timeout: 2500us, backoff: {kind: constant, delay: 1ms}}");
         assert_eq!(merged(Value::from([("perTryTimeout", 7)]), Unit::Milliseconds), "{per_try_timeout: 7ms}");
         assert_eq!(merged(Value::from([("max_retries", 7)]), Unit::Seconds), "{max_retries: 7}");
+    }
+
+    #[test]
+    fn arguments_that_may_be_missing() {
+        let read = |value: Value| Unit::Seconds.duration_if_given("wait", &value).map_err(|error| error.to_string());
+        assert_eq!(read(Value::Null), Ok(None));
+        assert_eq!(read(Value::Int(2)), Ok(Some(Duration::from_secs(2))));
+        assert_eq!(read(Value::Float(0.5)), Ok(Some(Duration::from_millis(500))));
+        assert_eq!(read(Value::Int(-1)).unwrap_err(), "wait: must be a number of seconds from 0, got -1");
+        assert_eq!(read(Value::from("1s")).unwrap_err(), "wait: must be a number of seconds from 0, got \"1s\"");
+    }
+
+    #[test]
+    fn numbers_are_moments() {
+        let nanos = |unit: Unit, number| unit.tick("now", number).map(Tick::nanos).map_err(|error| error.to_string());
+        // A million times 1.001 is a little less than the whole number that it stands for.
+        assert_eq!((nanos(Unit::Milliseconds, 1.001), nanos(Unit::Milliseconds, 7.0)), (Ok(1_001_000), Ok(7_000_000)));
+        assert_eq!(
+            (nanos(Unit::Seconds, 0.5), nanos(Unit::Seconds, -1.0), nanos(Unit::Seconds, 1e300)),
+            (Ok(500_000_000), Ok(0), Ok(u64::MAX))
+        );
+        assert_eq!(nanos(Unit::Seconds, f64::NAN).unwrap_err(), "now: must be a number of seconds, got NaN");
+        let wall = |unit: Unit, number| unit.unix_time("wall", number).map_err(|error| error.to_string());
+        assert_eq!((wall(Unit::Seconds, 1.5), wall(Unit::Milliseconds, -2.0)), (Ok(UnixTime(1500)), Ok(UnixTime(-2))));
+        assert_eq!(wall(Unit::Milliseconds, f64::INFINITY).unwrap_err(), "wall: must be a number of milliseconds, got inf");
     }
 
     #[test]

@@ -42,7 +42,7 @@ impl Value {
     }
 
     /// A number as one writes it: `2`, not `2.0`.
-    pub(super) fn number(number: f64) -> Value {
+    pub(crate) fn number(number: f64) -> Value {
         let whole = number as i64;
         if whole as f64 == number { Value::Int(whole) } else { Value::Float(number) }
     }

@@ -73,7 +73,8 @@ impl Retry {
         retry
     }
 
-    /// A redirect is followed: the next attempt goes to another place, counts in that place's budget, and is no retry.
+    /// A redirect is followed: the next attempt goes to another place, counts in that place's budget, and is no retry. Whether somebody
+    /// is asked stays as it was.
     pub fn redirect(&mut self, call: Call<'_>, budget: Option<Arc<Budget>>, now: Tick) {
         self.now = now;
         self.release();
@@ -268,6 +269,11 @@ impl Retry {
         if self.succeeded {
             self.deposit(DepositOn::Success);
         }
+    }
+
+    /// The policy that it was begun with.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     /// Retries that may still be made.

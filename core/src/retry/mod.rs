@@ -5,6 +5,8 @@ mod budget;
 mod budgets;
 mod condition;
 mod draw;
+#[doc(hidden)] // for the packages alone
+pub mod driver;
 mod hint;
 mod machine;
 mod matcher;

@@ -7,6 +7,7 @@ mod budgets;
 mod calls;
 mod concurrency;
 mod documents;
+mod driver;
 mod hints;
 mod machine;
 mod strategies;

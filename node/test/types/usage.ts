@@ -86,6 +86,9 @@ export function machine(budgets: Budgets): number | StopReason {
   const retry = new Retry({ maxRetries: 1 }, { method: 'PUT', origin: 'http://h', budgets, seed: 7 });
   retry.attempt();
   retry.classify({ error: 'connect', evidence: 'not_sent' }).retry.valueOf();
+  retry.redirect({ method: 'GET', origin: 'http://i', hasIdempotencyKey: false });
+  // @ts-expect-error the method of a hop must be said
+  retry.redirect({ origin: 'http://i' });
   const decision = retry.decide({ replayable: false });
   retry.finish();
   return decision.waitMs ?? decision.stopReason;

@@ -11,6 +11,7 @@ static reknock_error *failure;
 static reknock_queue *queue;
 static reknock_budgets *budgets;
 static reknock_retry *retry;
+static reknock_retry *begun; /* without an attempt yet */
 static uint8_t bytes[8] = "{}";
 static const reknock_header header = {"ab", "cd"};
 static const reknock_client_options client_options = REKNOCK_CLIENT_OPTIONS_INIT;
@@ -58,6 +59,7 @@ static void ready(void) {
     reknock_response_free(response);
     reknock_request_free(request);
     reknock_retry_free(retry);
+    reknock_retry_free(begun);
     request = new_request("GET", url);
     response = NULL;
     OK(reknock_client_send(client, request, NULL, &response, error));
@@ -65,6 +67,7 @@ static void ready(void) {
     reknock_response_free(streamed);
     OK(reknock_client_submit_stream(client, request, NULL, queue, NULL, NULL, error));
     streamed = next_completion(queue).response;
+    OK(reknock_retry_new(&retry_options, 0, &begun, error));
     OK(reknock_retry_new(&retry_options, 0, &retry, error));
     OK(reknock_retry_attempt(retry, 0, NULL, error));
     OK(reknock_retry_classify_response(retry, 503, NULL, 0, 0, NULL, error));
