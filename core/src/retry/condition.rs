@@ -265,6 +265,13 @@ impl StatusSet {
         self
     }
 
+    /// What either set includes or excludes.
+    pub(crate) fn and(mut self, other: StatusSet) -> Self {
+        self.include.iter_mut().zip(other.include).for_each(|(word, more)| *word |= more);
+        self.exclude.iter_mut().zip(other.exclude).for_each(|(word, more)| *word |= more);
+        self
+    }
+
     /// Whether the status is in the set and not excluded.
     pub const fn contains(&self, status: u16) -> bool {
         match place(status) {
