@@ -172,7 +172,7 @@ impl Conditions {
         self.exclude & condition.bit() != 0
     }
 
-    pub(super) fn failure(self, kind: ErrorKind) -> bool {
+    pub(crate) fn failure(self, kind: ErrorKind) -> bool {
         self.decide(Condition::of_failure(kind))
     }
 

@@ -255,5 +255,7 @@ async fn a_proxy_that_demands_authentication() {
         assert!(records.iter().all(|record| record.evidence == NotSent));
         assert_eq!(proxy.log().iter().filter(|arrival| arrival.method == "CONNECT").count(), attempts);
         assert!(!format!("{outcome:?}").contains("hunter2"));
+        let explained = outcome.unwrap_err().explain();
+        assert_eq!(explained.contains("a proxy that demands authentication is never retried"), reason == NotRetryable, "{explained}");
     }
 }
