@@ -8,7 +8,7 @@ const path = require('node:path');
 const { test } = require('node:test');
 const { Worker } = require('node:worker_threads');
 const { createClient } = require('../index.js');
-const { FAST, serve, status, until, DONE, HANG, NO } = require('./support/server.js');
+const { FAST, serve, status, DONE, HANG, NO } = require('./support/server.js');
 
 const PRELUDE = `
   const { createClient, fetch } = require(${JSON.stringify(path.join(__dirname, '..', 'index.js'))});
@@ -199,8 +199,7 @@ test('200 workers, terminated in the middle of their calls', { timeout: 120_000 
   };
   for (let i = 0; i < 200; i += 4) await Promise.all([i, i + 1, i + 2, i + 3].map(one));
   // Their calls went with them; the main thread is none the worse.
-  await until(hang.open, (open) => open === 0);
-  await until(drip.open, (open) => open === 0);
+  for (const script of [hang, drip]) await script.until((_, open) => open === 0);
   assert.equal((await createClient()(fast.url)).status, 200);
 });
 
@@ -227,7 +226,7 @@ test('a streamed body that nobody has any more is closed, also by a signal that 
   const [line] = await once(child.stdout, 'data');
   assert.equal(`${line}`, '0\n');
   assert.equal((await script.log()).length, 15);
-  await until(script.open, (open) => open === 0);
+  await script.until((_, open) => open === 0);
 });
 
 test('10,000 calls leave nothing behind', { timeout: 120_000 }, async (t) => {

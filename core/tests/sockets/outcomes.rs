@@ -132,7 +132,7 @@ async fn no_head_came() {
     for silent in [json!({"do": "hang"}), json!({"do": "partial-head", "end": "stall"})] {
         let failed =
             case("silent", always(silent)).policy("per_try_timeout: 80ms").fails(PerTryTimeout, Unknown, RetriesExhausted, 3).await;
-        eventually("an attempt that is given up closes its connection", || failed.peer.open_connections() == 0).await;
+        eventually(&failed.peer, "an attempt that is given up closes its connection", || failed.peer.open_connections() == 0).await;
     }
 }
 
