@@ -170,8 +170,8 @@ export interface PolicySettings {
   maxBodyBuffer?: number | string;
   /** Header that carries the attempt number, absent on the first attempt. Takes header name, or `none`. Default: none. */
   attemptHeader?: string | Off;
-  /** Whose differences apply. Takes `envoy` or `none`. Default: none. */
-  compat?: 'envoy' | Off;
+  /** Whose differences apply. Takes `envoy`, block, or `none`. Default: none. */
+  compat?: 'envoy' | Compat | Off;
 }
 
 /** The wait before each retry. */
@@ -274,6 +274,20 @@ export interface HeaderMatcher {
   ignoreCase?: boolean;
   /** Turn the answer round. Takes `true` or `false`. Default: false. */
   invert?: boolean;
+}
+
+/** Whose differences apply, and what a route of Envoy keeps aside for the `x-envoy-*` headers of requests. */
+export interface Compat {
+  /** Whose differences apply. The readers of Envoy's documents set the other keys: what a route says and only the `x-envoy-*` headers of a request bring to bear. Takes `envoy`. */
+  kind?: 'envoy';
+  /** The lists that the route names and does not give: what a request's headers bring for them counts. Takes list of `retriable-status-codes` and `retriable-headers`, or `none`. */
+  retryOn?: ListOf<'retriable-status-codes' | 'retriable-headers'>;
+  /** The route's list whose token it does not name: it counts for requests whose `x-envoy-retry-on` names it. Takes list like `statuses`, or `none`. */
+  retriableStatusCodes?: ListOf<number | string>;
+  /** Likewise its matchers. Takes list of matchers, at most 100, or `none`. */
+  retriableHeaders?: readonly HeaderMatcher[] | Off;
+  /** The route's own limit of one attempt, where `per_try_timeout` is another because of `timeout` or `idle_timeout`: requests whose headers change a limit go by it, and `idle_timeout` limits their attempts as well. Takes duration above 0, or `none`. */
+  perTryTimeout?: Duration | Off;
 }
 
 /** The options of a client besides its policy and its callbacks. */

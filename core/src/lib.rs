@@ -56,6 +56,7 @@
 //! - `client` (default): the executor on tokio and reqwest.
 //! - `documents` (default): policies from YAML, JSON and TOML.
 
+mod advice;
 #[cfg(feature = "client")]
 pub mod client;
 #[doc(hidden)] // for the packages alone

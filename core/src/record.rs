@@ -4,6 +4,7 @@ use std::fmt;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use crate::advice::advice;
 use crate::error::ErrorKind;
 use crate::time::DurationText;
 
@@ -197,23 +198,13 @@ pub fn explain(attempts: &[AttemptRecord], stop_reason: Option<StopReason>) -> S
     }
     if let Some(reason) = stop_reason {
         let _ = write!(out, "{:>8} {reason}", "=");
-        let advice = advice(reason, attempts.last().and_then(|last| last.error));
+        let advice = advice(reason, attempts.last());
         if !advice.is_empty() {
             let _ = write!(out, ": {advice}");
         }
         out.push('\n');
     }
     out
-}
-
-/// What helps. Some failures are never retried, whatever the policy says.
-fn advice(reason: StopReason, last: Option<ErrorKind>) -> &'static str {
-    match (reason, last) {
-        (StopReason::NotRetryable, Some(ErrorKind::InvalidRequest)) => "it could not be sent as it is; correct it",
-        (StopReason::NotRetryable, Some(ErrorKind::TooManyRedirects)) => "allow more redirects, or look why the servers send it in circles",
-        (StopReason::NotRetryable, Some(ErrorKind::ResponseTooLarge)) => "raise max_response_size, or stream the response",
-        _ => reason.advice(),
-    }
 }
 
 /// A duration for people: three or four digits, never more than the eye needs.
@@ -229,25 +220,5 @@ impl fmt::Display for Rough {
             _ => 100_000_000,                        // tenths of a second
         };
         DurationText(Duration::from_nanos(nanos / unit * unit)).fmt(f)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn advice_fits_what_no_policy_retries() {
-        let last_line = |error| {
-            let record = AttemptRecord { error, ..AttemptRecord::begun(1, 0, Duration::ZERO) };
-            let text = explain(&[record], Some(StopReason::NotRetryable));
-            text.lines().last().unwrap_or_default().trim().to_owned()
-        };
-        assert_eq!(last_line(Some(ErrorKind::ResponseTooLarge)), "= not_retryable: raise max_response_size, or stream the response");
-        assert!(last_line(Some(ErrorKind::TooManyRedirects)).contains("redirects"));
-        assert!(last_line(Some(ErrorKind::InvalidRequest)).contains("correct it"));
-        assert!(last_line(Some(ErrorKind::Reset)).contains("retry_on"));
-        assert!(last_line(Some(ErrorKind::Reset)).contains("request_headers"));
-        assert!(last_line(None).contains("retry_on"));
     }
 }

@@ -99,7 +99,7 @@ async fn in_state(state: State, off: Off) {
     if state == State::InCallback {
         patient(asked.notified()).await;
     }
-    eventually(&what, || state.reached(&peer)).await;
+    eventually(&peer, &what, || state.reached(&peer)).await;
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
@@ -133,7 +133,7 @@ async fn in_state(state: State, off: Off) {
     assert_eq!((reading.balance, reading.withdrawals), (1, 0), "{what}: {reading:?}");
     // A peer that does not read hears nothing of a write that is given up.
     if state != State::Sending {
-        eventually(&format!("{what}: the connection is closed"), || peer.open_connections() == 0).await;
+        eventually(&peer, &format!("{what}: the connection is closed"), || peer.open_connections() == 0).await;
     }
     let sends = usize::from(!matches!(state, State::Connecting | State::Handshake));
     assert_eq!(peer.log().len(), sends, "{what}: nothing more is sent");
@@ -186,9 +186,9 @@ async fn a_streamed_body_is_called_off() {
             let kind = if off == Off::Cancel { ErrorKind::Cancelled } else { ErrorKind::Closed };
             assert_eq!((error.kind(), error.status(), error.attempts().len()), (kind, Some(200), 1));
             // It need not be dropped for the connection to close.
-            eventually("closed", || peer.open_connections() == 0).await;
+            eventually(&peer, "closed", || peer.open_connections() == 0).await;
             assert!(response.chunk().await.unwrap().is_none());
         }
-        eventually("the server sees it go", || peer.log()[0].client_gone_ms.is_some() && peer.open_connections() == 0).await;
+        eventually(&peer, "the server sees it go", || peer.log()[0].client_gone_ms.is_some() && peer.open_connections() == 0).await;
     }
 }

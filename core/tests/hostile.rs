@@ -21,7 +21,7 @@ async fn attacked(script: Json, limits: Json) -> Result<(u16, usize), Error> {
     let client = Client::on(options).policy(policy).max_response_size(MEGABYTE).build().unwrap();
     let result = patient(client.get(peer.url()).send()).await;
     drop(client);
-    eventually("the connection is closed", || peer.open_connections() == 0).await;
+    eventually(&peer, "the connection is closed", || peer.open_connections() == 0).await;
     result.map(|response| (response.status(), response.bytes().len()))
 }
 
@@ -36,7 +36,7 @@ async fn bombs() {
         let mut response = patient(client(&json!({})).get(peer.url()).stream()).await.unwrap();
         let error = patient(response.bytes(MEGABYTE as usize)).await.unwrap_err();
         assert_eq!((error.kind(), error.status()), (ErrorKind::ResponseTooLarge, Some(200)), "{encoding}: {error}");
-        eventually("the connection is closed", || peer.open_connections() == 0).await;
+        eventually(&peer, "the connection is closed", || peer.open_connections() == 0).await;
     }
     let endless = json!([{"do": "status", "status": 200, "body_size": 1_u64 << 40, "chunked": true}]);
     assert_eq!(attacked(endless, json!({})).await.unwrap_err().kind(), ErrorKind::ResponseTooLarge);

@@ -57,7 +57,7 @@ async fn produce(kind: ErrorKind) -> Option<Error> {
             let peer = peer(json!([{"do": "hang"}])).await;
             let (client, cancel) = (client(&json!({})), reknock::client::Cancel::new());
             let off = async {
-                eventually("it arrives", || !peer.log().is_empty()).await;
+                eventually(&peer, "it arrives", || !peer.log().is_empty()).await;
                 if kind == ErrorKind::Closed { client.close() } else { cancel.cancel() }
             };
             patient(async { tokio::join!(client.get(peer.url()).cancel(&cancel).send(), off).0 }).await.unwrap_err()

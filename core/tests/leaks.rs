@@ -68,13 +68,15 @@ async fn concurrent(client: &Client, url: &str, calls: usize) -> usize {
     attempts
 }
 
-async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let patience = async {
-        while !holds() {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    };
-    assert!(tokio::time::timeout(Duration::from_secs(30), patience).await.is_ok(), "{what}");
+async fn patient(what: &str, future: impl Future<Output = ()>) {
+    assert!(tokio::time::timeout(Duration::from_secs(30), future).await.is_ok(), "{what}");
+}
+
+/// Asks again: nobody tells when a process has closed its sockets.
+async fn until_descriptors_are_at_most(most: Option<usize>) {
+    while descriptors() > most {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
 }
 
 async fn script(server: &Server, calls: usize) -> Script {
@@ -115,10 +117,10 @@ async fn many_calls_leave_nothing_behind() {
     assert!(concurrent(&client, peer.url(), CONCURRENT).await >= CONCURRENT / 10 * 11);
     assert_eq!(client.budget(peer.url()).map(|reading| reading.balance), Some(1000), "nothing in flight, nothing held");
     // 100 idle connections are kept per origin; the others go as their calls end.
-    eventually("only the pool stays open", || peer.open_connections() <= 100).await;
+    patient("only the pool stays open", peer.until(|| peer.open_connections() <= 100)).await;
     peer.close().await;
 
-    eventually("no socket is left", || descriptors() <= before).await;
+    patient("no socket is left", until_descriptors_are_at_most(before)).await;
     let grown = resident().zip(memory).map(|(now, then)| now.saturating_sub(then));
     println!("descriptors {before:?} -> {:?}, resident +{} KiB", descriptors(), grown.unwrap_or(0) / 1024);
     assert!(grown.is_none_or(|grown| grown < MOST_GROWTH), "{grown:?} bytes more after {} calls", SEQUENTIAL + CONCURRENT);

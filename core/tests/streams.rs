@@ -281,7 +281,7 @@ async fn a_stalled_upload_ends_by_idle_timeout() {
         assert_eq!((error.kind(), error.attempts().len()), (ErrorKind::Body, 1), "{error} {}", error.explain());
         // A blocked write ends by the kernel's limit, of which a peer that does not read hears nothing.
         if !peer.log()[0].did.starts_with("stop-reading") {
-            eventually("the connection is closed", || peer.open_connections() == 0).await;
+            eventually(&peer, "the connection is closed", || peer.open_connections() == 0).await;
         }
     }
 }
@@ -388,7 +388,7 @@ async fn dropping_a_streamed_response_early_closes_its_connection_and_reading_it
     let mut response = patient(client.get(peer.url()).stream()).await.unwrap();
     assert!(response.chunk().await.unwrap().is_some());
     drop(response);
-    eventually("the server sees it go", || peer.open_connections() == 0 && peer.log()[0].client_gone_ms.is_some()).await;
+    eventually(&peer, "the server sees it go", || peer.open_connections() == 0 && peer.log()[0].client_gone_ms.is_some()).await;
     for _ in 0..2 {
         let mut response = patient(client.get(peer.url()).stream()).await.unwrap();
         assert_eq!(response.bytes(50_000).await.unwrap().len(), 50_000);

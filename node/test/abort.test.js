@@ -7,7 +7,7 @@ const { test } = require('node:test');
 const { setImmediate: turn } = require('node:timers/promises');
 const { createClient } = require('../index.js');
 const { bridge } = require('../lib/bridge.js');
-const { FAST, serve, until, DONE, HANG, NO } = require('./support/server.js');
+const { FAST, serve, DONE, HANG, NO } = require('./support/server.js');
 
 const client = createClient({ policy: FAST });
 const DRIP = { do: 'status', status: 200, body_size: 1_000_000, drip: { bytes: 10, every: '10ms' } };
@@ -88,8 +88,7 @@ test('aborted while waiting', async (t) => {
   const control = watched();
   const patient = createClient({ policy: { backoff: '10m', timeout: 'none' } });
   const call = patient(script.url, { signal: control.signal });
-  await script.until((log) => log.length === 1);
-  await until(async () => (await script.log())[0], ({ did }) => did);
+  await script.until(([arrival]) => arrival?.did);
   control.abort('now');
   await ended(call, 'now', control);
   assert.equal((await script.log()).length, 1);

@@ -208,7 +208,7 @@ test('what a callback throws after its call is over is nobody\'s', async (t) => 
   };
   await assert.rejects(client(url, { retryIf, timeout: 50 }), { kind: 'deadline' });
   release();
-  await sleep(1);
+  await turn();
   assert.deepEqual(late, []);
 });
 

@@ -258,7 +258,7 @@ test('a Request whose body fails and is not sent fails nobody', async (t) => {
   const stream = new ReadableStream({ pull: () => failed });
   const { body } = await fetchCall(new Request(URL_TEXT, { method: 'POST', body: stream, duplex: 'half' }));
   fail(new Error('mine'));
-  await new Promise((resolve) => setTimeout(resolve, 5));
+  await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual(left, []);
   await assert.rejects(body.next(), { message: 'mine' });
 });

@@ -8,20 +8,22 @@ const path = require('node:path');
 const { test } = require('node:test');
 const { Worker } = require('node:worker_threads');
 const { createClient } = require('../index.js');
-const { FAST, serve, status, until, DONE, HANG, NO } = require('./support/server.js');
+const { FAST, serve, status, DONE, HANG, NO } = require('./support/server.js');
 
 const PRELUDE = `
   const { createClient, fetch } = require(${JSON.stringify(path.join(__dirname, '..', 'index.js'))});
   const FAST = { backoff: '10ms', budget: 'none' };
+  const told = (then) => process.stdin.once('data', then);
 `;
 
-/** Runs a program; how it ended, and what it printed. */
-function node(program, url, flags = []) {
+/** Runs a program, which is `told` once `when` is fulfilled; how it ended, and what it printed. */
+function node(program, url, { flags = [], when } = {}) {
   const env = { ...process.env, URL_: url };
   return new Promise((resolve) => {
     const child = execFile(process.execPath, [...flags, '-e', `const url = process.env.URL_;${PRELUDE}${program}`], { env, timeout: 20_000 }, (error, stdout, stderr) => {
       resolve({ code: child.exitCode, signal: child.signalCode, stdout, stderr });
     });
+    when?.then(() => child.stdin.end('go'));
   });
 }
 
@@ -59,23 +61,25 @@ test('a streamed body that nobody reads keeps no process alive', async (t) => {
   assert.equal(stdout, '200\n');
 });
 
-for (const [name, program, code] of [
-  ['process.exit', 'for (let i = 0; i < 50; i++) fetch(url); setTimeout(() => process.exit(3), 50)', 3],
-  ['process.exit at once', 'for (let i = 0; i < 50; i++) fetch(url); process.exit(3)', 3],
-  ['process.exit in a callback', 'for (let i = 0; i < 50; i++) fetch(url.replace("hang", ""), { retryIf: () => process.exit(3) })', 3],
-  ['process.exit while bodies go both ways', 'for (let i = 0; i < 20; i++) fetch(url, { method: "PUT", body: async function* () { for (;;) yield Buffer.alloc(1e5) } }); setTimeout(() => process.exit(3), 100)', 3],
-  ['a call in an exit handler', 'process.on("exit", () => void fetch(url)); fetch(url); setTimeout(() => process.exit(3), 20)', 3],
-  ['reallyExit', 'fetch(url); setTimeout(() => process.reallyExit(3), 50)', 3],
+for (const [name, program, requests] of [
+  ['process.exit', 'for (let i = 0; i < 50; i++) fetch(url); told(() => process.exit(3))', 50],
+  ['process.exit at once', 'for (let i = 0; i < 50; i++) fetch(url); process.exit(3)', 0],
+  ['process.exit in a callback', 'for (let i = 0; i < 50; i++) fetch(url.replace("hang", ""), { retryIf: () => process.exit(3) })', 0],
+  ['process.exit while bodies go both ways', 'for (let i = 0; i < 20; i++) fetch(url, { method: "PUT", body: async function* () { for (;;) yield Buffer.alloc(1e5) } }); told(() => process.exit(3))', 20],
+  ['a call in an exit handler', 'process.on("exit", () => void fetch(url)); fetch(url); told(() => process.exit(3))', 1],
+  ['reallyExit', 'fetch(url); told(() => process.reallyExit(3))', 1],
 ]) {
   test(`exit with calls in flight: ${name}`, async (t) => {
-    const { url } = await serve(t, name.includes('callback') ? NO : HANG);
-    for (const result of await Promise.all([1, 2, 3].map(() => node(program, url)))) ended(result, code);
+    const { url, until } = await serve(t, name.includes('callback') ? NO : HANG);
+    const when = requests ? until((log) => log.length === 3 * requests) : undefined;
+    for (const result of await Promise.all([1, 2, 3].map(() => node(program, url, { when })))) ended(result, 3);
   });
 }
 
 test('an uncaught exception with calls in flight is an ordinary one', async (t) => {
-  const { url } = await serve(t, HANG);
-  const { code, stderr } = await node('for (let i = 0; i < 50; i++) fetch(url); setTimeout(() => { throw new Error("mine") }, 50)', url);
+  const { url, until } = await serve(t, HANG);
+  const when = until((log) => log.length === 50);
+  const { code, stderr } = await node('for (let i = 0; i < 50; i++) fetch(url); told(() => { throw new Error("mine") })', url, { when });
   assert.equal(code, 1);
   assert.match(stderr, /Error: mine/);
   assert.doesNotMatch(stderr, /panicked/);
@@ -199,8 +203,7 @@ test('200 workers, terminated in the middle of their calls', { timeout: 120_000 
   };
   for (let i = 0; i < 200; i += 4) await Promise.all([i, i + 1, i + 2, i + 3].map(one));
   // Their calls went with them; the main thread is none the worse.
-  await until(hang.open, (open) => open === 0);
-  await until(drip.open, (open) => open === 0);
+  for (const script of [hang, drip]) await script.until((_, open) => open === 0);
   assert.equal((await createClient()(fast.url)).status, 200);
 });
 
@@ -227,7 +230,7 @@ test('a streamed body that nobody has any more is closed, also by a signal that 
   const [line] = await once(child.stdout, 'data');
   assert.equal(`${line}`, '0\n');
   assert.equal((await script.log()).length, 15);
-  await until(script.open, (open) => open === 0);
+  await script.until((_, open) => open === 0);
 });
 
 test('10,000 calls leave nothing behind', { timeout: 120_000 }, async (t) => {
@@ -262,7 +265,7 @@ test('10,000 calls leave nothing behind', { timeout: 120_000 }, async (t) => {
       console.log(JSON.stringify(rounds));
     })();
   `;
-  const { stdout, ...rest } = await node(program, url, ['--expose-gc']);
+  const { stdout, ...rest } = await node(program, url, { flags: ['--expose-gc'] });
   ended(rest);
   const rounds = JSON.parse(stdout);
   // What leaks grows in every round; what allocators keep does not. A kilobyte per call would be 2.5 MB.

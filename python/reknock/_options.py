@@ -53,7 +53,7 @@ class PolicySettings(TypedDict, total=False):
     idempotency_key: Literal["honour", "auto", "none"] | None
     max_body_buffer: int | str
     attempt_header: str | None
-    compat: Literal["envoy", "none"] | None
+    compat: Literal["envoy", "none"] | Block | None
 
 
 class Callbacks(TypedDict, total=False):

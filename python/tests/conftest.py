@@ -36,26 +36,31 @@ class Script:
     def _ask(self, method: str, path: str) -> Any:
         return ask(self.control, method, f"/scripts/{self.id}{path}")
 
+    def _state(self, after: int | None = None) -> Any:
+        """The log and what is open, at once or as soon as it changed more often than that."""
+        return self._ask("GET", "/log" if after is None else f"/log?after={after}")
+
     def log(self) -> list[dict[str, Any]]:
         """The requests that arrived."""
-        arrivals: list[dict[str, Any]] = self._ask("GET", "/log")["arrivals"]
+        arrivals: list[dict[str, Any]] = self._state()["arrivals"]
         return arrivals
 
     def open(self) -> int:
         """Connections that are open."""
-        return int(self._ask("GET", "/log")["open"])
+        return int(self._state()["open"])
 
     def advance(self) -> None:
         """Moves on to the next outcome."""
         self._ask("POST", "/advance")
 
-    def until(self, condition: Callable[[list[dict[str, Any]]], bool], seconds: float = 5) -> list[dict[str, Any]]:
-        """The log once it fulfils a condition."""
-        end = time.monotonic() + seconds
-        while not condition(log := self.log()):
-            assert time.monotonic() < end, log
-            time.sleep(0.005)
-        return log
+    def until(self, condition: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
+        """The log once it fulfils a condition: the server tells of each change, or that there was none for ten seconds."""
+        state = self._state()
+        while not condition(state["arrivals"]):
+            before, state = state["changes"], self._state(state["changes"])
+            assert state["changes"] != before, state
+        arrivals: list[dict[str, Any]] = state["arrivals"]
+        return arrivals
 
 
 def ask(control: str, method: str, path: str, body: object = None) -> Any:
@@ -103,8 +108,7 @@ def status(code: int, body: str = "", **rest: Any) -> dict[str, Any]:
 
 async def arrived(script: Script) -> None:
     """Waits for a first request, in asyncio."""
-    while not await asyncio.to_thread(script.log):
-        pass
+    await asyncio.to_thread(script.until, bool)
 
 
 class Child(subprocess.Popen[str]):

@@ -170,8 +170,7 @@ class TestTrio:
         async def main():
             async with reknock.AsyncClient(policy=FAST) as client, trio.open_nursery() as nursery:
                 nursery.start_soon(client.get, script.url)
-                while not await trio.to_thread.run_sync(script.log):
-                    await trio.lowlevel.checkpoint()
+                await trio.to_thread.run_sync(script.until, bool)
                 assert bridge().in_flight == 1
                 nursery.cancel_scope.cancel()
             return bridge().in_flight

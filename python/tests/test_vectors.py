@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import pickle
 
@@ -30,7 +31,7 @@ def named(cases, count):
 
 
 def config():
-    """The cases of config.json but ten: those with `keys: either` are for languages that write camelCase, which is no key here."""
+    """The cases of config.json but those with `keys: either`, for languages that write camelCase, which is no key here."""
     return [case for case in vectors("config")["cases"] if case.get("keys") != "either"]
 
 
@@ -46,7 +47,14 @@ def policy_of(case):
     return getattr(reknock.Policy, f"from_{kind}")(text)
 
 
-@pytest.mark.parametrize("case", named(config(), 468))
+def copies(policy):
+    """What a policy is after it has been written down: as a document of each kind, and for another process."""
+    read = reknock.Policy
+    yield from (read.from_dict(policy.to_dict()), read.from_json(policy.to_json()), read.from_yaml(policy.to_yaml()))
+    yield from (eval(repr(policy), {"Policy": read}), policy.replace(), policy.merge({}), pickle.loads(pickle.dumps(policy)), copy.deepcopy(policy))
+
+
+@pytest.mark.parametrize("case", named(config(), 485))
 def test_config(case):
     if "error" in case:
         with pytest.raises(reknock.ConfigError) as caught:
@@ -55,12 +63,11 @@ def test_config(case):
         return
     policy = policy_of(case)
     assert policy.to_dict() == {**reknock.Policy().to_dict(), **case["policy"]}
-    for again in (reknock.Policy.from_dict(policy.to_dict()), reknock.Policy.from_json(policy.to_json()), pickle.loads(pickle.dumps(policy))):
+    for again in copies(policy):
         assert again == policy and hash(again) == hash(policy)
-    assert eval(repr(policy), {"Policy": reknock.Policy}) == policy
 
 
-@pytest.mark.parametrize("case", named([case for case in config() if text_of(case)[0] is None and case["document"] is not None], 391))
+@pytest.mark.parametrize("case", named([case for case in config() if text_of(case)[0] is None and case["document"] is not None], 408))
 def test_config_of_a_call(call, case):
     """The policy of a call is layered over the client's, `base`."""
     client = {"policy": case.get("base", {}), "transport": Script([200])}
@@ -118,6 +125,7 @@ def test_dialects(case, tmp_path):
         assert (one.name, one.dialect, list(one.notes)) == (wanted.get("name"), wanted["dialect"], wanted.get("notes", []))
         preset = reknock.Policy.preset("default" if one.dialect == "reknock" else one.dialect)
         assert one.policy.to_dict() == {**preset.to_dict(), **wanted["policy"]}
+        assert all(again == one.policy for again in copies(one.policy))
         assert all(note in one.explain() for note in one.notes)
 
 
@@ -137,13 +145,15 @@ def route(case):
     return loaded.policy
 
 
-@pytest.mark.parametrize("case", dialect_cases("request_headers", 52))
+@pytest.mark.parametrize("case", dialect_cases("request_headers", 55))
 def test_envoy_headers(case):
     base = route(case)
     policy = base.with_envoy_headers(case["headers"])
     assert policy.to_dict() == {**base.to_dict(), **case["policy"]}
     lines = [(name.upper(), line) for name, value in case["headers"].items() for line in ([value] if isinstance(value, str) else value)]
     assert base.with_envoy_headers(lines) == policy
+    for again in copies(base):
+        assert again.with_envoy_headers(case["headers"]) == policy
     kept = set(case["headers"]) - set(reknock.ENVOY_HEADERS)
     assert not any(name.startswith("x-envoy-") for name in kept)
 
@@ -153,8 +163,9 @@ EXPECTED = vectors("dialects/request_headers")["expected_rq_timeout_ms"]
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=str(case)) for case in EXPECTED])
 def test_expected_timeout(case):
-    assert len(EXPECTED) == 16
-    assert route(case).expected_rq_timeout_ms(case["elapsed_ms"] / 1000) == (case["header"] or None)
+    assert len(EXPECTED) == 17
+    for policy in (route(case), *copies(route(case))):
+        assert policy.expected_rq_timeout_ms(case["elapsed_ms"] / 1000) == (case["header"] or None)
 
 
 def test_elapsed_is_a_time():

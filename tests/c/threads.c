@@ -2,9 +2,8 @@
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 #include <pthread.h>
-#include <time.h>
 
-enum { THREADS = 100, CALLS = 5 };
+enum { THREADS = 100, CALLS = 5, WAITING = 10 };
 
 static const char *url;
 
@@ -27,22 +26,31 @@ typedef struct {
     reknock_cancel *cancel;
 } held;
 
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static int inside;
+
+/* An empty body: who is asked for it is inside the client. */
+static reknock_answer tells(void *user_data, uint8_t *buffer, size_t size, size_t *written) {
+    (void)user_data, (void)buffer, (void)size;
+    pthread_mutex_lock(&lock);
+    inside++;
+    pthread_cond_signal(&changed);
+    pthread_mutex_unlock(&lock);
+    *written = 0;
+    return REKNOCK_ANSWER_DEFAULT;
+}
+
 static void *waits(void *both) {
     held *arguments = (held *)both;
     reknock_call_options options = REKNOCK_CALL_OPTIONS_INIT;
-    reknock_request *request = new_request("GET", url);
+    reknock_request *request = new_request("PUT", url);
     reknock_response *response = NULL;
+    OK(reknock_request_set_body_stream(request, tells, NULL, REKNOCK_LENGTH_UNKNOWN, NULL, NULL, error));
     options.cancel = arguments->cancel;
     CHECK(reknock_client_send(arguments->client, request, &options, &response, NULL) == REKNOCK_ERROR_CANCELLED);
     reknock_request_free(request);
     return NULL;
-}
-
-static void pause_ms(long ms) {
-    struct timespec time;
-    time.tv_sec = 0;
-    time.tv_nsec = ms * 1000000;
-    nanosleep(&time, NULL);
 }
 
 int main(int argc, char **argv) {
@@ -59,12 +67,13 @@ int main(int argc, char **argv) {
     arguments.client = client;
     arguments.cancel = NULL;
     OK(reknock_cancel_new(&arguments.cancel, error));
-    for (i = 0; i < 10; i++) CHECK(pthread_create(&threads[i], NULL, waits, &arguments) == 0);
-    pause_ms(300);
-    reknock_client_free(client); /* all ten are inside */
-    pause_ms(50);
+    for (i = 0; i < WAITING; i++) CHECK(pthread_create(&threads[i], NULL, waits, &arguments) == 0);
+    pthread_mutex_lock(&lock);
+    while (inside < WAITING) pthread_cond_wait(&changed, &lock);
+    pthread_mutex_unlock(&lock);
+    reknock_client_free(client); /* all of them are inside */
     reknock_cancel_trigger(arguments.cancel);
-    for (i = 0; i < 10; i++) CHECK(pthread_join(threads[i], NULL) == 0);
+    for (i = 0; i < WAITING; i++) CHECK(pthread_join(threads[i], NULL) == 0);
     reknock_cancel_free(arguments.cancel);
     return 0;
 }

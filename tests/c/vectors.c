@@ -3,8 +3,8 @@
  *     policy BASE FORMAT TEXT   ->  ok JSON | STATUS MESSAGE     BASE: a JSON document, or empty; FORMAT: json, yaml or toml
  *     preset NAME               ->  ok JSON | STATUS MESSAGE
  *     load DIALECT TEXT         ->  ok and per policy DIALECT NAME JSON EXPLAINED COUNT NOTE.. | STATUS MESSAGE
- *     envoy ROUTE [NAME VALUE].. ->  JSON of the route, JSON of a request with these headers
- *     expected ROUTE ELAPSED_MS ->  MS
+ *     envoy ROUTE [NAME VALUE].. ->  JSON of the route, JSON of a request with these headers, the same of the route read from its JSON
+ *     expected ROUTE ELAPSED_MS ->  MS, the same of the route read from its JSON
  *     header N                  ->  NAME | none
  *     kind | stop | evidence N  ->  NAME     NAME of a policy: with a + before it, or - for none
  */
@@ -112,7 +112,7 @@ static const reknock_policy *read_route(const char *text, reknock_policies **pol
 static void answer_envoy(char **fields, int count) {
     reknock_header headers[FIELDS];
     reknock_policies *policies = NULL;
-    reknock_policy *changed = NULL;
+    reknock_policy *changed = NULL, *copy = NULL, *changed_copy = NULL;
     const reknock_policy *route = read_route(fields[1], &policies);
     size_t lines = 0;
     int i;
@@ -123,14 +123,24 @@ static void answer_envoy(char **fields, int count) {
     OK(reknock_policy_with_envoy_headers(route, headers, lines, &changed, error));
     print_escaped(reknock_policy_to_json(route));
     field(reknock_policy_to_json(changed));
+    OK(reknock_policy_from_json(reknock_policy_to_json(route), &copy, error));
+    OK(reknock_policy_with_envoy_headers(copy, headers, lines, &changed_copy, error));
+    field(reknock_policy_to_json(changed_copy));
     reknock_policy_free(changed);
+    reknock_policy_free(copy);
+    reknock_policy_free(changed_copy);
     reknock_policies_free(policies);
 }
 
 static void answer_expected(char **fields) {
     reknock_policies *policies = NULL;
+    reknock_policy *copy = NULL;
     const reknock_policy *route = read_route(fields[1], &policies);
-    printf("%llu", (unsigned long long)reknock_policy_expected_rq_timeout_ms(route, strtoull(fields[2], NULL, 10)));
+    uint64_t elapsed = strtoull(fields[2], NULL, 10);
+    OK(reknock_policy_from_json(reknock_policy_to_json(route), &copy, error));
+    printf("%llu\t", (unsigned long long)reknock_policy_expected_rq_timeout_ms(route, elapsed));
+    printf("%llu", (unsigned long long)reknock_policy_expected_rq_timeout_ms(copy, elapsed));
+    reknock_policy_free(copy);
     reknock_policies_free(policies);
 }
 

@@ -61,6 +61,7 @@ fn title(block: &OptionBlock) -> (&'static str, &'static str) {
         "retry_after.headers[]" => ("HintHeader", "A further header that asks for a wait."),
         "budget" => ("Budget", "A shared limit on the extra load of retries."),
         "response_headers[]" => ("HeaderMatcher", "A test of a header field."),
+        "compat" => ("Compat", "Whose differences apply, and what a route of Envoy keeps aside for the `x-envoy-*` headers of requests."),
         name => panic!("the block {name} has no TypeScript name yet"),
     }
 }
@@ -107,7 +108,12 @@ fn takes(block: &OptionBlock, row: &OptionRow) -> &'static str {
         ("", "idempotency_key") => "'honour' | 'auto' | Off",
         ("", "max_body_buffer") => "number | string",
         ("", "attempt_header") => "string | Off",
-        ("", "compat") => "'envoy' | Off",
+        ("", "compat") => "'envoy' | Compat | Off",
+        ("compat", "kind") => "'envoy'",
+        ("compat", "retry_on") => "ListOf<'retriable-status-codes' | 'retriable-headers'>",
+        ("compat", "retriable_status_codes") => "ListOf<number | string>",
+        ("compat", "retriable_headers") => "readonly HeaderMatcher[] | Off",
+        ("compat", "per_try_timeout") => "Duration | Off",
         ("backoff", "kind") => "'exponential' | 'constant' | 'linear' | 'decorrelated' | 'sequence'",
         ("backoff", "delay" | "base" | "step" | "min" | "max") | ("backoff.jitter", "extra") | ("budget", "ttl") => "Duration",
         ("backoff", "factor") | ("backoff.jitter", "ratio") | ("retry_after", "spread") => "number",

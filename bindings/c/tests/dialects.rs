@@ -6,7 +6,6 @@ mod support;
 use reknock_test_server::{Arrival, Script};
 use serde_json::Value;
 use support::envoy::{Call, Caller, each};
-use support::eventually;
 use support::lines::vectors;
 
 #[test]
@@ -47,7 +46,7 @@ fn call(caller: &mut Caller<'_>, case: &Value) -> Result<(), String> {
             return Err(format!("waits {wait} ms"));
         }
     }
-    arrived(case, &script)
+    arrived(case, caller, &script)
 }
 
 fn first_wait(case: &Value) -> Option<(f64, f64)> {
@@ -57,10 +56,10 @@ fn first_wait(case: &Value) -> Option<(f64, f64)> {
 }
 
 /// What the server got.
-fn arrived(case: &Value, script: &Script) -> Result<(), String> {
+fn arrived(case: &Value, caller: &Caller<'_>, script: &Script) -> Result<(), String> {
     if let Some(size) = case["last_body"].as_u64() {
         let whole = |arrival: &Arrival| arrival.body_complete && arrival.body_size == size;
-        if !eventually(|| script.log().last().is_some_and(whole)) {
+        if !caller.server().until(script, || script.log().last().is_some_and(whole)) {
             return Err("the last body did not arrive".to_owned());
         }
     }

@@ -64,6 +64,7 @@ impl PolicyBuilder {
     /// The limit of one attempt up to its response head. More than zero, or `None` for no limit. Default 20 s.
     pub fn per_try_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.settings.per_try_timeout = limit.into();
+        self.settings.own_per_try();
         self
     }
 
@@ -150,9 +151,9 @@ impl PolicyBuilder {
         self
     }
 
-    /// Whose differences apply. Default none.
+    /// Whose differences apply; what a route of Envoy kept aside for the headers of requests is dropped. Default none.
     pub fn compat(mut self, compat: impl Into<Option<Compat>>) -> Self {
-        self.settings.compat = compat.into();
+        (self.settings.compat, self.settings.aside) = (compat.into(), None);
         self
     }
 

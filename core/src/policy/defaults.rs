@@ -45,8 +45,8 @@ impl Default for Settings {
             max_body_buffer: 1 << 20,
             attempt_header: None,
             compat: None,
+            aside: None,
             seed: None,
-            route: Default::default(),
         }
     }
 }

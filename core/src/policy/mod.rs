@@ -83,8 +83,9 @@ pub(crate) struct Settings {
     pub(crate) max_body_buffer: u64,
     pub(crate) attempt_header: Option<String>,
     pub(crate) compat: Option<Compat>,
+    /// The rest of the `compat` block.
+    pub(crate) aside: Option<Box<dialect::envoy::Aside>>,
     pub(crate) seed: Option<u64>,
-    pub(crate) route: dialect::envoy::Route,
 }
 
 /// What an `Idempotency-Key` header means for retries.
@@ -106,6 +107,16 @@ pub enum Compat {
     /// `reset-before-request` ends with the first byte of the call, a body above `max_body_buffer` is sent once whatever it is made of,
     /// hints are read by Envoy's rules, `x-envoy-attempt-count` and `x-envoy-expected-rq-timeout-ms` are sent.
     Envoy,
+}
+
+impl Settings {
+    /// `per_try_timeout` is given anew, so that no other limit stands in its place.
+    fn own_per_try(&mut self) {
+        if let Some(mut aside) = self.aside.take() {
+            aside.per_try_timeout = None;
+            self.aside = aside.kept();
+        }
+    }
 }
 
 impl Policy {

@@ -1,7 +1,7 @@
 //! The words of a document and what they stand for, for the reader and the writer alike.
 
 use super::{Compat, IdempotencyKey};
-use crate::retry::{Combine, DecorrelatedForm, DepositOn, Format, WhenOver};
+use crate::retry::{Combine, Condition, DecorrelatedForm, DepositOn, Format, WhenOver};
 
 pub(crate) type Names<T> = &'static [(&'static str, T)];
 
@@ -9,6 +9,10 @@ pub(super) const IDEMPOTENCY_KEY: Names<IdempotencyKey> =
     &[("honour", IdempotencyKey::Honour), ("auto", IdempotencyKey::Auto), ("none", IdempotencyKey::None)];
 
 pub(super) const COMPAT: Names<Compat> = &[("envoy", Compat::Envoy)];
+
+/// The tokens of Envoy's `retry_on` that stand for a list.
+pub(super) const LISTS: Names<Condition> =
+    &[("retriable-status-codes", Condition::RetriableStatusCodes), ("retriable-headers", Condition::RetriableHeaders)];
 
 pub(super) const FORM: Names<DecorrelatedForm> = &[("aws", DecorrelatedForm::Aws), ("increasing", DecorrelatedForm::Increasing)];
 

@@ -91,7 +91,7 @@ pub(super) static DOCUMENT: OptionBlock = OptionBlock {
             "Largest one-shot request body that is kept for replay; above it the call is sent once.",
         ),
         row("attempt_header", "header name, or `none`", "Header that carries the attempt number, absent on the first attempt."),
-        row("compat", "`envoy` or `none`", "Whose differences apply."),
+        row("compat", "`envoy`, block, or `none`", "Whose differences apply."),
     ],
 };
 
@@ -195,9 +195,39 @@ pub(super) static MATCHER: OptionBlock = OptionBlock {
     ],
 };
 
+/// `compat`.
+pub(super) static COMPAT: OptionBlock = OptionBlock {
+    name: "compat",
+    rows: &[
+        row(
+            "kind",
+            "`envoy`",
+            "Whose differences apply. The readers of Envoy's documents set the other keys: what a route says and only the `x-envoy-*` headers of a request \
+             bring to bear.",
+        ),
+        row(
+            "retry_on",
+            "list of `retriable-status-codes` and `retriable-headers`, or `none`",
+            "The lists that the route names and does not give: what a request's headers bring for them counts.",
+        ),
+        row(
+            "retriable_status_codes",
+            "list like `statuses`, or `none`",
+            "The route's list whose token it does not name: it counts for requests whose `x-envoy-retry-on` names it.",
+        ),
+        row("retriable_headers", "list of matchers, at most 100, or `none`", "Likewise its matchers."),
+        row(
+            "per_try_timeout",
+            DURATION_OR_NONE,
+            "The route's own limit of one attempt, where `per_try_timeout` is another because of `timeout` or `idle_timeout`: \
+             requests whose headers change a limit go by it, and `idle_timeout` limits their attempts as well.",
+        ),
+    ],
+};
+
 /// All blocks, in the order of the documentation.
-pub fn option_blocks() -> [&'static OptionBlock; 7] {
-    [&DOCUMENT, &BACKOFF, &JITTER, &RETRY_AFTER, &HINT_HEADER, &BUDGET, &MATCHER]
+pub fn option_blocks() -> [&'static OptionBlock; 8] {
+    [&DOCUMENT, &BACKOFF, &JITTER, &RETRY_AFTER, &HINT_HEADER, &BUDGET, &MATCHER, &COMPAT]
 }
 
 /// One small document per kind of each block: what it leaves out shows the defaults.
@@ -267,7 +297,7 @@ fn smallest(block: &OptionBlock, row: &OptionRow) -> Vec<(&'static str, Value)> 
         "budget" if row.kinds == ["concurrency"] => {
             vec![("concurrency", Value::from([("budget", Value::from([("kind", "concurrency")]))]))]
         }
-        "backoff.jitter" => Vec::new(),
+        "backoff.jitter" | "compat" => Vec::new(),
         "retry_after.headers[]" => {
             let header = Value::list([Value::from([("name", "x-wait")])]);
             vec![("", Value::from([("retry_after", Value::from([("headers", header)]))]))]

@@ -1,6 +1,6 @@
 //! From a document to a policy: the one reader. Every surface's dicts, objects and texts end here.
 
-use super::names::{COMPAT, IDEMPOTENCY_KEY};
+use super::names::IDEMPOTENCY_KEY;
 use super::node::{Fields, Node, whole_rule};
 use super::options::DOCUMENT;
 use super::problem::Problem;
@@ -77,6 +77,9 @@ fn read(settings: &mut Settings, document: &Value, keys: Keys) -> Result<(), Pro
     if fields.get("retry_on").is_some() && fields.get("statuses").is_none() {
         settings.statuses = StatusSet::NONE;
     }
+    if fields.get("per_try_timeout").is_some() {
+        settings.own_per_try();
+    }
     for (key, node) in fields.iter() {
         read_key(settings, key, node)?;
         validate::key(settings, key).map_err(|problem| problem.spelled(document))?;
@@ -106,7 +109,7 @@ fn read_key(settings: &mut Settings, key: &str, node: &Node<'_>) -> Result<(), P
         }
         "max_body_buffer" => settings.max_body_buffer = bytes(node)?,
         "attempt_header" => settings.attempt_header = or_none(node, |node| Ok(node.text()?.to_ascii_lowercase()))?,
-        "compat" => settings.compat = or_none(node, |node| node.choice(COMPAT))?,
+        "compat" => (settings.compat, settings.aside) = read_blocks::compat(node)?,
         _ => return Err(Problem::new(node.path.as_str(), "has no reader")),
     }
     Ok(())

@@ -1,15 +1,16 @@
-//! Reads the blocks: `backoff`, `retry_after`, `budget`.
+//! Reads the blocks: `backoff`, `retry_after`, `budget`, `compat`.
 
 use std::time::Duration;
 
 use super::defaults::{BACKOFF_BASE, BACKOFF_FACTOR, BACKOFF_MAX};
-use super::names::{COMBINE, DEPOSIT_ON, FORM, FORMAT, Names, WHEN_OVER, name_of};
+use super::dialect::envoy::Aside;
+use super::names::{COMBINE, COMPAT, DEPOSIT_ON, FORM, FORMAT, LISTS, Names, WHEN_OVER, name_of};
 use super::node::{Fields, Node};
-use super::options::{BACKOFF, BUDGET, HINT_HEADER, JITTER, RETRY_AFTER};
+use super::options::{self, BACKOFF, BUDGET, HINT_HEADER, JITTER, RETRY_AFTER};
 use super::problem::Problem;
 use super::read::{kind, millionths, or_none, timeout};
-use super::{MOST_ITEMS, MOST_RETRIES};
-use crate::retry::{Backoff, BudgetKind, BudgetSpec, DepositOn, HintHeader, Jitter, RetryAfter, Scope};
+use super::{Compat, MOST_ITEMS, MOST_RETRIES, read_match};
+use crate::retry::{Backoff, BudgetKind, BudgetSpec, Condition, DepositOn, HintHeader, Jitter, RetryAfter, Scope};
 
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
@@ -165,4 +166,31 @@ fn scope(fields: &Fields<'_>) -> Result<Scope, Problem> {
         (Some(scope), None) if scope.is_map() => Err(scope.must("be one of origin, client").fix("write name: payments in place of scope")),
         (Some(scope), None) => Ok(if scope.choice(SCOPES)? { Scope::Origin } else { Scope::Client }),
     }
+}
+
+/// Whose differences apply, and what its block says besides.
+pub(super) fn compat(node: &Node<'_>) -> Result<(Option<Compat>, Option<Box<Aside>>), Problem> {
+    if !node.is_map() {
+        return Ok((or_none(node, |node| node.choice(COMPAT))?, None));
+    }
+    let fields = node.fields(&options::COMPAT)?;
+    let compat = fields.need("kind", "compat")?.choice(COMPAT)?;
+    let mut aside = Aside::default();
+    for (key, node) in fields.iter() {
+        match key {
+            "retry_on" => {
+                for item in node.items(MOST_ITEMS)? {
+                    match item.choice(LISTS)? {
+                        Condition::RetriableStatusCodes => aside.by_status = true,
+                        _ => aside.by_header = true,
+                    }
+                }
+            }
+            "retriable_status_codes" => aside.statuses = read_match::statuses(node)?,
+            "retriable_headers" => aside.response_headers = read_match::matchers(node)?,
+            "per_try_timeout" => aside.per_try_timeout = Some(timeout(node)?),
+            _ => {}
+        }
+    }
+    Ok((Some(compat), aside.kept()))
 }

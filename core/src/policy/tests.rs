@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Policy, PolicyBuilder, Value, option_blocks};
+use super::{Compat, Policy, PolicyBuilder, Value, option_blocks};
 use crate::retry::{
     Backoff, BudgetKind, BudgetSpec, Condition, Conditions, DepositOn, HeaderMatcher, HintHeader, Jitter, Methods, RetryAfter, Scope,
     StatusSet, Test,
@@ -95,6 +95,20 @@ fn names_are_in_lower_case() {
     let policy = Policy::builder().response_headers([matcher]).attempt_header("X-Attempt").build().expect("valid");
     assert_eq!(policy.response_headers()[0].name, "x-retry");
     assert_eq!(policy.attempt_header(), Some("x-attempt"));
+}
+
+#[test]
+fn what_a_route_keeps_aside_goes_with_its_key() {
+    let with = |compat: Value| Policy::from_value(&Value::from([("compat", compat)])).expect("valid");
+    let block = [("kind", Value::from("envoy")), ("retriable_status_codes", vec![404].into()), ("per_try_timeout", "9s".into())];
+    let route = with(Value::from(block));
+    assert_eq!(route.compat(), Some(Compat::Envoy));
+    assert_ne!(route, with("envoy".into()));
+    let build = |builder: PolicyBuilder| builder.build().expect("valid").to_value().get("compat").map(Value::to_string);
+    assert_eq!(build(route.to_builder().max_retries(1)), route.to_value().get("compat").map(Value::to_string));
+    assert_eq!(build(route.to_builder().per_try_timeout(SECOND)).as_deref(), Some("{kind: envoy, retriable_status_codes: [404]}"));
+    assert_eq!(build(route.to_builder().compat(Compat::Envoy)).as_deref(), Some("envoy"));
+    assert_eq!(build(route.to_builder().compat(None)).as_deref(), Some("none"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::dialect::envoy::Aside;
 use super::problem::{Problem, nearest};
 use super::read::BINARY_UNITS;
 use super::value::Value;
@@ -34,6 +35,7 @@ pub(super) fn key(settings: &Settings, key: &str) -> Checked {
         "budget" => settings.budget.as_ref().map_or(Ok(()), budget),
         "max_body_buffer" => max_body_buffer(key, settings.max_body_buffer),
         "attempt_header" => settings.attempt_header.as_deref().map_or(Ok(()), |name| header_name(key, name, "a header name")),
+        "compat" => settings.aside.as_deref().map_or(Ok(()), aside),
         _ => Ok(()),
     }
 }
@@ -236,6 +238,18 @@ fn budget(budget: &BudgetSpec) -> Checked {
         }
         _ => Ok(()),
     }
+}
+
+fn aside(aside: &Aside) -> Checked {
+    let named = |named: bool, given: bool, list: &str, token: Condition, key: &str| {
+        let text = || format!("belongs in {key}, because compat.retry_on names {}", token.token());
+        ensure(!(named && given), || Problem::new(format!("compat.{list}"), text()))
+    };
+    let (by_status, by_header) = (!aside.statuses.is_empty(), !aside.response_headers.is_empty());
+    named(aside.by_status, by_status, "retriable_status_codes", Condition::RetriableStatusCodes, "statuses")?;
+    named(aside.by_header, by_header, "retriable_headers", Condition::RetriableHeaders, "response_headers")?;
+    matchers("compat.retriable_headers", &aside.response_headers, &[":status"])?;
+    aside.per_try_timeout.map_or(Ok(()), |own| limit("compat.per_try_timeout", own))
 }
 
 fn max_body_buffer(path: &str, bytes: u64) -> Checked {

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::names::{COMBINE, COMPAT, DEPOSIT_ON, FORM, FORMAT, IDEMPOTENCY_KEY, WHEN_OVER, name_of};
+use super::dialect::envoy::Aside;
+use super::names::{COMBINE, COMPAT, DEPOSIT_ON, FORM, FORMAT, IDEMPOTENCY_KEY, LISTS, WHEN_OVER, name_of};
 use super::read::BINARY_UNITS;
 use super::value::Value;
-use super::{Policy, emit};
+use super::{Compat, Policy, emit};
 use crate::retry::{
     Backoff, BudgetKind, BudgetSpec, Condition, Conditions, HeaderMatcher, HintHeader, Jitter, Methods, RetryAfter, Scope, StatusSet, Test,
 };
@@ -35,7 +36,7 @@ impl Policy {
             ("idempotency_key", name_of(IDEMPOTENCY_KEY, &s.idempotency_key).into()),
             ("max_body_buffer", bytes(s.max_body_buffer)),
             ("attempt_header", or_none(s.attempt_header.as_deref(), Value::from)),
-            ("compat", or_none(s.compat, |compat| name_of(COMPAT, &compat).into())),
+            ("compat", or_none(s.compat, |kind| compat(kind, s.aside.as_deref()))),
         ])
     }
 
@@ -229,6 +230,21 @@ fn budget(budget: &BudgetSpec) -> Value {
         Scope::Name(name) => ("name", name.as_str().into()),
     });
     Value::map(out)
+}
+
+/// The kind alone, or with what else there is.
+fn compat(kind: Compat, aside: Option<&Aside>) -> Value {
+    let kind: Value = name_of(COMPAT, &kind).into();
+    let Some(aside) = aside else { return kind };
+    let named = Value::list(LISTS.iter().zip([aside.by_status, aside.by_header]).filter(|(_, named)| *named).map(|((token, _), _)| *token));
+    let entries = [
+        ("retry_on", named),
+        ("retriable_status_codes", statuses(&aside.statuses)),
+        ("retriable_headers", Value::list(aside.response_headers.iter().map(matcher))),
+    ];
+    let given = entries.into_iter().filter(|(_, list)| !matches!(list, Value::List(items) if items.is_empty()));
+    let own = aside.per_try_timeout.map(|limit| ("per_try_timeout", or_none(limit, duration)));
+    Value::map([("kind", kind)].into_iter().chain(given).chain(own))
 }
 
 fn bytes(bytes: u64) -> Value {

@@ -172,7 +172,7 @@ impl Conditions {
         self.exclude & condition.bit() != 0
     }
 
-    pub(super) fn failure(self, kind: ErrorKind) -> bool {
+    pub(crate) fn failure(self, kind: ErrorKind) -> bool {
         self.decide(Condition::of_failure(kind))
     }
 
@@ -262,6 +262,13 @@ impl StatusSet {
         if let Some((word, bit)) = place(status) {
             self.include[word] &= !bit;
         }
+        self
+    }
+
+    /// What either set includes or excludes.
+    pub(crate) fn and(mut self, other: StatusSet) -> Self {
+        self.include.iter_mut().zip(other.include).for_each(|(word, more)| *word |= more);
+        self.exclude.iter_mut().zip(other.exclude).for_each(|(word, more)| *word |= more);
         self
     }
 

@@ -104,7 +104,7 @@ fn first_wait(case: &Json, result: &Result<Response, Error>) -> Result<(), Strin
 async fn arrived(case: &Json, script: &Script) -> Result<(), String> {
     if let Some(size) = case["last_body"].as_u64() {
         let whole = |arrival: &Arrival| arrival.body_complete && arrival.body_size == size;
-        eventually("the last body", || script.log().last().is_some_and(whole)).await;
+        eventually(script, "the last body", || script.log().last().is_some_and(whole)).await;
     }
     let log = script.log();
     for (arrival, size) in log.iter().zip(case["bodies"].as_array().into_iter().flatten()) {

@@ -30,7 +30,7 @@ async fn one_that_is_cancelled_is_not_retried() {
     let cancel = Cancel::new();
     let call = client.get(peer.url()).cancel(&cancel).send();
     let stop = async {
-        crate::live::eventually("the request", || arrived(&peer) == 1).await;
+        crate::live::eventually(&peer, "the request", || arrived(&peer) == 1).await;
         cancel.cancel();
     };
     let (result, ()) = tokio::join!(patient(call), stop);

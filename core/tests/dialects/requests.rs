@@ -30,21 +30,37 @@ fn request_headers() {
         let policy = envoy::with_request_headers(&base, &headers.as_slice());
         let wrong = differences(&policy, &base, case.get("policy").expect("a policy"));
         assert!(wrong.is_empty(), "{name}: {wrong:?}");
+        for copy in copies(&base) {
+            assert_eq!(envoy::with_request_headers(&copy, &headers.as_slice()), policy, "{name}");
+        }
         let kept = headers.iter().filter(|(name, _)| !envoy::REQUEST_HEADERS.iter().any(|removed| removed.eq_ignore_ascii_case(name)));
         assert!(kept.into_iter().all(|(name, _)| !name.starts_with("x-envoy-")), "{name}");
         Policy::from_value(&policy.to_value()).expect("a valid policy");
     }
-    assert_eq!(list(&vectors, "cases").len(), 52);
+    assert_eq!(list(&vectors, "cases").len(), 55);
 
     for case in list(&vectors, "expected_rq_timeout_ms") {
         let ms = |key: &str| match case.get(key) {
             Some(Value::Int(ms)) => *ms as u64,
             other => panic!("{other:?}"),
         };
-        let header = envoy::expected_rq_timeout_ms(&route(case), Duration::from_millis(ms("elapsed_ms")));
-        assert_eq!(header.unwrap_or(0), ms("header"), "{case}");
+        let route = route(case);
+        for policy in [route.clone()].into_iter().chain(copies(&route)) {
+            let header = envoy::expected_rq_timeout_ms(&policy, Duration::from_millis(ms("elapsed_ms")));
+            assert_eq!(header.unwrap_or(0), ms("header"), "{case}");
+        }
     }
-    assert_eq!(list(&vectors, "expected_rq_timeout_ms").len(), 16);
+    assert_eq!(list(&vectors, "expected_rq_timeout_ms").len(), 17);
+}
+
+/// What a policy is after it has been written down, and after changes that change nothing.
+fn copies(policy: &Policy) -> [Policy; 4] {
+    [
+        Policy::from_value(&policy.to_value()).expect("its own document"),
+        Policy::from_value(&policy.to_short_value()).expect("its own short document"),
+        policy.merge(&Value::EMPTY).expect("valid"),
+        policy.to_builder().build().expect("valid"),
+    ]
 }
 
 /// The policy of the route of a case. One without a `retry_policy` is one with an empty one.

@@ -1,17 +1,22 @@
 //! HTTP/1 response bodies.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use http::{Method, header};
 use reknock::ErrorKind::Body;
 use reknock::Evidence::Unknown;
-use reknock::client::{ReqwestTransport, transport::Received};
+use reknock::client::{ReqwestBody, ReqwestTransport, transport::Received};
 use tokio::io::AsyncWriteExt;
+use tokio::sync::Notify;
 
 use crate::support::*;
 
 async fn failed(address: SocketAddr) -> Vec<u8> {
-    let received = get(address).await.unwrap();
+    broken(get(address).await.unwrap()).await
+}
+
+async fn broken(received: Received<ReqwestBody>) -> Vec<u8> {
     let (bytes, failure) = read(received.body).await;
     let failure = failure.expect("the body must fail");
     presentable(&failure);
@@ -24,15 +29,22 @@ async fn cut_bodies() {
     assert_eq!(failed(answers("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc").await).await, b"abc");
     assert_eq!(failed(answers("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n").await).await, b"abc");
     failed(answers("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\nabc\r\n").await).await;
-    let rst = peer(|mut stream| async move {
-        read_head(&mut stream).await;
-        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc").await;
-        // The head must be read before the RST overtakes it.
-        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-        reset(stream);
+    // The head must be read before the RST overtakes it.
+    let was_read = Arc::new(Notify::new());
+    let told = was_read.clone();
+    let rst = peer(move |mut stream| {
+        let was_read = told.clone();
+        async move {
+            read_head(&mut stream).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc").await;
+            was_read.notified().await;
+            reset(stream);
+        }
     })
     .await;
-    failed(rst).await;
+    let received = get(rst).await.unwrap();
+    was_read.notify_one();
+    broken(received).await;
 }
 
 fn gzipped(length: usize, bytes: &[u8]) -> Vec<u8> {

@@ -11,11 +11,15 @@ use reknock::Evidence;
 use reknock::client::TokioClock;
 use reknock::client::transport::Transport;
 use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
 use crate::support::*;
 
 const WORKERS: u64 = 16;
 const CALLS: u64 = 250;
+/// More than there are calls.
+const MOST_CONNECTIONS: u32 = 10_000;
 
 /// A small generator, so that a failing run can be repeated as far as races can be.
 fn next(state: &AtomicU64) -> u64 {
@@ -29,10 +33,12 @@ fn next(state: &AtomicU64) -> u64 {
 async fn not_sent_is_never_wrong() {
     let received: Arc<Mutex<HashSet<String>>> = Arc::default();
     let dice = Arc::new(AtomicU64::new(1));
-    let (log, roll) = (received.clone(), dice.clone());
+    let connections = Arc::new(Semaphore::new(MOST_CONNECTIONS as usize));
+    let (log, roll, places) = (received.clone(), dice.clone(), connections.clone());
     let address = peer(move |mut stream| {
-        let (log, roll) = (log.clone(), roll.clone());
+        let (log, roll, place) = (log.clone(), roll.clone(), places.clone().try_acquire_owned());
         async move {
+            let _place = place.unwrap();
             match next(&roll) % 6 {
                 0 => return,
                 1 => return reset(stream),
@@ -87,8 +93,14 @@ async fn not_sent_is_never_wrong() {
         not_sent.extend(worker.await.unwrap());
     }
     assert!(not_sent.len() > 20, "only {} claims: the test tests nothing", not_sent.len());
-    // What is on its way arrives.
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    // What is on its way arrives: the last connection is accepted after all others, and each is read to its end.
+    drop(transport);
+    if let Ok(mut last) = TcpStream::connect(address).await {
+        let _ = last.shutdown().await;
+        until_closed(&mut last).await;
+    } // else it was accepted and reset
+    let all = tokio::time::timeout(PATIENCE, connections.acquire_many(MOST_CONNECTIONS)).await;
+    drop(all.expect("a connection stays open"));
     let received = received.lock().unwrap();
     let wrong: Vec<_> = not_sent.iter().filter(|(path, _)| received.contains(path)).collect();
     assert!(wrong.is_empty(), "{} of {} claims are wrong: {wrong:?}", wrong.len(), not_sent.len());

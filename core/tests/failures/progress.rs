@@ -8,7 +8,8 @@ use http::Method;
 use reknock::Evidence;
 use reknock::client::transport::Transport;
 use reknock::client::{Clock, Http2, ReqwestTransport, TokioClock};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use crate::support::*;
@@ -64,6 +65,22 @@ async fn dropped_while_connecting() {
     }
 }
 
+/// Reads the frames of a client until it acknowledges the settings of its server, which it has heeded by then.
+async fn until_settled(stream: &mut TcpStream) {
+    let mut preface = [0; 24];
+    let mut head = [0; 9];
+    stream.read_exact(&mut preface).await.unwrap();
+    loop {
+        stream.read_exact(&mut head).await.unwrap();
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut rest = vec![0; length as usize];
+        stream.read_exact(&mut rest).await.unwrap();
+        if (head[3], head[4]) == (4, 1) {
+            return;
+        }
+    }
+}
+
 /// A request waiting for a slot on an HTTP/2 connection was not sent.
 #[tokio::test]
 async fn dropped_while_waiting_for_a_stream() {
@@ -76,6 +93,7 @@ async fn dropped_while_waiting_for_a_stream() {
             // SETTINGS with MAX_CONCURRENT_STREAMS 0, and an acknowledgement of the client's.
             let _ = stream.write_all(&frame(4, 0, 0, &[0, 3, 0, 0, 0, 0])).await;
             let _ = stream.write_all(&frame(4, 1, 0, &[])).await;
+            until_settled(&mut stream).await;
             settled.notify_one();
             until_closed(&mut stream).await;
         }
@@ -92,7 +110,10 @@ async fn dropped_while_waiting_for_a_stream() {
         waiting.push(tokio::spawn(async move { transport.send(request).await.is_ok() }));
         settled.notified().await;
         settled.notify_one();
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        // There is a connection: what is left to do of sending waits for nobody.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
     }
     let last = outgoing(Method::POST, &url, "body");
     let progress = last.progress.clone();

@@ -26,10 +26,8 @@ where
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
-        let behaviour = Arc::new(behaviour);
         while let Ok((stream, _)) = listener.accept().await {
-            let behaviour = behaviour.clone();
-            tokio::spawn(async move { behaviour(stream).await });
+            tokio::spawn(behaviour(stream));
         }
     });
     address

@@ -42,14 +42,9 @@ impl Peer {
         Peer { script, _server: server, elsewhere }
     }
 
-    /// Asks again until it is so.
-    fn eventually(&self, what: &str, mut holds: impl FnMut() -> bool) {
-        let patience = async {
-            while !holds() {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        };
-        let patience = self.elsewhere.block_on(async { tokio::time::timeout(Duration::from_secs(20), patience).await });
+    /// Waits until the server tells that it is so.
+    fn eventually(&self, what: &str, holds: impl FnMut() -> bool) {
+        let patience = self.elsewhere.block_on(async { tokio::time::timeout(Duration::from_secs(20), self.script.until(holds)).await });
         assert!(patience.is_ok(), "{what}");
     }
 }
@@ -325,7 +320,7 @@ fn callbacks_run_on_the_calling_thread_and_may_call() {
 fn callbacks_may_be_asynchronous_fail_and_panic() {
     let peer = Peer::new(json!([{"do": "status", "status": 503}]));
     let waits = Callbacks::new().retry_if_async(|_| async {
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        tokio::task::yield_now().await;
         Ok(Opinion::Stop)
     });
     let client = client("{}");

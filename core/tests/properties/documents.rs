@@ -23,6 +23,7 @@ fn plausible() -> impl Strategy<Value = Value> {
         "not reset",
         "gateway-error, reset",
         "retriable-headers",
+        "retriable-status-codes",
         "500-599",
         "not 501",
         "503",
@@ -157,6 +158,15 @@ fn document() -> impl Strategy<Value = Value> {
             Value::map([("name".to_owned(), name), (test, Value::Str(text)), ("invert".to_owned(), Value::Bool(invert))])
         })
         .boxed();
+    let compat = with(
+        "envoy",
+        some(vec![
+            ("retry_on", text(&["retriable-headers", "retriable-status-codes, retriable-headers"])),
+            ("retriable_status_codes", list(prop_oneof![text(&["500-599", "not 501"]), (100..=999_i64).prop_map(Value::Int)].boxed())),
+            ("retriable_headers", list(text(&["x-a", "X-B"]))),
+            ("per_try_timeout", limit()),
+        ]),
+    );
     some(vec![
         ("max_retries", (0..=1000_i64).prop_map(Value::Int).boxed()),
         ("timeout", limit()),
@@ -173,7 +183,7 @@ fn document() -> impl Strategy<Value = Value> {
         ("idempotency_key", text(&["honour", "auto", "none"])),
         ("max_body_buffer", text(&["0B", "64KiB", "1MB", "1TiB"])),
         ("attempt_header", text(&["none", "X-Attempt"])),
-        ("compat", text(&["none", "envoy"])),
+        ("compat", prop_oneof![text(&["none", "envoy"]), compat].boxed()),
     ])
 }
 

@@ -75,7 +75,7 @@ async fn too_large_a_body_ends_the_call() {
         assert_eq!((seen(&result), told(&result).1), (Err(ErrorKind::ResponseTooLarge), StopReason::NotRetryable), "{outcome}");
         assert_eq!(result.as_ref().unwrap_err().status(), Some(200));
         honest(&peer, &result).await;
-        eventually("the rest is not read", || peer.open_connections() == 0).await;
+        eventually(&peer, "the rest is not read", || peer.open_connections() == 0).await;
     }
     let peer = peer(json!([{"do": "status", "status": 200, "body_size": 100_000}])).await;
     let client = builder(&peer, "{}").max_response_size(100_000).build().unwrap();

@@ -49,10 +49,10 @@ async fn in_flight() {
             let (client, url) = (client.clone(), peer.url().to_owned());
             async move { client.put(&url).body(body).send().await }
         });
-        eventually("the request arrives", || peer.log().first().is_some_and(|arrival| arrival.body_complete)).await;
+        eventually(&peer, "the request arrives", || peer.log().first().is_some_and(|arrival| arrival.body_complete)).await;
         call.abort();
         assert!(call.await.unwrap_err().is_cancelled());
-        eventually("the server sees it go", || peer.log()[0].client_gone_ms.is_some() && peer.open_connections() == 0).await;
+        eventually(&peer, "the server sees it go", || peer.log()[0].client_gone_ms.is_some() && peer.open_connections() == 0).await;
         assert_eq!((peer.log().len(), peer.connections()), (1, 1), "{outcome}");
         assert_eq!(client.budget(peer.url()).unwrap().balance, 0, "nothing in flight: {outcome}");
     }
@@ -66,7 +66,7 @@ async fn while_uploading() {
         let (client, url) = (client.clone(), peer.url().to_owned());
         async move { client.put(&url).body(vec![7; 30_000_000]).send().await }
     });
-    eventually("the upload begins", || peer.log().first().is_some_and(|arrival| arrival.body_size > 0)).await;
+    eventually(&peer, "the upload begins", || peer.log().first().is_some_and(|arrival| arrival.body_size > 0)).await;
     call.abort();
     assert!(call.await.unwrap_err().is_cancelled());
     assert_eq!(peer.log().len(), 1);
@@ -85,7 +85,7 @@ async fn while_connecting() {
                 () = tokio::task::yield_now() => {}
             }
         }
-        eventually("nothing stays open", || peer.open_connections() == 0).await;
+        eventually(&peer, "nothing stays open", || peer.open_connections() == 0).await;
         assert_eq!(peer.log().len(), 0);
     }
 }
@@ -127,9 +127,9 @@ async fn one_of_many_streams() {
         let (client, url) = (client.clone(), peer.url().to_owned());
         async move { client.get(&url).send().await }
     });
-    eventually("the request arrives", || peer.log().len() == 1).await;
+    eventually(&peer, "the request arrives", || peer.log().len() == 1).await;
     call.abort();
-    eventually("its stream is reset", || peer.log()[0].client_gone_ms.is_some()).await;
+    eventually(&peer, "its stream is reset", || peer.log()[0].client_gone_ms.is_some()).await;
     assert_eq!(seen(&patient(client.get(peer.url()).send()).await), Ok(200));
     assert_eq!(peer.connections(), 1, "the connection serves the others");
 }

@@ -29,7 +29,7 @@ async fn retried_responses_with_large_or_slow_bodies_are_closed() {
         assert_eq!((seen(&outcome), told(&outcome).0.len()), (Ok(200), 2));
         honest(&peer, &outcome).await;
         assert_eq!(peer.connections(), 2);
-        eventually("the first one is closed", || peer.open_connections() == 1).await;
+        eventually(&peer, "the first one is closed", || peer.open_connections() == 1).await;
     }
 }
 
@@ -42,7 +42,7 @@ async fn calls_share_a_connection() {
     }
     assert_eq!((peer.connections(), peer.log().len()), (1, 20));
     drop(client);
-    eventually("a client takes its connections with it", || peer.open_connections() == 0).await;
+    eventually(&peer, "a client takes its connections with it", || peer.open_connections() == 0).await;
 }
 
 /// The server closes after each answer: every call finds that out before it writes, or its retry does.

@@ -47,7 +47,7 @@ pub fn seen(outcome: &Outcome) -> Result<u16, ErrorKind> {
 pub async fn honest(script: &Script, outcome: &Outcome) -> Vec<Arrival> {
     let (records, _) = told(outcome);
     let sent = records.iter().filter(|record| record.evidence != Evidence::NotSent).count();
-    eventually(&format!("a request arrives for every attempt of {outcome:?}"), || script.log().len() >= sent).await;
+    eventually(script, &format!("a request arrives for every attempt of {outcome:?}"), || script.log().len() >= sent).await;
     let log = script.log();
     assert_eq!(log.len(), sent, "arrivals for {records:#?}");
     alike(&log);

@@ -132,7 +132,7 @@ async fn no_head_came() {
     for silent in [json!({"do": "hang"}), json!({"do": "partial-head", "end": "stall"})] {
         let failed =
             case("silent", always(silent)).policy("per_try_timeout: 80ms").fails(PerTryTimeout, Unknown, RetriesExhausted, 3).await;
-        eventually("an attempt that is given up closes its connection", || failed.peer.open_connections() == 0).await;
+        eventually(&failed.peer, "an attempt that is given up closes its connection", || failed.peer.open_connections() == 0).await;
     }
 }
 
@@ -255,5 +255,7 @@ async fn a_proxy_that_demands_authentication() {
         assert!(records.iter().all(|record| record.evidence == NotSent));
         assert_eq!(proxy.log().iter().filter(|arrival| arrival.method == "CONNECT").count(), attempts);
         assert!(!format!("{outcome:?}").contains("hunter2"));
+        let explained = outcome.unwrap_err().explain();
+        assert_eq!(explained.contains("a proxy that demands authentication is never retried"), reason == NotRetryable, "{explained}");
     }
 }

@@ -71,14 +71,9 @@ pub async fn patient<F: IntoFuture>(future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future).await.expect("it does not end")
 }
 
-/// Asks again until it is so.
-pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let patience = tokio::time::timeout(PATIENCE, async {
-        while !holds() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    });
-    assert!(patience.await.is_ok(), "{what}");
+/// Waits until the server tells that it is so.
+pub async fn eventually(script: &Script, what: &str, holds: impl FnMut() -> bool) {
+    assert!(tokio::time::timeout(PATIENCE, script.until(holds)).await.is_ok(), "{what}");
 }
 
 /// A body of recognisable bytes.

@@ -34,27 +34,28 @@ async function serve(t, ...outcomes) {
   const script = outcomes.filter((outcome) => outcome.do);
   const { id, ...made } = await ask('POST', '/scripts', Object.assign({ script }, ...outcomes.filter((outcome) => !outcome.do)));
   t.after(() => ask('DELETE', `/scripts/${id}`));
-  const log = async () => (await ask('GET', `/scripts/${id}/log`)).arrivals;
+  const state = (query = '') => ask('GET', `/scripts/${id}/log${query}`);
   return {
     ...made,
-    log,
-    /** Connections that are open. */
-    open: async () => (await ask('GET', `/scripts/${id}/log`)).open,
+    log: async () => (await state()).arrivals,
     advance: () => ask('POST', `/scripts/${id}/advance`),
-    /** The log once it fulfils a condition. */
-    until: (condition) => until(log, condition),
+    /** The log once it, or how many connections are open, fulfils a condition: the server tells of each change, or that there was none for ten seconds. */
+    async until(condition) {
+      for (let before; ; ) {
+        const { arrivals, changes, open } = await state(before === undefined ? '' : `?after=${before}`);
+        if (condition(arrivals, open)) return arrivals;
+        if (changes === before) throw new Error(`waited in vain for ${condition}: ${JSON.stringify({ arrivals, open })}`);
+        before = changes;
+      }
+    },
   };
 }
 
-/** What `read` gives once it fulfils a condition. */
-async function until(read, condition, seconds = 10) {
-  const end = Date.now() + seconds * 1000;
-  for (;;) {
-    const value = await read();
-    if (condition(value)) return value;
-    if (Date.now() > end) throw new Error(`waited in vain for ${condition}: ${JSON.stringify(value)}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
+/** A promise, and what fulfils it: for what a callback tells. */
+function news() {
+  let tell;
+  const told = new Promise((resolve) => (tell = resolve));
+  return { tell, told };
 }
 
 /** The outcome of a plain response. */
@@ -67,4 +68,4 @@ const HANG = { do: 'hang' };
 const NO = status(503);
 const DONE = status(200, 'done');
 
-module.exports = { FAST, serve, status, until, ECHO, HANG, NO, DONE };
+module.exports = { FAST, news, serve, status, ECHO, HANG, NO, DONE };

@@ -1,6 +1,7 @@
 //! The control endpoint: JSON over HTTP/1.1.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use serde_json::{Value, json};
@@ -8,6 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::log::Log;
 use crate::server::Inner;
 use crate::stream::Stream;
 use crate::wire::{Head, NoHead, Wire};
@@ -15,6 +17,8 @@ use crate::{Error, reply};
 
 /// Largest script document.
 const MAX_DOCUMENT: usize = 64 << 20;
+/// The longest wait for a change of a log.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) async fn serve(listener: TcpListener, inner: Arc<Inner>) {
     let mut connections = JoinSet::new();
@@ -25,7 +29,7 @@ pub(crate) async fn serve(listener: TcpListener, inner: Arc<Inner>) {
                 Ok((tcp, _)) => {
                     connections.spawn(connection(tcp, Arc::clone(&inner)));
                 }
-                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
+                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
             }
         }
     }
@@ -95,7 +99,7 @@ async fn send(wire: &mut Wire, (status, body): (u16, Value), keep_alive: bool) -
 }
 
 async fn handle(inner: &Arc<Inner>, head: &Head, body: &[u8]) -> (u16, Value) {
-    let path = head.target.split('?').next().unwrap_or("");
+    let (path, query) = head.target.split_once('?').unwrap_or((&head.target, ""));
     let path: Vec<&str> = path.trim_matches('/').split('/').collect();
     match (head.method.as_str(), path.as_slice()) {
         ("GET", ["health"]) => (200, json!({ "ok": true })),
@@ -105,7 +109,7 @@ async fn handle(inner: &Arc<Inner>, head: &Head, body: &[u8]) -> (u16, Value) {
                 return (404, json!({ "error": format!("no script {id}") }));
             };
             match (method, rest) {
-                ("GET", ["log"]) => (200, running.state.log.to_json()),
+                ("GET", ["log"]) => log(&running.state.log, query).await,
                 ("POST", ["advance"]) => {
                     running.state.advance().await;
                     (200, json!({ "ok": true }))
@@ -120,6 +124,17 @@ async fn handle(inner: &Arc<Inner>, head: &Head, body: &[u8]) -> (u16, Value) {
         }
         _ => not_found(head),
     }
+}
+
+/// The log now, or with `after=N` as soon as it changed more than N times; after ten seconds in any case.
+async fn log(log: &Log, query: &str) -> (u16, Value) {
+    if !query.is_empty() {
+        let Some(changes) = query.strip_prefix("after=").and_then(|number| number.parse().ok()) else {
+            return (400, json!({ "error": format!("a log takes after=N, got {query:?}") }));
+        };
+        let _ = tokio::time::timeout(PATIENCE, log.changed_after(changes)).await;
+    }
+    (200, log.to_json())
 }
 
 fn not_found(head: &Head) -> (u16, Value) {

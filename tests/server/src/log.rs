@@ -81,7 +81,9 @@ pub(crate) struct Log {
     arrivals: Mutex<Vec<Arrival>>,
     unlogged: AtomicU64,
     connections: AtomicU64,
-    open: watch::Sender<u64>,
+    open: AtomicU64,
+    /// How often any of it changed: who waits is told.
+    changes: watch::Sender<u64>,
 }
 
 /// Where an arrival is in the log; `None` once the log is full.
@@ -94,7 +96,8 @@ impl Log {
             arrivals: Mutex::new(Vec::new()),
             unlogged: AtomicU64::new(0),
             connections: AtomicU64::new(0),
-            open: watch::Sender::new(0),
+            open: AtomicU64::new(0),
+            changes: watch::Sender::new(0),
         }
     }
 
@@ -114,14 +117,23 @@ impl Log {
             return None;
         }
         arrivals.push(arrival);
-        Some(arrivals.len() - 1)
+        let entry = arrivals.len() - 1;
+        drop(arrivals);
+        self.changed();
+        Some(entry)
     }
 
     pub(crate) fn update(&self, entry: Entry, change: impl FnOnce(&mut Arrival)) {
         let mut arrivals = self.lock();
         if let Some(arrival) = entry.and_then(|index| arrivals.get_mut(index)) {
             change(arrival);
+            drop(arrivals);
+            self.changed();
         }
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|changes| *changes += 1);
     }
 
     /// The client left before its outcome was complete.
@@ -142,29 +154,44 @@ impl Log {
     }
 
     pub(crate) fn open(&self) -> u64 {
-        *self.open.borrow()
+        self.open.load(Ordering::Relaxed)
     }
 
-    /// Returns once no connection is open.
-    pub(crate) async fn closed(&self) {
-        // Cannot fail: the sender is ours.
-        let _ = self.open.subscribe().wait_for(|open| *open == 0).await;
+    /// Returns once this holds: it is asked now and after every change.
+    pub(crate) async fn until(&self, mut holds: impl FnMut() -> bool) {
+        // A change from here on is not missed.
+        let mut changes = self.changes.subscribe();
+        while !holds() {
+            // Cannot fail: the sender is ours.
+            let _ = changes.changed().await;
+        }
+    }
+
+    /// Returns once there were more changes than these.
+    pub(crate) async fn changed_after(&self, changes: u64) {
+        let _ = self.changes.subscribe().wait_for(|now| *now > changes).await;
     }
 
     /// Counts an accepted connection and gives its serial number.
     pub(crate) fn connected(&self) -> u64 {
-        self.open.send_modify(|open| *open += 1);
-        self.connections.fetch_add(1, Ordering::Relaxed) + 1
+        self.open.fetch_add(1, Ordering::Relaxed);
+        let serial = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
+        self.changed();
+        serial
     }
 
     pub(crate) fn disconnected(&self) {
-        self.open.send_modify(|open| *open -= 1);
+        self.open.fetch_sub(1, Ordering::Relaxed);
+        self.changed();
     }
 
     pub(crate) fn to_json(&self) -> Value {
+        // Read first: what changes meanwhile is told to who asks for what came after.
+        let changes = *self.changes.borrow();
         let arrivals: Vec<Value> = self.lock().iter().map(Arrival::to_json).collect();
         json!({
             "arrivals": arrivals,
+            "changes": changes,
             "connections": self.connections(),
             "open": self.open(),
             "unlogged": self.unlogged.load(Ordering::Relaxed),

@@ -109,9 +109,14 @@ impl Script {
         self.running.state.log.open()
     }
 
+    /// Returns once this holds: it is asked now, and whenever the log or the number of connections has changed.
+    pub async fn until(&self, holds: impl FnMut() -> bool) {
+        self.running.state.log.until(holds).await;
+    }
+
     /// Returns once no connection is open.
     pub async fn all_closed(&self) {
-        self.running.state.log.closed().await;
+        self.until(|| self.open_connections() == 0).await;
     }
 
     /// Moves on to the next outcome by hand; returns when the port is in its state.

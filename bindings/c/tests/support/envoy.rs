@@ -85,6 +85,11 @@ impl<'s> Caller<'s> {
         Caller { server, child, stdin, stdout }
     }
 
+    /// The server of its scripts.
+    pub fn server(&self) -> &'s Scripts {
+        self.server
+    }
+
     /// Makes a call to a script of these outcomes.
     pub fn call(&mut self, call: &Call, outcomes: &Value) -> (Ended, Script) {
         let script = self.server.script(json!({"script": outcomes, "http2": call.http2}));

@@ -146,18 +146,13 @@ impl Scripts {
 
     /// Waits until a script has no open connection, but not for ever.
     pub fn closed(&self, script: &Script) -> bool {
-        self.runtime.block_on(async { tokio::time::timeout(Duration::from_secs(20), script.all_closed()).await }).is_ok()
+        self.until(script, || script.open_connections() == 0)
     }
-}
 
-/// Waits until it is so, for two seconds.
-pub fn eventually(mut is_so: impl FnMut() -> bool) -> bool {
-    (0..100).any(|_| {
-        is_so() || {
-            std::thread::sleep(Duration::from_millis(20));
-            false
-        }
-    })
+    /// Waits until a script tells that it is so, but not for ever.
+    pub fn until(&self, script: &Script, holds: impl FnMut() -> bool) -> bool {
+        self.runtime.block_on(async { tokio::time::timeout(Duration::from_secs(20), script.until(holds)).await }).is_ok()
+    }
 }
 
 /// A policy file.

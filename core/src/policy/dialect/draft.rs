@@ -16,7 +16,8 @@ pub(super) struct Draft {
     entries: Vec<(&'static str, Value)>,
     sources: Vec<(String, String)>,
     pub(super) notes: Vec<Note>,
-    pub(super) route: super::envoy::Route,
+    /// Of a route of Envoy.
+    pub(super) named: Option<super::envoy::Named>,
 }
 
 impl Draft {
@@ -38,7 +39,7 @@ impl Draft {
             ("idempotency_key", none()),
             ("max_body_buffer", Value::Int(0)),
         ];
-        Draft { entries, sources: Vec::new(), notes: Vec::new(), route: Default::default() }
+        Draft { entries, sources: Vec::new(), notes: Vec::new(), named: None }
     }
 
     pub(super) fn set(&mut self, key: &'static str, value: impl Into<Value>) {
@@ -81,7 +82,11 @@ impl Draft {
 
     pub(super) fn finish(self, dialect: Dialect, name: Option<String>) -> Result<Loaded, Problem> {
         let policy = read::of_document(&Value::map(self.entries)).map_err(|problem| problem.moved(&self.sources))?;
-        Ok(Loaded { name, dialect, policy: policy.routed(self.route), notes: self.notes })
+        let policy = match self.named {
+            Some(named) => named.part(&policy),
+            None => policy,
+        };
+        Ok(Loaded { name, dialect, policy, notes: self.notes })
     }
 }
 

@@ -203,7 +203,8 @@ struct Found {
 impl Found {
     fn add(&mut self, loaded: Loaded) -> Result<(), Problem> {
         let settings = loaded.policy.settings();
-        self.matchers += settings.response_headers.len() + settings.request_headers.len() + settings.route.put_aside();
+        self.matchers += settings.response_headers.len() + settings.request_headers.len();
+        self.matchers += settings.aside.as_ref().map_or(0, |aside| aside.response_headers.len());
         self.policies.push(loaded);
         if self.matchers > MOST_MATCHERS {
             return Err(Problem::new("policy", format!("all of them must have at most {MOST_MATCHERS} header matchers in one text")));

@@ -30,14 +30,9 @@ pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> io::Result<T> {
     limit.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the test client waited 20 s"))
 }
 
-/// Waits until `done` holds.
-pub(crate) async fn until(mut done: impl FnMut() -> bool) -> io::Result<()> {
-    soon(async {
-        while !done() {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    })
-    .await
+/// Waits until the script says that `done` holds.
+pub(crate) async fn until(script: &Script, done: impl FnMut() -> bool) -> io::Result<()> {
+    soon(script.until(done)).await
 }
 
 /// All bytes up to the end of the connection, and how it ended.

@@ -2,7 +2,8 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
@@ -31,16 +32,16 @@ async fn control(tcp: &mut TcpStream, method: &str, path: &str, body: &str) -> R
     Ok((status, body))
 }
 
-fn wait(child: &mut Child) -> Result<bool, Box<dyn std::error::Error>> {
-    let begin = Instant::now();
-    while begin.elapsed() < Duration::from_secs(10) {
-        if child.try_wait()?.is_some() {
-            return Ok(true);
-        }
-        std::thread::sleep(Duration::from_millis(5));
+/// Whether it ends by itself. If not, it is killed.
+fn ends(mut child: Child) -> Result<bool, Box<dyn std::error::Error>> {
+    let id = child.id().to_string();
+    let (tell, told) = channel();
+    std::thread::spawn(move || tell.send(child.wait()));
+    let ended = told.recv_timeout(Duration::from_secs(10)).is_ok();
+    if !ended {
+        Command::new("kill").arg(id).status()?;
     }
-    child.kill()?;
-    Ok(false)
+    Ok(ended)
 }
 
 #[tokio::test]
@@ -60,6 +61,20 @@ async fn scripts_are_run_over_http() -> Test {
     let mut client = TcpStream::connect(("127.0.0.1", port)).await?;
     client.write_all(GET).await?;
     response(&mut client).await?;
+    let (_, log) = control(&mut tcp, "GET", &format!("/scripts/{id}/log"), "").await?;
+    let seen = log["changes"].as_u64().ok_or("no changes")?;
+    assert!(seen >= 2);
+    // What has changed since is told at once, what has not as soon as it does.
+    let [at_once, later, wrong] = [&(seen - 1).to_string(), &seen.to_string(), "x"].map(|n| format!("/scripts/{id}/log?after={n}"));
+    assert_eq!(control(&mut tcp, "GET", &at_once, "").await?.1, log);
+    let mut waiting = TcpStream::connect(&address).await?;
+    let (later, answered) = tokio::join!(control(&mut waiting, "GET", &later, ""), async {
+        client.write_all(GET).await?;
+        response(&mut client).await
+    });
+    answered?;
+    assert!(later?.1["changes"].as_u64() > Some(seen));
+    assert_eq!(control(&mut tcp, "GET", &wrong, "").await?.0, 400);
     let (_, log) = control(&mut tcp, "GET", &format!("/scripts/{id}/log"), "").await?;
     assert_eq!((&log["connections"], &log["open"]), (&json!(1), &json!(1)));
     assert_eq!(log["arrivals"][0]["n"], 1);
@@ -86,7 +101,7 @@ async fn scripts_are_run_over_http() -> Test {
 
     // It ends with its stdin, whatever is open.
     drop(child.stdin.take());
-    assert!(wait(&mut child)?);
+    assert!(ends(child)?);
     Ok(())
 }
 

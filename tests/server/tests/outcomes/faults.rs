@@ -1,7 +1,6 @@
 //! Connections that end badly.
 
 use std::io::ErrorKind;
-use std::time::Duration;
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -85,9 +84,9 @@ async fn uploads_can_be_reset_or_left_unread() -> Test {
     assert_eq!(kind(&exchange(&script, &post(4000, 2000)).await?.1), RESET);
     let mut tcp = connect(&script).await?;
     tcp.write_all(&post(100_000, 2000)).await?;
-    until(|| script.log().len() == 2 && script.log()[1].body_size >= 1000).await?;
+    until(&script, || script.log().len() == 2 && script.log()[1].body_size >= 1000).await?;
     drop(tcp);
-    until(|| script.log()[1].client_gone_ms.is_some()).await?;
+    until(&script, || script.log()[1].client_gone_ms.is_some()).await?;
     let (bytes, _) = exchange(&script, &post(4000, 2000)).await?;
     assert!(bytes.is_empty() || bytes.starts_with(b"HTTP/1.1 413"));
     let mut tcp = connect(&script).await?;
@@ -95,7 +94,7 @@ async fn uploads_can_be_reset_or_left_unread() -> Test {
     let (head, _) = crate::client::response(&mut tcp).await?;
     assert!(head.starts_with("HTTP/1.1 413"));
     tcp.write_all(&[b'x'; 2000]).await?;
-    until(|| script.log()[3].body_complete).await?;
+    until(&script, || script.log()[3].body_complete).await?;
     let log = script.log();
     assert!(!log[0].body_complete && log[0].body_size >= 1000);
     assert_eq!(log[3].body_size, 4000);
@@ -149,15 +148,17 @@ async fn the_log_tells_when_the_client_gave_up() -> Test {
     for n in 0..4 {
         let mut tcp = connect(&script).await?;
         tcp.write_all(GET).await?;
-        until(|| script.log().len() == n + 1).await?;
-        tokio::time::sleep(Duration::from_millis(30)).await;
+        until(&script, || script.log().len() == n + 1).await?;
+        if n >= 2 {
+            tcp.read_u8().await?;
+        }
         assert_eq!(script.open_connections(), 1);
         drop(tcp);
-        until(|| script.log()[n].client_gone_ms.is_some()).await?;
+        until(&script, || script.log()[n].client_gone_ms.is_some()).await?;
         let arrival = &script.log()[n];
         let gone = arrival.client_gone_ms.ok_or("not noticed")?;
-        assert!(arrival.ended_early && (25.0..1000.0).contains(&(gone - arrival.at_ms)));
-        until(|| script.open_connections() == 0).await?;
+        assert!(arrival.ended_early && gone >= arrival.at_ms);
+        until(&script, || script.open_connections() == 0).await?;
     }
     Ok(())
 }

@@ -145,16 +145,16 @@ async fn a_cancelled_stream_is_noticed() -> Test {
     let mut sender = open(&script).await?;
     let cancelled = tokio::time::timeout(Duration::from_millis(50), send(&mut sender, b"")).await;
     assert!(cancelled.is_err());
-    until(|| script.log()[0].client_gone_ms.is_some()).await?;
+    until(&script, || script.log()[0].client_gone_ms.is_some()).await?;
     assert_eq!(soon(send(&mut sender, b"")).await??.status(), 200);
     // And so is a closed connection.
     let (_server, script) = start(json!([{"do": "h2-hang"}])).await?;
     let (mut sender, connection) = h2::client::handshake::<_>(connect(&script).await?).await?;
     let connection = tokio::spawn(connection);
     let waiting = tokio::spawn(async move { send(&mut sender, b"").await.map(drop) });
-    until(|| script.log().len() == 1).await?;
+    until(&script, || script.log().len() == 1).await?;
     connection.abort();
-    until(|| script.log()[0].client_gone_ms.is_some()).await?;
+    until(&script, || script.log()[0].client_gone_ms.is_some()).await?;
     waiting.abort();
     Ok(())
 }
@@ -167,7 +167,7 @@ async fn the_port_can_refuse_after_an_answer() -> Test {
     let mut sender = open(&script).await?;
     assert_eq!(soon(send(&mut sender, b"")).await??.status(), 503);
     assert!(connect(&script).await.is_err());
-    until(|| script.open_connections() == 0).await?;
+    until(&script, || script.open_connections() == 0).await?;
     script.advance().await;
     assert_eq!(soon(send(&mut open(&script).await?, b"")).await??.status(), 200);
     Ok(())

@@ -37,7 +37,7 @@ async fn a_refused_port_serves_again_after_advance() -> Test {
 async fn a_port_refuses_before_the_answer_that_led_there_arrives() -> Test {
     let (_server, script) = start(json!([{"do": "status", "status": 503}, {"do": "refused"}, {"do": "echo"}])).await?;
     let mut idle = connect(&script).await?;
-    until(|| script.connections() == 1).await?;
+    until(&script, || script.connections() == 1).await?;
     let (head, _) = call(&script).await?;
     assert!(head.contains("connection: close"), "{head}");
     let error = connect(&script).await.err().ok_or("connected")?;
@@ -82,7 +82,8 @@ async fn a_connect_that_waits_gets_through_when_the_port_serves() -> Test {
     let (_server, script) = start(json!([{"do": "connect-timeout"}, {"do": "status", "status": 200}])).await?;
     let port = script.port();
     let waiting = tokio::spawn(TcpStream::connect(("127.0.0.1", port)));
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    // By then it has been asking for long.
+    assert!(hangs(port).await && !waiting.is_finished());
     script.advance().await;
     let mut tcp = soon(waiting).await???;
     tcp.write_all(GET).await?;
@@ -104,7 +105,7 @@ async fn closing_a_script_frees_its_port() -> Test {
     let port = script.port();
     let mut tcp = connect(&script).await?;
     tcp.write_all(GET).await?;
-    until(|| script.log().len() == 1).await?;
+    until(&script, || script.log().len() == 1).await?;
     script.close().await;
     assert!(soon(tcp.read_u8()).await?.is_err());
     let error = TcpStream::connect(("127.0.0.1", port)).await.err().ok_or("connected")?;
@@ -129,6 +130,6 @@ async fn a_thousand_connections_at_once() -> Test {
     }
     assert_eq!(script.connections(), 1000);
     assert_eq!(script.log().len(), 1000);
-    until(|| script.open_connections() == 0).await?;
+    until(&script, || script.open_connections() == 0).await?;
     Ok(())
 }

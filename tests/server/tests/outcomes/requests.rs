@@ -57,7 +57,7 @@ async fn an_unfinished_body_is_logged_as_such() -> Test {
     let mut tcp = connect(&script).await?;
     tcp.write_all(b"POST / HTTP/1.1\r\ncontent-length: 10\r\n\r\nhello").await?;
     tcp.shutdown().await?;
-    crate::client::until(|| script.log().iter().any(|arrival| arrival.ended_early)).await?;
+    crate::client::until(&script, || script.log().iter().any(|arrival| arrival.ended_early)).await?;
     let arrival = &script.log()[0];
     assert_eq!((arrival.body_size, arrival.body_complete), (5, false));
     assert_eq!(arrival.body_sha256, HELLO_SHA256);

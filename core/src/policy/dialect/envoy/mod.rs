@@ -1,5 +1,6 @@
 //! Envoy's routes, virtual hosts and clusters, alone or within anything that holds them; and its request headers.
 
+mod aside;
 pub(super) mod cluster;
 mod matcher;
 mod request;
@@ -14,57 +15,13 @@ use super::block::{Block, list, proto_duration, whole};
 use super::draft::Draft;
 use super::{Dialect, Found, Note};
 use crate::error::Error;
-use crate::retry::{HeaderMatcher, StatusSet};
 
+pub(crate) use aside::Aside;
+pub(super) use aside::Named;
 pub use request::{REQUEST_HEADERS, expected_rq_timeout_ms, with_request_headers};
 
 /// The timeout of a route that does not say.
 const ROUTE_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// What a route holds that decides only together with the `x-envoy-*` headers of a request. Takes no part in comparing policies.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Route(Option<Box<Dormant>>);
-
-#[derive(Clone, Debug, Default)]
-struct Dormant {
-    /// Whether the tokens of the two lists are named.
-    by_status: bool,
-    by_header: bool,
-    /// The lists whose token is not.
-    statuses: StatusSet,
-    response_headers: Vec<HeaderMatcher>,
-    /// Before it was compared with the timeout of the whole.
-    per_try_timeout: Option<Duration>,
-}
-
-impl Route {
-    /// How many matchers are put aside.
-    pub(super) fn put_aside(&self) -> usize {
-        self.0.as_ref().map_or(0, |dormant| dormant.response_headers.len())
-    }
-}
-
-impl PartialEq for Route {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Policy {
-    /// This policy as a route has it: a list whose token is not named is put aside.
-    pub(in crate::policy) fn routed(self, route: Route) -> Policy {
-        let Some(mut dormant) = route.0 else { return self };
-        let mut settings = self.settings().clone();
-        if !dormant.by_status {
-            dormant.statuses = std::mem::take(&mut settings.statuses);
-        }
-        if !dormant.by_header {
-            dormant.response_headers = std::mem::take(&mut settings.response_headers);
-        }
-        settings.route = Route(Some(dormant));
-        Policy::of(settings)
-    }
-}
 
 /// What Envoy does unless it is told otherwise.
 pub(super) fn draft() -> Draft {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::super::validate::is_header_name;
 use super::super::super::{MOST_ITEMS, MOST_RETRIES, Policy, Settings};
-use super::{Dormant, retry_policy};
+use super::retry_policy;
 use crate::retry::{Condition, Conditions, HeaderMatcher, Headers, StatusSet, Test};
 
 const RETRY_ON: &str = "x-envoy-retry-on";
@@ -74,20 +74,25 @@ pub fn with_request_headers(policy: &Policy, headers: &dyn Headers) -> Policy {
 
 /// Adds what is named, and wakes the lists of the route whose tokens are named now.
 fn add(settings: &mut Settings, named: &[Condition], statuses: StatusSet, matchers: Vec<HeaderMatcher>) {
-    let nothing = Dormant::default();
-    let dormant = settings.route.0.as_deref().unwrap_or(&nothing);
+    let mut aside = settings.aside.take().unwrap_or_default();
+    let has = |condition| named.contains(&condition);
     let was_named = |condition| settings.retry_on.includes(condition);
-    let by_status = dormant.by_status || was_named(Condition::RetriableStatusCodes) || !settings.statuses.is_empty();
-    let by_header = dormant.by_header || was_named(Condition::RetriableHeaders) || !settings.response_headers.is_empty();
-    if by_status || named.contains(&Condition::RetriableStatusCodes) {
-        for (low, high) in dormant.statuses.included().into_iter().chain(statuses.included()) {
-            settings.statuses = (low..=high).fold(settings.statuses, StatusSet::with);
-        }
+    let by_status = aside.by_status || was_named(Condition::RetriableStatusCodes) || !settings.statuses.is_empty();
+    let by_header = aside.by_header || was_named(Condition::RetriableHeaders) || !settings.response_headers.is_empty();
+    let mut woken = Vec::new();
+    if has(Condition::RetriableStatusCodes) {
+        settings.statuses = settings.statuses.and(std::mem::take(&mut aside.statuses));
     }
-    if by_header || named.contains(&Condition::RetriableHeaders) {
-        let woken = dormant.response_headers.iter().cloned().chain(matchers);
+    if has(Condition::RetriableHeaders) {
+        woken = std::mem::take(&mut aside.response_headers);
+    }
+    settings.aside = aside.kept();
+    if by_status || has(Condition::RetriableStatusCodes) {
+        settings.statuses = settings.statuses.and(statuses);
+    }
+    if by_header || has(Condition::RetriableHeaders) {
         let room = MOST_ITEMS.saturating_sub(settings.response_headers.len());
-        settings.response_headers.extend(woken.take(room).collect::<Vec<_>>());
+        settings.response_headers.extend(woken.into_iter().chain(matchers).take(room));
     }
     let lists = [Condition::RetriableStatusCodes, Condition::RetriableHeaders];
     let tls = retry_policy::covers_connecting(named).then_some(Condition::Tls);
@@ -100,18 +105,23 @@ fn limits(settings: &mut Settings, total: Option<u64>, per_try: Option<u64>) {
         return;
     }
     let limit = |ms: u64| Some(Duration::from_millis(ms.min(MOST_MS))).filter(|limit| !limit.is_zero());
-    let of_route = settings.route.0.as_ref().map(|dormant| dormant.per_try_timeout);
-    let own = per_try.map_or(of_route.unwrap_or(settings.per_try_timeout), limit);
-    if let Some(dormant) = &mut settings.route.0 {
-        dormant.per_try_timeout = own;
+    let own = per_try.map_or(of_route(settings), limit);
+    let mut idle = None;
+    if let Some(place) = settings.aside.as_mut().and_then(|aside| aside.per_try_timeout.as_mut()) {
+        *place = own;
+        // Of a route the idle timeout limits the attempt as well.
+        idle = settings.idle_timeout;
     }
     if let Some(total) = total {
         settings.timeout = limit(total);
     }
     let per_try = own.filter(|limit| settings.timeout.is_none_or(|total| *limit < total));
-    // Of a route the idle timeout limits the attempt as well.
-    let idle = settings.idle_timeout.filter(|_| of_route.is_some());
     settings.per_try_timeout = per_try.into_iter().chain(idle).min();
+}
+
+/// The limit of an attempt as the route says it, whatever other limit stands in its place.
+fn of_route(settings: &Settings) -> Option<Duration> {
+    settings.aside.as_ref().and_then(|aside| aside.per_try_timeout).unwrap_or(settings.per_try_timeout)
 }
 
 /// As many milliseconds as a document can say.
@@ -138,9 +148,7 @@ pub fn expected_rq_timeout_ms(policy: &Policy, elapsed: Duration) -> Option<u64>
     let ms = |limit: Duration| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
     let settings = policy.settings();
     // An idle timeout that limits the attempt as well is not told to the server.
-    let is_idle = settings.per_try_timeout == settings.idle_timeout;
-    let per_try = settings.route.0.as_ref().filter(|_| is_idle).map_or(settings.per_try_timeout, |dormant| dormant.per_try_timeout);
-    let per_try = per_try.map(ms).filter(|limit| *limit > 0);
+    let per_try = of_route(settings).map(ms).filter(|limit| *limit > 0);
     let Some(total) = settings.timeout.map(ms).filter(|total| *total > 0) else { return per_try };
     let left = total.saturating_sub(ms(elapsed)).max(1);
     Some(per_try.map_or(left, |limit| left.min(limit)))

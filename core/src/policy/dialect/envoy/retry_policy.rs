@@ -7,7 +7,7 @@ use super::super::super::problem::Problem;
 use super::super::super::{Value, validate};
 use super::super::block::{Block, list, proto_duration, whole};
 use super::super::draft::{Draft, duration, limit};
-use super::{Dormant, Route, matcher};
+use super::{Named, matcher};
 use crate::retry::{Condition, StatusSet};
 use crate::time::DurationText;
 
@@ -38,8 +38,8 @@ impl Timeouts {
     pub(in super::super) fn set(self, draft: &mut Draft, total: Duration) {
         draft.set("timeout", limit(total));
         let mut per_try = self.per_try.filter(|(limit, _)| !limit.is_zero());
-        if let Route(Some(dormant)) = &mut draft.route {
-            dormant.per_try_timeout = per_try.as_ref().map(|(limit, _)| *limit);
+        if let Some(named) = &mut draft.named {
+            named.per_try_timeout = per_try.as_ref().map(|(limit, _)| *limit);
         }
         if let Some((limit, path)) = per_try.take_if(|(limit, _)| !total.is_zero() && *limit >= total) {
             draft.note(
@@ -130,7 +130,7 @@ pub(in super::super) fn fill(draft: &mut Draft, block: &mut Block<'_>, flavour: 
 
 /// Notes on a list whose token is not named, and on a token without its list.
 fn idle_lists(draft: &mut Draft, block: &Block<'_>) {
-    let (by_status, by_header) = draft.route.0.as_ref().map_or((false, false), |dormant| (dormant.by_status, dormant.by_header));
+    let (by_status, by_header) = draft.named.map_or((false, false), |named| (named.by_status, named.by_header));
     for (key, token, named) in
         [("retriable_status_codes", "retriable-status-codes", by_status), ("retriable_headers", "retriable-headers", by_header)]
     {
@@ -163,9 +163,7 @@ pub(in super::super) fn tokens<'t>(draft: &mut Draft, tokens: impl Iterator<Item
             None => draft.note(path, format!("unknown condition {}, ignored as Envoy does", Value::from(token).shown())),
         }
     }
-    let has = |wanted: Condition| known.contains(&wanted);
-    let (by_status, by_header) = (has(Condition::RetriableStatusCodes), has(Condition::RetriableHeaders));
-    draft.route = Route(Some(Box::new(Dormant { by_status, by_header, ..Dormant::default() })));
+    draft.named = Some(Named::of(&known));
     // The two lists are named by being there; without them Envoy's tokens do nothing.
     let named = known.iter().filter(|c| !matches!(c, Condition::RetriableStatusCodes | Condition::RetriableHeaders)).copied();
     let tls = covers_connecting(&known).then_some(Condition::Tls);
