@@ -72,9 +72,13 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
             Err(failure) => return Ended::Failed(failure, None),
         };
         let transport = Arc::clone(&self.transport);
-        let exchange = pin!(transport.send(outgoing));
         let timer = HeadTimer::new(&self.policy, &self.progress, began, attempt.deadline);
-        match timer.run(&self.config.clock, exchange).await {
+        // The exchange is gone before anybody asks what it proves: until then it could still go out.
+        let ended = {
+            let exchange = pin!(transport.send(outgoing));
+            timer.run(&self.config.clock, exchange).await
+        };
+        match ended {
             Ok(Ok(received)) => Ended::Head(received, None),
             Ok(Err(failure)) => Ended::Failed(failure, None),
             Err(limit) => {

@@ -88,12 +88,23 @@ impl Shared {
     /// The connection took something, or learned that there is nothing left.
     fn moved(&self, state: &mut State) {
         let now = TokioClock.now();
-        self.progress.touch(now);
+        if !self.progress.touch(now) {
+            refuse();
+        }
         if state.is_over() && !state.done && !state.abandoned {
             state.done = true;
             self.progress.uploaded(now);
         }
     }
+}
+
+/// Ends the task of the connection, before it encodes a request of which somebody was told that it was not sent. It looked whether the request
+/// is still wanted and was then held up by the system for longer than [`Progress::proof`] waits, which next to never happens.
+/// An error would come too late: HTTP/2 sends a head before it asks for the body.
+fn refuse() {
+    // Where panics end the process there is only that error, of the body that was given up.
+    #[cfg(panic = "unwind")]
+    std::panic::resume_unwind(Box::new("a request that was given up cannot be sent any more"));
 }
 
 impl State {
@@ -283,6 +294,16 @@ mod tests {
             late.is_end_stream()
         };
         assert_eq!(tokio::join!(progress.proof(&TokioClock), asked), (Evidence::Unknown, false), "it had just been looked at");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_not_sent_cannot_be_sent_later() {
+        let progress = Arc::new(Progress::default());
+        let (late, upload) = probe(OutgoingBody::Bytes(Bytes::new()), progress.clone());
+        drop(upload);
+        assert_eq!(progress.proof(&TokioClock).await, Evidence::NotSent);
+        assert!(catch_unwind(AssertUnwindSafe(|| late.is_end_stream())).is_err(), "its connection is not let past it");
+        assert_eq!((progress.is_touched(), progress.proof(&TokioClock).await), (false, Evidence::NotSent), "it stays so");
     }
 
     #[test]
