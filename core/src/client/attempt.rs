@@ -65,6 +65,9 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         if !self.records.is_empty() {
             self.progress = Arc::default();
         }
+        if let Some(exchanges) = self.exchanges {
+            exchanges.begin(&self.progress);
+        }
         self.records.push(AttemptRecord::begun(attempt.number, self.retry.hops(), began.since(self.began)));
         self.open = true;
         let outgoing = match self.outgoing(&attempt) {

@@ -66,7 +66,7 @@ use crate::time::Tick;
 use attempt::{Delivery, Whole};
 use call::{Finished, Mode, Running};
 use cancel::CallOff;
-use lane::Lanes;
+use lane::{Exchanges, Lanes};
 use process::PerProcess;
 use runtime::PerRuntime;
 use transport::{Incoming, Transport};
@@ -110,6 +110,8 @@ struct On<'a, T> {
     shared: &'a Shared<T>,
     /// The present runtime's, or a lane's.
     transport: Arc<T>,
+    /// Where a lane is told of what the call begins.
+    exchanges: Option<&'a Exchanges>,
 }
 
 impl<T, C> Clone for Client<T, C> {
@@ -249,7 +251,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
     /// Where a call that is awaited runs.
     fn here(&self) -> Result<On<'_, T>, Error> {
         let shared = self.own()?;
-        Ok(On { shared, transport: shared.transports.get(&self.0.config.transport)? })
+        Ok(On { shared, transport: shared.transports.get(&self.0.config.transport)?, exchanges: None })
     }
 
     /// What hangs on the process; made anew in a forked child.

@@ -194,6 +194,11 @@ impl Progress {
         self.held.store(false, Ordering::Release);
     }
 
+    /// Whether somebody has the body who may still touch it, or is sending it.
+    pub(super) fn is_held(&self) -> bool {
+        self.held.load(Ordering::Acquire)
+    }
+
     /// What an attempt without any outcome (timeout, cancel, deadline) proves. Ask after dropping the future of `send`.
     ///
     /// Mostly answers at once. A request that was handed to its connection and not begun is doubtful for a moment: the connection may
@@ -202,7 +207,7 @@ impl Progress {
     /// later all the same, because the system let it wait, finds the request sealed.
     pub async fn proof<C: Clock>(&self, clock: &C) -> Evidence {
         for _ in 0..5 {
-            if self.is_touched() || !self.held.load(Ordering::Acquire) {
+            if self.is_touched() || !self.is_held() {
                 break;
             }
             clock.sleep_until(clock.now().after(Duration::from_millis(1))).await;
@@ -213,7 +218,7 @@ impl Progress {
     /// Whether the body was not touched and cannot be any more.
     pub fn is_untouched_for_good(&self) -> bool {
         // In this order: what is released is not touched later.
-        !self.held.load(Ordering::Acquire) && !self.is_touched()
+        !self.is_held() && !self.is_touched()
     }
 
     /// Whether something of the request may have been sent.
