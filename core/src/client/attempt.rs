@@ -165,7 +165,8 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         let mut more = BytesMut::new();
         let mut size = 0_u64;
         loop {
-            let frame = within(&self.config.clock, self.policy.idle_timeout(), self.retry.deadline(), received.body.frame()).await;
+            let frame =
+                within(&self.config.clock, self.policy.idle_timeout(), &self.progress, self.retry.deadline(), received.body.frame()).await;
             let piece = match frame {
                 Err(limit) => return Err(self.timed_out(limit)),
                 Ok(frame) => match frame? {
@@ -272,7 +273,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     async fn ask(&mut self, name: &str, question: Question) -> Result<Reply, Failure> {
         // Asked inside, so that a host that panics before it has a future is caught too.
         let answer = AssertUnwindSafe(async { self.host.ask(question).await }).catch_unwind();
-        match within(&self.config.clock, None, self.retry.deadline(), answer).await {
+        match within(&self.config.clock, None, &self.progress, self.retry.deadline(), answer).await {
             Err(_) => Err(self.past_deadline()),
             Ok(Err(panic)) => {
                 Err(Failure::new(ErrorKind::Callback, Evidence::Unknown, format!("{name} panicked: {}", panic_text(&*panic))))

@@ -216,8 +216,8 @@ impl<T: Transport, C: Clock> Client<T, C> {
         let Whole::Live(body) = body else { return Err(Error::new(ErrorKind::Internal, "a streamed call was buffered")) };
         let (clock, idle) = (self.0.config.clock.clone(), running.policy.idle_timeout());
         let off = CallOff { cancel: options.cancel.clone(), closed: running.shared.closed.clone() };
-        let length = head.length;
-        Ok(StreamingResponse { head: running.head(head, stop_reason), body: Some(body), clock, idle, off, length, read: 0 })
+        let (length, progress) = (head.length, Arc::clone(&running.progress));
+        Ok(StreamingResponse { head: running.head(head, stop_reason), body: Some(body), clock, idle, progress, off, length, read: 0 })
     }
 
     fn begin<'a, H: Host>(

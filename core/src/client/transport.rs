@@ -240,8 +240,13 @@ impl Progress {
 
     /// When the upload last moved, while it is going on: it was begun and its last byte was not handed over.
     pub fn uploading(&self) -> Option<Tick> {
+        self.moved_at().filter(|_| self.uploaded.load(Ordering::Acquire) == 0)
+    }
+
+    /// When the upload last moved, if it did.
+    pub fn moved_at(&self) -> Option<Tick> {
         let moved = self.moved.load(Ordering::Acquire);
-        (moved > 0 && self.uploaded.load(Ordering::Acquire) == 0).then(|| Tick(moved - 1))
+        (moved > 0).then(|| Tick(moved - 1))
     }
 
     /// When the last byte of the body was handed over, if it was.
