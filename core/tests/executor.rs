@@ -3,8 +3,10 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use reknock::client::transport::{Failure, Outgoing, Progress, Received, Transport};
 use reknock::client::{Client, Clock, TokioClock};
 use reknock::{Error, ErrorKind, Evidence, Policy, StopReason};
 use serde_json::json;
@@ -331,4 +333,33 @@ async fn compat_envoy_tells_attempts_and_the_time_that_is_left() {
         script.sent().iter().map(|sent| sent.headers["x-envoy-expected-rq-timeout-ms"].to_str().unwrap().parse().unwrap()).collect();
     assert_eq!(left[..2], [400, 400]);
     assert!(left[2] < 300, "what is left of the call: {left:?}");
+}
+
+/// A transport whose request stays in somebody's hands until the future of `send` is dropped.
+#[derive(Clone)]
+struct Held;
+
+impl Transport for Held {
+    type Body = support::ScriptedBody;
+
+    async fn send(&self, outgoing: Outgoing) -> Result<Received<Self::Body>, Failure> {
+        struct Release(Arc<Progress>);
+        impl Drop for Release {
+            fn drop(&mut self) {
+                self.0.release();
+            }
+        }
+        outgoing.progress.hold();
+        let _release = Release(outgoing.progress);
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_is_dropped_before_anybody_asks_what_it_proves() {
+    let client = Client::on(Held).policy(policy(&json!({"timeout": "1s"}))).build().unwrap();
+    let began = TokioClock.now();
+    let error = client.post(URL).body("x").send().await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()[0].evidence), (ErrorKind::Deadline, Evidence::NotSent));
+    assert_eq!(TokioClock.now().since(began), ms(1000), "there is nobody left to wait for");
 }

@@ -140,3 +140,20 @@ async fn responses_that_have_no_body_by_rule() {
         assert_eq!(peer.connections(), 1, "{method} {status}: it is used again");
     }
 }
+
+/// A colon in the first segment is no scheme, unless what follows is an authority.
+#[tokio::test]
+async fn paths_with_a_colon_are_appended_to_the_base() {
+    let peer = peer(json!([{"do": "status", "status": 200}])).await;
+    let client = builder(&json!({})).base_url(&format!("{}/v1", peer.url())).build().unwrap();
+    for path in ["items:batchGet", "/items:batchGet", "items:get?u=http://x/", "1:2", "a/b:c", "/http://x/", "mailto:", "x:/y"] {
+        patient(client.get(path).send()).await.unwrap();
+    }
+    let targets: Vec<_> = peer.log().into_iter().map(|arrival| arrival.target).collect();
+    assert_eq!(targets[..5], ["/v1/items:batchGet", "/v1/items:batchGet", "/v1/items:get?u=http://x/", "/v1/1:2", "/v1/a/b:c"]);
+    assert_eq!(targets[5..], ["/v1/http://x/", "/v1/mailto:", "/v1/x:/y"]);
+    for (url, mistake) in [("ftp://h/x", "scheme must be http or https"), ("http://[::1/x", "IPv6")] {
+        let error = client.get(url).build().unwrap_err().to_string();
+        assert!(error.contains(mistake), "{error}");
+    }
+}

@@ -65,6 +65,9 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         if !self.records.is_empty() {
             self.progress = Arc::default();
         }
+        if let Some(exchanges) = self.exchanges {
+            exchanges.begin(&self.progress);
+        }
         self.records.push(AttemptRecord::begun(attempt.number, self.retry.hops(), began.since(self.began)));
         self.open = true;
         let outgoing = match self.outgoing(&attempt) {
@@ -72,9 +75,13 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
             Err(failure) => return Ended::Failed(failure, None),
         };
         let transport = Arc::clone(&self.transport);
-        let exchange = pin!(transport.send(outgoing));
         let timer = HeadTimer::new(&self.policy, &self.progress, began, attempt.deadline);
-        match timer.run(&self.config.clock, exchange).await {
+        // The exchange is gone before anybody asks what it proves: until then it could still go out.
+        let ended = {
+            let exchange = pin!(transport.send(outgoing));
+            timer.run(&self.config.clock, exchange).await
+        };
+        match ended {
             Ok(Ok(received)) => Ended::Head(received, None),
             Ok(Err(failure)) => Ended::Failed(failure, None),
             Err(limit) => {
@@ -158,7 +165,8 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         let mut more = BytesMut::new();
         let mut size = 0_u64;
         loop {
-            let frame = within(&self.config.clock, self.policy.idle_timeout(), self.retry.deadline(), received.body.frame()).await;
+            let frame =
+                within(&self.config.clock, self.policy.idle_timeout(), &self.progress, self.retry.deadline(), received.body.frame()).await;
             let piece = match frame {
                 Err(limit) => return Err(self.timed_out(limit)),
                 Ok(frame) => match frame? {
@@ -265,7 +273,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     async fn ask(&mut self, name: &str, question: Question) -> Result<Reply, Failure> {
         // Asked inside, so that a host that panics before it has a future is caught too.
         let answer = AssertUnwindSafe(async { self.host.ask(question).await }).catch_unwind();
-        match within(&self.config.clock, None, self.retry.deadline(), answer).await {
+        match within(&self.config.clock, None, &self.progress, self.retry.deadline(), answer).await {
             Err(_) => Err(self.past_deadline()),
             Ok(Err(panic)) => {
                 Err(Failure::new(ErrorKind::Callback, Evidence::Unknown, format!("{name} panicked: {}", panic_text(&*panic))))

@@ -11,6 +11,7 @@ use super::attempt::{Delivery, Ended, Whole};
 use super::callback::{Event, Host};
 use super::cancel::{Cancel, any_of, called_off};
 use super::clock::Clock;
+use super::lane::Exchanges;
 use super::redirect::{Hop, Redirects, hop};
 use super::request::Request;
 use super::response::ResponseHead;
@@ -36,6 +37,7 @@ pub(super) struct Running<'a, T: Transport, C, H> {
     pub(super) config: &'a Config<T, C>,
     pub(super) shared: &'a Shared<T>,
     pub(super) transport: Arc<T>,
+    pub(super) exchanges: Option<&'a Exchanges>,
     pub(super) policy: Cow<'a, Policy>,
     pub(super) host: H,
     pub(super) mode: Mode,
@@ -78,7 +80,7 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
         mut request: Request,
     ) -> Result<Self, Error> {
         request.settle_length()?;
-        let On { shared, transport } = on;
+        let On { shared, transport, exchanges } = on;
         let may_mint = policy.idempotency_key() == IdempotencyKey::Auto && !policy.methods().contains(request.method());
         if may_mint
             && !request.headers.contains_key(IDEMPOTENCY_KEY)
@@ -94,7 +96,22 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
         let asked = host.wants().retry_if;
         let retry = Retry::begin(&policy, facts(&request, asked), budget, shared.entropy, shared.next_serial(), began);
         let (records, progress) = (Vec::with_capacity(1), Arc::default());
-        Ok(Running { config, shared, transport, policy, host, mode, request, edited: None, retry, began, records, open: false, progress })
+        Ok(Running {
+            config,
+            shared,
+            transport,
+            exchanges,
+            policy,
+            host,
+            mode,
+            request,
+            edited: None,
+            retry,
+            began,
+            records,
+            open: false,
+            progress,
+        })
     }
 
     /// Sends until the machine says stop, or somebody calls it off.

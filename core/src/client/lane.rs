@@ -4,7 +4,8 @@
 //! its call, so that no thread is started and none has to be woken. A client keeps the lanes that are not in use, the last one used on top.
 //!
 //! Nobody runs a lane that is not in use. Hence two rules: a call looks first at what happened to its connections meanwhile, and a call that
-//! did not end by itself gives its runtime a moment to close what was dropped.
+//! did not end by itself, or ended before its upload, gives its runtime a moment to close what was dropped. What cannot be closed so, because its
+//! connection is blocked in a write, goes with the lane.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -20,7 +21,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::clock::{Clock, TokioClock};
 use super::process::process_id;
-use super::transport::Transport;
+use super::transport::{Progress, Transport};
 use super::{CallOptions, Client, Host, On, Request, ReqwestTransport, Response, Shared, StreamingResponse, runtime};
 use crate::error::{Error, ErrorKind};
 use crate::time::Tick;
@@ -136,7 +137,8 @@ impl<T: Transport, C: Clock> Lane<T, C> {
         }))
     }
 
-    /// Gives it back just after `block_on` ended with the end of the call, or of its body: nothing was dropped that would have to be closed.
+    /// Gives it back just after `block_on` ended with the end of the call, or of its body: nothing was dropped that would have to be closed, but for
+    /// an upload that was still going on, which the lane knows of itself.
     pub fn settle(mut self) {
         self.settled = true;
     }
@@ -159,7 +161,7 @@ impl<T: Transport, C: Clock> Lane<T, C> {
     /// Where its calls run.
     pub(super) fn on(&self) -> Result<On<'_, T>, Error> {
         let track = self.track.as_ref().ok_or_else(gone)?;
-        Ok(On { shared: &self.shared, transport: Arc::clone(&track.transport) })
+        Ok(On { shared: &self.shared, transport: Arc::clone(&track.transport), exchanges: Some(&track.exchanges) })
     }
 }
 
@@ -176,7 +178,7 @@ impl<T: Transport, C: Clock> fmt::Debug for Lane<T, C> {
 impl<T: Transport, C: Clock> Drop for Lane<T, C> {
     fn drop(&mut self) {
         let Some(track) = self.track.take() else { return };
-        if !self.settled {
+        if !self.settled || !track.exchanges.are_over() {
             if self.pid != process_id() {
                 // Its sockets are the parent's as well, and so is what they are registered with.
                 return std::mem::forget(track);
@@ -186,10 +188,34 @@ impl<T: Transport, C: Clock> Drop for Lane<T, C> {
                 return;
             }
             track.tidy();
+            if !track.exchanges.are_over() {
+                return;
+            }
         }
         if !self.shared.closed.is_cancelled() {
             self.shared.lanes.push(track);
         }
+    }
+}
+
+/// The exchanges of the call that a lane has, and of those before: as many as somebody may still send something of.
+#[derive(Default)]
+pub(super) struct Exchanges(Mutex<Vec<Arc<Progress>>>);
+
+impl Exchanges {
+    /// One more begins.
+    pub(super) fn begin(&self, progress: &Arc<Progress>) {
+        self.unfinished().push(Arc::clone(progress));
+    }
+
+    fn are_over(&self) -> bool {
+        self.unfinished().is_empty()
+    }
+
+    fn unfinished(&self) -> MutexGuard<'_, Vec<Arc<Progress>>> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|progress| progress.is_held());
+        all
     }
 }
 
@@ -198,6 +224,7 @@ pub(super) struct Track<T> {
     /// `None` only while it is being dropped.
     runtime: Option<Runtime>,
     transport: Arc<T>,
+    exchanges: Exchanges,
     given_back: Tick,
     /// A timer that stays set between calls. A runtime that learns of an earlier timer than it knows wakes itself, with a `write` and one
     /// more `epoll_wait`; as long as it knows this one, the limits of a call come later. Setting a timer to a later time costs nothing.
@@ -208,7 +235,7 @@ impl<T: Transport> Track<T> {
     fn new(transport: Arc<T>) -> Result<Self, Error> {
         let runtime = Builder::new_current_thread().enable_all().thread_keep_alive(THREAD_KEPT).build();
         let runtime = runtime.map_err(|error| Error::new(ErrorKind::Internal, "a runtime cannot be made").with_source(error))?;
-        Ok(Track { runtime: Some(runtime), transport, given_back: Tick(0), alarm: Mutex::default() })
+        Ok(Track { runtime: Some(runtime), transport, exchanges: Exchanges::default(), given_back: Tick(0), alarm: Mutex::default() })
     }
 }
 

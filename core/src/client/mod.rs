@@ -66,7 +66,7 @@ use crate::time::Tick;
 use attempt::{Delivery, Whole};
 use call::{Finished, Mode, Running};
 use cancel::CallOff;
-use lane::Lanes;
+use lane::{Exchanges, Lanes};
 use process::PerProcess;
 use runtime::PerRuntime;
 use transport::{Incoming, Transport};
@@ -110,6 +110,8 @@ struct On<'a, T> {
     shared: &'a Shared<T>,
     /// The present runtime's, or a lane's.
     transport: Arc<T>,
+    /// Where a lane is told of what the call begins.
+    exchanges: Option<&'a Exchanges>,
 }
 
 impl<T, C> Clone for Client<T, C> {
@@ -214,8 +216,8 @@ impl<T: Transport, C: Clock> Client<T, C> {
         let Whole::Live(body) = body else { return Err(Error::new(ErrorKind::Internal, "a streamed call was buffered")) };
         let (clock, idle) = (self.0.config.clock.clone(), running.policy.idle_timeout());
         let off = CallOff { cancel: options.cancel.clone(), closed: running.shared.closed.clone() };
-        let length = head.length;
-        Ok(StreamingResponse { head: running.head(head, stop_reason), body: Some(body), clock, idle, off, length, read: 0 })
+        let (length, progress) = (head.length, Arc::clone(&running.progress));
+        Ok(StreamingResponse { head: running.head(head, stop_reason), body: Some(body), clock, idle, progress, off, length, read: 0 })
     }
 
     fn begin<'a, H: Host>(
@@ -249,7 +251,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
     /// Where a call that is awaited runs.
     fn here(&self) -> Result<On<'_, T>, Error> {
         let shared = self.own()?;
-        Ok(On { shared, transport: shared.transports.get(&self.0.config.transport)? })
+        Ok(On { shared, transport: shared.transports.get(&self.0.config.transport)?, exchanges: None })
     }
 
     /// What hangs on the process; made anew in a forked child.

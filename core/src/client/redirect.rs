@@ -1,10 +1,13 @@
 //! Redirects: what the next request is. Pure; the executor follows.
 
+use std::borrow::Cow;
+
 use http::Method;
 use http::header::{
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_TYPE, COOKIE, HOST, HeaderMap, HeaderName,
-    LOCATION, PROXY_AUTHORIZATION, TRANSFER_ENCODING, WWW_AUTHENTICATE,
+    HeaderValue, LOCATION, PROXY_AUTHORIZATION, TRANSFER_ENCODING, WWW_AUTHENTICATE,
 };
+use percent_encoding::{CONTROLS, percent_encode};
 
 use super::body::Body;
 use super::request::Request;
@@ -43,13 +46,11 @@ pub(super) enum Hop {
 }
 
 /// The next request after a response to `request` (RFC 9110 section 15.4, with the method changes of the Fetch standard).
-///
 pub(super) fn hop(request: &Request, status: u16, headers: &HeaderMap, rules: Redirects) -> Hop {
     if !rules.follow || rules.max == 0 || !matches!(status, 301 | 302 | 303 | 307 | 308) {
         return Hop::None;
     }
-    let location = headers.get(LOCATION).and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
-    let Some(target) = location.and_then(|location| request.url.join(location).ok()) else { return Hop::None };
+    let Some(target) = headers.get(LOCATION).and_then(|location| request.url.join(&text(location)).ok()) else { return Hop::None };
     let downgrade = request.url.scheme() == "https" && target.scheme() == "http";
     if downgrade && !rules.allow_downgrade {
         return Hop::None;
@@ -80,10 +81,37 @@ pub(super) fn hop(request: &Request, status: u16, headers: &HeaderMap, rules: Re
     }
 }
 
+/// A location as text. Bytes in no known encoding are sent back as they are, percent-encoded.
+fn text(location: &HeaderValue) -> Cow<'_, str> {
+    match std::str::from_utf8(location.as_bytes()) {
+        Ok(text) => text.into(),
+        Err(_) => percent_encode(location.as_bytes(), CONTROLS).into(),
+    }
+}
+
 fn method_after(status: u16, method: &Method) -> Method {
     match (status, method) {
         (301 | 302, &Method::POST) => Method::GET,
         (303, method) if method != Method::HEAD => Method::GET,
         _ => method.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_location_in_no_encoding_is_followed_byte_by_byte() {
+        let request = Request::new("GET", "http://h/a/b").unwrap();
+        for (location, target) in [
+            (&b"/caf\xe9?q=\xff%20"[..], "http://h/caf%E9?q=%FF%20"),
+            (b"c\xe9", "http://h/a/c%E9"),
+            ("/caf\u{e9}".as_bytes(), "http://h/caf%C3%A9"),
+        ] {
+            let headers = HeaderMap::from_iter([(LOCATION, HeaderValue::from_bytes(location).unwrap())]);
+            let Hop::To(next) = hop(&request, 302, &headers, Redirects::default()) else { panic!("not followed: {location:?}") };
+            assert_eq!(next.url.as_str(), target);
+        }
     }
 }

@@ -34,6 +34,16 @@ fn invalid(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidRequest, message)
 }
 
+/// Those that nobody writes in another case and means something else.
+const CASELESS: [Method; 7] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+
+fn parse_method(text: &str) -> Result<Method, Error> {
+    match CASELESS.iter().find(|method| method.as_str().eq_ignore_ascii_case(text)) {
+        Some(method) => Ok(method.clone()),
+        None => Method::from_bytes(text.as_bytes()).map_err(|_| invalid(format!("method: must be a token such as GET, got {text:?}"))),
+    }
+}
+
 fn parse_url(url: &str) -> Result<Url, Error> {
     Url::parse(url).map_err(|error| match error {
         url::ParseError::RelativeUrlWithoutBase => invalid("url: must be absolute, such as http://host/path".to_owned()),
@@ -61,15 +71,14 @@ const PLAIN: [bool; 256] = {
 impl Request {
     /// A request without header fields and body.
     ///
+    /// Methods are case-sensitive, but the common ones (`get`) may be written in any case.
     /// `url` must be absolute, http or https. Userinfo in it becomes a basic `authorization` header; a fragment is not sent.
     ///
     /// # Errors
     /// `invalid_request` for a method that is no token, or a URL that cannot be sent to.
     pub fn new(method: &str, url: &str) -> Result<Self, Error> {
-        let parsed_method =
-            Method::from_bytes(method.as_bytes()).map_err(|_| invalid(format!("method: must be a token such as GET, got {method:?}")))?;
         let mut request =
-            Request { method: parsed_method, url: parse_url(url)?, headers: HeaderMap::new(), body: Body::default(), lent: false };
+            Request { method: parse_method(method)?, url: parse_url(url)?, headers: HeaderMap::new(), body: Body::default(), lent: false };
         request.settle_url()?;
         request.lent = false;
         Ok(request)

@@ -1,6 +1,7 @@
 //! Building requests at the place of the call.
 
 use serde::Serialize;
+use url::{ParseError, Url};
 
 use super::clock::Clock;
 use super::transport::Transport;
@@ -24,8 +25,9 @@ impl<T: Transport, C: Clock> Client<T, C> {
     /// A request with any method.
     pub fn request(&self, method: &str, url: &str) -> RequestBuilder<'_, T, C> {
         let request = match &self.0.config.base_url {
-            // An absolute URL is itself whatever the base; a relative one is appended, with or without a slash.
-            Some(base) if url::Url::parse(url).is_err() => match base.join(url.trim_start_matches('/')) {
+            // An absolute URL is itself whatever the base; a relative one is appended, with or without a slash. The dot keeps a colon in it from
+            // ending a scheme.
+            Some(base) if is_relative(url) => match base.join(&format!("./{}", url.trim_start_matches('/'))) {
                 Ok(url) => Request::new(method, url.as_str()),
                 Err(_) => Request::new(method, url),
             },
@@ -62,6 +64,14 @@ impl<T: Transport, C: Clock> Client<T, C> {
     /// A DELETE request.
     pub fn delete(&self, url: &str) -> RequestBuilder<'_, T, C> {
         self.request("DELETE", url)
+    }
+}
+
+/// Whether a text is a path under a base: `items:batchGet` is one too. A URL with a mistake in it is none.
+fn is_relative(text: &str) -> bool {
+    match Url::parse(text) {
+        Ok(url) => !matches!(url.scheme(), "http" | "https") && !text.split_once(':').is_some_and(|(_, rest)| rest.starts_with("//")),
+        Err(error) => error == ParseError::RelativeUrlWithoutBase,
     }
 }
 

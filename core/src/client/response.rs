@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -12,7 +13,7 @@ use super::attempt::{silent, whole};
 use super::cancel::{CallOff, called_off};
 use super::clock::Clock;
 use super::timers::within;
-use super::transport::{Failure, Incoming};
+use super::transport::{Failure, Incoming, Progress};
 use crate::error::{Error, ErrorKind};
 use crate::record::{AttemptRecord, Evidence, StopReason};
 
@@ -171,6 +172,8 @@ pub struct StreamingResponse<B, C> {
     pub(super) body: Option<B>,
     pub(super) clock: C,
     pub(super) idle: Option<Duration>,
+    /// Of the upload, which may still be going on.
+    pub(super) progress: Arc<Progress>,
     pub(super) off: CallOff,
     /// What content-length announced.
     pub(super) length: Option<u64>,
@@ -202,7 +205,7 @@ impl<B: Incoming, C: Clock> StreamingResponse<B, C> {
         let piece = tokio::select! {
             biased;
             kind = self.off.called_off() => Err(Failure::new(kind, Evidence::Unknown, called_off(kind))),
-            piece = within(&self.clock, self.idle, None, body.frame()) => match piece {
+            piece = within(&self.clock, self.idle, &self.progress, None, body.frame()) => match piece {
                 Err(_) => Err(silent(self.idle)),
                 Ok(Ok(None)) => whole(self.length, self.read).map(|()| None),
                 Ok(piece) => piece,

@@ -73,10 +73,12 @@ impl<'a> HeadTimer<'a> {
     }
 }
 
-/// Runs `step` (reading one piece of a body) for at most `idle`, and not past `deadline`.
+/// Runs `step` (reading one piece of a body) for as long as something moves at least every `idle`, and not past `deadline`. `upload` is the one that
+/// may go on meanwhile.
 pub(super) async fn within<F: Future>(
     clock: &impl Clock,
     idle: Option<Duration>,
+    upload: &Progress,
     deadline: Option<Tick>,
     step: F,
 ) -> Result<F::Output, Limit> {
@@ -85,11 +87,19 @@ pub(super) async fn within<F: Future>(
     if let Poll::Ready(output) = poll_fn(|context| Poll::Ready(step.as_mut().poll(context))).await {
         return Ok(output);
     }
-    let silent = idle.map_or(Tick::MAX, |idle| clock.now().after(idle));
     let end = deadline.unwrap_or(Tick::MAX);
-    tokio::select! {
-        biased;
-        output = step => Ok(output),
-        () = clock.sleep_until(silent.min(end)) => Err(if end <= silent { Limit::Deadline } else { Limit::Idle }),
+    let mut moved = clock.now();
+    loop {
+        moved = moved.max(upload.moved_at().unwrap_or(moved));
+        let silent = idle.map_or(Tick::MAX, |idle| moved.after(idle));
+        let next = silent.min(end);
+        if clock.now() >= next {
+            return Err(if end <= silent { Limit::Deadline } else { Limit::Idle });
+        }
+        tokio::select! {
+            biased;
+            output = &mut step => return Ok(output),
+            () = clock.sleep_until(next) => {}
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -125,6 +125,12 @@ impl Failure {
     }
 }
 
+const UNTOUCHED: u8 = 0;
+/// Something of the request may have been sent.
+const TOUCHED: u8 = 1;
+/// Somebody was told that nothing was sent: nothing may be any more.
+const SEALED: u8 = 2;
+
 /// How far one attempt is. Written by the transport, read by the executor's timers; all from one clock.
 #[derive(Debug, Default)]
 pub struct Progress {
@@ -132,7 +138,8 @@ pub struct Progress {
     connected: AtomicU64,
     /// When the connect at work began, plus one; 0 for none.
     connecting_since: AtomicU64,
-    touched: AtomicBool,
+    /// `UNTOUCHED`, and from there for good `TOUCHED` or `SEALED`.
+    state: AtomicU8,
     /// Somebody who may still touch the body has it.
     held: AtomicBool,
     /// When the upload last moved, plus one; 0 for not yet.
@@ -156,9 +163,20 @@ impl Progress {
     }
 
     /// The connection asked for the request's body: from here on something may have been sent.
-    pub fn touch(&self, now: Tick) {
+    ///
+    /// Whether it may be: `false` once [`proof`](Progress::proof) has said that it was not. Transports that work on after their future of
+    /// `send` was dropped must send nothing then.
+    pub fn touch(&self, now: Tick) -> bool {
+        if self.settle(TOUCHED) != TOUCHED {
+            return false;
+        }
         self.moved.store(now.nanos() + 1, Ordering::Release);
-        self.touched.store(true, Ordering::Release);
+        true
+    }
+
+    /// Takes the state there, unless it was settled before. What it is now.
+    fn settle(&self, state: u8) -> u8 {
+        self.state.compare_exchange(UNTOUCHED, state, Ordering::AcqRel, Ordering::Acquire).map_or_else(|settled| settled, |_| state)
     }
 
     /// The last byte of the body was handed over.
@@ -176,30 +194,36 @@ impl Progress {
         self.held.store(false, Ordering::Release);
     }
 
+    /// Whether somebody has the body who may still touch it, or is sending it.
+    pub(super) fn is_held(&self) -> bool {
+        self.held.load(Ordering::Acquire)
+    }
+
     /// What an attempt without any outcome (timeout, cancel, deadline) proves. Ask after dropping the future of `send`.
     ///
     /// Mostly answers at once. A request that was handed to its connection and not begun is doubtful for a moment: the connection may
     /// just have looked whether it is still wanted, in another thread. It is asked again for 5 ms, which is 10^5 times
-    /// as long as that moment; then it is one that waits in a queue (HTTP/2), where it is looked at again before it goes.
+    /// as long as that moment; then it is one that waits in a queue (HTTP/2), where it is looked at again before it goes. Whoever is
+    /// later all the same, because the system let it wait, finds the request sealed.
     pub async fn proof<C: Clock>(&self, clock: &C) -> Evidence {
         for _ in 0..5 {
-            if self.is_touched() || !self.held.load(Ordering::Acquire) {
+            if self.is_touched() || !self.is_held() {
                 break;
             }
             clock.sleep_until(clock.now().after(Duration::from_millis(1))).await;
         }
-        if self.is_touched() { Evidence::Unknown } else { Evidence::NotSent }
+        if self.settle(SEALED) == TOUCHED { Evidence::Unknown } else { Evidence::NotSent }
     }
 
     /// Whether the body was not touched and cannot be any more.
     pub fn is_untouched_for_good(&self) -> bool {
         // In this order: what is released is not touched later.
-        !self.held.load(Ordering::Acquire) && !self.is_touched()
+        !self.is_held() && !self.is_touched()
     }
 
     /// Whether something of the request may have been sent.
     pub fn is_touched(&self) -> bool {
-        self.touched.load(Ordering::Acquire)
+        self.state.load(Ordering::Acquire) == TOUCHED
     }
 
     /// Whether the connector is at work.
@@ -216,8 +240,13 @@ impl Progress {
 
     /// When the upload last moved, while it is going on: it was begun and its last byte was not handed over.
     pub fn uploading(&self) -> Option<Tick> {
+        self.moved_at().filter(|_| self.uploaded.load(Ordering::Acquire) == 0)
+    }
+
+    /// When the upload last moved, if it did.
+    pub fn moved_at(&self) -> Option<Tick> {
         let moved = self.moved.load(Ordering::Acquire);
-        (moved > 0 && self.uploaded.load(Ordering::Acquire) == 0).then(|| Tick(moved - 1))
+        (moved > 0).then(|| Tick(moved - 1))
     }
 
     /// When the last byte of the body was handed over, if it was.

@@ -74,6 +74,12 @@ async fn whole_bodies() {
     let (bytes, failure) = read(received.body).await;
     assert!(bytes == b"to the close" && failure.is_none());
 
+    let both = "HTTP/1.1 200 OK\r\ncontent-length: 50\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+    let received = get(answers(both).await).await.unwrap();
+    assert_eq!(received.length, None, "the chunks are counted instead (RFC 9112 section 6.3)");
+    let (bytes, failure) = read(received.body).await;
+    assert!(bytes == b"abc" && failure.is_none());
+
     let received = get(answers(gzipped(GZIP.len(), GZIP)).await).await.unwrap();
     assert_eq!(lengths(&received), (None, false));
     assert!(!received.headers.contains_key(header::CONTENT_ENCODING));

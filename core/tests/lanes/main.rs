@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod protocols;
+mod uploads;
 
 use std::io::{Read, Write};
 use std::net::TcpListener;

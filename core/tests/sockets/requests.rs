@@ -1,5 +1,6 @@
 //! What goes out: the same request on every attempt.
 
+use reknock::client::Request;
 use serde_json::json;
 
 use crate::harness::*;
@@ -49,4 +50,14 @@ async fn a_requests_own_header_replaces_the_clients() {
     let log = honest(&peer, &outcome).await;
     let lines = |name: &str| log[0].headers.iter().filter(|(key, _)| key == name).map(|(_, value)| value.clone()).collect::<Vec<_>>();
     assert_eq!((lines("x-default"), lines("user-agent")), (vec!["own".to_owned()], vec!["mine".to_owned()]));
+}
+
+/// Methods are case-sensitive, and nobody means one of these to be another than itself.
+#[test]
+fn standard_methods_may_be_written_in_any_case() {
+    for (given, method) in
+        [("get", "GET"), ("Post", "POST"), ("patch", "PATCH"), ("oPTIONS", "OPTIONS"), ("x-get", "x-get"), ("query", "query")]
+    {
+        assert_eq!(Request::new(given, "http://127.0.0.1/").unwrap().method(), method);
+    }
 }

@@ -155,7 +155,11 @@ fn declare_length(method: &Method, headers: &mut HeaderMap, length: Option<u64>)
     Ok(())
 }
 
+/// What `content-length` says about a response, unless its framing is another: then it may be anything (RFC 9112 section 6.3).
 fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        return None;
+    }
     headers.get(CONTENT_LENGTH).and_then(parse_length)
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -57,6 +57,8 @@ struct State {
     /// The last byte was handed over.
     done: bool,
     abandoned: bool,
+    /// The connection, if it waits for the source.
+    waiting: Option<Waker>,
 }
 
 /// A body and the handle that ends it.
@@ -68,7 +70,7 @@ pub(super) fn probe(body: OutgoingBody, progress: Arc<Progress>) -> (Probe, Uplo
         OutgoingBody::Stream { length: Some(0), .. } => (Bytes::new(), None, Some(0)),
         OutgoingBody::Stream { stream, length } => (Bytes::new(), Some(stream), length),
     };
-    let state = Mutex::new(State { ready, stream, declared, handed: 0, done: false, abandoned: false });
+    let state = Mutex::new(State { ready, stream, declared, handed: 0, done: false, abandoned: false, waiting: None });
     let shared = Arc::new(Shared { state, progress });
     (Probe(shared.clone()), Upload(shared))
 }
@@ -88,12 +90,23 @@ impl Shared {
     /// The connection took something, or learned that there is nothing left.
     fn moved(&self, state: &mut State) {
         let now = TokioClock.now();
-        self.progress.touch(now);
+        if !self.progress.touch(now) {
+            refuse();
+        }
         if state.is_over() && !state.done && !state.abandoned {
             state.done = true;
             self.progress.uploaded(now);
         }
     }
+}
+
+/// Ends the task of the connection, before it encodes a request of which somebody was told that it was not sent. It looked whether the request
+/// is still wanted and was then held up by the system for longer than [`Progress::proof`] waits, which next to never happens.
+/// An error would come too late: HTTP/2 sends a head before it asks for the body.
+fn refuse() {
+    // Where panics end the process there is only that error, of the body that was given up.
+    #[cfg(panic = "unwind")]
+    std::panic::resume_unwind(Box::new("a request that was given up cannot be sent any more"));
 }
 
 impl State {
@@ -147,6 +160,10 @@ impl Drop for Upload {
             state.ready = Bytes::new();
             state.stream = None;
         }
+        let waiting = state.waiting.take();
+        drop(state);
+        // The source is gone and would not wake it any more: it would never learn that the upload is over.
+        waiting.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -167,9 +184,12 @@ impl Body for Probe {
             return Poll::Ready(Some(Err(BodyError::Abandoned)));
         }
         match state.fill(context) {
-            Poll::Pending => return Poll::Pending,
+            Poll::Pending => {
+                state.waiting = Some(context.waker().clone());
+                return Poll::Pending;
+            }
             Poll::Ready(Err(error)) => return Poll::Ready(Some(Err(error))),
-            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Ok(())) => state.waiting = None,
         }
         let length = state.ready.len().min(FRAME);
         let frame = state.ready.split_to(length);
@@ -232,7 +252,6 @@ impl std::error::Error for BodyError {
 
 #[cfg(test)]
 mod tests {
-    use std::task::Waker;
     use std::time::Duration;
 
     use super::*;
@@ -283,6 +302,16 @@ mod tests {
             late.is_end_stream()
         };
         assert_eq!(tokio::join!(progress.proof(&TokioClock), asked), (Evidence::Unknown, false), "it had just been looked at");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_not_sent_cannot_be_sent_later() {
+        let progress = Arc::new(Progress::default());
+        let (late, upload) = probe(OutgoingBody::Bytes(Bytes::new()), progress.clone());
+        drop(upload);
+        assert_eq!(progress.proof(&TokioClock).await, Evidence::NotSent);
+        assert!(catch_unwind(AssertUnwindSafe(|| late.is_end_stream())).is_err(), "its connection is not let past it");
+        assert_eq!((progress.is_touched(), progress.proof(&TokioClock).await), (false, Evidence::NotSent), "it stays so");
     }
 
     #[test]

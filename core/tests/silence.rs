@@ -1,0 +1,82 @@
+//! When a response counts as silent whose upload is still going on: in virtual time.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, Version};
+use reknock::ErrorKind;
+use reknock::client::transport::{Failure, Incoming, Outgoing, Received, Transport};
+use reknock::client::{Client, Clock, TokioClock};
+use serde_json::json;
+use support::policy;
+use tokio::time::sleep;
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// Answers with a head at once, while the upload goes on: so many more pieces, one every 400 ms. The body comes 400 ms after the last, if all moved.
+#[derive(Clone)]
+struct Early {
+    pieces: u64,
+    stuck: bool,
+}
+
+struct Late(Option<Duration>);
+
+impl Transport for Early {
+    type Body = Late;
+
+    async fn send(&self, outgoing: Outgoing) -> Result<Received<Late>, Failure> {
+        let (Early { pieces, stuck }, progress) = (self.clone(), outgoing.progress);
+        progress.touch(TokioClock.now());
+        tokio::spawn(async move {
+            for _ in 0..pieces {
+                sleep(ms(400)).await;
+                progress.touch(TokioClock.now());
+            }
+            if !stuck {
+                progress.uploaded(TokioClock.now());
+            }
+        });
+        let body = Late(Some(if stuck { ms(60_000) } else { ms(400) * (pieces as u32 + 1) }));
+        Ok(Received { status: StatusCode::OK, version: Version::HTTP_11, headers: HeaderMap::new(), body, length: None })
+    }
+}
+
+impl Incoming for Late {
+    async fn frame(&mut self) -> Result<Option<Bytes>, Failure> {
+        let Some(wait) = self.0 else { return Ok(None) };
+        sleep(wait).await;
+        self.0 = None;
+        Ok(Some("late".into()))
+    }
+}
+
+async fn call(transport: Early, streamed: bool) -> (Result<Bytes, ErrorKind>, Duration) {
+    let client = Client::on(transport).policy(policy(&json!({"idle_timeout": "500ms", "max_retries": 0}))).build().unwrap();
+    let began = TokioClock.now();
+    let request = client.post("http://server.test/").body("x");
+    let ended = if streamed {
+        request.stream().await.unwrap().bytes(100).await
+    } else {
+        request.send().await.map(|response| response.bytes().clone())
+    };
+    (ended.map_err(|error| error.kind()), TokioClock.now().since(began))
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_moves_is_no_silence() {
+    for streamed in [false, true] {
+        assert_eq!(call(Early { pieces: 5, stuck: false }, streamed).await, (Ok("late".into()), ms(2400)), "{streamed}");
+        assert_eq!(
+            call(Early { pieces: 5, stuck: true }, streamed).await,
+            (Err(ErrorKind::Body), ms(2500)),
+            "{streamed}: after the last byte"
+        );
+        assert_eq!(call(Early { pieces: 0, stuck: true }, streamed).await, (Err(ErrorKind::Body), ms(500)), "{streamed}");
+    }
+}
