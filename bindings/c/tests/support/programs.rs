@@ -78,6 +78,7 @@ pub const PROGRAMS: &[Program] = &[
     program("tests/c/queue_stream.c", &[BIG, CUT, STALLED, REFUSED]),
     program("tests/c/upload.c", &[ECHO, RETRIED, RETRIED, RETRIED, RETRIED, RETRIED, EARLY, SLOW, LARGE]),
     program("tests/c/options.c", &[ECHO, REDIRECT, THOUSAND, TLS, Authority, HTTP2, ECHO, FAILING]),
+    program("tests/c/sigpipe.c", &[FINE]),
     program("tests/c/shutdown.c", &[LARGE, SLOW]),
     Program { leaks: true, ..program("tests/c/fork.c", &[HALF]) },
     program("tests/c/ktor.c", &[Text("event"), FLAKY, File("ktor.yaml", "HttpRequestRetry: true")]),
