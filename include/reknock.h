@@ -1519,7 +1519,7 @@ reknock_status reknock_queue_next(const struct reknock_queue *queue,
 size_t reknock_queue_pending(const struct reknock_queue *queue);
 
 /**
- * Frees a queue and cancels its calls; also inside a callback. NULL does nothing.
+ * Frees a queue and cancels its calls; also inside a callback, which is the last one then. NULL does nothing.
  */
 void reknock_queue_free(struct reknock_queue *queue);
 
