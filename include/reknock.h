@@ -534,7 +534,7 @@ typedef struct reknock_client_options {
    */
   uint64_t pool_idle_timeout_ms;
   /**
-   * Unused connections kept per origin; REKNOCK_NONE keeps none. Default: 100.
+   * Unused connections kept per origin; REKNOCK_NONE keeps none. Default: 1000.
    */
   int32_t pool_max_idle_per_host;
   /**

@@ -85,7 +85,7 @@ pub struct reknock_client_options {
     pub proxy: *const c_char,
     /// How long an unused connection is kept, in milliseconds; REKNOCK_UNLIMITED_MS for as long as the server does. Default: 4 s.
     pub pool_idle_timeout_ms: u64,
-    /// Unused connections kept per origin; REKNOCK_NONE keeps none. Default: 100.
+    /// Unused connections kept per origin; REKNOCK_NONE keeps none. Default: 1000.
     pub pool_max_idle_per_host: i32,
     /// Not 0: certificates are not checked. Anybody in between can then read and change everything.
     pub no_verify: i32,
