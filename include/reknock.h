@@ -34,6 +34,8 @@
  *   of one ABI fit together; a field that the library does not know and that is not zero is an error, never ignored.
  * - Threads. Each type says who may use it at once; its functions may be called from any thread. The library never handles signals,
  *   and starts one thread, when something is first submitted to a queue; threads that resolve names and read files end by themselves.
+ * - Signals. A server that goes away is an error of the call and never a SIGPIPE, ignored or not; handlers of the program run on none of
+ *   the library's threads, and masks and handlers of the program's are left as they are.
  * - Functions of the program that the library calls must return: no longjmp, no C++ exception. They may call the library.
  * - After fork the child may use inherited policies, requests and clients; inherited queues, calls and streamed responses belong to
  *   the parent.
@@ -532,7 +534,7 @@ typedef struct reknock_client_options {
    */
   uint64_t pool_idle_timeout_ms;
   /**
-   * Unused connections kept per origin; REKNOCK_NONE keeps none. Default: 100.
+   * Unused connections kept per origin; REKNOCK_NONE keeps none. Default: 1000.
    */
   int32_t pool_max_idle_per_host;
   /**
@@ -1517,7 +1519,7 @@ reknock_status reknock_queue_next(const struct reknock_queue *queue,
 size_t reknock_queue_pending(const struct reknock_queue *queue);
 
 /**
- * Frees a queue and cancels its calls; also inside a callback. NULL does nothing.
+ * Frees a queue and cancels its calls; also inside a callback, which is the last one then. NULL does nothing.
  */
 void reknock_queue_free(struct reknock_queue *queue);
 

@@ -1,4 +1,4 @@
-/* async FLAKY SLOW: FLAKY answers 503, then 200; SLOW never answers. */
+/* async FLAKY SLOW FLAKY FLAKY FLAKY: each FLAKY answers 503, then 200; SLOW never answers. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 #include <pthread.h>
@@ -139,15 +139,84 @@ static void queues_are_freed_with_calls_in_flight(const char *flaky, const char 
     reknock_client_free(client);
 }
 
+/* What was called, and a queue that the first call frees. */
+typedef struct {
+    reknock_queue *queue;
+    int calls, questions;
+} last_call;
+
+static void frees(last_call *last) {
+    CHECK(last->calls++ == 0);
+    reknock_queue_free(last->queue);
+}
+
+static void event_frees(void *user_data, const reknock_event *event) {
+    (void)event;
+    frees((last_call *)user_data);
+}
+
+static reknock_answer rewind_frees(void *user_data) {
+    frees((last_call *)user_data);
+    return REKNOCK_ANSWER_DEFAULT;
+}
+
+static reknock_answer counts_questions(void *user_data, const reknock_attempt *attempt, uint64_t *wait_ms) {
+    (void)attempt;
+    (void)wait_ms;
+    ((last_call *)user_data)->questions++;
+    return REKNOCK_ANSWER_DEFAULT;
+}
+
+static reknock_answer read_too_late(void *user_data, uint8_t *buffer, size_t size, size_t *written) {
+    (void)user_data;
+    (void)buffer;
+    (void)size;
+    (void)written;
+    CHECK(!"asked for a body behind the end of its queue");
+    return REKNOCK_ANSWER_ERROR;
+}
+
+/* Drains until the queue is freed: nothing comes out then. */
+static void drain_to_the_end(const last_call *last) {
+    while (!last->calls) {
+        reknock_completion completion;
+        CHECK(readable(last->queue, 20000));
+        CHECK(reknock_queue_next(last->queue, &completion) == REKNOCK_EMPTY);
+    }
+}
+
+/* What waits behind it is another event and the end of the call, a question, or the rest of a pull. */
+static void nothing_is_called_behind_a_free(char **urls) {
+    int what;
+    for (what = 0; what < 3; what++) {
+        reknock_client *client = new_client("{backoff: {base: 1ms}}");
+        reknock_request *request = new_request("PUT", urls[what]);
+        last_call last = {NULL, 0, 0};
+        OK(reknock_queue_new(&last.queue, error));
+        if (what == 2) {
+            OK(reknock_request_set_body_stream(request, read_too_late, rewind_frees, 1, &last, NULL, error));
+        } else {
+            OK(reknock_client_set_on_event(client, event_frees, &last, NULL, error));
+            if (what == 1) OK(reknock_client_set_retry_if(client, counts_questions, 0, &last, NULL, error));
+        }
+        OK(reknock_client_submit(client, request, NULL, last.queue, NULL, NULL, error));
+        drain_to_the_end(&last);
+        CHECK(last.questions == (what == 1)); /* about the first attempt */
+        reknock_request_free(request);
+        reknock_client_free(client);
+    }
+}
+
 int main(int argc, char **argv) {
     reknock_queue *queue = NULL;
-    CHECK(argc == 3);
+    CHECK(argc == 6);
     loop_thread = pthread_self();
     OK(reknock_queue_new(&queue, error));
     callbacks_run_where_the_queue_is_drained(queue, argv[1]);
     cancelled_calls_complete(queue, argv[2]);
     a_queue_drained_bit_by_bit_stays_readable(queue, argv[1]);
     queues_are_freed_with_calls_in_flight(argv[1], argv[2]);
+    nothing_is_called_behind_a_free(argv + 3);
     reknock_queue_free(queue);
     return 0;
 }

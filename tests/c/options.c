@@ -1,6 +1,6 @@
-/* options ECHO REDIRECT BIG TLS CA HTTP2 KEPT FAILING: what clients and calls can be told. ECHO and KEPT echo, REDIRECT leads on to a 200, BIG
- * answers with 1,000 bytes, TLS shows a certificate of the authority in the file CA, HTTP2 speaks it without
- * TLS, FAILING answers 503. */
+/* options ECHO REDIRECT BIG TLS CA HTTP2 DOWNGRADE KEPT FAILING: what clients and calls can be told. ECHO and KEPT echo, REDIRECT leads on to a
+ * 200, BIG answers with 1,000 bytes, TLS shows a certificate of the authority in the file CA, HTTP2 speaks it without TLS, DOWNGRADE leads from
+ * https to ECHO, FAILING answers 503. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 
@@ -64,6 +64,19 @@ static void redirects(const char *url) {
     CHECK(get(&options, NULL, url).http_status == 307);
     call.max_redirects = 1;
     CHECK(get(&options, &call, url).http_status == 200);
+}
+
+/* What a call does not say is as the client has it. */
+static void redirects_that_lose_their_tls(const char *url) {
+    reknock_client_options options = REKNOCK_CLIENT_OPTIONS_INIT;
+    reknock_call_options call = REKNOCK_CALL_OPTIONS_INIT;
+    options.no_verify = 1;
+    call.max_redirects = 1;
+    CHECK(get(&options, NULL, url).http_status == 307 && get(&options, &call, url).http_status == 307);
+    options.allow_downgrade = 1;
+    CHECK(get(&options, NULL, url).http_status == 200 && get(&options, &call, url).http_status == 200);
+    call.max_redirects = REKNOCK_NONE;
+    CHECK(get(&options, &call, url).http_status == 307);
 }
 
 static void limits(const char *big) {
@@ -186,16 +199,17 @@ static void mistakes(void) {
 }
 
 int main(int argc, char **argv) {
-    CHECK(argc == 9);
+    CHECK(argc == 10);
     requests_carry_what_the_client_was_told(argv[1]);
     redirects(argv[2]);
     limits(argv[3]);
     certificates(argv[4], argv[5]);
     versions_of_http(argv[6]);
     proxies(argv[1]);
-    pools(argv[7]);
+    redirects_that_lose_their_tls(argv[7]);
+    pools(argv[8]);
     budgets(argv[1]);
-    requests_may_change_their_policy(argv[8]);
+    requests_may_change_their_policy(argv[9]);
     mistakes();
     return 0;
 }

@@ -21,7 +21,7 @@ typedef struct {
 static reknock_answer read_letters(void *user_data, uint8_t *buffer, size_t size, size_t *written) {
     letters *body = (letters *)user_data;
     size_t i;
-    CHECK(pthread_equal(pthread_self(), body->thread));
+    CHECK(pthread_equal(pthread_self(), body->thread) && size == 64 * 1024);
     body->reads++;
     if (body->fails) return body->fails;
     if (body->claims) {

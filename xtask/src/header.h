@@ -34,6 +34,8 @@
  *   of one ABI fit together; a field that the library does not know and that is not zero is an error, never ignored.
  * - Threads. Each type says who may use it at once; its functions may be called from any thread. The library never handles signals,
  *   and starts one thread, when something is first submitted to a queue; threads that resolve names and read files end by themselves.
+ * - Signals. A server that goes away is an error of the call and never a SIGPIPE, ignored or not; handlers of the program run on none of
+ *   the library's threads, and masks and handlers of the program's are left as they are.
  * - Functions of the program that the library calls must return: no longjmp, no C++ exception. They may call the library.
  * - After fork the child may use inherited policies, requests and clients; inherited queues, calls and streamed responses belong to
  *   the parent.

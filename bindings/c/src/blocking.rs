@@ -78,7 +78,7 @@ impl Functions {
             match step {
                 Step::Done(result) => return result,
                 Step::Told => {}
-                Step::Pull(pull) => pull.run(),
+                Step::Pull(pull) => pull.run(|| false),
             }
             if let Some((question, answer)) = question {
                 answer.reply(self.hooks.answer(question, &self.outlet));
@@ -94,7 +94,7 @@ pub(crate) fn serving<T>(lane: &Lane, pulls: &mut Pulls, work: impl Future<Outpu
         match step(lane, work.as_mut(), &desk, pulls)? {
             Step::Done(result) => return Ok(result),
             Step::Told => {}
-            Step::Pull(pull) => pull.run(),
+            Step::Pull(pull) => pull.run(|| false),
         }
     }
 }

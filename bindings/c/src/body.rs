@@ -82,15 +82,18 @@ impl Source {
         Ok(Body::stream(passing(&source, &outlet), self.length))
     }
 
-    /// The next piece, on this thread; empty at the end.
-    fn produce(&self, pass: u64, first: bool) -> Result<Bytes, BoxError> {
+    /// The next piece, on this thread; empty at the end. Looks before each function whether it may be called.
+    fn produce(&self, pass: u64, first: bool, over: impl Fn() -> bool) -> Result<Bytes, BoxError> {
+        let given_up = || match over() || self.pass.load(Ordering::Acquire) != pass {
+            false => Ok(()),
+            true => Err(BoxError::from("the attempt that was reading it was given up")),
+        };
         self.turn.take(|| {
-            if self.pass.load(Ordering::Acquire) != pass {
-                return Err("the attempt that was reading it was given up".into());
-            }
+            given_up()?;
             if first && let Some(rewind) = self.hook.function.rewind {
                 // SAFETY: the caller's function with the caller's data.
                 answered("rewind", unsafe { rewind(self.hook.user_data) })?;
+                given_up()?;
             }
             let (mut piece, mut written) = (BytesMut::zeroed(PIECE), 0);
             // SAFETY: as above; the buffer has as many bytes as it is told.
@@ -125,10 +128,10 @@ fn passing(source: &Arc<Source>, outlet: &Outlet) -> BodyStream {
 }
 
 impl Pull {
-    /// Produces the piece, on this thread, unless the attempt that wanted it is over.
-    pub(crate) fn run(self) {
-        if !self.reply.is_closed() {
-            let piece = self.source.produce(self.pass, self.first);
+    /// Produces the piece, on this thread, unless the attempt that wanted it is over, or nobody may be asked any more.
+    pub(crate) fn run(self, over: impl Fn() -> bool) {
+        if !self.reply.is_closed() && !over() {
+            let piece = self.source.produce(self.pass, self.first, over);
             // It may have ended meanwhile.
             let _ = self.reply.send(piece);
         }

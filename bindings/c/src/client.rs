@@ -25,6 +25,8 @@ use crate::response::reknock_response;
 /// Freeing it while calls are in flight, in other threads too, is allowed: those calls go on, and keep what they need.
 pub struct reknock_client {
     pub(crate) client: Client,
+    /// As the client has them: a call may say something about a part of them.
+    redirects: Redirects,
     hooks: Mutex<Hooks>,
 }
 
@@ -83,7 +85,7 @@ pub struct reknock_client_options {
     pub proxy: *const c_char,
     /// How long an unused connection is kept, in milliseconds; REKNOCK_UNLIMITED_MS for as long as the server does. Default: 4 s.
     pub pool_idle_timeout_ms: u64,
-    /// Unused connections kept per origin; REKNOCK_NONE keeps none. Default: 100.
+    /// Unused connections kept per origin; REKNOCK_NONE keeps none. Default: 1000.
     pub pool_max_idle_per_host: i32,
     /// Not 0: certificates are not checked. Anybody in between can then read and change everything.
     pub no_verify: i32,
@@ -175,11 +177,9 @@ fn count(name: &str, number: i32) -> Result<Option<u32>, Fault> {
     }
 }
 
-fn redirects(max: i32, allow_downgrade: i32) -> Result<Redirects, Fault> {
-    let mut out = Redirects::default();
-    out.max = count("max_redirects", max)?.unwrap_or(out.max);
-    out.allow_downgrade |= allow_downgrade != 0;
-    Ok(out)
+/// These rules with as many redirects as are said.
+fn at_most(max: i32, rules: Redirects) -> Result<Redirects, Fault> {
+    Ok(Redirects { max: count("max_redirects", max)?.unwrap_or(rules.max), ..rules })
 }
 
 /// Makes a client in `*out`. Free it with reknock_client_free. NULL options are all defaults.
@@ -196,7 +196,9 @@ pub unsafe extern "C" fn reknock_client_new(
         let out = given(out, "out")?;
         // SAFETY: NULL, or a struct as large as it says.
         let said = unsafe { self::options(options, "options") }?;
-        let mut builder = Client::on(said.transport()?).redirects(redirects(said.max_redirects, said.allow_downgrade)?);
+        let mut redirects = at_most(said.max_redirects, Redirects::default())?;
+        redirects.allow_downgrade |= said.allow_downgrade != 0;
+        let mut builder = Client::on(said.transport()?).redirects(redirects);
         // SAFETY: a live policy or NULL.
         if let Some(policy) = unsafe { said.policy.as_ref() } {
             builder = builder.policy(policy.policy.clone());
@@ -222,7 +224,7 @@ pub unsafe extern "C" fn reknock_client_new(
         if said.max_response_size != 0 {
             builder = builder.max_response_size(said.max_response_size);
         }
-        out.write(hand_out(reknock_client { client: builder.build()?, hooks: Mutex::default() }));
+        out.write(hand_out(reknock_client { client: builder.build()?, redirects, hooks: Mutex::default() }));
         Ok(())
     })
 }
@@ -282,11 +284,11 @@ pub struct reknock_call_options {
 // SAFETY: numbers and nullable pointers, the size first.
 unsafe impl Options for reknock_call_options {}
 
-/// The options of a call, for the core.
+/// The options of a call of this client, for the core.
 ///
 /// # Safety
 /// NULL, or a struct as large as it says whose handles are live or NULL.
-pub(crate) unsafe fn call_options(options: *const reknock_call_options) -> Result<CallOptions, Fault> {
+pub(crate) unsafe fn call_options(client: &reknock_client, options: *const reknock_call_options) -> Result<CallOptions, Fault> {
     // SAFETY: by the contract.
     let said = unsafe { self::options(options, "options") }?;
     // SAFETY: a live policy or NULL.
@@ -297,7 +299,7 @@ pub(crate) unsafe fn call_options(options: *const reknock_call_options) -> Resul
         out.cancel = Some(unsafe { shared(said.cancel, "cancel") }?.cancel.clone());
     }
     if said.max_redirects != 0 {
-        out.redirects = Some(redirects(said.max_redirects, 0)?);
+        out.redirects = Some(at_most(said.max_redirects, client.redirects)?);
     }
     Ok(out)
 }
@@ -317,8 +319,10 @@ unsafe fn parts(
     request: Option<&reknock_request>,
     options: *const reknock_call_options,
 ) -> Result<Parts, Fault> {
-    // SAFETY: by the contract, both.
-    let (client, options) = unsafe { (shared(client, "client")?, call_options(options)?) };
+    // SAFETY: by the contract.
+    let client = unsafe { shared(client, "client") }?;
+    // SAFETY: likewise.
+    let options = unsafe { call_options(&client, options) }?;
     let (functions, request) = Functions::of(client.hooks(), given(request, "request")?)?;
     Ok(Parts { client, functions, request, options })
 }

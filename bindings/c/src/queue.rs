@@ -45,6 +45,8 @@ pub struct reknock_queue {
     bell: UnixStream,
     waiting: Arc<Waiting>,
     pid: u32,
+    /// The program freed it, maybe inside a callback: then it lives until that returns, and nothing comes out of it any more.
+    freed: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -120,7 +122,7 @@ impl reknock_queue {
         let waiting = Arc::new(Waiting { pulls: Mutex::default(), ringer, rung: AtomicBool::new(false) });
         let waker = Arc::clone(&waiting);
         let queue = ManuallyDrop::new(Queue::new(move || waker.ring()));
-        Ok(reknock_queue { queue, bell, waiting, pid: process_id(), state: Mutex::default() })
+        Ok(reknock_queue { queue, bell, waiting, pid: process_id(), freed: AtomicBool::new(false), state: Mutex::default() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -178,24 +180,37 @@ impl reknock_queue {
         state.ready.pop_front().map(Work::Delivery)
     }
 
-    /// Runs callbacks until a call is complete.
+    fn freed(&self) -> bool {
+        self.freed.load(Ordering::Acquire)
+    }
+
+    /// Runs callbacks until a call is complete. After each of them the queue may be freed: then there is nothing more.
     fn drain(&self) -> Option<reknock_completion> {
-        while let Some(work) = self.next() {
+        while !self.freed() {
+            let work = self.next()?;
             let Delivery { id, events, item } = match work {
                 // Whoever cancelled does not expect to be asked.
-                Work::Pull(cancel, _) if cancel.is_cancelled() => continue,
-                Work::Pull(_, pull) => {
-                    pull.run();
+                Work::Pull(cancel, pull) => {
+                    pull.run(|| cancel.is_cancelled() || self.freed());
                     continue;
                 }
                 Work::Delivery(delivery) => delivery,
             };
             let Some(call) = self.state().calls.get(&id).cloned() else { continue };
-            events.iter().for_each(|event| call.hooks.observe(event));
+            for event in &events {
+                call.hooks.observe(event);
+                if self.freed() {
+                    return None;
+                }
+            }
             let ended = match (item, &call.outlet) {
                 (Item::Question(question), Some(outlet)) => {
                     if !call.cancel.is_cancelled() {
-                        self.queue.answer(id, call.hooks.answer(*question, outlet));
+                        let answer = call.hooks.answer(*question, outlet);
+                        // A call of a queue that is freed does not go on.
+                        if !self.freed() {
+                            self.queue.answer(id, answer);
+                        }
                     }
                     continue;
                 }
@@ -319,9 +334,15 @@ pub unsafe extern "C" fn reknock_queue_pending(queue: *const reknock_queue) -> u
     })
 }
 
-/// Frees a queue and cancels its calls; also inside a callback. NULL does nothing.
+/// Frees a queue and cancels its calls; also inside a callback, which is the last one then. NULL does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reknock_queue_free(queue: *mut reknock_queue) {
-    // SAFETY: a live queue or NULL.
-    plain((), || unsafe { take_back(queue) });
+    plain((), || {
+        // SAFETY: a live queue or NULL.
+        if let Some(queue) = unsafe { queue.as_ref() } {
+            queue.freed.store(true, Ordering::Release);
+        }
+        // SAFETY: likewise; not used any more above.
+        unsafe { take_back(queue) };
+    });
 }

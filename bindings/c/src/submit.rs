@@ -144,8 +144,10 @@ unsafe fn said(
     queue: *const reknock_queue,
     user_data: *mut c_void,
 ) -> Result<Said, Fault> {
-    // SAFETY: by the contract, all three.
-    let (client, queue, mut options) = unsafe { (shared(client, "client")?, shared(queue, "queue")?, call_options(options)?) };
+    // SAFETY: by the contract, both.
+    let (client, queue) = unsafe { (shared(client, "client")?, shared(queue, "queue")?) };
+    // SAFETY: likewise.
+    let mut options = unsafe { call_options(&client, options) }?;
     let queue = own(queue)?;
     let cancel = Cancel::new();
     let theirs = options.cancel.replace(cancel.clone());

@@ -129,6 +129,11 @@ fn clients_and_calls_do_as_they_are_told() {
 }
 
 #[test]
+fn a_server_that_goes_away_raises_no_signal() {
+    listed(&scripts(), "sigpipe");
+}
+
+#[test]
 fn nothing_runs_after_a_shutdown() {
     let server = scripts();
     let scripts = listed(&server, "shutdown");

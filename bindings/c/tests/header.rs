@@ -3,8 +3,9 @@
 
 mod support;
 
-use core_::client::CLIENT_OPTIONS;
-use core_::{ErrorKind, Evidence, StopReason};
+use core_::client::{CLIENT_OPTIONS, Redirects, TransportOptions};
+use core_::policy::Dialect;
+use core_::{ErrorKind, Evidence, Policy, StopReason};
 use support::header::{Function, about_type, functions, items, text, words};
 
 /// The numbers of the header are those of the core, all of them and no others.
@@ -83,6 +84,40 @@ fn every_option_of_a_client_has_a_field() {
     for (option, field) in OPTIONS {
         assert!(fields.contains(&format!(" {field};")) || fields.contains(&format!("*{field};")), "{option}");
     }
+}
+
+/// Those that are numbers; to the others there is no more than their words.
+#[test]
+fn the_defaults_are_the_cores() {
+    let (policy, redirects, transport) = (Policy::default(), Redirects::default(), TransportOptions::default());
+    let retries = format!("{} retries of idempotent requests.", policy.max_retries());
+    let expected = [
+        ("policy;".to_owned(), retries.clone()),
+        ("max_redirects;".to_owned(), format!("{}.", redirects.max)),
+        ("pool_idle_timeout_ms;".to_owned(), format!("{} s.", transport.pool_idle_timeout.unwrap().as_secs_f64())),
+        ("pool_max_idle_per_host;".to_owned(), format!("{}.", transport.pool_max_idle_per_host)),
+        ("policy;".to_owned(), retries),
+    ];
+    let header = text();
+    let said = header.split(" Default: ").skip(1).map(|rest| {
+        let (default, after) = rest.split_once('\n').unwrap();
+        let field = after.split_once("*/").unwrap().1.trim_start().lines().next().unwrap();
+        (field.rsplit([' ', '*']).next().unwrap().to_owned(), default.to_owned())
+    });
+    let numbers = said.filter(|(_, default)| default.starts_with(|letter: char| letter.is_ascii_digit()));
+    assert_eq!(numbers.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn the_dialects_are_the_cores() {
+    let quoted: Vec<String> = Dialect::ALL.iter().map(|dialect| format!("\"{dialect}\"")).collect();
+    let listed = |names: &[String], last: &str| {
+        let (end, others) = names.split_last().unwrap();
+        format!("{} {last} {end}", others.join(", "))
+    };
+    let said = |text: &str| items().iter().any(|(comment, _)| comment.contains(text));
+    assert!(said(&listed(&quoted, "or")), "reknock_policies_load");
+    assert!(said(&format!("\"default\", \"none\", or what {} do", listed(&quoted[1..], "and"))), "reknock_policy_preset");
 }
 
 /// All that break a rule.

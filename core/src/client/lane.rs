@@ -21,6 +21,8 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::clock::{Clock, TokioClock};
 use super::process::process_id;
+#[cfg(unix)]
+use super::signals;
 use super::transport::{Progress, Transport};
 use super::{CallOptions, Client, Host, On, Request, ReqwestTransport, Response, Shared, StreamingResponse, runtime};
 use crate::error::{Error, ErrorKind};
@@ -123,7 +125,7 @@ impl<T: Transport, C: Clock> Lane<T, C> {
             return Err(Error::new(ErrorKind::Closed, "it belongs to the parent process; make calls of your own in a forked child"));
         }
         let Some(track) = &self.track else { return Err(gone()) };
-        Ok(track.runtime().block_on(async {
+        Ok(track.run(async {
             let mut alarm = track.alarm(slice);
             // Lets the runtime see which connections were closed meanwhile.
             yield_now().await;
@@ -229,19 +231,37 @@ pub(super) struct Track<T> {
     /// A timer that stays set between calls. A runtime that learns of an earlier timer than it knows wakes itself, with a `write` and one
     /// more `epoll_wait`; as long as it knows this one, the limits of a call come later. Setting a timer to a later time costs nothing.
     alarm: Mutex<Option<Pin<Box<Sleep>>>>,
+    /// What writes may raise is kept from the threads that run it. Seen once, so that it costs nothing where SIGPIPE is ignored.
+    #[cfg(unix)]
+    guarded: bool,
 }
 
 impl<T: Transport> Track<T> {
     fn new(transport: Arc<T>) -> Result<Self, Error> {
-        let runtime = Builder::new_current_thread().enable_all().thread_keep_alive(THREAD_KEPT).build();
+        let runtime = runtime::of_ours(&mut Builder::new_current_thread()).thread_keep_alive(THREAD_KEPT).build();
         let runtime = runtime.map_err(|error| Error::new(ErrorKind::Internal, "a runtime cannot be made").with_source(error))?;
-        Ok(Track { runtime: Some(runtime), transport, exchanges: Exchanges::default(), given_back: Tick(0), alarm: Mutex::default() })
+        Ok(Track {
+            runtime: Some(runtime),
+            transport,
+            exchanges: Exchanges::default(),
+            given_back: Tick(0),
+            alarm: Mutex::default(),
+            #[cfg(unix)]
+            guarded: signals::pipe_is_minded(),
+        })
     }
 }
 
 impl<T> Track<T> {
     fn runtime(&self) -> &Runtime {
         self.runtime.as_ref().expect("taken by drop alone")
+    }
+
+    /// Runs a future, and what was spawned, on this thread: only here do lanes write to sockets. Closing one writes nothing.
+    fn run<F: Future>(&self, future: F) -> F::Output {
+        #[cfg(unix)]
+        let _quiet = self.guarded.then(signals::NoPipe::here);
+        self.runtime().block_on(future)
     }
 
     /// A timer that fires after `slice`: the one that is kept, unless another thread has it.
@@ -258,7 +278,7 @@ impl<T> Track<T> {
 
     /// Runs what was woken by dropping a call: its connection closes, or resets its stream.
     fn tidy(&self) {
-        self.runtime().block_on(async {
+        self.run(async {
             for _ in 0..3 {
                 yield_now().await;
             }

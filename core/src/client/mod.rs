@@ -24,6 +24,8 @@ mod request_builder;
 mod reqwest;
 mod response;
 mod runtime;
+#[cfg(unix)]
+mod signals;
 mod status;
 pub mod testing;
 mod timers;

@@ -35,12 +35,19 @@ impl Drop for Kept {
 /// `internal` if the system refuses a thread, `closed` after [`shutdown`].
 pub fn runtime() -> Result<&'static Handle, Error> {
     let start = |_: Option<&Kept>| -> io::Result<Kept> {
-        let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("reknock").enable_all().build()?;
+        let runtime = of_ours(&mut Builder::new_multi_thread()).worker_threads(1).thread_name("reknock").build()?;
         Ok(Kept { handle: runtime.handle().clone(), runtime: Mutex::new(Some(runtime)) })
     };
     running()?;
     let kept = RUNTIME.get_or_try_make(start);
     kept.map(|kept| &kept.handle).map_err(|error| Error::new(ErrorKind::Internal, "the runtime cannot start").with_source(error))
+}
+
+/// A runtime whose threads, those that read files and resolve names included, take no signals.
+pub(super) fn of_ours(builder: &mut Builder) -> &mut Builder {
+    #[cfg(unix)]
+    builder.on_thread_start(super::signals::leave_to_the_host);
+    builder.enable_all()
 }
 
 /// Whether this process was not shut down.
