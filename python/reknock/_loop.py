@@ -108,10 +108,13 @@ async def _guarded(own: Bridge, call: int, answer: Awaitable[object], patient: b
     before = task.cancelling()
     own.watch(call, task, patient)
     try:
-        return False, await answer
-    except asyncio.CancelledError:
-        if own.unwatch(call) and task.uncancel() <= before:
+        answered = await answer
+    except BaseException as error:
+        if own.unwatch(call) and task.uncancel() <= before and isinstance(error, asyncio.CancelledError):
             return True, None
         raise
-    finally:
-        own.unwatch(call)
+    if own.unwatch(call):
+        # It kept the cancellation to itself.
+        task.uncancel()
+        return True, None
+    return False, answered

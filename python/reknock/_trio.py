@@ -74,7 +74,8 @@ async def guarded(own: Bridge, call: int, answer: Awaitable[object], patient: bo
     with trio.CancelScope() as scope:
         own.watch(call, scope, patient)
         try:
-            return False, await answer
+            answered = await answer
         finally:
-            own.unwatch(call)
+            interrupted = own.unwatch(call)
+        return interrupted, answered
     return True, None

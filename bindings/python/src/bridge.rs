@@ -44,6 +44,8 @@ struct Slot {
     task: Option<Py<PyAny>>,
     /// Only the end of the call interrupts it.
     patient: bool,
+    /// It was interrupted: one of the task's cancellations is ours.
+    interrupted: bool,
     callbacks: Arc<Callbacks>,
     events: bool,
 }
@@ -170,18 +172,19 @@ impl Bridge {
         if let Some(slot) = lock(&self.slots).get_mut(&id) {
             slot.task = Some(task);
             slot.patient = patient;
+            slot.interrupted = false;
         }
     }
 
-    /// Ends that; True if something has come.
+    /// Ends that; True if the task was cancelled from here. That something has come does not say so: the cancel may be the user's.
     fn unwatch(&self, id: u64) -> bool {
         let mut slots = lock(&self.slots);
         let Some(slot) = slots.get_mut(&id) else { return false };
         let task = slot.task.take();
-        let ready = !slot.ready.is_empty();
+        let interrupted = std::mem::take(&mut slot.interrupted);
         drop(slots);
         drop(task);
-        ready
+        interrupted
     }
 
     /// Ends a call, whatever its state.
@@ -262,6 +265,7 @@ impl Bridge {
             ready: VecDeque::new(),
             task: None,
             patient: false,
+            interrupted: false,
             callbacks: Arc::new(callbacks),
             events: wants.events,
         };
@@ -324,6 +328,7 @@ impl Bridge {
         let Some(future) = future else {
             slot.ready.push_back(item);
             let task = if over || !slot.patient { slot.task.take() } else { None };
+            slot.interrupted |= task.is_some();
             drop(slots);
             if let Some(task) = task {
                 // As asyncio.timeout does; the coroutine takes the cancellation back.

@@ -1,0 +1,115 @@
+"""What a call's coroutine does when several things happen to it at once: pieces of its body, questions, its end, and a cancel."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+import reknock
+import trio
+from reknock._loop import bridge
+
+from .conftest import FAST, peer, received, status
+
+NO = b"HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n"
+POLICY = {**FAST, "methods": "any", "timeout": "2s"}
+
+
+class Drains:
+    """Shows a test each time that the loop's bridge has handed out what had come."""
+
+    def __init__(self):
+        self.own = bridge()
+        self.steps = [self.own.drain]
+        self.event = asyncio.Event()
+        asyncio.get_running_loop().add_reader(self.own.fileno(), self.drain)
+
+    def drain(self):
+        for step in self.steps:
+            step()
+        self.event.set()
+
+    async def next(self):
+        self.event.clear()
+        await self.event.wait()
+
+
+class Early:
+    """Answers 503 to a request whose body is still coming, once it is told to; further requests likewise, once their bodies ended."""
+
+    def __init__(self):
+        self.told = threading.Event()
+        self.gone = threading.Event()
+
+    def __call__(self, connection):
+        while received(connection, b"0\r\n\r\n" if self.told.is_set() else b"\r\n\r\n"):
+            self.told.wait()
+            connection.sendall(NO)
+        self.gone.set()
+
+
+def test_a_cancel_while_a_question_waits():
+    """The question has come while the body was produced, which it does not interrupt; that cancel is the user's."""
+    early = Early()
+
+    async def main(url):
+        drains, stuck = Drains(), asyncio.Event()
+
+        async def pieces():
+            yield b"first"
+            early.told.set()
+            await drains.next()
+            stuck.set()
+            await asyncio.Event().wait()
+
+        async with reknock.AsyncClient(policy=POLICY, retry_if=lambda attempt: False) as client:
+            task = asyncio.create_task(client.post(url, content=pieces()))
+            await stuck.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert drains.own.in_flight == 0
+
+    with peer(early) as url:
+        asyncio.run(main(url))
+
+
+@pytest.mark.parametrize("user_first", [False, True], ids=["the bridge first", "the user first"])
+def test_a_cancel_together_with_the_end(serve, user_first):
+    script = serve(status(503))
+
+    async def main():
+        drains, running = Drains(), asyncio.Event()
+
+        async def retry_if(attempt):
+            running.set()
+            await asyncio.Event().wait()
+
+        async with reknock.AsyncClient(policy=POLICY) as client:
+            task = asyncio.create_task(client.get(script.url, retry_if=retry_if, timeout=0.1))
+            await running.wait()
+            drains.steps.insert(0 if user_first else 1, task.cancel)
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    asyncio.run(main())
+
+
+def test_a_callback_that_keeps_its_cancel(serve):
+    """The call has ended all the same, and the task is left as it was."""
+    script = serve(status(503))
+
+    async def retry_if(attempt):
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return True
+
+    async def main():
+        async with reknock.AsyncClient(policy=POLICY) as client:
+            with pytest.raises(reknock.DeadlineExceeded):
+                await client.get(script.url, retry_if=retry_if, timeout=0.1)
+            assert asyncio.current_task().cancelling() == 0
+
+    asyncio.run(main())
