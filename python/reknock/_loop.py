@@ -84,7 +84,7 @@ async def finish(own: Bridge, call: int, future: Awaitable[Any]) -> Any:
                 return item.result()
             answer = item.call()
             if hasattr(answer, "__await__"):
-                interrupted, answer = await _guarded(own, call, answer, item.pulls)
+                interrupted, answer = await _guarded(own, call, answer)
                 if interrupted:
                     item = await own.next(call)
                     continue
@@ -95,18 +95,18 @@ async def finish(own: Bridge, call: int, future: Awaitable[Any]) -> Any:
         raise
 
 
-async def _guarded(own: Bridge, call: int, answer: Awaitable[object], patient: bool) -> tuple[bool, object]:
+async def _guarded(own: Bridge, call: int, answer: Awaitable[object]) -> tuple[bool, object]:
     """Awaits a callback's answer until the call is over, for example by its deadline."""
     try:
         task = asyncio.current_task()
     except RuntimeError:
         from . import _trio
 
-        return await _trio.guarded(own, call, answer, patient)
+        return await _trio.guarded(own, call, answer)
     if task is None:
         return False, await answer
     before = task.cancelling()
-    own.watch(call, task, patient)
+    own.watch(call, task)
     try:
         answered = await answer
     except BaseException as error:

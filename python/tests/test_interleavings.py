@@ -8,6 +8,7 @@ import threading
 import pytest
 import reknock
 import trio
+from reknock import _trio
 from reknock._loop import bridge
 
 from .conftest import FAST, peer, received, status
@@ -36,17 +37,16 @@ class Drains:
 
 
 class Early:
-    """Answers 503 to a request whose body is still coming, once it is told to; further requests likewise, once their bodies ended."""
+    """Answers 503 to a request whose body is still coming, once it is told to."""
 
     def __init__(self):
         self.told = threading.Event()
-        self.gone = threading.Event()
 
     def __call__(self, connection):
-        while received(connection, b"0\r\n\r\n" if self.told.is_set() else b"\r\n\r\n"):
-            self.told.wait()
-            connection.sendall(NO)
-        self.gone.set()
+        received(connection, b"\r\n\r\n")
+        self.told.wait()
+        connection.sendall(NO)
+        received(connection, b"0\r\n\r\n")
 
 
 def test_a_cancel_while_a_question_waits():
@@ -113,3 +113,64 @@ def test_a_callback_that_keeps_its_cancel(serve):
             assert asyncio.current_task().cancelling() == 0
 
     asyncio.run(main())
+
+
+class Meeting:
+    """An upload whose second piece is made while its early answer comes in, and a question that runs while the third is asked for."""
+
+    def __init__(self, early, drained):
+        self.early, self.drained = early, drained
+        self.asked = []
+
+    async def pieces(self):
+        yield b"first"
+        self.early.told.set()
+        await self.drained()
+        yield b"second"
+        yield b"third"
+
+    async def retry_if(self, attempt):
+        self.asked.append(attempt.number)
+        await self.drained()
+        self.asked.append("answered")
+        return False
+
+
+def test_a_piece_waits_for_the_answer():
+    early = Early()
+
+    async def main(url):
+        meeting = Meeting(early, Drains().next)
+        async with reknock.AsyncClient(policy=POLICY) as client:
+            response = await client.post(url, content=meeting.pieces(), retry_if=meeting.retry_if)
+        assert (response.status_code, meeting.asked) == (503, [1, "answered"])
+
+    with peer(early) as url:
+        asyncio.run(main(url))
+
+
+def test_a_piece_waits_for_the_answer_in_trio(monkeypatch):
+    early = Early()
+    drained = []
+
+    async def drain(own):
+        while True:
+            await trio.lowlevel.wait_readable(own.fileno())
+            own.drain()
+            while drained:
+                drained.pop().set()
+
+    async def next_drain():
+        drained.append(trio.Event())
+        await drained[-1].wait()
+
+    monkeypatch.setattr(_trio, "_drain", drain)
+
+    async def main(url):
+        meeting = Meeting(early, next_drain)
+        async with reknock.AsyncClient(policy=POLICY) as client:
+            response = await client.post(url, content=meeting.pieces(), retry_if=meeting.retry_if)
+        assert (response.status_code, meeting.asked) == (503, [1, "answered"])
+
+    with peer(early) as url:
+        trio.run(main, url)

@@ -40,10 +40,9 @@ struct Slot {
     future: Option<Py<PyAny>>,
     /// What came while nobody waited.
     ready: VecDeque<PyResult<Py<PyAny>>>,
-    /// The task that runs a callback of it: interrupted when something comes.
+    /// The task that runs a callback of it, or produces its body: interrupted when the call ends. Whatever else comes waits, as nobody
+    /// would answer what was interrupted.
     task: Option<Py<PyAny>>,
-    /// Only the end of the call interrupts it.
-    patient: bool,
     /// It was interrupted: one of the task's cancellations is ours.
     interrupted: bool,
     callbacks: Arc<Callbacks>,
@@ -167,11 +166,10 @@ impl Bridge {
         Ok(future)
     }
 
-    /// Has `task` cancelled when something comes in a call whose callback it runs; if it produces the body, when the call ends.
-    fn watch(&self, id: u64, task: Py<PyAny>, patient: bool) {
+    /// Has `task`, which runs a callback of a call, cancelled when the call ends.
+    fn watch(&self, id: u64, task: Py<PyAny>) {
         if let Some(slot) = lock(&self.slots).get_mut(&id) {
             slot.task = Some(task);
-            slot.patient = patient;
             slot.interrupted = false;
         }
     }
@@ -264,7 +262,6 @@ impl Bridge {
             future: Some(future.clone_ref(py)),
             ready: VecDeque::new(),
             task: None,
-            patient: false,
             interrupted: false,
             callbacks: Arc::new(callbacks),
             events: wants.events,
@@ -327,7 +324,7 @@ impl Bridge {
         let future = slot.future.take();
         let Some(future) = future else {
             slot.ready.push_back(item);
-            let task = if over || !slot.patient { slot.task.take() } else { None };
+            let task = if over { slot.task.take() } else { None };
             slot.interrupted |= task.is_some();
             drop(slots);
             if let Some(task) = task {

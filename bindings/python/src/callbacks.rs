@@ -182,12 +182,6 @@ impl Turn {
         self.id
     }
 
-    /// Whether it asks for a piece of the body.
-    #[getter]
-    fn pulls(&self) -> bool {
-        matches!(self.asked, Some(Asked::Pull(_)))
-    }
-
     /// Tells observers; then, if the call asks something, returns True.
     fn begin(&self, py: Python<'_>) -> bool {
         let events = std::mem::take(&mut *self.events.lock().unwrap_or_else(PoisonError::into_inner));
