@@ -36,6 +36,33 @@ class Drains:
         await self.event.wait()
 
 
+class TrioDrains:
+    """The same in trio."""
+
+    def __init__(self):
+        self.held = False
+        self.waiting = []
+
+    async def drain(self, own):
+        while True:
+            await trio.lowlevel.wait_readable(own.fileno())
+            if not self.held:
+                own.drain()
+            while self.waiting:
+                self.waiting.pop().set()
+
+    async def next(self):
+        self.waiting.append(trio.Event())
+        await self.waiting[-1].wait()
+
+
+@pytest.fixture
+def drained_trio(monkeypatch):
+    drains = TrioDrains()
+    monkeypatch.setattr(_trio, "_drain", drains.drain)
+    return drains
+
+
 class Early:
     """Answers 503 to a request whose body is still coming, once it is told to."""
 
@@ -149,28 +176,117 @@ def test_a_piece_waits_for_the_answer():
         asyncio.run(main(url))
 
 
-def test_a_piece_waits_for_the_answer_in_trio(monkeypatch):
+def test_a_piece_waits_for_the_answer_in_trio(drained_trio):
     early = Early()
-    drained = []
-
-    async def drain(own):
-        while True:
-            await trio.lowlevel.wait_readable(own.fileno())
-            own.drain()
-            while drained:
-                drained.pop().set()
-
-    async def next_drain():
-        drained.append(trio.Event())
-        await drained[-1].wait()
-
-    monkeypatch.setattr(_trio, "_drain", drain)
 
     async def main(url):
-        meeting = Meeting(early, next_drain)
+        meeting = Meeting(early, drained_trio.next)
         async with reknock.AsyncClient(policy=POLICY) as client:
             response = await client.post(url, content=meeting.pieces(), retry_if=meeting.retry_if)
         assert (response.status_code, meeting.asked) == (503, [1, "answered"])
 
     with peer(early) as url:
         trio.run(main, url)
+
+
+class Overtaken:
+    """A call whose second attempt is answered while its body is stuck: the question waits for the body, and the deadline overtakes it."""
+
+    def __init__(self):
+        self.told = threading.Event()
+        self.attempts, self.passes = 0, 0
+        self.asked, self.events = [], []
+
+    def __call__(self, connection):
+        self.attempts += 1
+        if self.attempts == 1:
+            received(connection, b"0\r\n\r\n")
+            connection.sendall(NO.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"))
+            return
+        received(connection, b"\r\n\r\n")
+        self.told.wait()
+        connection.sendall(NO)
+        received(connection, b"nothing more")
+
+    async def pieces(self, drained, forever):
+        self.passes += 1
+        yield b"first"
+        if self.passes == 1:
+            return
+        self.told.set()
+        await drained()
+        await forever()
+
+    async def retry_if(self, attempt):
+        self.asked.append(attempt.number)
+
+    async def call(self, url, drained, forever):
+        async with reknock.AsyncClient(policy=POLICY, retry_if=self.retry_if, on_event=lambda event: self.events.append(event.kind)) as client:
+            with pytest.raises(reknock.DeadlineExceeded):
+                await client.post(url, content=lambda: self.pieces(drained, forever), timeout=0.3)
+            assert (self.asked, self.events, bridge().in_flight) == ([1], ["retry", "end"], 0)
+
+
+def test_the_end_overtakes_a_question():
+    overtaken = Overtaken()
+
+    async def main(url):
+        async with asyncio.timeout(5):
+            await overtaken.call(url, Drains().next, asyncio.Event().wait)
+
+    with peer(overtaken) as url:
+        asyncio.run(main(url))
+
+
+def test_the_end_overtakes_a_question_in_trio(drained_trio):
+    overtaken = Overtaken()
+
+    async def main(url):
+        with trio.fail_after(5):
+            await overtaken.call(url, drained_trio.next, trio.sleep_forever)
+
+    with peer(overtaken) as url:
+        trio.run(main, url)
+
+
+def test_a_question_and_the_end_at_once(serve):
+    """They are handed out in one go: the end is there before the task runs that the question wakes."""
+    script = serve(status(503, "x" * 10, body_mode="stall"))
+
+    async def retry_if(attempt):
+        await asyncio.Event().wait()
+
+    async def main():
+        drains = Drains()
+        drains.steps.clear()
+        async with reknock.AsyncClient(policy=POLICY) as client, asyncio.timeout(5):
+            task = asyncio.create_task(client.get(script.url, retry_if=retry_if, timeout=0.1))
+            await asyncio.to_thread(script.until, lambda log: log and "client_gone_ms" in log[0])
+            drains.steps.append(drains.own.drain)
+            with pytest.raises(reknock.DeadlineExceeded):
+                await task
+        assert drains.own.in_flight == 0
+
+    asyncio.run(main())
+
+
+def test_a_question_and_the_end_at_once_in_trio(serve, drained_trio):
+    script = serve(status(503, "x" * 10, body_mode="stall"))
+
+    async def retry_if(attempt):
+        await trio.sleep_forever()
+
+    async def main():
+        drained_trio.held = True
+        async with reknock.AsyncClient(policy=POLICY) as client, trio.open_nursery() as nursery:
+
+            async def call():
+                with pytest.raises(reknock.DeadlineExceeded), trio.fail_after(5):
+                    await client.get(script.url, retry_if=retry_if, timeout=0.1)
+
+            nursery.start_soon(call)
+            await trio.to_thread.run_sync(script.until, lambda log: log and "client_gone_ms" in log[0])
+            drained_trio.held = False
+        assert bridge().in_flight == 0
+
+    trio.run(main)

@@ -40,6 +40,8 @@ struct Slot {
     future: Option<Py<PyAny>>,
     /// What came while nobody waited.
     ready: VecDeque<PyResult<Py<PyAny>>>,
+    /// The end, if it came then: it overtakes what is ready, which is about a call that is over.
+    end: Option<PyResult<Py<PyAny>>>,
     /// The task that runs a callback of it, or produces its body: interrupted when the call ends. Whatever else comes waits, as nobody
     /// would answer what was interrupted.
     task: Option<Py<PyAny>>,
@@ -155,7 +157,17 @@ impl Bridge {
         let future = self.future(py)?;
         let mut slots = lock(&self.slots);
         let slot = slots.get_mut(&id).ok_or_else(|| PyRuntimeError::new_err("the call is over"))?;
-        slot.task = None;
+        let task = slot.task.take();
+        if let Some(end) = slot.end.take() {
+            let gone = slots.remove(&id);
+            drop(slots);
+            if let (Ok(end), Some(slot)) = (&end, &gone) {
+                earlier_events(py, &slot.ready, end);
+            }
+            drop((task, gone));
+            settle(py, &future, end);
+            return Ok(future);
+        }
         match slot.ready.pop_front() {
             None => slot.future = Some(future.clone_ref(py)),
             Some(item) => {
@@ -163,7 +175,13 @@ impl Bridge {
                 settle(py, &future, item);
             }
         }
+        drop(task);
         Ok(future)
+    }
+
+    /// Whether the end of a call has come: what it asked before needs no answer.
+    fn over(&self, id: u64) -> bool {
+        lock(&self.slots).get(&id).is_none_or(|slot| slot.end.is_some())
     }
 
     /// Has `task`, which runs a callback of a call, cancelled when the call ends.
@@ -195,12 +213,6 @@ impl Bridge {
         }
     }
 
-    /// Forgets a call that is over.
-    fn forget(&self, id: u64) {
-        let slot = lock(&self.slots).remove(&id);
-        drop(slot);
-    }
-
     /// Settles the futures of what has come. Never runs user code.
     fn drain(&self, py: Python<'_>) -> PyResult<()> {
         // First the descriptor, then the queue: the other way round loses wake-ups.
@@ -229,7 +241,7 @@ impl Bridge {
             for object in [&slot.future, &slot.task].into_iter().flatten() {
                 visit.call(object)?;
             }
-            for item in slot.ready.iter().flatten() {
+            for item in slot.ready.iter().chain(&slot.end).flatten() {
                 visit.call(item)?;
             }
             slot.callbacks.visit(visit)?;
@@ -261,6 +273,7 @@ impl Bridge {
         let slot = Slot {
             future: Some(future.clone_ref(py)),
             ready: VecDeque::new(),
+            end: None,
             task: None,
             interrupted: false,
             callbacks: Arc::new(callbacks),
@@ -323,8 +336,13 @@ impl Bridge {
         let Some(slot) = slots.get_mut(&id) else { return };
         let future = slot.future.take();
         let Some(future) = future else {
-            slot.ready.push_back(item);
-            let task = if over { slot.task.take() } else { None };
+            let task = if over {
+                slot.end = Some(item);
+                slot.task.take()
+            } else {
+                slot.ready.push_back(item);
+                None
+            };
             slot.interrupted |= task.is_some();
             drop(slots);
             if let Some(task) = task {
@@ -352,6 +370,16 @@ impl Drop for Bridge {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Lets the end of a call tell observers first what the turns would have told that it overtook.
+fn earlier_events(py: Python<'_>, overtaken: &VecDeque<PyResult<Py<PyAny>>>, end: &Py<PyAny>) {
+    let Ok(end) = end.bind(py).cast::<Turn>() else { return };
+    let turns = overtaken.iter().flatten().filter_map(|item| item.bind(py).cast::<Turn>().ok());
+    let mut events: Vec<_> = turns.flat_map(|turn| turn.get().take_events()).collect();
+    let mut own = lock(&end.get().events);
+    events.append(&mut own);
+    *own = events;
 }
 
 /// Sets a future, unless it was cancelled meanwhile.
