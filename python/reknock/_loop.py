@@ -80,11 +80,14 @@ async def finish(own: Bridge, call: int, future: Awaitable[Any]) -> Any:
         item = await future
         while item.__class__ is Turn:
             if not item.begin():
-                own.forget(call)
                 return item.result()
+            if own.over(call):
+                # The end came before this task ran: nobody waits for an answer, and nobody would interrupt the callback.
+                item = await own.next(call)
+                continue
             answer = item.call()
             if hasattr(answer, "__await__"):
-                interrupted, answer = await _guarded(own, call, answer, item.pulls)
+                interrupted, answer = await _guarded(own, call, answer)
                 if interrupted:
                     item = await own.next(call)
                     continue
@@ -95,23 +98,26 @@ async def finish(own: Bridge, call: int, future: Awaitable[Any]) -> Any:
         raise
 
 
-async def _guarded(own: Bridge, call: int, answer: Awaitable[object], patient: bool) -> tuple[bool, object]:
+async def _guarded(own: Bridge, call: int, answer: Awaitable[object]) -> tuple[bool, object]:
     """Awaits a callback's answer until the call is over, for example by its deadline."""
     try:
         task = asyncio.current_task()
     except RuntimeError:
         from . import _trio
 
-        return await _trio.guarded(own, call, answer, patient)
+        return await _trio.guarded(own, call, answer)
     if task is None:
         return False, await answer
     before = task.cancelling()
-    own.watch(call, task, patient)
+    own.watch(call, task)
     try:
-        return False, await answer
-    except asyncio.CancelledError:
-        if own.unwatch(call) and task.uncancel() <= before:
+        answered = await answer
+    except BaseException as error:
+        if own.unwatch(call) and task.uncancel() <= before and isinstance(error, asyncio.CancelledError):
             return True, None
         raise
-    finally:
-        own.unwatch(call)
+    if own.unwatch(call):
+        # It kept the cancellation to itself.
+        task.uncancel()
+        return True, None
+    return False, answered

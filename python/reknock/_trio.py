@@ -69,12 +69,13 @@ async def _drain(own: Bridge) -> None:
         own.drain()
 
 
-async def guarded(own: Bridge, call: int, answer: Awaitable[object], patient: bool) -> tuple[bool, object]:
+async def guarded(own: Bridge, call: int, answer: Awaitable[object]) -> tuple[bool, object]:
     """Awaits a callback's answer until the call is over, for example by its deadline."""
     with trio.CancelScope() as scope:
-        own.watch(call, scope, patient)
+        own.watch(call, scope)
         try:
-            return False, await answer
+            answered = await answer
         finally:
-            own.unwatch(call)
+            interrupted = own.unwatch(call)
+        return interrupted, answered
     return True, None

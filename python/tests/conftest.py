@@ -7,11 +7,14 @@ import gc
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,6 +107,38 @@ def serve(control: str) -> Iterator[Callable[..., Script]]:
 def status(code: int, body: str = "", **rest: Any) -> dict[str, Any]:
     """The outcome of a plain response."""
     return {"do": "status", "status": code, "body": body, **rest}
+
+
+@contextmanager
+def peer(handle: Callable[[socket.socket], object]) -> Iterator[str]:
+    """A server for tests that decide when it does what: `handle` has each connection to itself, in a thread. Gives its URL."""
+
+    def run(connection: socket.socket) -> None:
+        with connection:
+            handle(connection)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=run, args=server.accept()[:1], daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        accepting = threading.Thread(target=accept)
+        accepting.start()
+        try:
+            yield "http://127.0.0.1:%d/" % server.getsockname()[1]
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            accepting.join()
+
+
+def received(connection: socket.socket, end: bytes) -> bytes:
+    """What has come on a connection, up to a mark or to its end."""
+    data = b""
+    with suppress(ConnectionError):
+        while end not in data and (piece := connection.recv(65536)):
+            data += piece
+    return data
 
 
 async def arrived(script: Script) -> None:

@@ -40,10 +40,13 @@ struct Slot {
     future: Option<Py<PyAny>>,
     /// What came while nobody waited.
     ready: VecDeque<PyResult<Py<PyAny>>>,
-    /// The task that runs a callback of it: interrupted when something comes.
+    /// The end, if it came then: it overtakes what is ready, which is about a call that is over.
+    end: Option<PyResult<Py<PyAny>>>,
+    /// The task that runs a callback of it, or produces its body: interrupted when the call ends. Whatever else comes waits, as nobody
+    /// would answer what was interrupted.
     task: Option<Py<PyAny>>,
-    /// Only the end of the call interrupts it.
-    patient: bool,
+    /// It was interrupted: one of the task's cancellations is ours.
+    interrupted: bool,
     callbacks: Arc<Callbacks>,
     events: bool,
 }
@@ -154,7 +157,17 @@ impl Bridge {
         let future = self.future(py)?;
         let mut slots = lock(&self.slots);
         let slot = slots.get_mut(&id).ok_or_else(|| PyRuntimeError::new_err("the call is over"))?;
-        slot.task = None;
+        let task = slot.task.take();
+        if let Some(end) = slot.end.take() {
+            let gone = slots.remove(&id);
+            drop(slots);
+            if let (Ok(end), Some(slot)) = (&end, &gone) {
+                earlier_events(py, &slot.ready, end);
+            }
+            drop((task, gone));
+            settle(py, &future, end);
+            return Ok(future);
+        }
         match slot.ready.pop_front() {
             None => slot.future = Some(future.clone_ref(py)),
             Some(item) => {
@@ -162,26 +175,32 @@ impl Bridge {
                 settle(py, &future, item);
             }
         }
+        drop(task);
         Ok(future)
     }
 
-    /// Has `task` cancelled when something comes in a call whose callback it runs; if it produces the body, when the call ends.
-    fn watch(&self, id: u64, task: Py<PyAny>, patient: bool) {
+    /// Whether the end of a call has come: what it asked before needs no answer.
+    fn over(&self, id: u64) -> bool {
+        lock(&self.slots).get(&id).is_none_or(|slot| slot.end.is_some())
+    }
+
+    /// Has `task`, which runs a callback of a call, cancelled when the call ends.
+    fn watch(&self, id: u64, task: Py<PyAny>) {
         if let Some(slot) = lock(&self.slots).get_mut(&id) {
             slot.task = Some(task);
-            slot.patient = patient;
+            slot.interrupted = false;
         }
     }
 
-    /// Ends that; True if something has come.
+    /// Ends that; True if the task was cancelled from here. That something has come does not say so: the cancel may be the user's.
     fn unwatch(&self, id: u64) -> bool {
         let mut slots = lock(&self.slots);
         let Some(slot) = slots.get_mut(&id) else { return false };
         let task = slot.task.take();
-        let ready = !slot.ready.is_empty();
+        let interrupted = std::mem::take(&mut slot.interrupted);
         drop(slots);
         drop(task);
-        ready
+        interrupted
     }
 
     /// Ends a call, whatever its state.
@@ -192,12 +211,6 @@ impl Bridge {
         {
             queue.cancel(id);
         }
-    }
-
-    /// Forgets a call that is over.
-    fn forget(&self, id: u64) {
-        let slot = lock(&self.slots).remove(&id);
-        drop(slot);
     }
 
     /// Settles the futures of what has come. Never runs user code.
@@ -228,7 +241,7 @@ impl Bridge {
             for object in [&slot.future, &slot.task].into_iter().flatten() {
                 visit.call(object)?;
             }
-            for item in slot.ready.iter().flatten() {
+            for item in slot.ready.iter().chain(&slot.end).flatten() {
                 visit.call(item)?;
             }
             slot.callbacks.visit(visit)?;
@@ -260,8 +273,9 @@ impl Bridge {
         let slot = Slot {
             future: Some(future.clone_ref(py)),
             ready: VecDeque::new(),
+            end: None,
             task: None,
-            patient: false,
+            interrupted: false,
             callbacks: Arc::new(callbacks),
             events: wants.events,
         };
@@ -322,8 +336,14 @@ impl Bridge {
         let Some(slot) = slots.get_mut(&id) else { return };
         let future = slot.future.take();
         let Some(future) = future else {
-            slot.ready.push_back(item);
-            let task = if over || !slot.patient { slot.task.take() } else { None };
+            let task = if over {
+                slot.end = Some(item);
+                slot.task.take()
+            } else {
+                slot.ready.push_back(item);
+                None
+            };
+            slot.interrupted |= task.is_some();
             drop(slots);
             if let Some(task) = task {
                 // As asyncio.timeout does; the coroutine takes the cancellation back.
@@ -350,6 +370,16 @@ impl Drop for Bridge {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Lets the end of a call tell observers first what the turns would have told that it overtook.
+fn earlier_events(py: Python<'_>, overtaken: &VecDeque<PyResult<Py<PyAny>>>, end: &Py<PyAny>) {
+    let Ok(end) = end.bind(py).cast::<Turn>() else { return };
+    let turns = overtaken.iter().flatten().filter_map(|item| item.bind(py).cast::<Turn>().ok());
+    let mut events: Vec<_> = turns.flat_map(|turn| turn.get().take_events()).collect();
+    let mut own = lock(&end.get().events);
+    events.append(&mut own);
+    *own = events;
 }
 
 /// Sets a future, unless it was cancelled meanwhile.

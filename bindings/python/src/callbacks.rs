@@ -172,6 +172,11 @@ impl Turn {
     pub fn reply(&self, answer: &Bound<'_, PyAny>) -> PyResult<Option<Reply>> {
         self.asked.as_ref().map_or(Ok(None), |asked| asked.reply(answer))
     }
+
+    /// What it has to tell observers.
+    pub fn take_events(&self) -> Vec<client::Event> {
+        std::mem::take(&mut *self.events.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 #[pymethods]
@@ -182,16 +187,9 @@ impl Turn {
         self.id
     }
 
-    /// Whether it asks for a piece of the body.
-    #[getter]
-    fn pulls(&self) -> bool {
-        matches!(self.asked, Some(Asked::Pull(_)))
-    }
-
     /// Tells observers; then, if the call asks something, returns True.
     fn begin(&self, py: Python<'_>) -> bool {
-        let events = std::mem::take(&mut *self.events.lock().unwrap_or_else(PoisonError::into_inner));
-        self.callbacks.tell(py, events);
+        self.callbacks.tell(py, self.take_events());
         self.asked.is_some()
     }
 
