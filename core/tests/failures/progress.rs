@@ -4,9 +4,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use http::Method;
 use reknock::Evidence;
-use reknock::client::transport::Transport;
+use reknock::client::transport::{OutgoingBody, Transport};
 use reknock::client::{Clock, Http2, ReqwestTransport, TokioClock};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Notify;
@@ -139,6 +140,30 @@ async fn an_early_answer_ends_the_upload_with_its_body() {
     .await;
     let received = post(address, vec![0; 50_000_000]).await.unwrap();
     assert_eq!(received.status, 413);
+    assert_eq!(read(received.body).await.0, b"no");
+    tokio::time::timeout(PATIENCE, gone.notified()).await.expect("the connection is closed");
+}
+
+/// Likewise where the upload waits for its source, so that nothing else would wake the connection.
+#[tokio::test]
+async fn an_early_answer_ends_an_upload_that_waits_for_its_source() {
+    let gone = Arc::new(Notify::new());
+    let tell = gone.clone();
+    let address = peer(move |mut stream| {
+        let gone = tell.clone();
+        async move {
+            read_head(&mut stream).await;
+            let _ = stream.write_all(b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno").await;
+            until_closed(&mut stream).await;
+            gone.notify_one();
+        }
+    })
+    .await;
+    let mut request = outgoing(Method::POST, &format!("http://{address}/"), "");
+    let stream = futures_util::stream::iter([Ok("first".into())]).chain(futures_util::stream::pending());
+    request.body = OutgoingBody::Stream { stream: Box::pin(stream), length: None };
+    let transport = transport();
+    let received = send(&transport, request).await.unwrap();
     assert_eq!(read(received.body).await.0, b"no");
     tokio::time::timeout(PATIENCE, gone.notified()).await.expect("the connection is closed");
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -57,6 +57,8 @@ struct State {
     /// The last byte was handed over.
     done: bool,
     abandoned: bool,
+    /// The connection, if it waits for the source.
+    waiting: Option<Waker>,
 }
 
 /// A body and the handle that ends it.
@@ -68,7 +70,7 @@ pub(super) fn probe(body: OutgoingBody, progress: Arc<Progress>) -> (Probe, Uplo
         OutgoingBody::Stream { length: Some(0), .. } => (Bytes::new(), None, Some(0)),
         OutgoingBody::Stream { stream, length } => (Bytes::new(), Some(stream), length),
     };
-    let state = Mutex::new(State { ready, stream, declared, handed: 0, done: false, abandoned: false });
+    let state = Mutex::new(State { ready, stream, declared, handed: 0, done: false, abandoned: false, waiting: None });
     let shared = Arc::new(Shared { state, progress });
     (Probe(shared.clone()), Upload(shared))
 }
@@ -147,6 +149,10 @@ impl Drop for Upload {
             state.ready = Bytes::new();
             state.stream = None;
         }
+        let waiting = state.waiting.take();
+        drop(state);
+        // The source is gone and would not wake it any more: it would never learn that the upload is over.
+        waiting.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -167,9 +173,12 @@ impl Body for Probe {
             return Poll::Ready(Some(Err(BodyError::Abandoned)));
         }
         match state.fill(context) {
-            Poll::Pending => return Poll::Pending,
+            Poll::Pending => {
+                state.waiting = Some(context.waker().clone());
+                return Poll::Pending;
+            }
             Poll::Ready(Err(error)) => return Poll::Ready(Some(Err(error))),
-            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Ok(())) => state.waiting = None,
         }
         let length = state.ready.len().min(FRAME);
         let frame = state.ready.split_to(length);
@@ -232,7 +241,6 @@ impl std::error::Error for BodyError {
 
 #[cfg(test)]
 mod tests {
-    use std::task::Waker;
     use std::time::Duration;
 
     use super::*;
