@@ -157,3 +157,30 @@ for (const [name, method, status] of [['204', 'POST', '204 No Content'], ['304',
     assert.equal(await response.text(), '');
   });
 }
+
+for (const [name, send, read] of [
+  ['buffered', client.fetch, (response) => response.text()],
+  ['buffered and lean', client.request.bind(client), ({ body }) => body.text()],
+  ['streamed and read', (url, init) => client(url, { ...init, stream: true }), (response) => response.text()],
+  ['streamed and cancelled', (url, init) => client(url, { ...init, stream: true }), (response) => response.body.cancel()],
+  ['streamed and aborted', (url, init) => client(url, { ...init, stream: true }), (response, control) => control.abort()],
+  ['streamed and dumped', (url, init) => client.request(url, { ...init, stream: true }), ({ body }) => body.dump()],
+]) {
+  test(`an early answer leaves no connection behind: ${name}`, async (t) => {
+    const server = await raw(t, (text, socket, state) => {
+      if (request(text).body && !state.said) state.said = socket.write('HTTP/1.1 413 Too Much\r\ncontent-length: 1\r\n\r\nx') || true;
+    });
+    // They are held: it is not the garbage collector that closes them.
+    const held = [];
+    for (let i = 0; i < 10; i++) {
+      const { body, told } = waits();
+      const control = new AbortController();
+      const response = await send(server.url, { method: 'POST', body, signal: control.signal });
+      held.push(response);
+      await read(response, control);
+      assert.equal(told.ended, true);
+    }
+    await settled(server);
+    assert.equal(held.length, 10);
+  });
+}
