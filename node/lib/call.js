@@ -69,7 +69,10 @@ class Call {
 
   /** Runs a callback and answers with what it returns; what comes next. The end of the call interrupts it. */
   async answer([name, about, request], hooks) {
+    // The end may have come with the question, or before anyone got to it: then nobody is to be asked.
+    const over = this.#ready.length > 0;
     const coming = this.next();
+    if (over) return coming;
     try {
       const attempt = new Attempt(about);
       const edited = request && new RetryRequest(request);
