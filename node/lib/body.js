@@ -5,7 +5,10 @@ const { isDisturbed } = require('node:stream');
 const { isAnyArrayBuffer, isSharedArrayBuffer, isUint8Array } = require('node:util/types');
 const { wrongType } = require('./errors.js');
 
-const TAKES = 'text, bytes, URLSearchParams, FormData, a Blob, a ReadableStream, an iterable, or a function that makes one of them';
+const TAKES = 'text, bytes, URLSearchParams, FormData, a Blob, a ReadableStream, an iterable, or a function';
+/** What a function may make: nothing whose content-type is not known before it is called. */
+const MAKES = 'text, bytes, a Blob, a ReadableStream or an iterable';
+const FORMS = new Set(['URLSearchParams', 'FormData']);
 
 /**
  * A body as the core takes it, null for none: `bytes`; a `stream` that is sent once (`next` gives its pieces, `cancel` ends it early); or a
@@ -13,7 +16,7 @@ const TAKES = 'text, bytes, URLSearchParams, FormData, a Blob, a ReadableStream,
  */
 function toBody(input) {
   if (input === null || input === undefined) return null;
-  if (typeof input === 'function') return { kind: 'factory', make: () => walk(undefined, async () => iterate(await input())) };
+  if (typeof input === 'function') return { kind: 'factory', make: makerOf(input) };
   const bytes = bytesOf(input);
   if (bytes) return { kind: 'bytes', bytes, type: typeof input === 'string' ? 'text/plain;charset=UTF-8' : undefined };
   if (typeof input !== 'object') return toBody(`${input}`);
@@ -25,7 +28,7 @@ function toBody(input) {
     case 'FormData':
       return multipart(input);
   }
-  if (input.locked || isDisturbed(input)) throw wrongType('body: the stream is locked, or something was read from it');
+  unread(input);
   return { kind: 'stream', ...walk(iterate(input)) };
 }
 
@@ -34,8 +37,29 @@ function bytesOf(value) {
   if (typeof value === 'string') return Buffer.from(value);
   const bytes = isAnyArrayBuffer(value) ? new Uint8Array(value) : value;
   if (!ArrayBuffer.isView(bytes)) return undefined;
+  // Memory that was given away looks empty; to look at it once more throws a TypeError.
+  if (bytes.byteLength === 0) new Uint8Array(bytes.buffer);
   const view = isUint8Array(bytes) ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return isSharedArrayBuffer(view.buffer) ? view.slice() : view;
+}
+
+/** What makes a walk through what a function makes, which must be new each time: the same one would be sent empty. */
+function makerOf(input) {
+  let before;
+  const begin = async () => {
+    const made = await input();
+    unread(made);
+    // Forms can be walked through, but not as pieces.
+    const source = FORMS.has(tagOf(made)) ? undefined : made;
+    const iterator = iterate(source, `a function must make ${MAKES}, got ${nameOf(made)}`);
+    if (iterator === before) throw wrongType('body: the function made the same iterator again; it must make a new one each time');
+    return (before = iterator);
+  };
+  return () => walk(undefined, begin);
+}
+
+function unread(stream) {
+  if (stream?.locked || isDisturbed(stream)) throw wrongType('body: the stream is locked, or something was read from it');
 }
 
 /** A walk through what an iterator gives, which may have to be got when the first piece is asked for. */
@@ -59,8 +83,8 @@ function walk(iterator, begin) {
   };
 }
 
-/** An iterator over something that produces pieces. Bytes are a producer of one. */
-function iterate(input) {
+/** An iterator over something that produces pieces. Bytes are a producer of one. `wrong` is what is said of what produces none. */
+function iterate(input, wrong = `must be ${TAKES}, got ${nameOf(input)}`) {
   const bytes = bytesOf(input);
   if (bytes) return [bytes].values();
   const source = tagOf(input) === 'Blob' ? input.stream() : input;
@@ -70,7 +94,7 @@ function iterate(input) {
     return { next: () => reader.read(), return: (reason) => reader.cancel(reason) };
   }
   const method = source?.[Symbol.asyncIterator] ?? source?.[Symbol.iterator];
-  if (typeof method !== 'function') throw wrongType(`body: must be ${TAKES}, got ${nameOf(input)}`);
+  if (typeof method !== 'function') throw wrongType(`body: ${wrong}`);
   const iterator = method.call(source);
   if (typeof source.destroy !== 'function') return iterator;
   return { next: () => iterator.next(), return: () => source.destroy() };

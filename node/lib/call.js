@@ -4,6 +4,7 @@ const { Attempt, RetryRequest } = require('./attempt.js');
 const { bridge, waiting, WHAT } = require('./bridge.js');
 const { download } = require('./download.js');
 const { guard, fail } = require('./guard.js');
+const native = require('./native.js');
 const { Parts } = require('./parts.js');
 const { Policy } = require('./policy.js');
 const { follow, unfollow } = require('./signals.js');
@@ -54,7 +55,7 @@ class Call {
     const seldom = seldomGiven(query, redirect, options);
     this.#id = guard(() => bridge.send(client, method, url, headers.length > 0 ? headers : null, outgoing(body), bits, seldom));
     waiting.set(this.#id, this);
-    if (body !== null && body.kind !== 'bytes') this.#upload = new Upload(body, (error) => this.abort(error));
+    if (body !== null && body.kind !== 'bytes') this.#upload = new Upload(this.#id, body, (error) => this.abort(error));
     if (signal) follow(signal, this);
   }
 
@@ -68,7 +69,10 @@ class Call {
 
   /** Runs a callback and answers with what it returns; what comes next. The end of the call interrupts it. */
   async answer([name, about, request], hooks) {
+    // The end may have come with the question, or before anyone got to it: then nobody is to be asked.
+    const over = this.#ready.length > 0;
     const coming = this.next();
+    if (over) return coming;
     try {
       const attempt = new Attempt(about);
       const edited = request && new RetryRequest(request);
@@ -87,7 +91,7 @@ class Call {
 
   /** Ends it now, if it is not over. */
   abort(reason) {
-    if (!waiting.has(this.#id)) return;
+    if (waiting.get(this.#id) !== this) return;
     bridge.cancel(this.#id);
     this.#over(reason);
     this.#put({ events: [], thrown: reason });
@@ -107,10 +111,20 @@ class Call {
         this.#over();
         return this.#put({ events: this.#events, error: value });
     }
-    this.#over();
-    const stream = what > 0 || this.#nothing === null ? null : download(more, this.#signal);
-    const parts = what > 0 ? new Parts(what, value, more ?? this.#nothing, null) : new Parts(-what, value, null, stream);
+    const parts = what > 0 ? new Parts(what, value, more ?? this.#nothing, null) : new Parts(-what, value, null, this.#streamed(more));
+    if (what > 0) this.#over();
     this.#put(this.#events.length > 0 ? { events: this.#events, parts } : parts);
+  }
+
+  /** The body that is read as it comes; null if there is none. What is still to be sent ends with it. */
+  #streamed(place) {
+    if (this.#nothing === null) {
+      native.closeStream(place);
+      this.#over();
+      return null;
+    }
+    this.#leave();
+    return download(place, this.#signal, this.#upload);
   }
 
   #put(item) {
@@ -124,9 +138,13 @@ class Call {
   }
 
   #over(reason) {
+    this.#leave();
+    this.#upload?.end(reason);
+  }
+
+  #leave() {
     waiting.delete(this.#id);
     if (this.#signal) unfollow(this.#signal, this);
-    this.#upload?.end(reason);
   }
 }
 

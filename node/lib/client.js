@@ -104,7 +104,7 @@ class Client extends Callable {
   async #send(input, init) {
     let given = fetchCall(input, init);
     if (given instanceof Promise) given = await given;
-    const hooks = init === undefined ? this.#hooks : hooksIn(init, this.#hooks);
+    const hooks = init === undefined || init === null ? this.#hooks : hooksIn(init, this.#hooks);
     const parts = await send(this.#native, given, hooks);
     if (given.redirect === 'error' && REDIRECTS.has(parts.status)) throw wrongType(`redirect: ${parts.statusText()} although redirect is error`);
     const { throwHttpErrors = this.#options.throwHttpErrors } = given.options;

@@ -5,45 +5,56 @@ const { guard, fail } = require('./guard.js');
 const native = require('./native.js');
 const { follow, unfollow } = require('./signals.js');
 
-/** The body of a response that is read as it comes: a stream that asks for a piece when its reader does. */
-function download(place, signal) {
-  return new ReadableStream(new Download(place, signal), { highWaterMark: 0 });
+/**
+ * The body of a response that is read as it comes: a stream that asks for a piece when its reader does. `upload` is the request's body, if
+ * it may still be under way.
+ */
+function download(place, signal, upload) {
+  return new ReadableStream(new Download(place, signal, upload), { highWaterMark: 0 });
 }
 
-/** Ends a body when its signal says so. The signal may live long: it must not hold a body that nobody has any more. */
-class Follower {
-  static #gone = new FinalizationRegistry((follower) => follower.leave());
+/**
+ * What a body has to do with others: its signal ends it, and its end is that of the request's body, whose failure is its own. Both may
+ * live long: they must not hold a body that nobody has any more.
+ */
+class Ties {
+  static #gone = new FinalizationRegistry((ties) => ties.cut());
   #signal;
+  #upload;
   #body;
 
-  constructor(signal, body) {
-    this.#signal = signal;
+  constructor(body, signal, upload) {
     this.#body = new WeakRef(body);
-    Follower.#gone.register(body, this);
-    follow(signal, this);
+    this.#signal = signal;
+    this.#upload = upload;
+    Ties.#gone.register(body, this);
+    if (signal) follow(signal, this);
+    upload?.outlive((error) => this.abort(error));
   }
 
   abort(reason) {
     this.#body.deref()?.abort(reason);
   }
 
-  leave() {
-    unfollow(this.#signal, this);
+  cut(reason) {
+    if (this.#signal) unfollow(this.#signal, this);
+    this.#upload?.end(reason);
+    this.#signal = this.#upload = null;
   }
 }
 
 class Download {
   type = 'bytes';
   #place;
-  #follower;
+  #ties;
   #controller;
   /** The piece that is read, and who waits for it. */
   #reading = null;
   #done = null;
 
-  constructor(place, signal) {
+  constructor(place, signal, upload) {
     this.#place = place;
-    this.#follower = signal && new Follower(signal, this);
+    this.#ties = signal || upload ? new Ties(this, signal, upload) : null;
   }
 
   start(controller) {
@@ -57,13 +68,13 @@ class Download {
     });
   }
 
-  cancel() {
-    this.#close();
+  cancel(reason) {
+    this.#close(reason);
   }
 
-  /** The signal was aborted. */
+  /** The signal was aborted, or what is sent failed. */
   abort(reason) {
-    this.#close();
+    this.#close(reason);
     this.#controller.error(reason);
   }
 
@@ -91,8 +102,8 @@ class Download {
     this.#controller.byobRequest?.respond(0);
   }
 
-  #close() {
-    this.#follower?.leave();
+  #close(reason) {
+    this.#ties?.cut(reason);
     if (this.#reading !== null) {
       waiting.delete(this.#reading);
       bridge.cancel(this.#reading);

@@ -33,7 +33,10 @@ class RetryResponse extends Response {
   constructor(parts) {
     super();
     this.#parts = parts;
-    this.#source = NULL_BODY.has(parts.status) ? null : parts.body ?? parts.stream ?? null;
+    const none = NULL_BODY.has(parts.status);
+    // Nobody could read it, or end what is still sent.
+    if (none) void parts.stream?.cancel();
+    this.#source = none ? null : parts.body ?? parts.stream ?? null;
   }
 
   get status() {

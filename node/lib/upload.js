@@ -1,24 +1,48 @@
 'use strict';
 
 const { AsyncResource } = require('node:async_hooks');
-const { bridge } = require('./bridge.js');
+const { bridge, waiting } = require('./bridge.js');
 
 /** A request body that is produced while it is sent: a piece whenever the connection takes one. */
 class Upload {
+  #id;
   #body;
   #walk = null;
   #failed;
+  /** The producer has said that nothing more comes. */
+  #done = false;
+  /** It is sent on although its call is over. */
+  #outlives = false;
 
-  /** `failed(error)` is told what the producer throws. */
-  constructor(body, failed) {
+  /** `id` is the number of its call; `failed(error)` is told what the producer throws. */
+  constructor(id, body, failed) {
+    this.#id = id;
     this.#body = body;
     this.#failed = failed;
     // The producer runs in the context of the call.
     this.ask = AsyncResource.bind((pull, first) => this.#produce(pull, first));
   }
 
+  /**
+   * The call is over but for the body of its response, which may answer what is still to be sent: it is sent on, as fetch does, and
+   * keeps the process alive meanwhile. `failed` is told from now on.
+   */
+  outlive(failed) {
+    if (this.#done) return;
+    this.#failed = failed;
+    this.#outlives = true;
+    waiting.set(this.#id, this);
+    bridge.hold();
+  }
+
+  /** A piece is asked for under the number of the call. */
+  take(_, pull, first) {
+    this.ask(pull, first);
+  }
+
   /** Nothing more is sent: lets the producer go. */
   end(reason) {
+    this.#settle();
     (this.#walk ?? this.#body).cancel?.(reason);
   }
 
@@ -28,6 +52,7 @@ class Upload {
     try {
       const piece = await walk.next();
       bridge.feed(pull, piece ?? null);
+      if (piece === undefined && walk === this.#walk) this.#settle();
     } catch (error) {
       // One that was given up for a new attempt fails nothing.
       if (walk === this.#walk) this.#failed(error);
@@ -37,6 +62,16 @@ class Upload {
   #begin() {
     this.#walk?.cancel?.();
     this.#walk = this.#body.make ? this.#body.make() : this.#body;
+    this.#done = false;
+  }
+
+  /** Nobody asks for more. */
+  #settle() {
+    this.#done = true;
+    if (!this.#outlives) return;
+    this.#outlives = false;
+    waiting.delete(this.#id);
+    bridge.release();
   }
 }
 

@@ -233,3 +233,13 @@ test('what fetch refuses rejects, and does not throw', async () => {
     await assert.rejects(client.request(input, init), Error);
   }
 });
+
+test('null is no init, and takes back what a client has', async (t) => {
+  const { url } = await serve(t, NO);
+  for (const send of [client.fetch, client.request.bind(client), client.get.bind(client)]) assert.equal((await send(url, null)).stopReason, 'retries_exhausted');
+  const strict = createClient({ policy: FAST, timeout: 1, throwHttpErrors: true, retryIf: () => false, delay: () => 0, beforeRetry: () => { throw new Error('asked'); }, onEvent: () => { throw new Error('told'); } });
+  const nothing = { timeout: null, throwHttpErrors: null, retryIf: null, delay: null, beforeRetry: null, onEvent: null, withBody: null, signal: null, redirect: null, headers: null, searchParams: null, method: null, body: null, stream: null };
+  const response = await strict(url, nothing);
+  assert.deepEqual([response.status, response.stopReason, response.attempts[0].waitMs], [503, 'retries_exhausted', 10]);
+  await assert.rejects(strict(url, { ...nothing, policy: null }), { kind: 'config', message: /^policy: must be a map, got null; write \{\} for the defaults, false for no retries$/ });
+});

@@ -32,6 +32,12 @@ async function* pieces(...list) {
   yield* list;
 }
 
+function givenAway() {
+  const bytes = new Uint8Array(3);
+  structuredClone(bytes, { transfer: [bytes.buffer] });
+  return bytes;
+}
+
 const typed = new Uint16Array([0x4142, 0x4344, 0x4546]);
 const shared = new Uint8Array(new SharedArrayBuffer(2)).fill(0x41);
 
@@ -125,9 +131,46 @@ for (const [name, input, message] of [
   ['an object', {}, /^body: must be text, bytes, .*, got Object$/],
   ['a symbol', Symbol('x'), /symbol/i],
   ['a Date', new Date(), /got Date$/],
+  ['bytes that were given away', givenAway(), /detached/],
+  ['a buffer that was given away', givenAway().buffer, /detached/],
 ]) {
   test(`no body: ${name}`, () => assert.throws(() => toBody(input), { name: 'TypeError', message }));
 }
+
+test('no bytes are a body', () => {
+  for (const none of ['', new Uint8Array(), new ArrayBuffer(0), new DataView(new ArrayBuffer(4), 4)]) assert.equal(toBody(none).bytes.length, 0);
+});
+
+for (const [name, made] of [
+  ['nothing', undefined],
+  ['null', null],
+  ['number', 5],
+  ['FormData', new FormData()],
+  ['URLSearchParams', new URLSearchParams('a=1')],
+  ['function', () => 'a'],
+]) {
+  test(`no body from a function: ${name}`, async () => {
+    const message = `body: a function must make text, bytes, a Blob, a ReadableStream or an iterable, got ${made === undefined ? 'undefined' : name}`;
+    await assert.rejects(toBody(async () => made).make().next(), { name: 'TypeError', message });
+  });
+}
+
+for (const [name, make, message] of [
+  ['generator', () => pieces('a'), /made the same iterator again/],
+  ['ReadableStream', () => new Blob(['a']).stream(), /locked, or something was read/],
+  ['Node stream', () => Readable.from(['a']), /locked, or something was read/],
+]) {
+  test(`a function that makes the same ${name} again is refused: it would be sent empty`, async () => {
+    const once = make();
+    const body = toBody(() => once);
+    assert.equal(await drained(body.make()), 'a');
+    await assert.rejects(body.make().next(), { name: 'TypeError', message });
+  });
+}
+
+test('a function may make the same text, bytes, list or Blob again', async () => {
+  for (const same of ['ab', Buffer.from('ab'), ['a', 'b'], new Set(['a', 'b']), new Blob(['ab'])]) assert.equal(await content(toBody(() => same)), 'ab');
+});
 
 test('a stream that is locked or was read is no body', async () => {
   const stream = new Blob(['abc']).stream();
@@ -152,7 +195,7 @@ test('what a producer throws comes out as it is', async () => {
   ];
   for (const { next } of failing) await assert.rejects(next(), (caught) => caught === error);
   await assert.rejects(toBody(pieces({})).next(), /^TypeError: body: a piece must be text or bytes, got Object$/);
-  await assert.rejects(toBody(() => 7).make().next(), /^TypeError: body: must be .*, got number$/);
+  await assert.rejects(toBody(() => 7).make().next(), /^TypeError: body: a function must make .*, got number$/);
 });
 
 test('a producer is told that nobody wants more', async () => {

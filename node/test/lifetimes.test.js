@@ -8,6 +8,7 @@ const path = require('node:path');
 const { test } = require('node:test');
 const { Worker } = require('node:worker_threads');
 const { createClient } = require('../index.js');
+const { chunk, raw, request, END, HEAD } = require('./support/raw.js');
 const { FAST, serve, status, DONE, HANG, NO } = require('./support/server.js');
 
 const PRELUDE = `
@@ -59,6 +60,30 @@ test('a streamed body that nobody reads keeps no process alive', async (t) => {
   const { stdout, ...rest } = await node('fetch(url, { stream: true }).then(({ status }) => console.log(status))', url);
   ended(rest);
   assert.equal(stdout, '200\n');
+});
+
+test('an upload that goes on after the head of the response keeps the process alive', async (t) => {
+  const { url } = await raw(t, (text, socket, state) => {
+    const { head, body, whole } = request(text);
+    if (head && !state.said) state.said = socket.write(HEAD) || true;
+    if (whole) socket.write(chunk(body) + END);
+  });
+  // Nothing else of the program does: a timer that is unreferenced, and a body that nobody reads yet.
+  const program = `
+    let sent;
+    const over = new Promise((resolve) => (sent = resolve));
+    const body = async function* () {
+      for (let i = 0; i < 5; i++) {
+        await new Promise((resolve) => setTimeout(resolve, 10).unref());
+        yield 'x';
+      }
+      sent();
+    };
+    fetch(url, { method: 'POST', body, stream: true }).then(async (response) => { await over; console.log(await response.text()); });
+  `;
+  const { stdout, ...rest } = await node(program, url);
+  ended(rest);
+  assert.equal(stdout, 'xxxxx\n');
 });
 
 for (const [name, program, requests] of [
@@ -231,6 +256,24 @@ test('a streamed body that nobody has any more is closed, also by a signal that 
   assert.equal(`${line}`, '0\n');
   assert.equal((await script.log()).length, 15);
   await script.until((_, open) => open === 0);
+});
+
+test('a response that nobody has any more ends the upload of its request', async (t) => {
+  const server = await raw(t, (text, socket, state) => {
+    if (request(text).head && !state.said) state.said = socket.write(HEAD) || true;
+  });
+  const program = `
+    let ended = 0;
+    const body = () => ({ [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => {}), return: async () => (ended++, { done: true }) }) });
+    (async () => {
+      for (let i = 0; i < 3; i++) await fetch(url, { method: 'POST', body: body(), stream: true });
+      for (let left = 500; ended < 3 && left > 0; left--) { gc(); await new Promise((resolve) => setTimeout(resolve, 10)); }
+      console.log(ended);
+    })();
+  `;
+  const { stdout, ...rest } = await node(program, server.url, { flags: ['--expose-gc'] });
+  ended(rest);
+  assert.equal(stdout, '3\n');
 });
 
 test('10,000 calls leave nothing behind', { timeout: 120_000 }, async (t) => {

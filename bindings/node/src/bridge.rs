@@ -51,7 +51,7 @@ const PULL: i32 = 4;
 pub struct Bridge {
     queue: Queue<Outcome>,
     wake: Arc<Mutex<Wake>>,
-    /// Calls that are not over. While there are any, they keep the process alive.
+    /// Calls that are not over, and what else is held. While there is any, it keeps the process alive.
     open: Cell<u64>,
     pulls: Pulls,
     /// Pulls that JavaScript is answering.
@@ -175,7 +175,19 @@ impl Bridge {
         self.ended(env, 1)
     }
 
-    /// Calls that are not over.
+    /// Keeps the process alive until `release`: a request body is sent on although its call is over.
+    #[napi(catch_unwind)]
+    pub fn hold(&self, env: &Env) -> Result<()> {
+        self.begun(env)
+    }
+
+    /// Ends a `hold`.
+    #[napi(catch_unwind)]
+    pub fn release(&self, env: &Env) -> Result<()> {
+        self.ended(env, 1)
+    }
+
+    /// Calls that are not over, and what else is held.
     #[napi(getter, catch_unwind)]
     pub fn in_flight(&self) -> f64 {
         self.open.get() as f64
@@ -211,10 +223,15 @@ impl Bridge {
         F: Future<Output = Outcome> + Send + 'static,
     {
         let runtime = or_throw(env, runtime())?;
+        self.begun(env)?;
+        Ok(self.queue.submit(runtime, wants, start))
+    }
+
+    fn begun(&self, env: &Env) -> Result<()> {
         if self.open.replace(self.open.get() + 1) == 0 {
             busy(&mut self.wake.lock().unwrap_or_else(PoisonError::into_inner), env)?;
         }
-        Ok(self.queue.submit(runtime, wants, start))
+        Ok(())
     }
 
     /// So many calls are over.
