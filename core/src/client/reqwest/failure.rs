@@ -9,6 +9,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use rustls::AlertDescription;
 use tower_service::Service;
+use url::Url;
 
 use super::connect::ConnectTimeout;
 use super::message;
@@ -41,6 +42,17 @@ pub(super) fn classify(error: reqwest::Error, sent: Sent) -> Failure {
 pub(super) fn classify_body(error: reqwest::Error) -> Failure {
     let message = message::of(ErrorKind::Body, &error);
     Failure { kind: ErrorKind::Body, evidence: Evidence::Unknown, permanent: false, message, source: Some(Box::new(error.without_url())) }
+}
+
+/// The failure of a body whose coding is being undone: that of the body itself, or of the coding.
+pub(super) fn classify_coded(error: io::Error, url: &Url) -> Failure {
+    match error.downcast::<reqwest::Error>() {
+        Ok(error) => classify_body(error.with_url(url.clone())),
+        Err(error) => {
+            let message = message::of_coding(&error, url);
+            Failure { source: Some(Box::new(error)), ..Failure::new(ErrorKind::Body, Evidence::Unknown, message) }
+        }
+    }
 }
 
 /// The rules in order: the first match wins.

@@ -26,6 +26,16 @@ pub(super) fn of(kind: ErrorKind, error: &reqwest::Error) -> String {
     out
 }
 
+/// Likewise of a body whose content-encoding is not what it says.
+pub(super) fn of_coding(error: &io::Error, url: &Url) -> String {
+    let what = match error.kind() {
+        io::ErrorKind::UnexpectedEof => "it ends too early".to_owned(),
+        _ => words(root(error)),
+    };
+    let target = target(url).map_or_else(String::new, |target| format!(" ({target})"));
+    format!("the response body failed: its content-encoding cannot be undone: {what}{target}")
+}
+
 fn target(url: &Url) -> Option<String> {
     let host = url.host_str()?;
     Some(match url.port_or_known_default() {
@@ -117,5 +127,9 @@ fn h2_text(error: &h2::Error) -> String {
 
 /// The cause of all, on one line.
 fn one_line(error: &reqwest::Error) -> String {
-    root(error).to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+    words(root(error))
+}
+
+fn words(error: &dyn std::error::Error) -> String {
+    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }

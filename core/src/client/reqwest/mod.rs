@@ -3,6 +3,8 @@
 //! reqwest's own retries, redirects and timers are off. What it cannot be told: a request on a *kept* connection that died before
 //! the request was written is sent again inside the pool; such a request never reached the server.
 
+mod body;
+mod coding;
 mod connect;
 mod dns;
 mod failure;
@@ -12,19 +14,17 @@ mod probe;
 mod tls;
 
 use std::ffi::OsString;
-use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING};
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue, RANGE, TRANSFER_ENCODING};
 use http::{Method, StatusCode};
 
+pub use body::ReqwestBody;
 pub use options::{ClientCert, Http2, Proxy, TlsOptions, TransportOptions};
 
 use self::connect::{ATTEMPT, Attempt, ConnectLayer};
 use self::failure::Sent;
-use self::probe::Upload;
-use super::transport::{Failure, Incoming, Outgoing, Received, Transport};
+use super::transport::{Failure, Outgoing, Received, Transport};
 use crate::error::{Error, ErrorKind};
 use crate::record::Evidence;
 
@@ -38,6 +38,7 @@ const MAX_HEAD: u32 = 256 * 1024;
 pub struct ReqwestTransport {
     client: reqwest::Client,
     idle_limit: Option<Duration>,
+    compression: bool,
 }
 
 impl ReqwestTransport {
@@ -58,10 +59,6 @@ impl ReqwestTransport {
             .pool_max_idle_per_host(options.pool_max_idle_per_host)
             .tcp_nodelay(options.tcp_nodelay)
             .local_address(options.local_address)
-            .gzip(options.compression)
-            .brotli(options.compression)
-            .zstd(options.compression)
-            .deflate(options.compression)
             .dns_resolver(dns::Resolver::new(&options.resolve))
             .connector_layer(ConnectLayer);
         #[cfg(any(target_os = "linux", target_os = "android", target_os = "fuchsia"))]
@@ -82,7 +79,7 @@ impl ReqwestTransport {
         let client = builder.build().map_err(|error| {
             Error::config(format!("transport: cannot be built: {}", failure::root(&error))).with_source(error.without_url())
         })?;
-        Ok(ReqwestTransport { client, idle_limit: options.pool_idle_timeout })
+        Ok(ReqwestTransport { client, idle_limit: options.pool_idle_timeout, compression: options.compression })
     }
 }
 
@@ -115,6 +112,10 @@ impl Transport for ReqwestTransport {
         declare_length(&method, &mut headers, body.length())?;
         let head = method == Method::HEAD;
         let empty = body.length() == Some(0);
+        // Of a coded body a range is of no use to those who asked for one of the plain body.
+        if self.compression && !headers.contains_key(RANGE) {
+            headers.entry(ACCEPT_ENCODING).or_insert(coding::ACCEPTED);
+        }
 
         let (probe, upload) = probe::probe(body, progress.clone());
         let mut request = reqwest::Request::new(method, url);
@@ -127,10 +128,12 @@ impl Transport for ReqwestTransport {
         };
 
         let status = response.status();
-        let headers = std::mem::take(response.headers_mut());
+        let mut headers = std::mem::take(response.headers_mut());
         let bodiless = head || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
+        let codings = if bodiless || !self.compression { None } else { coding::take(&mut headers) };
         let length = if bodiless { None } else { declared_length(&headers) };
-        Ok(Received { status, version: response.version(), headers, length, body: ReqwestBody { response, _upload: upload } })
+        let version = response.version();
+        Ok(Received { status, version, headers, length, body: ReqwestBody::new(response, codings.as_deref(), upload) })
     }
 }
 
@@ -166,30 +169,6 @@ fn declared_length(headers: &HeaderMap) -> Option<u64> {
 fn parse_length(value: &HeaderValue) -> Option<u64> {
     let digits = value.to_str().ok()?.trim();
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
-}
-
-/// A response body as it arrives. Dropped early, it closes the connection (HTTP/1) or resets the stream (HTTP/2), and ends an upload
-/// that is still going on.
-#[derive(Debug)]
-pub struct ReqwestBody {
-    response: reqwest::Response,
-    _upload: Upload,
-}
-
-impl ReqwestBody {
-    /// The address of the peer: the server's, or the proxy's.
-    pub fn remote_addr(&self) -> Option<SocketAddr> {
-        let address = self.response.remote_addr()?;
-        let ip: IpAddr = address.ip().to_canonical();
-        Some(SocketAddr::new(ip, address.port()))
-    }
-}
-
-impl Incoming for ReqwestBody {
-    async fn frame(&mut self) -> Result<Option<Bytes>, Failure> {
-        let result = self.response.chunk().await;
-        result.map_err(|error| failure::classify_body(error.with_url(self.response.url().clone())))
-    }
 }
 
 #[cfg(test)]
