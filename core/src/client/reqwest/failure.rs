@@ -7,6 +7,7 @@ use std::io;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::client::proxy::matcher::Matcher;
 use rustls::AlertDescription;
 use tower_service::Service;
 use url::Url;
@@ -30,17 +31,17 @@ pub(super) struct Sent {
     pub(super) empty: bool,
 }
 
-/// The failure of an attempt that got no response head.
-pub(super) fn classify(error: reqwest::Error, sent: Sent) -> Failure {
+/// The failure of an attempt that got no response head, through one of these proxies if any.
+pub(super) fn classify(error: reqwest::Error, sent: Sent, proxies: Option<&Matcher>) -> Failure {
     let (kind, evidence) = judge(&error, sent);
     let permanent = matches!(find::<TunnelError>(&error), Some(TunnelError::ProxyAuthRequired));
-    let message = message::of(kind, &error);
+    let message = message::of(kind, &error, proxies);
     Failure { kind, evidence, permanent, message, source: Some(Box::new(error.without_url())) }
 }
 
 /// The failure of a response body.
 pub(super) fn classify_body(error: reqwest::Error) -> Failure {
-    let message = message::of(ErrorKind::Body, &error);
+    let message = message::of(ErrorKind::Body, &error, None);
     Failure { kind: ErrorKind::Body, evidence: Evidence::Unknown, permanent: false, message, source: Some(Box::new(error.without_url())) }
 }
 

@@ -14,10 +14,12 @@ mod probe;
 mod tls;
 
 use std::ffi::OsString;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue, RANGE, TRANSFER_ENCODING};
 use http::{Method, StatusCode};
+use hyper_util::client::proxy::matcher::Matcher;
 
 pub use body::ReqwestBody;
 pub use options::{ClientCert, Http2, Proxy, TlsOptions, TransportOptions};
@@ -39,6 +41,8 @@ pub struct ReqwestTransport {
     client: reqwest::Client,
     idle_limit: Option<Duration>,
     compression: bool,
+    /// Those that reqwest goes through, for messages.
+    proxies: Option<Arc<Matcher>>,
 }
 
 impl ReqwestTransport {
@@ -70,16 +74,22 @@ impl ReqwestTransport {
             Http2::Only => builder.http2_prior_knowledge(),
             Http2::None => builder.http1_only(),
         };
-        builder = match &options.proxy {
-            Proxy::Environment if names_no_proxy(std::env::vars_os()) => builder.no_proxy(),
-            Proxy::Environment => builder,
-            Proxy::None => builder.no_proxy(),
-            Proxy::Url(url) => builder.proxy(proxy(url)?),
+        let proxies;
+        (builder, proxies) = match &options.proxy {
+            Proxy::Environment if names_no_proxy(std::env::vars_os()) => (builder.no_proxy(), None),
+            Proxy::Environment => (builder, Some(Matcher::from_system())),
+            Proxy::None => (builder.no_proxy(), None),
+            Proxy::Url(url) => (builder.proxy(proxy(url)?), Some(Matcher::builder().all(url.as_str()).build())),
         };
         let client = builder.build().map_err(|error| {
             Error::config(format!("transport: cannot be built: {}", failure::root(&error))).with_source(error.without_url())
         })?;
-        Ok(ReqwestTransport { client, idle_limit: options.pool_idle_timeout, compression: options.compression })
+        Ok(ReqwestTransport {
+            client,
+            idle_limit: options.pool_idle_timeout,
+            compression: options.compression,
+            proxies: proxies.map(Arc::new),
+        })
     }
 }
 
@@ -124,7 +134,10 @@ impl Transport for ReqwestTransport {
         let attempt = Attempt::new(connect_timeout, progress.clone());
         let mut response = match ATTEMPT.scope(attempt, self.client.execute(request)).await {
             Ok(response) => response,
-            Err(error) => return Err(failure::classify(error, Sent { untouched: progress.is_untouched_for_good(), empty })),
+            Err(error) => {
+                let sent = Sent { untouched: progress.is_untouched_for_good(), empty };
+                return Err(failure::classify(error, sent, self.proxies.as_deref()));
+            }
         };
 
         let status = response.status();
