@@ -6,7 +6,8 @@ use std::sync::Arc;
 use http::{Method, header};
 use reknock::ErrorKind::Body;
 use reknock::Evidence::Unknown;
-use reknock::client::{ReqwestBody, ReqwestTransport, transport::Received};
+use reknock::client::transport::{Failure, Received};
+use reknock::client::{ReqwestBody, ReqwestTransport};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Notify;
 
@@ -101,4 +102,63 @@ async fn responses_without_a_body_have_no_length() {
     assert_eq!((received.length, read(received.body).await.1.is_none()), (None, true));
     let unchanged = get(answers("HTTP/1.1 304 Not Modified\r\ncontent-length: 10\r\n\r\n").await).await.unwrap();
     assert_eq!((unchanged.length, read(unchanged.body).await.1.is_none()), (None, true));
+}
+
+/// `GZIP` once more, as a stored block.
+fn gzip_of_gzip() -> Vec<u8> {
+    let length = GZIP.len() as u16;
+    let stored = [b"\x1f\x8b\x08\0\0\0\0\0\0\x03\x01", &length.to_le_bytes()[..], &(!length).to_le_bytes(), GZIP].concat();
+    [&stored[..], b"\x60\xff\x88\x91", &u32::from(length).to_le_bytes()].concat()
+}
+
+/// "hello" in a frame of its own, as a raw block.
+const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd\x20\x05\x29\0\0hello";
+
+/// "hello" by a request with this method, answered with this content-encoding.
+async fn coded(method: Method, coding: &str, bytes: &[u8]) -> (Received<()>, Vec<u8>, Option<Failure>) {
+    let head = format!("HTTP/1.1 200 OK\r\n{coding}\r\ncontent-length: {}\r\n\r\n", bytes.len());
+    let url = format!("http://{}/", answers([head.as_bytes(), bytes].concat()).await);
+    let Received { status, version, headers, body, length } = send(&transport(), outgoing(method, &url, "")).await.unwrap();
+    let (bytes, failure) = read(body).await;
+    (Received { status, version, headers, body: (), length }, bytes, failure)
+}
+
+#[tokio::test]
+async fn codings_are_undone_however_servers_write_them() {
+    let raw = &GZIP[10..17];
+    let zlib = [b"\x78\x9c", raw, b"\x06\x2c\x02\x15"].concat();
+    let (two, twice, junk) = ([GZIP, GZIP].concat(), gzip_of_gzip(), [GZIP, b"junk"].concat());
+    let frames = [ZSTD, b"\x50\x2a\x4d\x18\x01\0\0\0x", ZSTD].concat();
+    for (coding, bytes, expected) in [
+        ("content-encoding: gzip", &two[..], "hellohello"),
+        ("content-encoding: gzip", &junk, "hello"),
+        ("content-encoding: gzip", b"", ""),
+        ("content-encoding: GZip", GZIP, "hello"),
+        ("content-encoding: x-gzip", GZIP, "hello"),
+        ("content-encoding: identity , gzip", GZIP, "hello"),
+        ("content-encoding: gzip, gzip", &twice, "hello"),
+        ("content-encoding: gzip\r\ncontent-encoding: gzip", &twice, "hello"),
+        ("content-encoding: deflate", &zlib, "hello"),
+        ("content-encoding: deflate", raw, "hello"),
+        ("content-encoding: zstd", &frames, "hellohello"),
+        ("content-encoding: br", b"\x0b\x02\x80hello\x03", "hello"),
+    ] {
+        let (head, bytes, failure) = coded(Method::GET, coding, bytes).await;
+        assert!(failure.is_none(), "{coding}: {failure:?}");
+        assert_eq!((String::from_utf8(bytes).unwrap().as_str(), head.length), (expected, None), "{coding}");
+        assert!(!head.headers.contains_key(header::CONTENT_ENCODING) && !head.headers.contains_key(header::CONTENT_LENGTH), "{coding}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_not_undone_keeps_its_headers() {
+    let six = format!("content-encoding: {}", ["gzip"; 6].join(","));
+    let unread = [(Method::HEAD, "content-encoding: gzip"), (Method::GET, "content-encoding: gzip, rot13"), (Method::GET, &six)];
+    for (method, coding) in unread {
+        let (head, bytes, failure) = coded(method.clone(), coding, GZIP).await;
+        assert!(failure.is_none(), "{failure:?}");
+        assert_eq!(bytes, if method == Method::HEAD { b"" } else { GZIP });
+        assert_eq!(head.headers[header::CONTENT_ENCODING], coding.split_once(": ").unwrap().1);
+        assert_eq!(head.headers[header::CONTENT_LENGTH], GZIP.len().to_string());
+    }
 }

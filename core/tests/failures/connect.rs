@@ -127,9 +127,10 @@ async fn proxies_that_open_no_tunnel() {
     let refused = through(closed_port().await).await;
     assert_eq!((refused.kind, refused.evidence, refused.permanent), (Connect, NotSent, false));
 
-    let unauthorised = through(answers("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n").await).await;
+    let proxy = answers("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n").await;
+    let unauthorised = through(proxy).await;
     assert_eq!((unauthorised.kind, unauthorised.evidence, unauthorised.permanent), (Connect, NotSent, true));
-    assert_eq!(unauthorised.message, "the proxy demands authentication (407) (target.test:443)");
+    assert_eq!(unauthorised.message, format!("the proxy demands authentication (407) (proxy {proxy}, for target.test:443)"));
 
     for answer in ["HTTP/1.1 403 Forbidden\r\n\r\n", "HTTP/1.1 502 Bad Gateway\r\n\r\n", "garbage\r\n\r\n", ""] {
         let failure = through(answers(answer).await).await;
@@ -153,4 +154,21 @@ async fn plain_http_through_a_proxy() {
     let transport = ReqwestTransport::new(&options).unwrap();
     let received = send(&transport, outgoing(Method::GET, "http://target.test/", "")).await.unwrap();
     assert_eq!(received.status, 502);
+}
+
+/// Who refuses is said, and for whom it was asked; not its credentials.
+#[tokio::test]
+async fn a_proxy_that_is_not_there() {
+    let mut options = options();
+    let proxy = closed_port().await;
+    options.proxy = Proxy::Url(format!("http://user:hunter2@{proxy}"));
+    let transport = ReqwestTransport::new(&options).unwrap();
+    for (url, message) in [
+        ("http://target.test/", format!("connection refused (proxy {proxy}, for target.test:80)")),
+        ("https://target.test/", format!("the proxy did not open a tunnel: connection refused (proxy {proxy}, for target.test:443)")),
+    ] {
+        let failure = send(&transport, outgoing(Method::GET, url, "")).await.unwrap_err();
+        presentable(&failure);
+        assert_eq!((failure.kind, failure.evidence, failure.message), (Connect, NotSent, message));
+    }
 }

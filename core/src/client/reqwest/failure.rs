@@ -7,8 +7,10 @@ use std::io;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::client::proxy::matcher::Matcher;
 use rustls::AlertDescription;
 use tower_service::Service;
+use url::Url;
 
 use super::connect::ConnectTimeout;
 use super::message;
@@ -29,18 +31,29 @@ pub(super) struct Sent {
     pub(super) empty: bool,
 }
 
-/// The failure of an attempt that got no response head.
-pub(super) fn classify(error: reqwest::Error, sent: Sent) -> Failure {
+/// The failure of an attempt that got no response head, through one of these proxies if any.
+pub(super) fn classify(error: reqwest::Error, sent: Sent, proxies: Option<&Matcher>) -> Failure {
     let (kind, evidence) = judge(&error, sent);
     let permanent = matches!(find::<TunnelError>(&error), Some(TunnelError::ProxyAuthRequired));
-    let message = message::of(kind, &error);
+    let message = message::of(kind, &error, proxies);
     Failure { kind, evidence, permanent, message, source: Some(Box::new(error.without_url())) }
 }
 
 /// The failure of a response body.
 pub(super) fn classify_body(error: reqwest::Error) -> Failure {
-    let message = message::of(ErrorKind::Body, &error);
+    let message = message::of(ErrorKind::Body, &error, None);
     Failure { kind: ErrorKind::Body, evidence: Evidence::Unknown, permanent: false, message, source: Some(Box::new(error.without_url())) }
+}
+
+/// The failure of a body whose coding is being undone: that of the body itself, or of the coding.
+pub(super) fn classify_coded(error: io::Error, url: &Url) -> Failure {
+    match error.downcast::<reqwest::Error>() {
+        Ok(error) => classify_body(error.with_url(url.clone())),
+        Err(error) => {
+            let message = message::of_coding(&error, url);
+            Failure { source: Some(Box::new(error)), ..Failure::new(ErrorKind::Body, Evidence::Unknown, message) }
+        }
+    }
 }
 
 /// The rules in order: the first match wins.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io;
 
+use hyper_util::client::proxy::matcher::Matcher;
 use rustls::{AlertDescription, CertificateError};
 use url::Url;
 
@@ -12,8 +13,8 @@ use super::probe::BodyError;
 use super::tls::NO_ROOTS;
 use crate::error::ErrorKind;
 
-/// `what happened (host:port)`. Of the URL nothing else is shown.
-pub(super) fn of(kind: ErrorKind, error: &reqwest::Error) -> String {
+/// `what happened (host:port)`, or `(proxy host:port, for host:port)`. Of the URL nothing else is shown.
+pub(super) fn of(kind: ErrorKind, error: &reqwest::Error, proxy: Option<&Matcher>) -> String {
     let mut out = match kind {
         ErrorKind::InvalidRequest => what(error).unwrap_or_else(|| format!("the request cannot be sent: {}", one_line(error))),
         ErrorKind::Body => format!("the response body failed: {}", what(error).unwrap_or_else(|| one_line(error))),
@@ -21,9 +22,28 @@ pub(super) fn of(kind: ErrorKind, error: &reqwest::Error) -> String {
     };
     if let Some(target) = error.url().and_then(target) {
         // Writing to a String cannot fail.
-        let _ = write!(out, " ({target})");
+        let _ = match error.url().and_then(|url| proxy.and_then(|proxy| address(proxy, url))) {
+            Some(proxy) => write!(out, " (proxy {proxy}, for {target})"),
+            None => write!(out, " ({target})"),
+        };
     }
     out
+}
+
+/// That of the proxy for this URL, if there is one.
+fn address(proxies: &Matcher, url: &Url) -> Option<String> {
+    let proxy = proxies.intercept(&url.as_str().parse().ok()?)?;
+    target(&Url::parse(&proxy.uri().to_string()).ok()?)
+}
+
+/// Likewise of a body whose content-encoding is not what it says.
+pub(super) fn of_coding(error: &io::Error, url: &Url) -> String {
+    let what = match error.kind() {
+        io::ErrorKind::UnexpectedEof => "it ends too early".to_owned(),
+        _ => words(root(error)),
+    };
+    let target = target(url).map_or_else(String::new, |target| format!(" ({target})"));
+    format!("the response body failed: its content-encoding cannot be undone: {what}{target}")
 }
 
 fn target(url: &Url) -> Option<String> {
@@ -117,5 +137,9 @@ fn h2_text(error: &h2::Error) -> String {
 
 /// The cause of all, on one line.
 fn one_line(error: &reqwest::Error) -> String {
-    root(error).to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+    words(root(error))
+}
+
+fn words(error: &dyn std::error::Error) -> String {
+    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }

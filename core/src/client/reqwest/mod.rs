@@ -3,6 +3,8 @@
 //! reqwest's own retries, redirects and timers are off. What it cannot be told: a request on a *kept* connection that died before
 //! the request was written is sent again inside the pool; such a request never reached the server.
 
+mod body;
+mod coding;
 mod connect;
 mod dns;
 mod failure;
@@ -12,24 +14,28 @@ mod probe;
 mod tls;
 
 use std::ffi::OsString;
-use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING};
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue, RANGE, TRANSFER_ENCODING};
 use http::{Method, StatusCode};
+use hyper_util::client::proxy::matcher::Matcher;
 
+pub use body::ReqwestBody;
 pub use options::{ClientCert, Http2, Proxy, TlsOptions, TransportOptions};
 
 use self::connect::{ATTEMPT, Attempt, ConnectLayer};
 use self::failure::Sent;
-use self::probe::Upload;
-use super::transport::{Failure, Incoming, Outgoing, Received, Transport};
+use super::transport::{Failure, Outgoing, Received, Transport};
 use crate::error::{Error, ErrorKind};
 use crate::record::Evidence;
 
 /// The largest HTTP/2 response head, about what HTTP/1 gets (408 KiB); h2's own 16 KiB are below what servers send.
 const MAX_HEAD: u32 = 256 * 1024;
+
+/// The most header lines of an HTTP/1 response; hyper's own 100 are fewer than some servers send and other clients take. Each costs every response: its
+/// place is made ready.
+const MAX_LINES: usize = 256;
 
 /// Sends attempts with reqwest and keeps their connections. Cheap to clone; clones share the connections.
 ///
@@ -38,6 +44,9 @@ const MAX_HEAD: u32 = 256 * 1024;
 pub struct ReqwestTransport {
     client: reqwest::Client,
     idle_limit: Option<Duration>,
+    compression: bool,
+    /// Those that reqwest goes through, for messages.
+    proxies: Option<Arc<Matcher>>,
 }
 
 impl ReqwestTransport {
@@ -53,15 +62,12 @@ impl ReqwestTransport {
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .tls_backend_preconfigured(tls::shared(&options.tls, options.http2)?)
+            .http1_max_headers(MAX_LINES)
             .http2_max_header_list_size(MAX_HEAD)
             .pool_idle_timeout(options.pool_idle_timeout)
             .pool_max_idle_per_host(options.pool_max_idle_per_host)
             .tcp_nodelay(options.tcp_nodelay)
             .local_address(options.local_address)
-            .gzip(options.compression)
-            .brotli(options.compression)
-            .zstd(options.compression)
-            .deflate(options.compression)
             .dns_resolver(dns::Resolver::new(&options.resolve))
             .connector_layer(ConnectLayer);
         #[cfg(any(target_os = "linux", target_os = "android", target_os = "fuchsia"))]
@@ -73,16 +79,22 @@ impl ReqwestTransport {
             Http2::Only => builder.http2_prior_knowledge(),
             Http2::None => builder.http1_only(),
         };
-        builder = match &options.proxy {
-            Proxy::Environment if names_no_proxy(std::env::vars_os()) => builder.no_proxy(),
-            Proxy::Environment => builder,
-            Proxy::None => builder.no_proxy(),
-            Proxy::Url(url) => builder.proxy(proxy(url)?),
+        let proxies;
+        (builder, proxies) = match &options.proxy {
+            Proxy::Environment if names_no_proxy(std::env::vars_os()) => (builder.no_proxy(), None),
+            Proxy::Environment => (builder, Some(Matcher::from_system())),
+            Proxy::None => (builder.no_proxy(), None),
+            Proxy::Url(url) => (builder.proxy(proxy(url)?), Some(Matcher::builder().all(url.as_str()).build())),
         };
         let client = builder.build().map_err(|error| {
             Error::config(format!("transport: cannot be built: {}", failure::root(&error))).with_source(error.without_url())
         })?;
-        Ok(ReqwestTransport { client, idle_limit: options.pool_idle_timeout })
+        Ok(ReqwestTransport {
+            client,
+            idle_limit: options.pool_idle_timeout,
+            compression: options.compression,
+            proxies: proxies.map(Arc::new),
+        })
     }
 }
 
@@ -115,6 +127,10 @@ impl Transport for ReqwestTransport {
         declare_length(&method, &mut headers, body.length())?;
         let head = method == Method::HEAD;
         let empty = body.length() == Some(0);
+        // Of a coded body a range is of no use to those who asked for one of the plain body.
+        if self.compression && !headers.contains_key(RANGE) {
+            headers.entry(ACCEPT_ENCODING).or_insert(coding::ACCEPTED);
+        }
 
         let (probe, upload) = probe::probe(body, progress.clone());
         let mut request = reqwest::Request::new(method, url);
@@ -123,14 +139,19 @@ impl Transport for ReqwestTransport {
         let attempt = Attempt::new(connect_timeout, progress.clone());
         let mut response = match ATTEMPT.scope(attempt, self.client.execute(request)).await {
             Ok(response) => response,
-            Err(error) => return Err(failure::classify(error, Sent { untouched: progress.is_untouched_for_good(), empty })),
+            Err(error) => {
+                let sent = Sent { untouched: progress.is_untouched_for_good(), empty };
+                return Err(failure::classify(error, sent, self.proxies.as_deref()));
+            }
         };
 
         let status = response.status();
-        let headers = std::mem::take(response.headers_mut());
+        let mut headers = std::mem::take(response.headers_mut());
         let bodiless = head || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
+        let codings = if bodiless || !self.compression { None } else { coding::take(&mut headers) };
         let length = if bodiless { None } else { declared_length(&headers) };
-        Ok(Received { status, version: response.version(), headers, length, body: ReqwestBody { response, _upload: upload } })
+        let version = response.version();
+        Ok(Received { status, version, headers, length, body: ReqwestBody::new(response, codings.as_deref(), upload) })
     }
 }
 
@@ -166,30 +187,6 @@ fn declared_length(headers: &HeaderMap) -> Option<u64> {
 fn parse_length(value: &HeaderValue) -> Option<u64> {
     let digits = value.to_str().ok()?.trim();
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
-}
-
-/// A response body as it arrives. Dropped early, it closes the connection (HTTP/1) or resets the stream (HTTP/2), and ends an upload
-/// that is still going on.
-#[derive(Debug)]
-pub struct ReqwestBody {
-    response: reqwest::Response,
-    _upload: Upload,
-}
-
-impl ReqwestBody {
-    /// The address of the peer: the server's, or the proxy's.
-    pub fn remote_addr(&self) -> Option<SocketAddr> {
-        let address = self.response.remote_addr()?;
-        let ip: IpAddr = address.ip().to_canonical();
-        Some(SocketAddr::new(ip, address.port()))
-    }
-}
-
-impl Incoming for ReqwestBody {
-    async fn frame(&mut self) -> Result<Option<Bytes>, Failure> {
-        let result = self.response.chunk().await;
-        result.map_err(|error| failure::classify_body(error.with_url(self.response.url().clone())))
-    }
 }
 
 #[cfg(test)]

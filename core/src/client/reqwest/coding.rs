@@ -1,0 +1,180 @@
+//! Content codings: which there are, and how they are undone while the body arrives.
+//!
+//! Not left to reqwest, which stops at the first of several gzip members and hands them out as the whole body, takes names in lower case
+//! only, and knows neither lists of codings nor the deflate without its envelope that many servers send.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use async_compression::tokio::bufread::{BrotliDecoder, DeflateDecoder, GzipDecoder, ZlibDecoder, ZstdDecoder};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue};
+use tokio::io::{AsyncBufRead, AsyncRead, BufReader, ReadBuf};
+
+/// What requests say they accept.
+pub(super) const ACCEPTED: HeaderValue = HeaderValue::from_static("gzip, br, zstd, deflate");
+
+/// The most codings on top of each other that are undone; nobody sends more than two in earnest.
+const MOST: usize = 5;
+
+/// Bytes that come from further below.
+pub(super) type Source = Pin<Box<dyn AsyncBufRead + Send + Sync>>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Coding {
+    Gzip,
+    Deflate,
+    Brotli,
+    Zstd,
+}
+
+/// The codings of a response in the order they were applied, taken from its header fields with what describes the coded body. `None` if
+/// there are none, or one that is not known: then the body is handed out as it comes.
+pub(super) fn take(headers: &mut HeaderMap) -> Option<Vec<Coding>> {
+    let mut codings = Vec::new();
+    for line in headers.get_all(CONTENT_ENCODING) {
+        for name in line.to_str().ok()?.split(',').map(str::trim) {
+            codings.push(match name.to_ascii_lowercase().as_str() {
+                "gzip" | "x-gzip" => Coding::Gzip,
+                "deflate" => Coding::Deflate,
+                "br" => Coding::Brotli,
+                "zstd" => Coding::Zstd,
+                "identity" | "" => continue,
+                _ => return None,
+            });
+        }
+    }
+    if codings.is_empty() || codings.len() > MOST {
+        return None;
+    }
+    headers.remove(CONTENT_ENCODING);
+    headers.remove(CONTENT_LENGTH);
+    Some(codings)
+}
+
+/// The bytes that `codings` were applied to.
+pub(super) fn undone(source: Source, codings: &[Coding]) -> Source {
+    codings.iter().rev().fold(source, |source, &coding| Box::pin(BufReader::new(Undo { coding, state: State::Begin(source) })))
+}
+
+/// Undoes one coding, to the end of its source.
+struct Undo {
+    coding: Coding,
+    state: State,
+}
+
+enum State {
+    /// Nothing was read. A body without any byte was never coded.
+    Begin(Source),
+    Member(Decoder),
+    /// A member has ended: another one may follow. Whatever else follows is left out; but is read, so that a cut shows.
+    Rest(Source),
+    /// Also after an error.
+    Over,
+}
+
+enum Decoder {
+    Gzip(GzipDecoder<Source>),
+    Zlib(ZlibDecoder<Source>),
+    Deflate(DeflateDecoder<Source>),
+    Brotli(Box<BrotliDecoder<Source>>),
+    Zstd(ZstdDecoder<Source>),
+}
+
+impl Decoder {
+    fn new(coding: Coding, first: u8, source: Source) -> Self {
+        match coding {
+            Coding::Gzip => Decoder::Gzip(GzipDecoder::new(source)),
+            // The method in the envelope (RFC 1950); without one it would be a block with bits set that are always 0.
+            Coding::Deflate if first & 0x0f == 8 => Decoder::Zlib(ZlibDecoder::new(source)),
+            Coding::Deflate => Decoder::Deflate(DeflateDecoder::new(source)),
+            Coding::Brotli => Decoder::Brotli(Box::new(BrotliDecoder::new(source))),
+            Coding::Zstd => Decoder::Zstd(ZstdDecoder::new(source)),
+        }
+    }
+
+    fn poll_read(&mut self, context: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Decoder::Gzip(decoder) => Pin::new(decoder).poll_read(context, out),
+            Decoder::Zlib(decoder) => Pin::new(decoder).poll_read(context, out),
+            Decoder::Deflate(decoder) => Pin::new(decoder).poll_read(context, out),
+            Decoder::Brotli(decoder) => Pin::new(&mut **decoder).poll_read(context, out),
+            Decoder::Zstd(decoder) => Pin::new(decoder).poll_read(context, out),
+        }
+    }
+
+    fn into_source(self) -> Source {
+        match self {
+            Decoder::Gzip(decoder) => decoder.into_inner(),
+            Decoder::Zlib(decoder) => decoder.into_inner(),
+            Decoder::Deflate(decoder) => decoder.into_inner(),
+            Decoder::Brotli(decoder) => decoder.into_inner(),
+            Decoder::Zstd(decoder) => decoder.into_inner(),
+        }
+    }
+}
+
+/// Whether another member (RFC 1952) or frame (RFC 8878, also those to be skipped) begins so.
+fn goes_on(coding: Coding, first: u8) -> bool {
+    match coding {
+        Coding::Gzip => first == 0x1f,
+        Coding::Zstd => matches!(first, 0x28 | 0x50..=0x5f),
+        Coding::Deflate | Coding::Brotli => false,
+    }
+}
+
+impl Undo {
+    fn poll(&mut self, context: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            match &mut self.state {
+                State::Begin(source) => {
+                    let first = ready!(source.as_mut().poll_fill_buf(context))?.first().copied();
+                    self.begin(first);
+                }
+                State::Member(decoder) => {
+                    let before = out.filled().len();
+                    ready!(decoder.poll_read(context, out))?;
+                    if out.filled().len() > before {
+                        return Poll::Ready(Ok(()));
+                    }
+                    if let State::Member(decoder) = std::mem::replace(&mut self.state, State::Over) {
+                        self.state = State::Rest(decoder.into_source());
+                    }
+                }
+                State::Rest(source) => {
+                    let rest = ready!(source.as_mut().poll_fill_buf(context))?;
+                    let (first, size) = (rest.first().copied(), rest.len());
+                    if first.is_none_or(|first| goes_on(self.coding, first)) {
+                        self.begin(first);
+                    } else {
+                        source.as_mut().consume(size);
+                    }
+                }
+                State::Over => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+
+    /// A member that begins so, or the end.
+    fn begin(&mut self, first: Option<u8>) {
+        if let State::Begin(source) | State::Rest(source) = std::mem::replace(&mut self.state, State::Over)
+            && let Some(first) = first
+        {
+            self.state = State::Member(Decoder::new(self.coding, first, source));
+        }
+    }
+}
+
+impl AsyncRead for Undo {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        // Without room for a byte nothing could be learned from getting none.
+        if out.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        let result = ready!(self.poll(context, out));
+        if result.is_err() {
+            self.state = State::Over;
+        }
+        Poll::Ready(result)
+    }
+}
