@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from codecs import getincrementaldecoder
 
+from ._exceptions import HTTPError
 from ._native import Stream
 
 TYPE_CHECKING = False  # typing is slow to import
@@ -63,13 +64,21 @@ class StreamingResponse(Stream):
 class AsyncStreamingResponse(Stream):
     """A response whose body is read as it comes. Nothing is read that was not asked for."""
 
+    # What produces the request's body, which may still be going out.
+    _upload: Any = None
+
     async def aiter_bytes(self) -> AsyncIterator[bytes]:
         """The pieces of the body, decompressed, as they come."""
         from ._loop import bridge, finish
 
         while True:
             own = bridge()
-            piece = await finish(own, *own.piece(self))
+            try:
+                piece = await finish(own, *own.piece(self))
+            except HTTPError:
+                if self._upload is not None and self._upload.error is not None:
+                    raise self._upload.error from None
+                raise
             if piece is None:
                 return
             yield piece
