@@ -107,7 +107,7 @@ where
     loop {
         let step = thread.step(py, work.as_mut(), &desk)?;
         let Told { events, question } = desk.take();
-        callbacks.tell(py, events);
+        callbacks.tell(py, events)?;
         match step {
             Step::Done(result) => return result.map_err(|error| raised(py, &error)),
             Step::Told => {}
