@@ -174,6 +174,16 @@ def test_lines(serve):
         assert result[2] == ["one", "twö", "", "four"]
 
 
+@pytest.mark.parametrize("charset", ["hex", "zip", "rot13", "base64", "undefined", "idna", "punycode", "utf-16", "utf-32", "utf-7", "latin-1", "none"])
+def test_lines_are_those_of_the_text(serve, charset):
+    """The server chooses the charset: whatever it says, nothing raises."""
+    script = serve(status(200, "caf\u00e9!!", headers=[["content-type", f"text/plain; charset={charset}"]], drip={"bytes": 3, "every": "1ms"}))
+    with reknock.Client(policy=FAST) as client:
+        text = client.get(script.url).text
+        with client.stream("GET", script.url) as response:
+            assert "".join(response.iter_lines()) == text
+
+
 def test_a_stream_that_breaks_keeps_its_status(serve):
     cut = {"do": "status", "status": 200, "body": "x" * 100, "body_mode": "truncate-fin", "after": 50}
     with reknock.Client(policy=FAST) as client, client.stream("GET", serve(cut).url) as response:
