@@ -112,6 +112,18 @@ def test_an_iterator_of_something_else(serve, call):
         call("PUT", serve(DONE).url, content=object.__new__(object))
 
 
+def test_files_of_text(serve, call, tmp_path):
+    """Their sizes are not those of what they give: refused, also where it would happen to fit."""
+    (tmp_path / "text").write_bytes(b"a\r\nb\r\n")
+    script = serve(DONE)
+    with open(tmp_path / "text") as text:
+        for file in (text, io.StringIO("\u00e9"), io.StringIO("plain")):
+            for body in ({"content": file}, {"files": {"file": file}}):
+                with pytest.raises(TypeError, match="must be opened in binary mode"):
+                    call("PUT", script.url, **body)
+    assert not sent(script)
+
+
 def test_a_slow_producer_is_cut_by_the_deadline(serve):
     async def slow():
         yield b"a"
