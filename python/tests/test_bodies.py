@@ -112,6 +112,12 @@ def test_an_iterator_of_something_else(serve, call):
         call("PUT", serve(DONE).url, content=object.__new__(object))
 
 
+@pytest.mark.parametrize("make", [lambda: async_pieces(), lambda: async_pieces])
+def test_an_async_iterable_in_a_blocking_client(serve, make):
+    with reknock.Client(policy=FAST) as client, pytest.raises(TypeError, match="an asynchronous body needs an AsyncClient"):
+        client.put(serve(DONE).url, content=make())
+
+
 def test_files_of_text(serve, call, tmp_path):
     """Their sizes are not those of what they give: refused, also where it would happen to fit."""
     (tmp_path / "text").write_bytes(b"a\r\nb\r\n")

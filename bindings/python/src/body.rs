@@ -120,6 +120,10 @@ pub fn piece(value: &Bound<'_, PyAny>) -> PyResult<Option<Bytes>> {
     }
     let bytes = to_bytes(value)?;
     bytes.map(Some).ok_or_else(|| {
+        // An asynchronous call has awaited it.
+        if value.hasattr("__await__").unwrap_or_default() {
+            return PyTypeError::new_err("an asynchronous body needs an AsyncClient");
+        }
         let name = value.get_type().name().map(|name| name.to_string()).unwrap_or_default();
         PyTypeError::new_err(format!("a body must yield bytes or str, not {name}"))
     })
