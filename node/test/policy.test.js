@@ -97,7 +97,7 @@ test('options of clients: the core\'s messages', () => {
   for (const [options, message] of [
     [{ baseUlr: 'x' }, /^baseUlr: unknown key; did you mean baseUrl\?$/],
     [{ timeout: -1 }, /^timeout: must be a number of milliseconds from 0, got -1/],
-    [{ headers: 5 }, /^headers: must be a map, or a list of pairs of a name and a value, got 5$/],
+    [{ headers: 5 }, /^headers: must be a map, or a list of pairs of a name and a value$/],
     [{ policy: { maxRetrys: 1 } }, /^maxRetrys: unknown key; did you mean maxRetries\?$/],
     [{ policy: null }, /^policy: must be a map, got null; write \{\} for the defaults, false for no retries$/],
     [{ http2: 'maybe' }, /^http2: must be one of auto, only, none, got "maybe"$/],

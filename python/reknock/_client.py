@@ -116,7 +116,7 @@ class AsyncClient(_Base):
         # Not at the top: asyncio takes longer to import than all of reknock. Not in each call: that takes a microsecond.
         from . import _loop
 
-        self._bridge, self._finish = _loop.bridge, _loop.finish
+        self._bridge, self._finish, self._upload = _loop.bridge, _loop.finish, _loop.upload
 
     async def request(self, method: str, url: str, **options: Unpack[CallOptions]) -> Response:
         """Sends a request and reads the whole response. Raises an `HTTPError` if there is none; any status is a response."""
@@ -158,11 +158,17 @@ class AsyncClient(_Base):
         """Sends a request and hands out the response once its head is there; its connection is closed with the block."""
         own = self._bridge()
         call, first = own.send(self._native, method, url, options, wanted(), True)
-        response = AsyncStreamingResponse(await self._finish(own, call, first))
+        upload = self._upload(own, call)
         try:
-            yield response
+            response = AsyncStreamingResponse(await self._finish(own, call, first))
+            response._upload = upload
+            try:
+                yield response
+            finally:
+                response.close()
         finally:
-            response.close()
+            if upload is not None:
+                await upload.stop()
 
     async def aclose(self) -> None:
         """Ends the calls in flight, and those to come, with `ClientClosed`."""

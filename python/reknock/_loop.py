@@ -121,3 +121,52 @@ async def _guarded(own: Bridge, call: int, answer: Awaitable[object]) -> tuple[b
         task.uncancel()
         return True, None
     return False, answered
+
+
+async def produce(own: Bridge, call: int, number: int) -> BaseException | None:
+    """Produces the body of a streamed call until it is cancelled; returns what the producer raised, which ends the call."""
+    turn = None
+    try:
+        turn = await own.next(number)
+        while True:
+            piece = turn.call()
+            if hasattr(piece, "__await__"):
+                piece = await piece
+            turn = await own.answer(turn, piece)
+    except (Exception, KeyboardInterrupt, SystemExit) as error:
+        own.fail(call, error)
+        return error
+    finally:
+        # The exception keeps this frame, which would keep the connection waiting for a piece.
+        turn = None
+        own.cancel(number)
+
+
+class Upload:
+    """Produces the body of a streamed call in a task of its own, as the head of the response may come before its end."""
+
+    def __init__(self, own: Bridge, call: int, number: int) -> None:
+        self.error: BaseException | None = None
+        self._task = asyncio.create_task(self._run(own, call, number), name="reknock")
+
+    async def _run(self, own: Bridge, call: int, number: int) -> None:
+        self.error = await produce(own, call, number)
+
+    async def stop(self) -> None:
+        """Ends the task."""
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+
+def upload(own: Bridge, call: int) -> Any:
+    """What produces the body of a streamed call from now on; None if nothing has to."""
+    number = own.upload(call)
+    if number is None:
+        return None
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        from . import _trio
+
+        return _trio.Upload(own, call, number)
+    return Upload(own, call, number)

@@ -66,7 +66,7 @@ class Callbacks(TypedDict, total=False):
     before_retry: BeforeRetry | None
     """Edits the request of the next attempt alone."""
     on_event: OnEvent | None
-    """Told of retries, redirects and the end. What it raises fails no call."""
+    """Told of retries, redirects and the end. What it raises fails no call, but for Ctrl-C, SystemExit and the like."""
     with_body: bool
     """Lets `retry_if` and `delay` of buffered calls see the body."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from codecs import getincrementaldecoder
+from codecs import getincrementaldecoder, lookup
+from sys import byteorder
 
+from ._exceptions import HTTPError
 from ._native import Stream
 
 TYPE_CHECKING = False  # typing is slow to import
@@ -16,15 +18,32 @@ class _Lines:
     """Pieces of a body as lines of text, without their ends."""
 
     def __init__(self, encoding: str) -> None:
+        # What `text` would make of it; the server chooses the encoding.
+        self._fallback = "utf-8"
         try:
+            # Refuses what is in the registry but makes no text ("hex", "zip"), or cannot replace ("idna").
+            b"\xff".decode(encoding, "replace")
             self._decoder = getincrementaldecoder(encoding)("replace")
-        except LookupError:
-            self._decoder = getincrementaldecoder("utf-8")("replace")
+            name = lookup(encoding).name
+            if name in {"utf-16", "utf-32"}:
+                # Without a mark at its beginning it is in this machine's order.
+                self._fallback = f"{name}-{byteorder[0]}e"
+        except (LookupError, ValueError):
+            self._decoder = getincrementaldecoder(self._fallback)("replace")
         self._rest = ""
+
+    def _decode(self, piece: bytes, final: bool) -> str:
+        held = self._decoder.getstate()[0]
+        try:
+            return self._decoder.decode(piece, final)
+        except UnicodeError:
+            # For want of a mark.
+            self._decoder = getincrementaldecoder(self._fallback)("replace")
+            return self._decoder.decode(held + piece, final)
 
     def feed(self, piece: bytes | None) -> list[str]:
         """The lines that are complete; None is the end."""
-        text = self._rest + self._decoder.decode(piece or b"", piece is None)
+        text = self._rest + self._decode(piece or b"", piece is None)
         if piece is None:
             self._rest = ""
             return text.splitlines()
@@ -63,13 +82,21 @@ class StreamingResponse(Stream):
 class AsyncStreamingResponse(Stream):
     """A response whose body is read as it comes. Nothing is read that was not asked for."""
 
+    # What produces the request's body, which may still be going out.
+    _upload: Any = None
+
     async def aiter_bytes(self) -> AsyncIterator[bytes]:
         """The pieces of the body, decompressed, as they come."""
         from ._loop import bridge, finish
 
         while True:
             own = bridge()
-            piece = await finish(own, *own.piece(self))
+            try:
+                piece = await finish(own, *own.piece(self))
+            except HTTPError:
+                if self._upload is not None and self._upload.error is not None:
+                    raise self._upload.error from None
+                raise
             if piece is None:
                 return
             yield piece

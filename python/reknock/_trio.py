@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Generator
+from contextvars import copy_context
 from typing import Any
 
 import trio
@@ -79,3 +80,28 @@ async def guarded(own: Bridge, call: int, answer: Awaitable[object]) -> tuple[bo
             interrupted = own.unwatch(call)
         return interrupted, answered
     return True, None
+
+
+class Upload:
+    """As in asyncio: in a system task, as a nursery would wrap what is raised in the caller's block."""
+
+    def __init__(self, own: Bridge, call: int, number: int) -> None:
+        self.error: BaseException | None = None
+        self._scope = trio.CancelScope()
+        self._done = trio.Event()
+        trio.lowlevel.spawn_system_task(self._run, own, call, number, name="reknock", context=copy_context())
+
+    async def _run(self, own: Bridge, call: int, number: int) -> None:
+        from ._loop import produce
+
+        try:
+            with self._scope:
+                self.error = await produce(own, call, number)
+        finally:
+            self._done.set()
+
+    async def stop(self) -> None:
+        """Ends the task."""
+        self._scope.cancel()
+        with trio.CancelScope(shield=True):
+            await self._done.wait()

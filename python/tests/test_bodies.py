@@ -112,6 +112,24 @@ def test_an_iterator_of_something_else(serve, call):
         call("PUT", serve(DONE).url, content=object.__new__(object))
 
 
+@pytest.mark.parametrize("make", [lambda: async_pieces(), lambda: async_pieces])
+def test_an_async_iterable_in_a_blocking_client(serve, make):
+    with reknock.Client(policy=FAST) as client, pytest.raises(TypeError, match="an asynchronous body needs an AsyncClient"):
+        client.put(serve(DONE).url, content=make())
+
+
+def test_files_of_text(serve, call, tmp_path):
+    """Their sizes are not those of what they give: refused, also where it would happen to fit."""
+    (tmp_path / "text").write_bytes(b"a\r\nb\r\n")
+    script = serve(DONE)
+    with open(tmp_path / "text") as text:
+        for file in (text, io.StringIO("\u00e9"), io.StringIO("plain")):
+            for body in ({"content": file}, {"files": {"file": file}}):
+                with pytest.raises(TypeError, match="must be opened in binary mode"):
+                    call("PUT", script.url, **body)
+    assert not sent(script)
+
+
 def test_a_slow_producer_is_cut_by_the_deadline(serve):
     async def slow():
         yield b"a"
@@ -172,6 +190,16 @@ def test_lines(serve):
 
     for result in streamed(script.url, read):
         assert result[2] == ["one", "twö", "", "four"]
+
+
+@pytest.mark.parametrize("charset", ["hex", "zip", "rot13", "base64", "undefined", "idna", "punycode", "utf-16", "utf-32", "utf-7", "latin-1", "none"])
+def test_lines_are_those_of_the_text(serve, charset):
+    """The server chooses the charset: whatever it says, nothing raises."""
+    script = serve(status(200, "caf\u00e9!!", headers=[["content-type", f"text/plain; charset={charset}"]], drip={"bytes": 3, "every": "1ms"}))
+    with reknock.Client(policy=FAST) as client:
+        text = client.get(script.url).text
+        with client.stream("GET", script.url) as response:
+            assert "".join(response.iter_lines()) == text
 
 
 def test_a_stream_that_breaks_keeps_its_status(serve):

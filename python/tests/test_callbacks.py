@@ -100,6 +100,23 @@ def test_an_observer_that_raises_fails_no_call(serve, call, monkeypatch):
     assert [str(error) for error in hooked] == ["end"]
 
 
+@pytest.mark.parametrize("kind", ["retry", "end"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_an_observer_that_ends_the_program(serve, error, kind):
+    def observer(event):
+        if event.kind == kind:
+            raise error
+
+    async def main():
+        async with reknock.AsyncClient(policy=FAST) as client:
+            with pytest.raises(error):
+                await client.get(serve(NO).url, on_event=observer)
+
+    with reknock.Client(policy=FAST) as client, pytest.raises(error):
+        client.get(serve(NO).url, on_event=observer)
+    asyncio.run(main())
+
+
 def test_client_callbacks_and_per_call_ones(serve, call):
     script = serve(NO)
     never = {"retry_if": lambda attempt: False}

@@ -28,7 +28,8 @@ const LONG: Duration = Duration::from_secs(3600);
 pub fn send(py: Python<'_>, call: Call, log: bool) -> PyResult<Py<PyAny>> {
     let Call { client, request, options, callbacks, outlet } = call;
     let lane = client.lane().map_err(|error| raised(py, &error))?;
-    let response = with_callbacks(py, &lane, &callbacks, log, &outlet, |host| lane.send_with(request, &options, host))?;
+    let mut pulls = pulls(&callbacks, &outlet);
+    let response = with_callbacks(py, &lane, &callbacks, log, &mut pulls, |host| lane.send_with(request, &options, host))?;
     lane.settle();
     Response::object(py, response)
 }
@@ -37,20 +38,56 @@ pub fn send(py: Python<'_>, call: Call, log: bool) -> PyResult<Py<PyAny>> {
 pub fn stream(py: Python<'_>, call: Call, log: bool) -> PyResult<StreamParts> {
     let Call { client, request, options, callbacks, outlet } = call;
     let lane = client.lane().map_err(|error| raised(py, &error))?;
-    let stream = with_callbacks(py, &lane, &callbacks, log, &outlet, |host| lane.stream_with(request, &options, host))?;
-    Ok(StreamParts::on_lane(stream, lane))
+    let mut pulls = pulls(&callbacks, &outlet);
+    let stream = with_callbacks(py, &lane, &callbacks, log, &mut pulls, |host| lane.stream_with(request, &options, host))?;
+    Ok(StreamParts::on_lane(stream, OnLane { lane, callbacks, pulls }))
 }
 
-/// Runs something that has no callbacks.
-pub fn run<T: Send>(py: Python<'_>, lane: &CoreLane, work: impl Future<Output = T> + Send) -> PyResult<T> {
-    let mut thread = Thread { lane, slice: SLICE, pulls: None };
-    let (desk, mut work) = (Desk::new(Wants::default()).1, pin!(work));
-    loop {
-        match thread.step(py, work.as_mut(), &desk)? {
-            Step::Done(result) => return Ok(result),
-            _ => thread.look(py)?,
+/// What a streamed body is read on.
+pub struct OnLane {
+    lane: CoreLane,
+    /// They produce the request's body, which may still be going out.
+    pub callbacks: Callbacks,
+    pulls: Pulls,
+}
+
+impl OnLane {
+    /// For the next read of the body, after one that ended so: as [`CoreLane::after`].
+    pub fn after<P>(self, read: &Result<Option<P>, Error>) -> Option<Self> {
+        let OnLane { lane, callbacks, pulls } = self;
+        lane.after(read).map(|lane| OnLane { lane, callbacks, pulls })
+    }
+
+    /// Runs something that asks nothing, and what the request's body asks for meanwhile.
+    pub fn run<T: Send>(&mut self, py: Python<'_>, work: impl Future<Output = T> + Send) -> PyResult<T> {
+        let OnLane { lane, callbacks, pulls } = self;
+        let mut thread = Thread { lane, slice: SLICE, pulls };
+        let (desk, mut work) = (Desk::new(Wants::default()).1, pin!(work));
+        loop {
+            match thread.step(py, work.as_mut(), &desk)? {
+                Step::Done(result) => return Ok(result),
+                Step::Pull(pull) => produce(py, callbacks, pull)?,
+                Step::Told | Step::Slice => thread.look(py)?,
+            }
         }
     }
+}
+
+fn produce(py: Python<'_>, callbacks: &Callbacks, pull: Pull) -> PyResult<()> {
+    let asked = Asked::Pull(Mutex::new(Some(pull)));
+    asked.reply(&callbacks.ask(py, &asked)?)?;
+    Ok(())
+}
+
+/// Where the pieces of a call's body are asked for; `None` if nothing is produced.
+fn pulls(callbacks: &Callbacks, outlet: &Outlet) -> Pulls {
+    if callbacks.sources.is_empty() {
+        return None;
+    }
+    let (pull, pulls) = mpsc::unbounded_channel();
+    // Fails for an outlet that is in use, and a call is sent once.
+    let _ = outlet.set(Box::new(move |asked| drop(pull.send(asked))));
+    Some(pulls)
 }
 
 fn with_callbacks<T: Send, F>(
@@ -58,32 +95,23 @@ fn with_callbacks<T: Send, F>(
     lane: &CoreLane,
     callbacks: &Callbacks,
     log: bool,
-    outlet: &Outlet,
+    pulls: &mut Pulls,
     start: impl FnOnce(Remote) -> F,
 ) -> PyResult<T>
 where
     F: Future<Output = Result<T, Error>> + Send,
 {
-    let mut thread = Thread { lane, slice: SLICE, pulls: None };
-    if !callbacks.sources.is_empty() {
-        let (pull, pulls) = mpsc::unbounded_channel();
-        thread.pulls = Some(pulls);
-        // Fails for an outlet that is in use, and a call is sent once.
-        let _ = outlet.set(Box::new(move |asked| drop(pull.send(asked))));
-    }
+    let mut thread = Thread { lane, slice: SLICE, pulls };
     let (host, desk) = Desk::new(callbacks.wants(log));
     let mut work = pin!(start(host));
     loop {
         let step = thread.step(py, work.as_mut(), &desk)?;
         let Told { events, question } = desk.take();
-        callbacks.tell(py, events);
+        callbacks.tell(py, events)?;
         match step {
             Step::Done(result) => return result.map_err(|error| raised(py, &error)),
             Step::Told => {}
-            Step::Pull(pull) => {
-                let asked = Asked::Pull(Mutex::new(Some(pull)));
-                asked.reply(&callbacks.ask(py, &asked)?)?;
-            }
+            Step::Pull(pull) => produce(py, callbacks, pull)?,
             Step::Slice => thread.look(py)?,
         }
         if let Some((question, answer)) = question {
@@ -107,8 +135,10 @@ enum Step<T> {
 struct Thread<'a> {
     lane: &'a CoreLane,
     slice: Duration,
-    pulls: Option<mpsc::UnboundedReceiver<Pull>>,
+    pulls: &'a mut Pulls,
 }
+
+type Pulls = Option<mpsc::UnboundedReceiver<Pull>>;
 
 impl Thread<'_> {
     /// Runs the call until something is to be done with the interpreter.
@@ -120,7 +150,7 @@ impl Thread<'_> {
                     biased;
                     result = work => Step::Done(result),
                     () = desk.wanted() => Step::Told,
-                    Some(pull) = pulled(pulls.as_mut()) => Step::Pull(pull),
+                    Some(pull) = pulled(pulls) => Step::Pull(pull),
                 }
             });
             lane.block_for(*slice, something)
@@ -141,7 +171,7 @@ impl Thread<'_> {
     }
 }
 
-async fn pulled(pulls: Option<&mut mpsc::UnboundedReceiver<Pull>>) -> Option<Pull> {
+async fn pulled(pulls: &mut Pulls) -> Option<Pull> {
     match pulls {
         Some(pulls) => pulls.recv().await,
         None => None,

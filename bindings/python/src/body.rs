@@ -8,6 +8,7 @@ use pyo3::PyTraverseError;
 use pyo3::exceptions::PyTypeError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 use reknock::BoxError;
 use reknock::client::{Body, BodyStream};
 use tokio::sync::oneshot;
@@ -119,6 +120,10 @@ pub fn piece(value: &Bound<'_, PyAny>) -> PyResult<Option<Bytes>> {
     }
     let bytes = to_bytes(value)?;
     bytes.map(Some).ok_or_else(|| {
+        // An asynchronous call has awaited it.
+        if value.hasattr("__await__").unwrap_or_default() {
+            return PyTypeError::new_err("an asynchronous body needs an AsyncClient");
+        }
         let name = value.get_type().name().map(|name| name.to_string()).unwrap_or_default();
         PyTypeError::new_err(format!("a body must yield bytes or str, not {name}"))
     })
@@ -131,6 +136,11 @@ pub fn body(value: &Bound<'_, PyAny>, outlet: &Outlet, sources: &mut Vec<Source>
     }
     let object = value.clone().unbind();
     let (kind, length) = if value.hasattr("read")? && value.hasattr("seek")? && value.call_method0("seekable")?.is_truthy()? {
+        if value.call_method1("read", (0,))?.is_instance_of::<PyString>() {
+            return Err(PyTypeError::new_err(
+                "a file that is a body must be opened in binary mode: the size of one of text is not that of its bytes",
+            ));
+        }
         let start: u64 = value.call_method0("tell")?.extract()?;
         let all: u64 = value.call_method1("seek", (0, 2))?.extract()?;
         value.call_method1("seek", (start,))?;

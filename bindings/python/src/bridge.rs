@@ -2,8 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::os::unix::net::UnixStream;
+use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -25,6 +24,7 @@ use crate::engine::CoreStream;
 use crate::errors::raised;
 use crate::response::Response;
 use crate::stream::{Place, Stream, StreamParts, object};
+use crate::wake::Wake;
 
 /// What a submission to the runtime gives.
 pub enum Outcome {
@@ -51,6 +51,12 @@ struct Slot {
     events: bool,
 }
 
+impl Slot {
+    fn new(future: Option<Py<PyAny>>, callbacks: Callbacks, events: bool) -> Self {
+        Slot { future, ready: VecDeque::new(), end: None, task: None, interrupted: false, callbacks: Arc::new(callbacks), events }
+    }
+}
+
 /// Takes an event loop's calls to the runtime and their results back. All methods are for the loop's thread.
 #[pyclass(frozen, weakref, module = "reknock._native")]
 pub struct Bridge {
@@ -63,8 +69,11 @@ pub struct Bridge {
     pid: u32,
 }
 
-/// Pieces of bodies that calls ask for, by the number of the call.
+/// Pieces of bodies that calls ask for, by the number of the slot where they are produced.
 type Pulls = Arc<Mutex<Vec<(Arc<AtomicU64>, Pull)>>>;
+
+/// Added to a streamed call's number, it is that of the slot for its body, which goes out for as long as the response comes in.
+const UPLOAD: u64 = 1 << 63;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -90,13 +99,13 @@ impl Bridge {
 
     /// Becomes readable when `drain` has something to do.
     fn fileno(&self) -> RawFd {
-        self.wake.read.as_raw_fd()
+        self.wake.fileno()
     }
 
     /// Calls that are not over.
     #[getter]
     fn in_flight(&self) -> usize {
-        lock(&self.slots).len()
+        lock(&self.slots).keys().filter(|id| **id < UPLOAD).count()
     }
 
     /// Begins a call; returns its number and a future of what comes first.
@@ -111,7 +120,7 @@ impl Bridge {
         log: bool,
         streamed: bool,
     ) -> PyResult<(u64, Py<PyAny>)> {
-        let Call { client, request, options, callbacks, outlet } = Call::new(client, method, url, Some(options), py)?;
+        let Call { client, request, options, mut callbacks, outlet } = Call::new(client, method, url, Some(options), py)?;
         let wants = callbacks.wants(log);
         let number = Arc::new(AtomicU64::new(0));
         if !callbacks.sources.is_empty() {
@@ -122,14 +131,37 @@ impl Bridge {
                 wake.wake();
             }));
         }
+        let sources = if streamed { std::mem::take(&mut callbacks.sources) } else { Vec::new() };
         let (id, future) = self.submit(py, wants, callbacks, |host| async move {
             if streamed {
                 return Outcome::Stream(client.stream_with(request, &options, host).await);
             }
             Outcome::Response(client.send_with(request, &options, host).await)
         })?;
-        number.store(id, Ordering::Relaxed);
+        let mut producer = id;
+        if !sources.is_empty() {
+            producer += UPLOAD;
+            let slot = Slot::new(None, Callbacks { sources, ..Callbacks::default() }, false);
+            lock(&self.slots).insert(producer, slot);
+        }
+        number.store(producer, Ordering::Relaxed);
         Ok((id, future))
+    }
+
+    /// The number under which `next` and `answer` give a streamed call's body what it asks for; None if it asks for nothing.
+    fn upload(&self, id: u64) -> Option<u64> {
+        let upload = id + UPLOAD;
+        lock(&self.slots).contains_key(&upload).then_some(upload)
+    }
+
+    /// Ends a call with an exception, unless its end or the head of its response was handed out.
+    fn fail(&self, py: Python<'_>, id: u64, error: Bound<'_, PyAny>) {
+        if lock(&self.slots).contains_key(&id)
+            && let Ok(queue) = self.queue()
+        {
+            queue.cancel(id);
+            self.hand_over(py, id, Err(PyErr::from_value(error)), true);
+        }
     }
 
     /// Reads the next piece of a streamed body; returns its number and a future of bytes, or None at the end.
@@ -270,15 +302,7 @@ impl Bridge {
         let runtime = runtime().map_err(|error| raised(py, &error))?;
         let future = self.future(py)?;
         let id = self.queue()?.submit(runtime, wants, start);
-        let slot = Slot {
-            future: Some(future.clone_ref(py)),
-            ready: VecDeque::new(),
-            end: None,
-            task: None,
-            interrupted: false,
-            callbacks: Arc::new(callbacks),
-            events: wants.events,
-        };
+        let slot = Slot::new(Some(future.clone_ref(py)), callbacks, wants.events);
         lock(&self.slots).insert(id, slot);
         Ok((id, future))
     }
@@ -390,37 +414,4 @@ fn settle(py: Python<'_>, future: &Py<PyAny>, item: PyResult<Py<PyAny>>) {
     };
     // InvalidStateError: its task was cancelled, and will say so.
     drop(set);
-}
-
-/// A descriptor that is readable while there is something to drain.
-struct Wake {
-    read: OwnedFd,
-    write: OwnedFd,
-}
-
-impl Wake {
-    fn new(sockets: bool) -> std::io::Result<Self> {
-        #[cfg(target_os = "linux")]
-        if !sockets {
-            use rustix::event::{EventfdFlags, eventfd};
-            let read = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-            let write = read.try_clone()?;
-            return Ok(Wake { read, write });
-        }
-        let _ = sockets;
-        let (read, write) = UnixStream::pair()?;
-        read.set_nonblocking(true)?;
-        write.set_nonblocking(true)?;
-        Ok(Wake { read: read.into(), write: write.into() })
-    }
-
-    fn wake(&self) {
-        // Full means readable, which is all that is wanted.
-        let _ = rustix::io::write(self.write.as_fd(), &1u64.to_ne_bytes());
-    }
-
-    fn clear(&self) {
-        let mut scratch = [0; 64];
-        while matches!(rustix::io::read(self.read.as_fd(), &mut scratch), Ok(64)) {}
-    }
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::PyTraverseError;
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyException, PyRuntimeError};
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -75,17 +75,21 @@ impl Callbacks {
             .try_for_each(|callback| visit.call(callback))
     }
 
-    /// Hands events to the log and to the observer. What an observer raises fails no call.
-    pub fn tell(&self, py: Python<'_>, events: Vec<client::Event>) {
+    /// Hands events to the log and to the observer. What an observer raises fails no call, unless it is meant for the program: Ctrl-C, an exit.
+    pub fn tell(&self, py: Python<'_>, events: Vec<client::Event>) -> PyResult<()> {
         for event in events {
             let told = Py::new(py, Event(event)).and_then(|event| {
                 py.import("reknock._log")?.call_method1("event", (&event,))?;
                 self.on_event.as_ref().map_or(Ok(()), |observer| observer.call1(py, (event,)).map(drop))
             });
             if let Err(error) = told {
+                if !error.is_instance_of::<PyException>(py) {
+                    return Err(error);
+                }
                 error.write_unraisable(py, self.on_event.as_ref().map(|observer| observer.bind(py)));
             }
         }
+        Ok(())
     }
 
     fn produce<'py>(&self, py: Python<'py>, pull: &Mutex<Option<Pull>>) -> PyResult<Bound<'py, PyAny>> {
@@ -188,9 +192,9 @@ impl Turn {
     }
 
     /// Tells observers; then, if the call asks something, returns True.
-    fn begin(&self, py: Python<'_>) -> bool {
-        self.callbacks.tell(py, self.take_events());
-        self.asked.is_some()
+    fn begin(&self, py: Python<'_>) -> PyResult<bool> {
+        self.callbacks.tell(py, self.take_events())?;
+        Ok(self.asked.is_some())
     }
 
     /// Calls the callback; returns what it returned, which may have to be awaited.

@@ -17,6 +17,7 @@ mod response;
 mod retry;
 mod stream;
 mod testing;
+mod wake;
 
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;

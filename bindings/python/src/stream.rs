@@ -3,13 +3,15 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use pyo3::PyTraverseError;
+use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyType};
 use reknock::client;
 
-use crate::blocking;
-use crate::engine::{CoreLane, CoreStream};
+use crate::blocking::OnLane;
+use crate::engine::CoreStream;
 use crate::errors::raised;
 use crate::response::ResponseHead;
 
@@ -18,7 +20,7 @@ pub struct Place(Mutex<State>);
 
 enum State {
     /// With what a blocking call's body is read on, until its end. In this order: the lane closes what the body leaves.
-    Here(Box<CoreStream>, Option<CoreLane>),
+    Here(Box<CoreStream>, Option<Box<OnLane>>),
     /// Somebody reads it.
     Away,
     Closed,
@@ -29,7 +31,7 @@ impl Place {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn new(stream: CoreStream, lane: Option<CoreLane>) -> Arc<Self> {
+    fn new(stream: CoreStream, lane: Option<Box<OnLane>>) -> Arc<Self> {
         Arc::new(Place(Mutex::new(State::Here(Box::new(stream), lane))))
     }
 
@@ -38,7 +40,7 @@ impl Place {
         self.take_with_lane(py).map(|(_, stream)| stream)
     }
 
-    fn take_with_lane(&self, py: Python<'_>) -> PyResult<(Option<CoreLane>, CoreStream)> {
+    fn take_with_lane(&self, py: Python<'_>) -> PyResult<(Option<Box<OnLane>>, CoreStream)> {
         static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
         let mut state = self.lock();
         match std::mem::replace(&mut *state, State::Away) {
@@ -57,12 +59,20 @@ impl Place {
         self.put_with_lane(stream, None);
     }
 
-    fn put_with_lane(&self, stream: CoreStream, lane: Option<CoreLane>) {
+    fn put_with_lane(&self, stream: CoreStream, lane: Option<Box<OnLane>>) {
         let here = State::Here(Box::new(stream), lane);
         let mut state = self.lock();
         let over = if matches!(*state, State::Away) { std::mem::replace(&mut *state, here) } else { here };
         drop(state);
         drop(over);
+    }
+
+    /// Shows the garbage collector what produces the request's body.
+    fn visit(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self.0.try_lock().as_deref() {
+            Ok(State::Here(_, Some(lane))) => lane.callbacks.visit(visit),
+            _ => Ok(()),
+        }
     }
 
     fn close(&self) {
@@ -89,8 +99,8 @@ impl StreamParts {
     }
 
     /// Of a blocking call.
-    pub fn on_lane(stream: CoreStream, lane: CoreLane) -> Self {
-        StreamParts { head: (*stream).clone(), place: Place::new(stream, Some(lane)) }
+    pub fn on_lane(stream: CoreStream, lane: OnLane) -> Self {
+        StreamParts { head: (*stream).clone(), place: Place::new(stream, Some(Box::new(lane))) }
     }
 }
 
@@ -113,16 +123,33 @@ impl Stream {
 
     /// The next piece of the body, on the calling thread; None at its end.
     fn piece(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        // In this order: an interrupt drops the stream first.
         let (lane, mut stream) = self.0.take_with_lane(py)?;
-        let piece = match &lane {
-            Some(lane) => blocking::run(py, lane, stream.chunk())?,
+        let (piece, lane) = match lane {
+            Some(mut lane) => match lane.run(py, stream.chunk()) {
+                Ok(piece) => {
+                    let rest = lane.after(&piece).map(Box::new);
+                    (piece, rest)
+                }
+                Err(error) => {
+                    // Before the lane, which closes what it leaves.
+                    drop(stream);
+                    return Err(error);
+                }
+            },
             // It has ended.
-            None => Ok(None),
+            None => (Ok(None), None),
         };
-        let lane = lane.and_then(|lane| lane.after(&piece));
         self.0.put_with_lane(stream, lane);
         piece.map(|piece| object(py, piece)).map_err(|error| raised(py, &error))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // Once, however many have it.
+        if Arc::strong_count(&self.0) == 1 { self.0.visit(visit) } else { Ok(()) }
+    }
+
+    fn __clear__(&self) {
+        self.0.close();
     }
 
     /// Closes the connection, if the body was not read to its end.

@@ -149,12 +149,15 @@ fn credentials(node: &Node<'_>) -> Result<(String, String), Problem> {
     }
 }
 
-/// Names and values, of a map or of a list of pairs.
+/// Names and values, of a map or of a list of pairs. What was given is not shown in messages: it may be a secret.
 fn pairs(node: &Node<'_>) -> Result<Vec<(String, String)>, Problem> {
     if let Some(entries) = node.entries() {
-        return entries.iter().map(|(name, value)| Ok((name.clone(), value.text()?.to_owned()))).collect();
+        let text = |name: &str, value: &Node<'_>| {
+            value.str().map(str::to_owned).ok_or_else(|| Problem::new(format!("headers.{name}"), "must be text"))
+        };
+        return entries.iter().map(|(name, value)| Ok((name.clone(), text(name, value)?))).collect();
     }
-    let wrong = || node.must("be a map, or a list of pairs of a name and a value");
+    let wrong = || Problem::new("headers", "must be a map, or a list of pairs of a name and a value");
     let pair = |item: &Node<'_>| match item.list()?.as_slice() {
         [name, value] => Some((name.str()?.to_owned(), value.str()?.to_owned())),
         _ => None,
@@ -202,8 +205,8 @@ mod tests {
     fn mistakes_are_named() {
         for (key, value, message) in [
             ("base_ulr", Value::from("x"), "base_ulr: unknown key; did you mean base_url?"),
-            ("headers", 1.into(), "headers: must be a map, or a list of pairs of a name and a value, got 1"),
-            ("headers", Value::from([("x-a", 1)]), "headers.x-a: must be text, got 1; write \"1\""),
+            ("headers", "x-key: secret".into(), "headers: must be a map, or a list of pairs of a name and a value"),
+            ("headers", Value::from([("x-a", 1)]), "headers.x-a: must be text"),
             ("auth", "secret".into(), "auth: must be a list of a user name and a password"),
             ("verify", "ca.pem".into(), "verify: must be true or false, got \"ca.pem\"; give the path of a bundle as ca_bundle"),
             ("pool_idle_timeout", (-1).into(), "pool_idle_timeout: must be a number of seconds from 0, got -1"),
