@@ -1462,7 +1462,7 @@ const char *reknock_response_url(const struct reknock_response *response);
 int32_t reknock_response_http_version(const struct reknock_response *response);
 
 /**
- * From the start of the call to the last byte of the body, in microseconds. 0 for NULL.
+ * From the start of the call to the last byte of the body, or to the head of a streamed response, in microseconds. 0 for NULL.
  */
 uint64_t reknock_response_elapsed_us(const struct reknock_response *response);
 
