@@ -35,7 +35,7 @@
  * - Threads. Each type says who may use it at once; its functions may be called from any thread. The library never handles signals,
  *   and starts one thread, when something is first submitted to a queue; threads that resolve names and read files end by themselves.
  * - Signals. A server that goes away is an error of the call and never a SIGPIPE, ignored or not; handlers of the program run on none of
- *   the library's threads, and masks and handlers of the program's are left as they are.
+ *   the library's threads, but for those of faults and SIGPROF; the masks and handlers of the program's threads stay as they are.
  * - Functions of the program that the library calls must return: no longjmp, no C++ exception. They may call the library.
  * - After fork the child may use inherited policies, requests and clients; inherited queues, calls and streamed responses belong to
  *   the parent.
@@ -1462,7 +1462,7 @@ const char *reknock_response_url(const struct reknock_response *response);
 int32_t reknock_response_http_version(const struct reknock_response *response);
 
 /**
- * From the start of the call to the last byte of the body, in microseconds. 0 for NULL.
+ * From the start of the call to the last byte of the body, or to the head of a streamed response, in microseconds. 0 for NULL.
  */
 uint64_t reknock_response_elapsed_us(const struct reknock_response *response);
 
@@ -1557,7 +1557,7 @@ reknock_status reknock_client_submit_stream(const struct reknock_client *client,
  * reknock_response_read then does not wait. It gives 0 bytes at the end.
  *
  * Of responses of reknock_client_submit_stream, on any queue; one read at a time. Freeing the response cancels the read, and its completion
- * never comes.
+ * never comes. Freeing the queue does likewise, and what is read later of the response fails with REKNOCK_ERROR_CLOSED.
  *
  * Errors: REKNOCK_ERROR_INVALID_ARGUMENT, also for a response of another function and while another read is under way;
  * REKNOCK_ERROR_CLOSED in a forked child. Those of reknock_response_read come out of the queue.

@@ -35,7 +35,7 @@
  * - Threads. Each type says who may use it at once; its functions may be called from any thread. The library never handles signals,
  *   and starts one thread, when something is first submitted to a queue; threads that resolve names and read files end by themselves.
  * - Signals. A server that goes away is an error of the call and never a SIGPIPE, ignored or not; handlers of the program run on none of
- *   the library's threads, and masks and handlers of the program's are left as they are.
+ *   the library's threads, but for those of faults and SIGPROF; the masks and handlers of the program's threads stay as they are.
  * - Functions of the program that the library calls must return: no longjmp, no C++ exception. They may call the library.
  * - After fork the child may use inherited policies, requests and clients; inherited queues, calls and streamed responses belong to
  *   the parent.

@@ -92,6 +92,8 @@ enum Body {
     Here(Box<Live>),
     /// A read through a queue has it.
     Away,
+    /// The read that had it came to no end: its queue was freed, or the library shut down.
+    Lost,
     /// The response was freed.
     Freed,
 }
@@ -131,7 +133,7 @@ impl Place {
         let foreign = || Fault::Argument("response: did not come from a queue".to_owned());
         let cancel = self.cancel.clone().ok_or_else(foreign)?;
         let live = self.take()?;
-        Ok((Borrowed { place: Arc::clone(self), live }, cancel))
+        Ok((Borrowed { place: Arc::clone(self), live: Some(live) }, cancel))
     }
 
     fn take(&self) -> Result<Box<Live>, Fault> {
@@ -141,6 +143,10 @@ impl Place {
         let mut state = self.state();
         match replace(&mut state.body, Body::Away) {
             Body::Here(live) => Ok(live),
+            Body::Lost => {
+                state.body = Body::Lost;
+                Err(Error::new(ErrorKind::Closed, "a read of the response was given up with its queue").into())
+            }
             busy => {
                 state.body = busy;
                 Err(Fault::Argument("response: another read of it is under way".to_owned()))
@@ -159,6 +165,14 @@ impl Place {
         Ok(true)
     }
 
+    /// What was taken out does not come back.
+    fn lose(&self) {
+        let mut state = self.state();
+        if matches!(state.body, Body::Away) {
+            state.body = Body::Lost;
+        }
+    }
+
     /// The response is freed: its connection is given up, and what reads it ends.
     pub(crate) fn free(&self) {
         let before = replace(&mut self.state().body, Body::Freed);
@@ -170,18 +184,28 @@ impl Place {
 /// A body on its way through a queue.
 pub(crate) struct Borrowed {
     place: Arc<Place>,
-    live: Box<Live>,
+    /// `None` once it was given back.
+    live: Option<Box<Live>>,
 }
 
 impl Borrowed {
     /// Reads the next piece, unless there is some rest.
     pub(crate) async fn read(mut self) -> Read {
         let rest = std::mem::take(&mut self.place.state().rest);
-        let read = match &mut *self.live {
-            Live::Queue(body) if rest.is_empty() => body.piece().await,
+        let read = match self.live.as_deref_mut() {
+            Some(Live::Queue(body)) if rest.is_empty() => body.piece().await,
             _ => Ok(rest),
         };
         Read { body: self, read }
+    }
+}
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        // In a child that inherited it, its lock may be held by a thread that is gone.
+        if self.live.is_some() && !self.place.inherited() {
+            self.place.lose();
+        }
     }
 }
 
@@ -193,8 +217,10 @@ pub(crate) struct Read {
 
 impl Read {
     /// Gives the body back to its response. False if that was freed meanwhile.
-    pub(crate) fn settle(self) -> Result<bool, Error> {
-        let Borrowed { place, live } = self.body;
-        place.put(live, self.read)
+    pub(crate) fn settle(mut self) -> Result<bool, Error> {
+        match self.body.live.take() {
+            Some(live) => self.body.place.put(live, self.read),
+            None => Ok(false),
+        }
     }
 }

@@ -158,7 +158,7 @@ pub extern "C" fn reknock_response_http_version(response: Option<&reknock_respon
     })
 }
 
-/// From the start of the call to the last byte of the body, in microseconds. 0 for NULL.
+/// From the start of the call to the last byte of the body, or to the head of a streamed response, in microseconds. 0 for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn reknock_response_elapsed_us(response: Option<&reknock_response>) -> u64 {
     plain(0, || response.map_or(0, |response| micros(response.head.elapsed())))

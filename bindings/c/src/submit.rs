@@ -72,7 +72,7 @@ pub unsafe extern "C" fn reknock_client_submit_stream(
 /// reknock_response_read then does not wait. It gives 0 bytes at the end.
 ///
 /// Of responses of reknock_client_submit_stream, on any queue; one read at a time. Freeing the response cancels the read, and its completion
-/// never comes.
+/// never comes. Freeing the queue does likewise, and what is read later of the response fails with REKNOCK_ERROR_CLOSED.
 ///
 /// Errors: REKNOCK_ERROR_INVALID_ARGUMENT, also for a response of another function and while another read is under way;
 /// REKNOCK_ERROR_CLOSED in a forked child. Those of reknock_response_read come out of the queue.

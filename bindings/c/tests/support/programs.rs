@@ -80,7 +80,7 @@ pub const PROGRAMS: &[Program] = &[
     program("tests/c/upload.c", &[ECHO, RETRIED, RETRIED, RETRIED, RETRIED, RETRIED, EARLY, SLOW, LARGE]),
     program("tests/c/options.c", &[ECHO, REDIRECT, THOUSAND, TLS, Authority, HTTP2, DOWNGRADE, ECHO, FAILING]),
     program("tests/c/sigpipe.c", &[FINE]),
-    program("tests/c/shutdown.c", &[LARGE, SLOW]),
+    program("tests/c/shutdown.c", &[LARGE, SLOW, STALLED]),
     Program { leaks: true, ..program("tests/c/fork.c", &[HALF]) },
     program("tests/c/ktor.c", &[Text("event"), FLAKY, File("ktor.yaml", "HttpRequestRetry: true")]),
     Program {
