@@ -184,3 +184,13 @@ for (const [name, send, read] of [
     assert.equal(held.length, 10);
   });
 }
+
+test('a redirect that is an error closes its streamed response, and ends the upload', async (t) => {
+  const server = await raw(t, (text, socket, state) => {
+    if (request(text).head && !state.said) state.said = socket.write('HTTP/1.1 302 Found\r\nlocation: /x\r\ncontent-length: 9\r\n\r\nx') || true;
+  });
+  const { body, told } = waits();
+  await assert.rejects(client.post(server.url, { body, stream: true, redirect: 'error' }), TypeError);
+  assert.equal(told.ended, true);
+  await settled(server);
+});
