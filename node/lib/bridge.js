@@ -3,7 +3,7 @@
 const native = require('./native.js');
 
 /** What an entry of a batch is: one of these, or a response by its status, negative if its body is still to be read. */
-const WHAT = { ERROR: 0, QUESTION: 1, PIECE: 2, EVENTS: 3, PULL: 4 };
+const WHAT = { ERROR: 0, QUESTION: 1, PIECE: 2, EVENTS: 3, PULL: 4, GONE: 5 };
 /** The number of the call, what it is, and two values of that. */
 const STRIDE = 4;
 

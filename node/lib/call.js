@@ -101,7 +101,8 @@ class Call {
   take(what, value, more) {
     switch (what) {
       case WHAT.PULL:
-        return this.#upload.ask(value, more);
+      case WHAT.GONE:
+        return this.#upload.take(what, value, more);
       case WHAT.EVENTS:
         this.#events.push(...value);
         return;

@@ -106,7 +106,11 @@ class Client extends Callable {
     if (given instanceof Promise) given = await given;
     const hooks = init === undefined || init === null ? this.#hooks : hooksIn(init, this.#hooks);
     const parts = await send(this.#native, given, hooks);
-    if (given.redirect === 'error' && REDIRECTS.has(parts.status)) throw wrongType(`redirect: ${parts.statusText()} although redirect is error`);
+    if (given.redirect === 'error' && REDIRECTS.has(parts.status)) {
+      // Nobody gets the response who could.
+      void parts.stream?.cancel();
+      throw wrongType(`redirect: ${parts.statusText()} although redirect is error`);
+    }
     const { throwHttpErrors = this.#options.throwHttpErrors } = given.options;
     if (throwHttpErrors) throwFor(parts);
     return parts;

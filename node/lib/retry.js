@@ -26,14 +26,16 @@ class Budgets {
 class Retry {
   #native;
 
-  constructor(policy, { method = 'GET', origin = '', budgets, hasIdempotencyKey = false, asked = false, seed = 0, now = performance.now() } = {}) {
+  constructor(policy, options) {
+    const { method = 'GET', origin = '', budgets, hasIdempotencyKey = false, asked = false, seed = 0, now = performance.now() } = options ?? {};
     const own = Policy.native(policy instanceof Policy ? policy : new Policy(policy));
     const shared = Budgets.native(budgets);
-    this.#native = guard(() => new native.NativeRetry(own, shared, method, origin, hasIdempotencyKey, asked, BigInt(seed), now));
+    this.#native = guard(() => new native.NativeRetry(own, shared, method, origin, hasIdempotencyKey, asked, seed, now));
   }
 
   /** A redirect is followed: the next attempt goes elsewhere, counts in the budget of that origin, and is no retry. */
-  redirect({ method, origin = '', hasIdempotencyKey = false }, now = performance.now()) {
+  redirect(hop, now = performance.now()) {
+    const { method, origin = '', hasIdempotencyKey = false } = hop ?? {};
     guard(() => this.#native.redirect(method, origin, hasIdempotencyKey, now));
   }
 
@@ -43,13 +45,15 @@ class Retry {
   }
 
   /** What the policy thinks of `{status, headers}`, or of a failure: `{error, evidence}`. */
-  classify({ status, headers, error, evidence = 'unknown' }, wall = Date.now()) {
+  classify(outcome, wall = Date.now()) {
+    const { status, headers, error, evidence = 'unknown' } = outcome ?? {};
     const verdict = guard(() => this.#native.classify(status, flat(headers, 'headers'), error, evidence, wall));
     return { ...verdict, hintMs: verdict.hintMs ?? null, plannedWaitMs: verdict.plannedWaitMs ?? null };
   }
 
   /** What happens next: `{waitMs, stopReason}`, one of them null. */
-  decide({ retry, waitMs, backoffMs, replayable = true } = {}, now = performance.now()) {
+  decide(answer, now = performance.now()) {
+    const { retry, waitMs, backoffMs, replayable = true } = answer ?? {};
     const decision = guard(() => this.#native.decide(retry, waitMs, backoffMs, replayable, now));
     return { waitMs: decision.waitMs ?? null, stopReason: decision.stopReason ?? null };
   }

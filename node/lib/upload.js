@@ -1,16 +1,19 @@
 'use strict';
 
 const { AsyncResource } = require('node:async_hooks');
-const { bridge, waiting } = require('./bridge.js');
+const { bridge, waiting, WHAT } = require('./bridge.js');
 
 /** A request body that is produced while it is sent: a piece whenever the connection takes one. */
 class Upload {
   #id;
   #body;
   #walk = null;
+  /** The number of the walk's pass. */
+  #pass = 0;
   #failed;
-  /** The producer has said that nothing more comes. */
+  /** Nobody asks for more: it was produced to its end, or its connection is gone. */
   #done = false;
+  #ask;
   /** It is sent on although its call is over. */
   #outlives = false;
 
@@ -20,7 +23,7 @@ class Upload {
     this.#body = body;
     this.#failed = failed;
     // The producer runs in the context of the call.
-    this.ask = AsyncResource.bind((pull, first) => this.#produce(pull, first));
+    this.#ask = AsyncResource.bind((pull, pass) => this.#produce(pull, pass));
   }
 
   /**
@@ -35,9 +38,10 @@ class Upload {
     bridge.hold();
   }
 
-  /** A piece is asked for under the number of the call. */
-  take(_, pull, first) {
-    this.ask(pull, first);
+  /** A piece is asked for, or a pass that did not end is over. */
+  take(what, value, pass) {
+    if (what === WHAT.PULL) this.#ask(value, pass);
+    else if (value >= this.#pass) this.#gone();
   }
 
   /** Nothing more is sent: lets the producer go. */
@@ -46,8 +50,8 @@ class Upload {
     (this.#walk ?? this.#body).cancel?.(reason);
   }
 
-  async #produce(pull, first) {
-    if (first) this.#begin();
+  async #produce(pull, pass) {
+    if (pass !== this.#pass) this.#begin(pass);
     const walk = this.#walk;
     try {
       const piece = await walk.next();
@@ -59,13 +63,19 @@ class Upload {
     }
   }
 
-  #begin() {
+  #begin(pass) {
+    this.#pass = pass;
     this.#walk?.cancel?.();
     this.#walk = this.#body.make ? this.#body.make() : this.#body;
     this.#done = false;
   }
 
-  /** Nobody asks for more. */
+  /** Another pass may follow, unless the call is over. */
+  #gone() {
+    if (this.#outlives) this.end();
+    else this.#done = true;
+  }
+
   #settle() {
     this.#done = true;
     if (!this.#outlives) return;

@@ -184,3 +184,34 @@ for (const [name, send, read] of [
     assert.equal(held.length, 10);
   });
 }
+
+test('a redirect that is an error closes its streamed response, and ends the upload', async (t) => {
+  const server = await raw(t, (text, socket, state) => {
+    if (request(text).head && !state.said) state.said = socket.write('HTTP/1.1 302 Found\r\nlocation: /x\r\ncontent-length: 9\r\n\r\nx') || true;
+  });
+  const { body, told } = waits();
+  await assert.rejects(client.post(server.url, { body, stream: true, redirect: 'error' }), TypeError);
+  assert.equal(told.ended, true);
+  await settled(server);
+});
+
+test('an upload whose connection is lost is over, though nobody reads the response', async (t) => {
+  const server = await raw(t, (text, socket, state) => {
+    if (request(text).head && !state.said) {
+      state.said = true;
+      socket.write(HEAD);
+    }
+    // The second piece may be on its way, or produced for ever.
+    if (request(text).body.length > 0) socket.resetAndDestroy();
+  });
+  const held = [];
+  for (const next of [async () => (await turn(), { done: false, value: 'a' }), undefined]) {
+    const told = {};
+    const body = next ? { [Symbol.asyncIterator]: () => ({ next, return: async () => ((told.ended = true), { done: true }) }) } : undefined;
+    const waiter = body ? { body, told } : waits();
+    held.push(await client.post(server.url, { body: waiter.body, stream: true }));
+    await until(async () => waiter.told.ended, Boolean);
+    await settled(server);
+  }
+  for (const response of held) await assert.rejects(response.text(), { kind: 'body' });
+});

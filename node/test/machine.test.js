@@ -177,8 +177,11 @@ test('a seed is a whole number of 64 bits; 0 is none', () => {
   assert.equal(waits(7), waits(7n));
   assert.notEqual(waits(2n ** 64n - 1n), waits(7));
   assert.notEqual(waits(0), waits(0));
-  for (const seed of [-1, 2n ** 64n]) assert.throws(() => waits(seed), /^Error: seed: must be a whole number of 64 bits$/);
-  assert.throws(() => waits(0.5), RangeError);
+  assert.equal(waits(2 ** 60), waits(2n ** 60n));
+  for (const [seed, shown] of [[-1, '-1'], [1.5, '1.5'], [NaN, 'NaN'], [2n ** 64n, '18446744073709551616'], [-1n, '-1'], [2 ** 64, '1.8446744073709552e19'], ['5', '"5"'], [true, 'true'], [null, 'null'], [{}, 'a map']]) {
+    const message = `seed: must be a whole number from 0 to 18446744073709551615, got ${shown}`;
+    assert.throws(() => waits(seed), { name: 'ReknockError', kind: 'config', message });
+  }
 });
 
 for (const backoff of noBackoffs) {
@@ -241,6 +244,29 @@ test('arguments that are none', () => {
   assert.throws(() => new Budgets().reading(new Policy(), 'http://a', NaN), noTime('now'));
   assert.throws(() => retry.classify({ status: 503 }, NaN), noTime('wall'));
   assert.equal(retry.decide({ waitMs: 7 }).waitMs, 7);
+});
+
+test('arguments of other types', () => {
+  const wrong = (step, message) => assert.throws(step, { name: 'ReknockError', kind: 'config', message });
+  const retry = new Retry();
+  retry.attempt();
+  for (const hop of [undefined, null, {}, { method: null }]) wrong(() => retry.redirect(hop), 'method: must be text, got null');
+  wrong(() => retry.redirect({ method: 5 }), 'method: must be text, got 5; write "5"');
+  wrong(() => retry.redirect({ method: 'GET', origin: new URL('http://a') }), 'origin: must be text, got a value of type URL');
+  wrong(() => retry.redirect({ method: 'GET', hasIdempotencyKey: 'yes' }), 'hasIdempotencyKey: must be true or false, got "yes"; write true');
+  wrong(() => new Retry({}, { method: 5 }), 'method: must be text, got 5; write "5"');
+  wrong(() => new Retry({}, { asked: 1 }), 'asked: must be true or false, got 1');
+  wrong(() => new Retry({}, { now: '1' }), 'now: must be a number, got "1"');
+  for (const outcome of [undefined, null, {}]) wrong(() => retry.classify(outcome), 'outcome: must be a status or an error, got neither');
+  wrong(() => retry.classify({ status: '503' }), 'status: must be a number, got "503"');
+  wrong(() => retry.classify({ error: 5 }), 'error: must be text, got 5; write "5"');
+  wrong(() => retry.classify({ status: 503 }, '1'), 'wall: must be a number, got "1"');
+  retry.classify({ status: 503 });
+  wrong(() => retry.decide({ retry: 'yes' }), 'retry: must be true or false, got "yes"; write true');
+  wrong(() => retry.decide({ replayable: 0 }), 'replayable: must be true or false, got 0');
+  wrong(() => new Budgets().reading(new Policy(), 5), 'origin: must be text, got 5; write "5"');
+  assert.notEqual(retry.decide(null).waitMs, null);
+  assert.equal(new Retry(undefined, null).attempt(), 1);
 });
 
 test('times are exact to the nanosecond', () => {

@@ -13,6 +13,7 @@ use napi_derive::napi;
 use reknock::Error;
 use reknock::client::queue::{Delivery, Item, Queue, QueueHost};
 use reknock::client::{Response, Wants, runtime};
+use tokio::sync::oneshot;
 
 use crate::body::Pull;
 use crate::call::Call;
@@ -45,6 +46,7 @@ const QUESTION: i32 = 1;
 const PIECE: i32 = 2;
 const EVENTS: i32 = 3;
 const PULL: i32 = 4;
+const GONE: i32 = 5;
 
 /// Takes an environment's calls to the runtime and their results back. Dropped with its environment, which ends its calls.
 #[napi]
@@ -55,7 +57,7 @@ pub struct Bridge {
     open: Cell<u64>,
     pulls: Pulls,
     /// Pulls that JavaScript is answering.
-    pulled: RefCell<HashMap<u64, Pull>>,
+    pulled: RefCell<HashMap<u64, oneshot::Sender<Option<Bytes>>>>,
     last_pull: Cell<u64>,
 }
 
@@ -163,7 +165,7 @@ impl Bridge {
         };
         if let Some(pull) = self.pulled.borrow_mut().remove(&(pull as u64)) {
             // The attempt it was for may be over.
-            let _ = pull.reply.send(piece);
+            let _ = pull.send(piece);
         }
         Ok(())
     }
@@ -204,13 +206,19 @@ impl Bridge {
             batch.deliver(delivery)?;
         }
         // Nobody answers for an attempt that is over.
-        self.pulled.borrow_mut().retain(|_, pull| !pull.reply.is_closed());
+        self.pulled.borrow_mut().retain(|_, pull| !pull.is_closed());
         let pulls = std::mem::take(&mut *self.pulls.lock().unwrap_or_else(PoisonError::into_inner));
         for (number, pull) in pulls {
-            let key = self.last_pull.get() + 1;
-            self.last_pull.set(key);
-            batch.push(number.load(Ordering::Relaxed), PULL, key as f64, pull.first)?;
-            self.pulled.borrow_mut().insert(key, pull);
+            let id = number.load(Ordering::Relaxed);
+            match pull {
+                Pull::Gone { pass } => batch.push(id, GONE, pass, Null)?,
+                Pull::Piece { pass, reply } => {
+                    let key = self.last_pull.get() + 1;
+                    self.last_pull.set(key);
+                    batch.push(id, PULL, key as f64, pass)?;
+                    self.pulled.borrow_mut().insert(key, reply);
+                }
+            }
         }
         self.ended(env, over)?;
         Ok(batch.array)

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use napi::bindgen_prelude::{BigInt, Unknown};
+use napi::bindgen_prelude::Unknown;
 use napi::{Env, Error, Result, Status};
 use napi_derive::napi;
 use reknock::Tick;
+use reknock::policy::{Argument, Value};
 use reknock::retry::driver::{Driver, Misuse, outcome};
 use reknock::retry::{Answer, Budgets, Call, Decision};
 
@@ -14,7 +15,7 @@ use crate::client::{BudgetReading, reading};
 use crate::error::{or_throw, thrown};
 use crate::head::millis;
 use crate::policy::{NativePolicy, lines};
-use crate::value::{UNIT, to_value, wrong};
+use crate::value::{UNIT, to_value};
 
 /// Retry budgets that calls share.
 #[napi]
@@ -63,8 +64,8 @@ impl NativeBudgets {
 
     /// What the budget of a policy has for an origin.
     #[napi(catch_unwind)]
-    pub fn reading(&self, env: &Env, policy: &NativePolicy, origin: String, now: f64) -> Result<Option<BudgetReading>> {
-        let now = tick(env, now)?;
+    pub fn reading(&self, env: &Env, policy: &NativePolicy, origin: Unknown<'_>, now: Unknown<'_>) -> Result<Option<BudgetReading>> {
+        let (origin, now) = (text(env, "origin", origin)?, tick(env, now)?);
         Ok(policy.core.budget().and_then(|spec| self.budgets.reading(spec, &origin, now)).map(reading))
     }
 }
@@ -78,15 +79,18 @@ impl NativeRetry {
         env: &Env,
         policy: &NativePolicy,
         budgets: Option<&NativeBudgets>,
-        method: String,
-        origin: String,
-        has_idempotency_key: bool,
-        asked: bool,
-        seed: BigInt,
-        now: f64,
+        method: Unknown<'_>,
+        origin: Unknown<'_>,
+        has_idempotency_key: Unknown<'_>,
+        asked: Unknown<'_>,
+        seed: Unknown<'_>,
+        now: Unknown<'_>,
     ) -> Result<Self> {
+        let (method, origin) = (text(env, "method", method)?, text(env, "origin", origin)?);
+        let has_idempotency_key = flag(env, "hasIdempotencyKey", has_idempotency_key)?;
+        let asked = flag(env, "asked", asked)?;
+        let seed = or_throw(env, Argument::new("seed", &to_value(seed)?).seed())?;
         let now = tick(env, now)?;
-        let (false, seed, true) = seed.get_u64() else { return Err(wrong("seed: must be a whole number of 64 bits")) };
         let call = Call { method: &method, has_idempotency_key, asked };
         let budgets = budgets.map(|shared| Arc::clone(&shared.budgets));
         let begun = Driver::begin(&policy.core, call, &origin, budgets, reknock::client::entropy_or(seed), now);
@@ -95,7 +99,16 @@ impl NativeRetry {
 
     /// A redirect is followed: the next attempt goes elsewhere, counts in the budget of that origin, and is no retry.
     #[napi(catch_unwind)]
-    pub fn redirect(&mut self, env: &Env, method: String, origin: String, has_idempotency_key: bool, now: f64) -> Result<()> {
+    pub fn redirect(
+        &mut self,
+        env: &Env,
+        method: Unknown<'_>,
+        origin: Unknown<'_>,
+        has_idempotency_key: Unknown<'_>,
+        now: Unknown<'_>,
+    ) -> Result<()> {
+        let (method, origin) = (text(env, "method", method)?, text(env, "origin", origin)?);
+        let has_idempotency_key = flag(env, "hasIdempotencyKey", has_idempotency_key)?;
         let now = tick(env, now)?;
         // Whether somebody is asked was said of the whole call.
         let call = Call { method: &method, has_idempotency_key, asked: false };
@@ -104,7 +117,7 @@ impl NativeRetry {
 
     /// The next attempt is about to be sent; returns its number.
     #[napi(catch_unwind)]
-    pub fn attempt(&mut self, env: &Env, now: f64) -> Result<u32> {
+    pub fn attempt(&mut self, env: &Env, now: Unknown<'_>) -> Result<u32> {
         let now = tick(env, now)?;
         Ok(allowed(env, self.driver.attempt(now))?.number)
     }
@@ -114,13 +127,16 @@ impl NativeRetry {
     pub fn classify(
         &mut self,
         env: &Env,
-        status: Option<f64>,
+        status: Unknown<'_>,
         headers: Vec<String>,
-        error: Option<String>,
-        evidence: String,
-        wall: f64,
+        error: Unknown<'_>,
+        evidence: Unknown<'_>,
+        wall: Unknown<'_>,
     ) -> Result<NativeVerdict> {
-        let wall = or_throw(env, UNIT.unix_time("wall", wall))?;
+        let wall = or_throw(env, UNIT.unix_time("wall", number(env, "wall", &to_value(wall)?)?))?;
+        let status = if_given(to_value(status)?).map(|status| number(env, "status", &status)).transpose()?;
+        let error = if_given(to_value(error)?).map(|error| text_of(env, "error", &error)).transpose()?;
+        let evidence = text(env, "evidence", evidence)?;
         let headers = lines(&headers);
         let headers = headers.as_slice();
         let outcome = allowed(env, outcome(status, &headers, error.as_deref(), &evidence))?;
@@ -139,12 +155,14 @@ impl NativeRetry {
     pub fn decide(
         &mut self,
         env: &Env,
-        retry: Option<bool>,
+        retry: Unknown<'_>,
         wait: Unknown<'_>,
         backoff: Unknown<'_>,
-        replayable: bool,
-        now: f64,
+        replayable: Unknown<'_>,
+        now: Unknown<'_>,
     ) -> Result<NativeDecision> {
+        let retry = if_given(to_value(retry)?).map(|retry| or_throw(env, Argument::new("retry", &retry).flag())).transpose()?;
+        let replayable = flag(env, "replayable", replayable)?;
         let answer = Answer { retry, wait: duration(env, "waitMs", wait)?, backoff: duration(env, "backoffMs", backoff)? };
         let now = tick(env, now)?;
         Ok(match allowed(env, self.driver.decide(answer, replayable, now))? {
@@ -155,7 +173,7 @@ impl NativeRetry {
 
     /// The call is over and its outcome goes to the caller.
     #[napi(catch_unwind)]
-    pub fn finish(&mut self, env: &Env, now: f64) -> Result<()> {
+    pub fn finish(&mut self, env: &Env, now: Unknown<'_>) -> Result<()> {
         self.driver.finish(tick(env, now)?);
         Ok(())
     }
@@ -178,8 +196,28 @@ fn allowed<T>(env: &Env, result: std::result::Result<T, Misuse>) -> Result<T> {
     })
 }
 
-fn tick(env: &Env, now: f64) -> Result<Tick> {
-    or_throw(env, UNIT.tick("now", now))
+fn tick(env: &Env, now: Unknown<'_>) -> Result<Tick> {
+    or_throw(env, UNIT.tick("now", number(env, "now", &to_value(now)?)?))
+}
+
+fn number(env: &Env, argument: &str, value: &Value) -> Result<f64> {
+    or_throw(env, Argument::new(argument, value).number())
+}
+
+fn flag(env: &Env, argument: &str, value: Unknown<'_>) -> Result<bool> {
+    or_throw(env, Argument::new(argument, &to_value(value)?).flag())
+}
+
+fn text(env: &Env, argument: &str, value: Unknown<'_>) -> Result<String> {
+    text_of(env, argument, &to_value(value)?)
+}
+
+fn text_of(env: &Env, argument: &str, value: &Value) -> Result<String> {
+    or_throw(env, Argument::new(argument, value).text().map(str::to_owned))
+}
+
+fn if_given(value: Value) -> Option<Value> {
+    Some(value).filter(|value| *value != Value::Null)
 }
 
 fn duration(env: &Env, argument: &str, value: Unknown<'_>) -> Result<Option<Duration>> {

@@ -35,7 +35,7 @@ pub use read::Keys;
 pub use request::RequestHead;
 #[cfg(feature = "documents")]
 pub use text::{load_all, read_all};
-pub use typed::Unit;
+pub use typed::{Argument, Unit};
 pub use value::Value;
 /// What the reader of a client's options shares with the reader of policies.
 #[cfg(feature = "client")]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::node::Node;
 use super::options::DOCUMENT;
 use super::problem::{Problem, camel};
 use super::{Keys, Policy, Value};
@@ -118,6 +119,55 @@ fn typed(key: &str, value: &Value, unit: Unit) -> Result<Value, Problem> {
     Ok(Value::Str(DurationText(duration).to_string()))
 }
 
+/// An argument of a host's that is neither a duration nor a time: its name, and what was given for it.
+pub struct Argument<'a>(Node<'a>);
+
+impl<'a> Argument<'a> {
+    /// What was given for the argument of this name.
+    pub fn new(name: &str, given: &'a Value) -> Self {
+        Argument(Node::at(name, given))
+    }
+
+    /// Text.
+    ///
+    /// # Errors
+    /// `config`, under the name of the argument, for anything else; so do the others.
+    pub fn text(&self) -> Result<&str, Error> {
+        Ok(self.0.text()?)
+    }
+
+    /// `true` or `false`.
+    ///
+    /// # Errors
+    /// As [`text`](Argument::text).
+    pub fn flag(&self) -> Result<bool, Error> {
+        Ok(self.0.flag()?)
+    }
+
+    /// A number, NaN and infinities included.
+    ///
+    /// # Errors
+    /// As [`text`](Argument::text).
+    pub fn number(&self) -> Result<f64, Error> {
+        Ok(self.0.number()?)
+    }
+
+    /// A seed: a whole number of 64 bits. 0 is none.
+    ///
+    /// # Errors
+    /// As [`text`](Argument::text).
+    pub fn seed(&self) -> Result<u64, Error> {
+        let seed = match &*self.0.value {
+            Value::Int(number) => u64::try_from(*number).ok(),
+            Value::Big(digits) => digits.parse().ok(),
+            // A whole one that its language holds in no other way.
+            Value::Float(number) if number.fract() == 0.0 && (0.0..u64::MAX as f64).contains(number) => Some(*number as u64),
+            _ => None,
+        };
+        Ok(seed.ok_or_else(|| self.0.must(format!("be a whole number from 0 to {}", u64::MAX)))?)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,6 +196,32 @@ mod tests {
         assert_eq!(read(Value::Float(0.5)), Ok(Some(Duration::from_millis(500))));
         assert_eq!(read(Value::Int(-1)).unwrap_err(), "wait: must be a number of seconds from 0, got -1");
         assert_eq!(read(Value::from("1s")).unwrap_err(), "wait: must be a number of seconds from 0, got \"1s\"");
+    }
+
+    #[test]
+    fn seeds() {
+        let read = |value: Value| Argument::new("seed", &value).seed().map_err(|error| error.to_string());
+        for (given, seed) in [
+            (Value::Int(0), 0),
+            (Value::Int(i64::MAX), i64::MAX as u64),
+            (Value::Big(u64::MAX.to_string()), u64::MAX),
+            (Value::Float(2_f64.powi(60)), 1 << 60),
+        ] {
+            assert_eq!(read(given), Ok(seed));
+        }
+        for (given, shown) in [
+            (Value::Int(-1), "-1"),
+            (Value::Big("18446744073709551616".to_owned()), "18446744073709551616"),
+            (Value::Float(1.5), "1.5"),
+            (Value::Float(2_f64.powi(64)), "1.8446744073709552e19"),
+            (Value::Float(f64::NAN), "NaN"),
+            (Value::Bool(true), "true"),
+            (Value::from("5"), "\"5\""),
+            (Value::Null, "null"),
+        ] {
+            let expected = format!("seed: must be a whole number from 0 to 18446744073709551615, got {shown}");
+            assert_eq!(read(given), Err(expected));
+        }
     }
 
     #[test]

@@ -169,6 +169,9 @@ impl Drop for Upload {
 
 impl Drop for Probe {
     fn drop(&mut self) {
+        // Nobody asks the source any more: it learns so at once, however long the response is kept.
+        let source = self.0.lock().stream.take();
+        drop(source);
         self.0.progress.release();
     }
 }
@@ -325,6 +328,20 @@ mod tests {
         assert!(progress.uploaded_at().is_some() && probe.is_end_stream());
         drop(upload);
         assert!(frame(&mut probe).is_none(), "a finished body stays finished");
+    }
+
+    #[test]
+    fn a_connection_that_is_gone_frees_the_source() {
+        let source = Arc::new(());
+        let held = source.clone();
+        let stream = futures_util::stream::poll_fn(move |_| {
+            let _ = &held;
+            Poll::Pending
+        });
+        let (probe, upload) = probe(OutgoingBody::Stream { stream: Box::pin(stream), length: None }, Arc::default());
+        drop(probe);
+        assert_eq!(Arc::strong_count(&source), 1, "the response may be kept for long");
+        drop(upload);
     }
 
     #[test]
