@@ -22,33 +22,41 @@ const PIECE: usize = 16 * 1024;
 /// that is still going on.
 pub struct ReqwestBody {
     pieces: Pieces,
-    peer: Option<SocketAddr>,
     _upload: Upload,
 }
 
 enum Pieces {
     Plain(reqwest::Response),
-    /// With the URL, for messages.
-    Coded(Source, BytesMut, Box<Url>),
+    Coded(Box<Coded>),
+}
+
+/// A body whose codings are being undone. The response is inside the source.
+struct Coded {
+    source: Source,
+    buffer: BytesMut,
+    url: Url,
+    peer: Option<SocketAddr>,
 }
 
 impl ReqwestBody {
     pub(super) fn new(response: reqwest::Response, codings: Option<&[Coding]>, upload: Upload) -> Self {
-        let peer = response.remote_addr();
         let pieces = match codings {
             None => Pieces::Plain(response),
             Some(codings) => {
-                let url = Box::new(response.url().clone());
+                let (url, peer) = (response.url().clone(), response.remote_addr());
                 let source = StreamReader::new(response.bytes_stream().map_err(io::Error::other));
-                Pieces::Coded(undone(Box::pin(source), codings), BytesMut::new(), url)
+                Pieces::Coded(Box::new(Coded { source: undone(Box::pin(source), codings), buffer: BytesMut::new(), url, peer }))
             }
         };
-        ReqwestBody { pieces, peer, _upload: upload }
+        ReqwestBody { pieces, _upload: upload }
     }
 
     /// The address of the peer: the server's, or the proxy's.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
-        let address = self.peer?;
+        let address = match &self.pieces {
+            Pieces::Plain(response) => response.remote_addr()?,
+            Pieces::Coded(coded) => coded.peer?,
+        };
         let ip: IpAddr = address.ip().to_canonical();
         Some(SocketAddr::new(ip, address.port()))
     }
@@ -61,7 +69,8 @@ impl Incoming for ReqwestBody {
                 let result = response.chunk().await;
                 result.map_err(|error| failure::classify_body(error.with_url(response.url().clone())))
             }
-            Pieces::Coded(source, buffer, url) => {
+            Pieces::Coded(coded) => {
+                let Coded { source, buffer, url, .. } = &mut **coded;
                 buffer.reserve(PIECE);
                 let read = source.read_buf(&mut (&mut *buffer).limit(PIECE)).await;
                 let size = read.map_err(|error| failure::classify_coded(error, url))?;
