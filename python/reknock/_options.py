@@ -57,7 +57,10 @@ class PolicySettings(TypedDict, total=False):
 
 
 class Callbacks(TypedDict, total=False):
-    """What a client or a call may ask. In `AsyncClient` all but `on_event` may be coroutine functions."""
+    """What a client or a call may ask. In `AsyncClient` all but `on_event` may be coroutine functions.
+
+    A call's come in place of its client's of the same name; None turns these off for the call.
+    """
 
     retry_if: RetryIf | None
     """Asked after every attempt while a retry is possible: true, false, a wait in seconds, or None for what the policy says."""
@@ -87,7 +90,7 @@ class CallOptions(Callbacks, total=False):
     files: Mapping[str, File] | Iterable[tuple[str, File]] | None
     """The files of a multipart body, `data` being its fields: content, or a tuple of name, content and content type."""
     auth: Auth | None
-    """User name and password, or a function that edits the request before it is sent first, such as `BearerAuth(token)`."""
+    """User name and password, or a function that edits the request before it is sent first, such as `BearerAuth(token)`. None turns the client's off."""
     timeout: Seconds | None
     """Limit of the whole call in seconds: attempts, waits, callbacks, reading the body. None for no limit."""
     policy: PolicyLike

@@ -40,11 +40,24 @@ def test_a_call_comes_before_its_client(call):
     for client, own, wanted in [
         (("a", "b"), reknock.BearerAuth("t"), "Bearer t"),
         (reknock.BearerAuth("t"), ("a", "b"), "Basic YTpi"),
-        (reknock.BearerAuth("t"), None, "Bearer t"),
+        (reknock.BearerAuth("t"), None, None),
+        (("a", "b"), None, None),
+        (["a", "b"], None, None),
         (None, lambda request: None, None),
     ]:
         call("GET", URL, {"auth": client, "transport": script}, auth=own)
         assert authorized(script)[-1] == wanted
+
+
+@pytest.mark.parametrize("auth", [("a", "b"), ["a", "b"]])
+def test_the_credentials_of_a_client(call, auth):
+    script = Script([200])
+    client = {"auth": auth, "transport": script, "headers": {"authorization": "of the client"}}
+    call("GET", URL, client)
+    call("GET", URL, client, headers={"authorization": "of the call"})
+    call("GET", "http://c:d@service.test/", client)
+    call("GET", URL, client, auth=None)
+    assert authorized(script) == ["Basic YTpi", "of the call", "Basic Yzpk", "of the client"]
 
 
 def test_credentials_stay_in_their_origin(call):

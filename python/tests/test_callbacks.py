@@ -124,6 +124,23 @@ def test_client_callbacks_and_per_call_ones(serve, call):
     assert len(call("GET", script.url, never, retry_if=lambda attempt: True).attempts) == 3
 
 
+def test_none_turns_the_clients_callbacks_off(serve, call):
+    """Of a call; what is not given is the client's."""
+    script, asked = serve(NO), []
+    client = {
+        "retry_if": lambda attempt: asked.append("retry_if"),
+        "delay": lambda attempt: asked.append("delay"),
+        "before_retry": lambda attempt, request: asked.append("before_retry"),
+        "on_event": lambda event: asked.append("on_event"),
+    }
+    call("GET", script.url, client, **dict.fromkeys(client))
+    assert not asked
+    for name in client:
+        call("GET", script.url, client, **{name: None})
+        assert set(asked) == set(client) - {name}
+        asked.clear()
+
+
 def test_blocking_callbacks_run_on_the_calling_thread(serve):
     threads = set()
     with reknock.Client(policy=FAST, retry_if=lambda attempt: threads.add(threading.get_ident())) as client:

@@ -1,5 +1,6 @@
 //! A call from its Python arguments.
 
+use http::header::AUTHORIZATION;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
@@ -45,17 +46,26 @@ impl Call {
             callbacks: client.callbacks.copy(py),
             outlet: Outlet::default(),
         };
-        let mut auth = client.auth.as_ref().map(|auth| auth.bind(py).clone());
-        if let Some(options) = options.filter(|options| !options.is_empty()) {
-            auth = call.read(options)?.or(auth);
-        }
-        if let Some(auth) = auth {
-            call.authorise(&auth)?;
+        let auth = match options.filter(|options| !options.is_empty()) {
+            Some(options) => call.read(options)?,
+            None => None,
+        };
+        match (auth, &client.auth) {
+            (Some(auth), _) if auth.is_none() => {}
+            (Some(auth), _) => call.authorise(&auth)?,
+            (None, Some(auth)) => {
+                let auth = auth.bind(py);
+                // A function sees for itself what the request has.
+                if auth.is_callable() || !call.request.headers().contains_key(AUTHORIZATION) {
+                    call.authorise(auth)?;
+                }
+            }
+            (None, None) => {}
         }
         Ok(call)
     }
 
-    /// Takes the options; returns who authorises the call.
+    /// Takes the options; returns who authorises the call, if they say so. None turns off what the client has; of what else, it says nothing.
     fn read<'py>(&mut self, options: &Bound<'py, PyDict>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = options.py();
         let mut auth = None;
@@ -66,6 +76,10 @@ impl Call {
             let name = name.to_str()?;
             match name {
                 "timeout" => timeout = Some(value),
+                "auth" => auth = Some(value),
+                "retry_if" | "delay" | "before_retry" | "on_event" => {
+                    self.callbacks.set(name, &value)?;
+                }
                 _ if value.is_none() => known(name)?,
                 "headers" => self.headers(&value)?,
                 "params" => self.request.append_query(pairs(&value)?),
@@ -73,7 +87,6 @@ impl Call {
                 "data" => bodies.data = Some(value),
                 "json" => bodies.json = Some(value),
                 "files" => bodies.files = Some(value),
-                "auth" => auth = Some(value),
                 "policy" => self.options.policy = chosen(self.client.policy(), &value)?,
                 "follow_redirects" => self.options.follow_redirects = Some(value.is_truthy()?),
                 name => {
@@ -193,23 +206,7 @@ impl<'py> File<'py> {
 
 /// An option that is there but empty.
 fn known(name: &str) -> PyResult<()> {
-    const NAMES: [&str; 15] = [
-        "headers",
-        "params",
-        "content",
-        "data",
-        "json",
-        "files",
-        "auth",
-        "policy",
-        "follow_redirects",
-        "timeout",
-        "retry_if",
-        "delay",
-        "before_retry",
-        "on_event",
-        "with_body",
-    ];
+    const NAMES: [&str; 9] = ["headers", "params", "content", "data", "json", "files", "policy", "follow_redirects", "with_body"];
     if NAMES.contains(&name) {
         return Ok(());
     }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyList, PyTuple};
 use reknock::Error;
 use reknock::client::{CLIENT_OPTIONS, Client};
 use reknock::policy::{Keys, Value};
@@ -32,7 +32,7 @@ pub struct NativeClient {
     scripted: Mutex<Option<Core>>,
     closed: AtomicBool,
     pub callbacks: Callbacks,
-    /// A function that authorises its calls.
+    /// What authorises its calls: a function, or a tuple of user name and password. Not left to the core, as a call may turn it off.
     pub auth: Option<Py<PyAny>>,
 }
 
@@ -98,6 +98,11 @@ impl NativeClient {
                 "timeout" => timeout = Some(value),
                 "transport" => script = value.extract::<Option<Script>>()?,
                 "auth" if value.is_callable() => auth = Some(value.unbind()),
+                // What else it may be, the core refuses.
+                "auth" => match pair(&value) {
+                    Some(pair) => auth = Some(PyTuple::new(py, pair)?.into_any().unbind()),
+                    None => rest.push((name, to_value(&value)?)),
+                },
                 _ if callbacks.set(&name, &value)? => {}
                 _ => rest.push((name, to_value(&value)?)),
             }
@@ -148,6 +153,11 @@ impl NativeClient {
         self.auth.as_ref().map_or(Ok(()), |auth| visit.call(auth))?;
         self.callbacks.visit(visit)
     }
+}
+
+/// A user name and a password, in a tuple or a list.
+fn pair(value: &Bound<'_, PyAny>) -> Option<[String; 2]> {
+    if value.is_instance_of::<PyTuple>() || value.is_instance_of::<PyList>() { value.extract().ok() } else { None }
 }
 
 /// The name, what it takes and the meaning of every option of a client besides its policy, its timeout, its callbacks and its script.
