@@ -212,6 +212,8 @@ test('200 workers, terminated in the middle of their calls', { timeout: 120_000 
     [drip, 'for (let i = 0; i < 5; i++) fetch(url, { stream: true }).then((response) => response.text());'],
     [hang, 'for (let i = 0; i < 5; i++) fetch(url, { method: "PUT", body: async function* () { for (;;) yield Buffer.alloc(1e4); } });'],
   ];
+  const early = await serve(t, { do: 'status', status: 200, body_size: 1_000_000, drip: { bytes: 10, every: '5ms' }, read_body: false });
+  kinds.push([early, 'for (let i = 0; i < 5; i++) fetch(url, { method: "PUT", stream: true, body: async function* () { for (;;) yield Buffer.alloc(1e4); } }).then((response) => i % 2 && response.text());']);
   let seed = 3;
   const one = async (i) => {
     const [script, program] = kinds[i % kinds.length];
@@ -226,6 +228,7 @@ test('200 workers, terminated in the middle of their calls', { timeout: 120_000 
   // Their calls went with them; the main thread is none the worse.
   await until(hang.open, (open) => open === 0);
   await until(drip.open, (open) => open === 0);
+  await until(early.open, (open) => open === 0);
   assert.equal((await createClient()(fast.url)).status, 200);
 });
 
