@@ -59,7 +59,7 @@ function method(given = 'GET') {
 
 function signal(given) {
   if (given === null || given === undefined) return null;
-  if (typeof given.aborted !== 'boolean') throw wrongType(`signal: must be an AbortSignal, got ${nameOf(given)}`);
+  if (typeof given.aborted !== 'boolean' || typeof given.addEventListener !== 'function') throw wrongType(`signal: must be an AbortSignal, got ${nameOf(given)}`);
   return given;
 }
 

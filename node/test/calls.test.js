@@ -243,3 +243,14 @@ test('null is no init, and takes back what a client has', async (t) => {
   assert.deepEqual([response.status, response.stopReason, response.attempts[0].waitMs], [503, 'retries_exhausted', 10]);
   await assert.rejects(strict(url, { ...nothing, policy: null }), { kind: 'config', message: /^policy: must be a map, got null; write \{\} for the defaults, false for no retries$/ });
 });
+
+test('text is UTF-8, whatever charset the server names', async (t) => {
+  for (const charset of ['hex', 'undefined', 'utf-16', 'iso-8859-1', '"']) {
+    const { url } = await serve(t, status(200, 'né', { headers: [['content-type', `text/plain; charset=${charset}`]] }));
+    for (const stream of [false, true]) {
+      assert.equal(await (await client(url, { stream })).text(), 'né');
+      assert.equal(await (await client.request(url, { stream })).body.text(), 'né');
+      assert.equal(await (await client(url, { stream })).clone().text(), 'né');
+    }
+  }
+});

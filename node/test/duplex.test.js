@@ -2,6 +2,8 @@
 // Streamed responses whose requests are still being sent.
 
 const assert = require('node:assert/strict');
+const { once } = require('node:events');
+const http2 = require('node:http2');
 const { test } = require('node:test');
 const { Readable } = require('node:stream');
 const { setImmediate: turn } = require('node:timers/promises');
@@ -214,4 +216,36 @@ test('an upload whose connection is lost is over, though nobody reads the respon
     await settled(server);
   }
   for (const response of held) await assert.rejects(response.text(), { kind: 'body' });
+});
+
+test('over HTTP/2 a body is sent on too, until that of the response ends or is given up', async (t) => {
+  const server = http2.createServer();
+  let closed = 0;
+  server.on('stream', (stream, headers) => {
+    stream.on('error', () => {});
+    stream.on('close', () => closed++);
+    stream.respond({ ':status': 200 });
+    if (headers[':path'] === '/early') return stream.end('x');
+    stream.on('data', (piece) => stream.write(piece));
+    stream.on('end', () => stream.end('.'));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const sessions = new Set();
+  server.on('session', (session) => sessions.add(session));
+  t.after(() => {
+    server.close();
+    for (const session of sessions) session.destroy();
+  });
+  const own = createClient({ http2: 'only', policy: FAST });
+  const url = `http://127.0.0.1:${server.address().port}`;
+  const send = (path, body) => own.post(`${url}${path}`, { body, stream: true });
+  assert.equal(await (await send('/', pieces('a', 'b', 'c'))).text(), 'abc.');
+  for (const [path, end] of [['/early', (response) => response.text()], ['/', (response) => response.body.cancel()]]) {
+    const { body, told } = waits();
+    await end(await send(path, body));
+    assert.equal(told.ended, true);
+    assert.deepEqual([bridge.inFlight, waiting.size], [0, 0]);
+  }
+  await until(async () => closed, (count) => count === 3);
 });

@@ -335,6 +335,7 @@ test('what is not honoured is refused', () => {
     [{ dispatcher: {} }, /^init: dispatcher is not supported/],
     [{ redirect: 'maybe' }, /^redirect: must be follow, manual or error, got maybe$/],
     [{ signal: {} }, /^signal: must be an AbortSignal, got Object$/],
+    [{ signal: { aborted: false } }, /^signal: must be an AbortSignal, got Object$/],
     [{ headers: 'x' }, /^headers: must be an object or pairs, got string$/],
     [{ headers: [['x']] }, /^headers: a pair has a name and a value, got Array$/],
     [{ searchParams: 5 }, /^searchParams: must be /],

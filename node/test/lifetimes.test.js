@@ -216,6 +216,8 @@ test('200 workers, terminated in the middle of their calls', { timeout: 120_000 
     [drip, 'for (let i = 0; i < 5; i++) fetch(url, { stream: true }).then((response) => response.text());'],
     [hang, 'for (let i = 0; i < 5; i++) fetch(url, { method: "PUT", body: async function* () { for (;;) yield Buffer.alloc(1e4); } });'],
   ];
+  const early = await serve(t, { do: 'status', status: 200, body_size: 1_000_000, drip: { bytes: 10, every: '5ms' }, read_body: false });
+  kinds.push([early, 'for (let i = 0; i < 5; i++) fetch(url, { method: "PUT", stream: true, body: async function* () { for (;;) yield Buffer.alloc(1e4); } }).then((response) => i % 2 && response.text());']);
   let seed = 3;
   const one = async (i) => {
     const [script, program] = kinds[i % kinds.length];
@@ -229,6 +231,7 @@ test('200 workers, terminated in the middle of their calls', { timeout: 120_000 
   for (let i = 0; i < 200; i += 4) await Promise.all([i, i + 1, i + 2, i + 3].map(one));
   // Their calls went with them; the main thread is none the worse.
   for (const script of [hang, drip]) await script.until((_, open) => open === 0);
+  await early.empty();
   assert.equal((await createClient()(fast.url)).status, 200);
 });
 
