@@ -230,8 +230,7 @@ test('200 workers, terminated in the middle of their calls', { timeout: 120_000 
   };
   for (let i = 0; i < 200; i += 4) await Promise.all([i, i + 1, i + 2, i + 3].map(one));
   // Their calls went with them; the main thread is none the worse.
-  for (const script of [hang, drip]) await script.until((_, open) => open === 0);
-  await early.empty();
+  for (const script of [hang, drip, early]) await script.until((_, open) => open === 0);
   assert.equal((await createClient()(fast.url)).status, 200);
 });
 
