@@ -90,7 +90,10 @@ class Client(_Base):
 
     @contextmanager
     def stream(self, method: str, url: str, **options: Unpack[CallOptions]) -> Iterator[StreamingResponse]:
-        """Sends a request and hands out the response once its head is there; its connection is closed with the block."""
+        """Sends a request and hands out the response once its head is there; its connection is closed with the block.
+
+        If the head comes before the end of a body that is produced, the rest is produced while the response is read.
+        """
         response = StreamingResponse(self._native.stream(method, url, options, wanted()))
         try:
             yield response
@@ -155,7 +158,10 @@ class AsyncClient(_Base):
 
     @asynccontextmanager
     async def stream(self, method: str, url: str, **options: Unpack[CallOptions]) -> AsyncIterator[AsyncStreamingResponse]:
-        """Sends a request and hands out the response once its head is there; its connection is closed with the block."""
+        """Sends a request and hands out the response once its head is there; its connection is closed with the block.
+
+        A body that is produced goes on until the block is left: an asynchronous producer has a task of its own.
+        """
         own = self._bridge()
         call, first = own.send(self._native, method, url, options, wanted(), True)
         upload = self._upload(own, call)

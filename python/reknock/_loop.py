@@ -67,6 +67,8 @@ async def _pump(loop: asyncio.AbstractEventLoop, own: Bridge) -> None:
     """Drains a bridge in a loop that watches sockets only while it reads them. Cancelled with all tasks, it is made anew when needed."""
     try:
         with socket.socket(fileno=os.dup(own.fileno())) as woken:
+            # It is, but this object does not know; loops in debug mode ask.
+            woken.setblocking(False)
             while await loop.sock_recv(woken, 4096):
                 own.drain()
     finally:

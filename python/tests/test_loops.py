@@ -126,6 +126,17 @@ def test_calls_after_all_tasks_were_cancelled(serve, run):
     assert run(main()) == 200
 
 
+def test_loops_that_check_themselves(serve, new_loop):
+    script = serve(DONE)
+
+    async def main():
+        async with reknock.AsyncClient(policy=FAST) as client, asyncio.timeout(5):
+            return (await client.get(script.url)).status_code
+
+    with asyncio.Runner(debug=True, loop_factory=new_loop) as runner:
+        assert runner.run(main()) == 200
+
+
 def test_nobody_runs_a_loop():
     with pytest.raises(RuntimeError):
         reknock.AsyncClient().get(URL).send(None)
