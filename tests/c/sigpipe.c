@@ -16,6 +16,7 @@ typedef struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     const char *answer;
+    int answered;
     int may, has; /* how many connections it may cut, and has cut */
 } server;
 
@@ -28,13 +29,15 @@ static void *cuts(void *data) {
         CHECK(read(connection, some, sizeof some) > 0);
         if (here->answer) CHECK(write(connection, here->answer, strlen(here->answer)) > 0);
         pthread_mutex_lock(&here->lock);
+        here->answered = here->answer != NULL;
+        pthread_cond_broadcast(&here->changed);
         while (here->may < round) pthread_cond_wait(&here->changed, &here->lock);
         /* First it says that it sends nothing more, then that it takes nothing more: the next write raises the signal. */
         CHECK(shutdown(connection, SHUT_WR) == 0);
         CHECK(setsockopt(connection, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) == 0);
         close(connection);
         here->has = round;
-        pthread_cond_signal(&here->changed);
+        pthread_cond_broadcast(&here->changed);
         pthread_mutex_unlock(&here->lock);
     }
     return NULL;
@@ -64,11 +67,18 @@ static void stop(server *here) {
     close(here->listener);
 }
 
+/* Waits until the answer is there for the client. */
+static void await_answer(server *here) {
+    pthread_mutex_lock(&here->lock);
+    while (!here->answered) pthread_cond_wait(&here->changed, &here->lock);
+    pthread_mutex_unlock(&here->lock);
+}
+
 /* Waits until the connection is cut. */
 static void cut(server *here) {
     pthread_mutex_lock(&here->lock);
     here->may++;
-    pthread_cond_signal(&here->changed);
+    pthread_cond_broadcast(&here->changed);
     while (here->has < here->may) pthread_cond_wait(&here->changed, &here->lock);
     pthread_mutex_unlock(&here->lock);
 }
@@ -85,16 +95,23 @@ static int is_pending(void) {
     return sigismember(&now, SIGPIPE);
 }
 
-/* A body without an end; its connection is cut before the second piece is there. */
+/* A body without an end. */
 typedef struct {
     server *peer; /* NULL: it cuts when it likes */
     int pieces, blocked;
+    int cut; /* the piece before which the connection is cut; 0 for none */
 } body;
 
 static reknock_answer read_piece(void *user_data, uint8_t *buffer, size_t size, size_t *written) {
     body *sent = (body *)user_data;
     CHECK(is_blocked() == sent->blocked); /* functions of the program run as it runs */
-    if (++sent->pieces == 2 && sent->peer) cut(sent->peer);
+    sent->pieces++;
+    if (sent->peer) {
+        /* So little that the connection takes it, though nobody reads it. */
+        size = 1000;
+        if (sent->pieces == 2 && sent->peer->answer) await_answer(sent->peer);
+        if (sent->pieces == sent->cut) cut(sent->peer);
+    }
     memset(buffer, 'x', size);
     *written = size;
     return REKNOCK_ANSWER_DEFAULT;
@@ -116,6 +133,7 @@ static void sent_by_a_call_that_blocks(reknock_client *client) {
     start(&peer, NULL, 0);
     request = new_upload(&peer, &sent);
     sent.peer = &peer;
+    sent.cut = 2;
     CHECK(reknock_client_send(client, request, NULL, &response, NULL) == REKNOCK_ERROR_RESET && response == NULL);
     CHECK(sent.pieces >= 2);
     reknock_request_free(request);
@@ -132,12 +150,12 @@ static void sent_while_the_response_is_read(reknock_client *client) {
     reknock_response *response = NULL;
     start(&peer, "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf", 0);
     request = new_upload(&peer, &sent);
+    sent.peer = &peer;
     OK(reknock_client_stream(client, request, NULL, &response, error));
     OK(reknock_response_read(response, buffer, sizeof buffer, &count, error));
-    sent.peer = &peer;
-    sent.pieces = 0;
+    sent.cut = sent.pieces + 1;
     while (reknock_response_read(response, buffer, sizeof buffer, &count, NULL) == REKNOCK_OK) CHECK(count > 0);
-    if (!sent.pieces) cut(&peer);
+    CHECK(sent.pieces >= sent.cut);
     reknock_response_free(response);
     reknock_request_free(request);
     stop(&peer);

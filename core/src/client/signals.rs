@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn what_the_host_blocked_stays_so() {
-        change(SIG_BLOCK, &pipe());
+        let before = change(SIG_BLOCK, &pipe());
         let quiet = NoPipe::here();
         raise();
         drop(quiet);
@@ -159,6 +159,8 @@ mod tests {
         drop(NoPipe::here());
         assert!(blocked(SIGPIPE) && pending(), "what was pending is the host's");
         take_away();
+        // Other tests may run on this thread.
+        change(SIG_SETMASK, &before);
     }
 
     #[test]
