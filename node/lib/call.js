@@ -55,7 +55,7 @@ class Call {
     const seldom = seldomGiven(query, redirect, options);
     this.#id = guard(() => bridge.send(client, method, url, headers.length > 0 ? headers : null, outgoing(body), bits, seldom));
     waiting.set(this.#id, this);
-    if (body !== null && body.kind !== 'bytes') this.#upload = new Upload(this.#id, body, (error) => this.abort(error));
+    if (body !== null && body.kind !== 'bytes') this.#upload = new Upload(client, this.#id, body, (error) => this.abort(error));
     if (signal) follow(signal, this);
   }
 

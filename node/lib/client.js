@@ -7,6 +7,7 @@ const { fetchCall } = require('./input.js');
 const native = require('./native.js');
 const { Policy } = require('./policy.js');
 const { leanResponse, makeResponse } = require('./response.js');
+const { endUploads } = require('./upload.js');
 
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
@@ -91,6 +92,7 @@ class Client extends Callable {
   /** Ends the calls in flight, and those to come. */
   close() {
     this.#native.close();
+    endUploads(this.#native);
   }
 
   async [Symbol.asyncDispose]() {

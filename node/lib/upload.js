@@ -3,8 +3,17 @@
 const { AsyncResource } = require('node:async_hooks');
 const { bridge, waiting, WHAT } = require('./bridge.js');
 
+/** The uploads of each client that outlive their calls. */
+const outliving = new WeakMap();
+
+/** The client is closed: nothing more is sent. */
+function endUploads(client) {
+  for (const upload of [...(outliving.get(client) ?? [])]) upload.end();
+}
+
 /** A request body that is produced while it is sent: a piece whenever the connection takes one. */
 class Upload {
+  #client;
   #id;
   #body;
   #walk = null;
@@ -17,8 +26,9 @@ class Upload {
   /** It is sent on although its call is over. */
   #outlives = false;
 
-  /** `id` is the number of its call; `failed(error)` is told what the producer throws. */
-  constructor(id, body, failed) {
+  /** `client` is the native one, `id` the number of its call; `failed(error)` is told what the producer throws. */
+  constructor(client, id, body, failed) {
+    this.#client = client;
     this.#id = id;
     this.#body = body;
     this.#failed = failed;
@@ -35,6 +45,8 @@ class Upload {
     this.#failed = failed;
     this.#outlives = true;
     waiting.set(this.#id, this);
+    if (!outliving.has(this.#client)) outliving.set(this.#client, new Set());
+    outliving.get(this.#client).add(this);
     bridge.hold();
   }
 
@@ -81,8 +93,9 @@ class Upload {
     if (!this.#outlives) return;
     this.#outlives = false;
     waiting.delete(this.#id);
+    outliving.get(this.#client).delete(this);
     bridge.release();
   }
 }
 
-module.exports = { Upload };
+module.exports = { Upload, endUploads };

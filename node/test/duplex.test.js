@@ -187,6 +187,21 @@ for (const [name, send, read] of [
   });
 }
 
+test('closing the client ends what is sent on, though nobody reads the response', async (t) => {
+  const server = await echoing(t);
+  const own = createClient({ policy: FAST });
+  const { body, told } = waits();
+  const other = waits();
+  const response = await own.post(server.url, { body, stream: true });
+  const kept = await client.post(server.url, { body: other.body, stream: true });
+  own.close();
+  assert.deepEqual([told.ended, other.told.ended], [true, undefined]);
+  assert.deepEqual([bridge.inFlight, waiting.size], [1, 1]);
+  await assert.rejects(response.text(), { kind: 'closed' });
+  await kept.body.cancel();
+  await settled(server);
+});
+
 test('a redirect that is an error closes its streamed response, and ends the upload', async (t) => {
   const server = await raw(t, (text, socket, state) => {
     if (request(text).head && !state.said) state.said = socket.write('HTTP/1.1 302 Found\r\nlocation: /x\r\ncontent-length: 9\r\n\r\nx') || true;
