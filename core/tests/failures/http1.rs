@@ -39,7 +39,7 @@ async fn closed_while_uploading() {
 
 #[tokio::test]
 async fn answers_that_are_not_http() {
-    let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(257));
+    let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(101));
     let large = format!("HTTP/1.1 200 OK\r\na: {}\r\n\r\n", "b".repeat(2_000_000));
     let texts: [&[u8]; 9] = [
         b"garbage\r\n\r\n",
@@ -131,12 +131,4 @@ async fn every_type_is_found_in_a_real_chain() {
     assert!(found::<hyper::Error>(&reset) && found::<H2Error>(&reset));
     let untrusted = crate::tls::untrusted().await;
     assert!(found::<rustls::Error>(&untrusted));
-}
-
-/// As many header lines as others take.
-#[tokio::test]
-async fn many_header_lines() {
-    let lines: String = (0..255).map(|n| format!("x-{n}: y\r\n")).collect();
-    let received = get(answers(format!("HTTP/1.1 200 OK\r\n{lines}content-length: 0\r\n\r\n")).await).await.unwrap();
-    assert_eq!(received.headers.len(), 256);
 }

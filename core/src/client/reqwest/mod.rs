@@ -33,10 +33,6 @@ use crate::record::Evidence;
 /// The largest HTTP/2 response head, about what HTTP/1 gets (408 KiB); h2's own 16 KiB are below what servers send.
 const MAX_HEAD: u32 = 256 * 1024;
 
-/// The most header lines of an HTTP/1 response; hyper's own 100 are fewer than some servers send and other clients take. Each costs every response: its
-/// place is made ready.
-const MAX_LINES: usize = 256;
-
 /// Sends attempts with reqwest and keeps their connections. Cheap to clone; clones share the connections.
 ///
 /// A connection lives in the tokio runtime that opened it: use one transport in one runtime, and none inherited through fork.
@@ -62,7 +58,6 @@ impl ReqwestTransport {
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .tls_backend_preconfigured(tls::shared(&options.tls, options.http2)?)
-            .http1_max_headers(MAX_LINES)
             .http2_max_header_list_size(MAX_HEAD)
             .pool_idle_timeout(options.pool_idle_timeout)
             .pool_max_idle_per_host(options.pool_max_idle_per_host)
