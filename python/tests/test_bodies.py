@@ -72,6 +72,16 @@ def test_a_large_factory_and_file_are_sent_again(serve, call, tmp_path):
         assert sent(script) == [digest(BIG)] * 2
 
 
+def test_a_factory_must_make_a_new_iterator_each_time(serve, call, tmp_path):
+    once = pieces()
+    with pytest.raises(TypeError, match="made the same iterator again"):
+        call("PUT", serve(NO, ECHO).url, content=lambda: once)
+    (tmp_path / "lines").write_bytes(b"a\nb\n")
+    with open(tmp_path / "lines", "rb") as file:
+        # What can be set back may be the same.
+        assert call("PUT", serve(NO, ECHO).url, content=lambda: (file.seek(0), file)[1]).json()["body"] == "a\nb\n"
+
+
 def test_file_like_objects_have_a_length(serve, call):
     script = serve(ECHO)
     headers = dict(call("PUT", script.url, content=io.BytesIO(b"12345")).json()["headers"])

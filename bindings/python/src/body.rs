@@ -60,8 +60,12 @@ impl Source {
     pub fn next<'py>(&self, py: Python<'py>, first: bool) -> PyResult<Bound<'py, PyAny>> {
         if first {
             let pass = self.begin(py)?;
-            let before = self.pass.lock().unwrap_or_else(PoisonError::into_inner).replace(pass.unbind());
-            drop(before);
+            let before = self.pass.lock().unwrap_or_else(PoisonError::into_inner).replace(pass.clone().unbind());
+            let again = before.is_some_and(|before| pass.is(&before));
+            // It would be sent empty. A file may have been set back, and one of ours was.
+            if again && !pass.hasattr("seek")? {
+                return Err(PyTypeError::new_err("the body's function made the same iterator again; it must make a new one each time"));
+            }
         }
         let pass = self.pass.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|pass| pass.clone_ref(py));
         let Some(pass) = pass.map(|pass| pass.into_bound(py)) else { return Ok(end(py)) };
