@@ -10,12 +10,13 @@ use std::task::{Context, Poll, ready};
 use async_compression::tokio::bufread::{BrotliDecoder, DeflateDecoder, GzipDecoder, ZlibDecoder, ZstdDecoder};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue};
 use tokio::io::{AsyncBufRead, AsyncRead, BufReader, ReadBuf};
+use tokio::task::coop;
 
 /// What requests say they accept.
 pub(super) const ACCEPTED: HeaderValue = HeaderValue::from_static("gzip, br, zstd, deflate");
 
-/// The most codings on top of each other that are undone; nobody sends more than two in earnest.
-const MOST: usize = 5;
+/// The most codings on top of each other that are undone: nobody sends more in earnest, and each can make a thousand bytes of one.
+const MOST: usize = 2;
 
 /// Bytes that come from further below.
 pub(super) type Source = Pin<Box<dyn AsyncBufRead + Send + Sync>>;
@@ -67,8 +68,10 @@ enum State {
     /// Nothing was read. A body without any byte was never coded.
     Begin(Source),
     Member(Decoder),
-    /// A member has ended: another one may follow. Whatever else follows is left out; but is read, so that a cut shows.
+    /// A member has ended: another one may follow.
     Rest(Source),
+    /// What follows is no member, and left out; but it is read, so that a cut shows.
+    Ignored(Source),
     /// Also after an error.
     Over,
 }
@@ -126,6 +129,8 @@ fn goes_on(coding: Coding, first: u8) -> bool {
 impl Undo {
     fn poll(&mut self, context: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
+            // Much can be taken that gives nothing (empty members), from a source that has it ready: timers and other calls get their turn.
+            ready!(coop::poll_proceed(context)).made_progress();
             match &mut self.state {
                 State::Begin(source) => {
                     let first = ready!(source.as_mut().poll_fill_buf(context))?.first().copied();
@@ -142,10 +147,17 @@ impl Undo {
                     }
                 }
                 State::Rest(source) => {
-                    let rest = ready!(source.as_mut().poll_fill_buf(context))?;
-                    let (first, size) = (rest.first().copied(), rest.len());
+                    let first = ready!(source.as_mut().poll_fill_buf(context))?.first().copied();
                     if first.is_none_or(|first| goes_on(self.coding, first)) {
                         self.begin(first);
+                    } else if let State::Rest(source) = std::mem::replace(&mut self.state, State::Over) {
+                        self.state = State::Ignored(source);
+                    }
+                }
+                State::Ignored(source) => {
+                    let size = ready!(source.as_mut().poll_fill_buf(context))?.len();
+                    if size == 0 {
+                        self.state = State::Over;
                     } else {
                         source.as_mut().consume(size);
                     }
@@ -176,5 +188,35 @@ impl AsyncRead for Undo {
             self.state = State::Over;
         }
         Poll::Ready(result)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::io::Cursor;
+
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    /// A gzip member of no bytes.
+    const EMPTY: &[u8] = b"\x1f\x8b\x08\0\0\0\0\0\0\x03\x03\0\0\0\0\0\0\0\0\0";
+
+    #[tokio::test]
+    async fn much_that_gives_nothing_lets_others_have_their_turn() {
+        let mut source = undone(Box::pin(Cursor::new(EMPTY.repeat(10_000))), &[Coding::Gzip]);
+        let first = poll_fn(|context| Poll::Ready(source.as_mut().poll_fill_buf(context).is_pending())).await;
+        assert!(first, "it is not gone through in one go");
+        let mut all = Vec::new();
+        assert_eq!(source.read_to_end(&mut all).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_is_left_out_may_look_like_a_member_when_it_comes() {
+        let pieces = [&[EMPTY, b"\0"].concat()[..], b"\x1fmore"].map(|piece| Ok::<_, io::Error>(bytes::Bytes::copy_from_slice(piece)));
+        let source = tokio_util::io::StreamReader::new(futures_util::stream::iter(pieces));
+        let mut all = Vec::new();
+        assert_eq!(undone(Box::pin(source), &[Coding::Gzip]).read_to_end(&mut all).await.unwrap(), 0);
     }
 }
