@@ -7,6 +7,7 @@ const http2 = require('node:http2');
 const { test } = require('node:test');
 const { Readable } = require('node:stream');
 const { setImmediate: turn } = require('node:timers/promises');
+const { Worker } = require('node:worker_threads');
 const { createClient } = require('../index.js');
 const { bridge, waiting } = require('../lib/bridge.js');
 const { FAST } = require('./support/server.js');
@@ -210,6 +211,32 @@ test('a redirect that is an error closes its streamed response, and ends the upl
   await assert.rejects(client.post(server.url, { body, stream: true, redirect: 'error' }), TypeError);
   assert.equal(told.ended, true);
   await settled(server);
+});
+
+test('a body made anew for a retry is sent on, though its first piece is asked for as the head comes', async (t) => {
+  // The server has a thread of its own, so that it answers while this one is busy.
+  const server = new Worker(
+    `const { raw, request, chunk, HEAD, END } = require(${JSON.stringify(require.resolve('./support/raw.js'))});
+    let connections = 0;
+    raw({ after() {} }, (text, socket, state) => {
+      state.number ??= ++connections;
+      const { head, body, whole } = request(text);
+      if (state.number === 1) return whole && socket.end('HTTP/1.1 503 No\\r\\ncontent-length: 0\\r\\nconnection: close\\r\\n\\r\\n');
+      if (head && !state.said) state.said = socket.write(HEAD) || true;
+      if (whole) socket.write(chunk(body) + END);
+    }).then(({ url }) => require('node:worker_threads').parentPort.postMessage(url));`,
+    { eval: true },
+  );
+  t.after(() => server.terminate());
+  const [url] = await once(server, 'message');
+  const beforeRetry = () => {
+    setImmediate(() => {
+      const end = performance.now() + 100;
+      while (performance.now() < end);
+    });
+  };
+  const response = await client.put(url, { body: () => pieces('a', 'b', 'c'), stream: true, beforeRetry });
+  assert.equal(await response.text(), 'abc');
 });
 
 test('an upload whose connection is lost is over, though nobody reads the response', async (t) => {

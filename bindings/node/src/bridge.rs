@@ -198,16 +198,13 @@ impl Bridge {
     /// What has come since the last time: entries of four values, one after the other. Runs nothing of the user's.
     #[napi(catch_unwind)]
     pub fn drain<'env>(&self, env: &'env Env) -> Result<Array<'env>> {
+        // In this order, and the pulls first in the batch: what asked for a piece before its call's response came is known by then, and the
+        // upload outlives its call.
         let deliveries = self.queue.take();
+        let pulls = std::mem::take(&mut *self.pulls.lock().unwrap_or_else(PoisonError::into_inner));
         let mut batch = Batch { env, array: env.create_array(deliveries.len() as u32 * STRIDE)?, next: 0 };
-        let mut over = 0;
-        for delivery in deliveries {
-            over += u64::from(!matches!(delivery.item, Item::Question(_)));
-            batch.deliver(delivery)?;
-        }
         // Nobody answers for an attempt that is over.
         self.pulled.borrow_mut().retain(|_, pull| !pull.is_closed());
-        let pulls = std::mem::take(&mut *self.pulls.lock().unwrap_or_else(PoisonError::into_inner));
         for (number, pull) in pulls {
             let id = number.load(Ordering::Relaxed);
             match pull {
@@ -219,6 +216,11 @@ impl Bridge {
                     self.pulled.borrow_mut().insert(key, reply);
                 }
             }
+        }
+        let mut over = 0;
+        for delivery in deliveries {
+            over += u64::from(!matches!(delivery.item, Item::Question(_)));
+            batch.deliver(delivery)?;
         }
         self.ended(env, over)?;
         Ok(batch.array)
