@@ -125,8 +125,8 @@ async def _guarded(own: Bridge, call: int, answer: Awaitable[object]) -> tuple[b
     return False, answered
 
 
-async def produce(own: Bridge, call: int, number: int) -> BaseException | None:
-    """Produces the body of a streamed call until it is cancelled; returns what the producer raised, which ends the call."""
+async def produce(own: Bridge, call: int, number: int, cancelled: type[BaseException]) -> BaseException | None:
+    """Produces the body of a streamed call until it is `cancelled`; returns what the producer raised, which ends the call."""
     turn = None
     try:
         turn = await own.next(number)
@@ -135,7 +135,14 @@ async def produce(own: Bridge, call: int, number: int) -> BaseException | None:
             if hasattr(piece, "__await__"):
                 piece = await piece
             turn = await own.answer(turn, piece)
-    except (Exception, KeyboardInterrupt, SystemExit) as error:
+    except (cancelled, GeneratorExit):
+        raise
+    except BaseException as raised:
+        error = raised
+        if isinstance(raised, StopIteration):
+            # No future takes one. In these words it comes out of any other coroutine.
+            error = RuntimeError("coroutine raised StopIteration")
+            error.__cause__ = raised
         own.fail(call, error)
         return error
     finally:
@@ -152,7 +159,7 @@ class Upload:
         self._task = asyncio.create_task(self._run(own, call, number), name="reknock")
 
     async def _run(self, own: Bridge, call: int, number: int) -> None:
-        self.error = await produce(own, call, number)
+        self.error = await produce(own, call, number, asyncio.CancelledError)
 
     async def stop(self) -> None:
         """Ends the task."""

@@ -96,7 +96,7 @@ class Upload:
 
         try:
             with self._scope:
-                self.error = await produce(own, call, number)
+                self.error = await produce(own, call, number, trio.Cancelled)
         finally:
             self._done.set()
 

@@ -78,8 +78,9 @@ def test_a_factory_must_make_a_new_iterator_each_time(serve, call, tmp_path):
         call("PUT", serve(NO, ECHO).url, content=lambda: once)
     (tmp_path / "lines").write_bytes(b"a\nb\n")
     with open(tmp_path / "lines", "rb") as file:
-        # What can be set back may be the same.
-        assert call("PUT", serve(NO, ECHO).url, content=lambda: (file.seek(0), file)[1]).json()["body"] == "a\nb\n"
+        # What can be set back may be the same: it is.
+        file.readline()
+        assert call("PUT", serve(NO, ECHO).url, content=lambda: file).json()["body"] == "b\n"
 
 
 def test_file_like_objects_have_a_length(serve, call):

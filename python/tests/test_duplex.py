@@ -147,6 +147,32 @@ def test_a_producer_that_raises_before_the_head(library):
         library.run(main)
 
 
+class Mine(BaseException):
+    """No `Exception`."""
+
+
+async def raises_mine():
+    yield b"first"
+    raise Mine
+
+
+def runs_out():
+    return next(iter(()))
+
+
+@pytest.mark.parametrize(("content", "expected"), [(raises_mine, Mine), (runs_out, RuntimeError)])
+def test_whatever_a_producer_raises_is_told(library, content, expected):
+    async def main():
+        async with reknock.AsyncClient(policy=POLICY) as client:
+            with pytest.raises(expected):
+                async with client.stream("PUT", url, content=content):
+                    pass
+        assert bridge().in_flight == 0
+
+    with peer(lambda connection: received(connection, b"0\r\n\r\n")) as url:
+        library.run(main)
+
+
 def test_a_producer_that_raises_after_the_head(library):
     async def main():
         there = library.Event()

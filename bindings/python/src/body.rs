@@ -44,6 +44,8 @@ fn passing(outlet: Outlet, source: usize) -> BodyStream {
 pub struct Source {
     kind: Kind,
     pass: Mutex<Option<Py<PyAny>>>,
+    /// Where a file stood that a function made.
+    start: OnceLock<Py<PyAny>>,
 }
 
 enum Kind {
@@ -62,9 +64,8 @@ impl Source {
             let pass = self.begin(py)?;
             let before = self.pass.lock().unwrap_or_else(PoisonError::into_inner).replace(pass.clone().unbind());
             let again = before.is_some_and(|before| pass.is(&before));
-            // It would be sent empty. A file may have been set back, and one of ours was.
-            if again && !pass.hasattr("seek")? {
-                return Err(PyTypeError::new_err("the body's function made the same iterator again; it must make a new one each time"));
+            if matches!(self.kind, Kind::Factory(_)) {
+                self.set_back(&pass, again)?;
             }
         }
         let pass = self.pass.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|pass| pass.clone_ref(py));
@@ -75,6 +76,25 @@ impl Source {
         }
         let asynchronous = pass.hasattr("__anext__")?;
         py.import("builtins")?.call_method1(if asynchronous { "anext" } else { "next" }, (pass, end(py)))
+    }
+
+    /// What a function made before has been read: it would be sent empty, or in part. Files can be set back.
+    fn set_back(&self, pass: &Bound<'_, PyAny>, again: bool) -> PyResult<()> {
+        let seekable = pass.hasattr("seek")?;
+        match self.start.get() {
+            Some(start) if again => pass.call_method1("seek", (start,)).map(drop),
+            None if again => {
+                Err(PyTypeError::new_err("the body's function made the same iterator again; it must make a new one each time"))
+            }
+            None if seekable => {
+                // Pipes have the method, too, and fail.
+                if let Ok(start) = pass.call_method0("tell") {
+                    let _ = self.start.set(start.unbind());
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn begin<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -161,7 +181,7 @@ pub fn body(value: &Bound<'_, PyAny>, outlet: &Outlet, sources: &mut Vec<Source>
     };
     let once = matches!(kind, Kind::Once(_));
     let (index, outlet) = (sources.len(), Arc::clone(outlet));
-    sources.push(Source { kind, pass: Mutex::default() });
+    sources.push(Source { kind, pass: Mutex::default(), start: OnceLock::new() });
     Ok(if once {
         Body::stream(passing(outlet, index), length)
     } else {

@@ -412,6 +412,8 @@ fn settle(py: Python<'_>, future: &Py<PyAny>, item: PyResult<Py<PyAny>>) {
         Ok(item) => future.call_method1(py, intern!(py, "set_result"), (item,)),
         Err(error) => future.call_method1(py, intern!(py, "set_exception"), (error.into_value(py),)),
     };
-    // InvalidStateError: its task was cancelled, and will say so.
-    drop(set);
+    // What no future takes (StopIteration) is told in its place. InvalidStateError, both times: its task was cancelled, and will say so.
+    if let Err(problem) = set {
+        drop(future.call_method1(py, intern!(py, "set_exception"), (problem.into_value(py),)));
+    }
 }
