@@ -198,17 +198,18 @@ impl Bridge {
     /// What has come since the last time: entries of four values, one after the other. Runs nothing of the user's.
     #[napi(catch_unwind)]
     pub fn drain<'env>(&self, env: &'env Env) -> Result<Array<'env>> {
-        // In this order, and the pulls first in the batch: what asked for a piece before its call's response came is known by then, and the
-        // upload outlives its call.
+        // In this order, and in the batch what asks for pieces first and what is gone last: what asked before its call's response came is known
+        // by then, so that the upload outlives its call; and one that outlives it is told of its end.
         let deliveries = self.queue.take();
         let pulls = std::mem::take(&mut *self.pulls.lock().unwrap_or_else(PoisonError::into_inner));
         let mut batch = Batch { env, array: env.create_array(deliveries.len() as u32 * STRIDE)?, next: 0 };
         // Nobody answers for an attempt that is over.
         self.pulled.borrow_mut().retain(|_, pull| !pull.is_closed());
+        let mut gone = Vec::new();
         for (number, pull) in pulls {
             let id = number.load(Ordering::Relaxed);
             match pull {
-                Pull::Gone { pass } => batch.push(id, GONE, pass, Null)?,
+                Pull::Gone { pass } => gone.push((id, pass)),
                 Pull::Piece { pass, reply } => {
                     let key = self.last_pull.get() + 1;
                     self.last_pull.set(key);
@@ -221,6 +222,9 @@ impl Bridge {
         for delivery in deliveries {
             over += u64::from(!matches!(delivery.item, Item::Question(_)));
             batch.deliver(delivery)?;
+        }
+        for (id, pass) in gone {
+            batch.push(id, GONE, pass, Null)?;
         }
         self.ended(env, over)?;
         Ok(batch.array)
