@@ -1,5 +1,6 @@
 //! What an attempt that is given up proves, and what the connection is told of it.
 
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -144,9 +145,8 @@ async fn a_kept_connection_needs_no_connect() {
     }
 }
 
-/// The answer comes before the upload ends; giving up the body ends the upload.
-#[tokio::test]
-async fn an_early_answer_ends_the_upload_with_its_body() {
+/// Refuses as soon as it has the head, and tells when the connection is closed.
+async fn answers_early() -> (SocketAddr, Arc<Notify>) {
     let gone = Arc::new(Notify::new());
     let tell = gone.clone();
     let address = peer(move |mut stream| {
@@ -159,6 +159,13 @@ async fn an_early_answer_ends_the_upload_with_its_body() {
         }
     })
     .await;
+    (address, gone)
+}
+
+/// The answer comes before the upload ends; giving up the body ends the upload.
+#[tokio::test]
+async fn an_early_answer_ends_the_upload_with_its_body() {
+    let (address, gone) = answers_early().await;
     let received = post(address, vec![0; 50_000_000]).await.unwrap();
     assert_eq!(received.status, 413);
     assert_eq!(read(received.body).await.0, b"no");
@@ -168,18 +175,7 @@ async fn an_early_answer_ends_the_upload_with_its_body() {
 /// Likewise where the upload waits for its source, so that nothing else would wake the connection.
 #[tokio::test]
 async fn an_early_answer_ends_an_upload_that_waits_for_its_source() {
-    let gone = Arc::new(Notify::new());
-    let tell = gone.clone();
-    let address = peer(move |mut stream| {
-        let gone = tell.clone();
-        async move {
-            read_head(&mut stream).await;
-            let _ = stream.write_all(b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno").await;
-            until_closed(&mut stream).await;
-            gone.notify_one();
-        }
-    })
-    .await;
+    let (address, gone) = answers_early().await;
     let mut request = outgoing(Method::POST, &format!("http://{address}/"), "");
     let stream = futures_util::stream::iter([Ok("first".into())]).chain(futures_util::stream::pending());
     request.body = OutgoingBody::Stream { stream: Box::pin(stream), length: None };
