@@ -50,7 +50,7 @@ class Call {
       throw signal.reason;
     }
     this.#signal = signal;
-    this.#nothing = method === 'HEAD' ? null : EMPTY;
+    this.#nothing = /^head$/i.test(method) ? null : EMPTY;
     const bits = bitsOf(hooks) | (options.stream ? BITS.stream : 0);
     const seldom = seldomGiven(query, redirect, options);
     this.#id = guard(() => bridge.send(client, method, url, headers.length > 0 ? headers : null, outgoing(body), bits, seldom));

@@ -7,8 +7,6 @@ const { wrongType } = require('./errors.js');
 const FETCH = ['method', 'headers', 'body', 'signal', 'redirect', 'duplex'];
 const OURS = ['json', 'searchParams', 'policy', 'timeout', 'retryIf', 'delay', 'beforeRetry', 'onEvent', 'withBody', 'stream', 'throwHttpErrors'];
 const KNOWN = new Set([...FETCH, ...OURS]);
-/** The methods whose case fetch sets right, and the one it forgot. */
-const CASELESS = new Set(['DELETE', 'GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH']);
 const REDIRECTS = new Set(['follow', 'manual', 'error']);
 
 /**
@@ -33,7 +31,7 @@ function call(input, request, options, body) {
   const redirect = options.redirect ?? (request?.redirect === 'follow' ? undefined : request?.redirect);
   if (redirect !== undefined && !REDIRECTS.has(redirect)) throw wrongType(`redirect: must be follow, manual or error, got ${redirect}`);
   return {
-    method: method(options.method ?? request?.method),
+    method: `${options.method ?? request?.method ?? 'GET'}`,
     url: request ? request.url : `${input}`,
     headers,
     query: options.searchParams === undefined ? [] : query(options.searchParams),
@@ -50,11 +48,6 @@ function unknown(name) {
 
 function isRequest(input) {
   return typeof input === 'object' && input?.[Symbol.toStringTag] === 'Request';
-}
-
-function method(given = 'GET') {
-  const upper = `${given}`.toUpperCase();
-  return CASELESS.has(upper) ? upper : `${given}`;
 }
 
 function signal(given) {

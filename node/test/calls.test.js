@@ -14,6 +14,15 @@ function fields(echo) {
   return Object.fromEntries(echo.headers);
 }
 
+test('methods arrive in the case that servers expect', async (t) => {
+  for (const [given, sent] of [[undefined, 'GET'], ['patch', 'PATCH'], ['purge', 'purge'], ['head', 'HEAD']]) {
+    const script = await serve(t, DONE);
+    const response = await client(script.url, { method: given });
+    assert.equal((await script.log())[0].method, sent);
+    assert.equal(response.body === null, sent === 'HEAD');
+  }
+});
+
 test('retries, and says so', async (t) => {
   const script = await serve(t, NO, { do: 'reset' }, DONE);
   const response = await client(script.url);

@@ -306,12 +306,6 @@ test('a Request whose body fails and is not sent fails nobody', async (t) => {
   await assert.rejects(body.next(), { message: 'mine' });
 });
 
-test('methods are in the case that servers expect', () => {
-  assert.equal(fetchCall(URL_TEXT).method, 'GET');
-  assert.equal(fetchCall(URL_TEXT, { method: 'patch' }).method, 'PATCH');
-  assert.equal(fetchCall(URL_TEXT, { method: 'purge' }).method, 'purge');
-});
-
 test('URLs and headers in every form', () => {
   assert.equal(fetchCall(new URL(URL_TEXT)).url, URL_TEXT);
   const flat = ['a', '1', 'b', '2'];
