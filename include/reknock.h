@@ -510,7 +510,7 @@ typedef struct reknock_client_options {
    */
   uint64_t max_response_size;
   /**
-   * Redirects followed per call; REKNOCK_NONE follows none. Default: 10.
+   * Redirects followed per call, up to 1000; REKNOCK_NONE follows none. Default: 10.
    */
   int32_t max_redirects;
   /**
@@ -534,7 +534,7 @@ typedef struct reknock_client_options {
    */
   uint64_t pool_idle_timeout_ms;
   /**
-   * Unused connections kept per origin; REKNOCK_NONE keeps none. Default: 1000.
+   * Unused connections kept per origin, up to 100000; REKNOCK_NONE keeps none. Default: 1000.
    */
   int32_t pool_max_idle_per_host;
   /**
@@ -605,7 +605,7 @@ typedef struct reknock_call_options {
    */
   const struct reknock_cancel *cancel;
   /**
-   * Redirects followed; REKNOCK_NONE follows none.
+   * Redirects followed, up to 1000; REKNOCK_NONE follows none.
    */
   int32_t max_redirects;
 } reknock_call_options;

@@ -83,7 +83,12 @@ static void structs_of_other_versions(void) {
     wrong.http2 = 0;
     wrong.max_redirects = -2;
     INVALID(reknock_client_new(&wrong, &client, error));
+    wrong.max_redirects = 1001;
+    INVALID(reknock_client_new(&wrong, &client, error));
     wrong.max_redirects = REKNOCK_NONE;
+    wrong.pool_max_idle_per_host = 100001;
+    INVALID(reknock_client_new(&wrong, &client, error));
+    wrong.pool_max_idle_per_host = 0;
     wrong.header_count = 1;
     INVALID(reknock_client_new(&wrong, &client, error));
     CHECK(client == NULL);

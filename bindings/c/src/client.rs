@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use core_::client::{CallOptions, Client, ClientCert, Http2, Proxy, Redirects, Request, TransportOptions};
+use core_::client::{CallOptions, Client, ClientCert, Http2, Proxy, Redirects, Request, TransportOptions, whole_option};
 
 use crate::blocking::{self, Functions};
 use crate::cancel::reknock_cancel;
@@ -73,7 +73,7 @@ pub struct reknock_client_options {
     pub header_count: usize,
     /// The largest response body, decompressed, that is read into memory, in bytes. Default: no limit.
     pub max_response_size: u64,
-    /// Redirects followed per call; REKNOCK_NONE follows none. Default: 10.
+    /// Redirects followed per call, up to 1000; REKNOCK_NONE follows none. Default: 10.
     pub max_redirects: i32,
     /// Not 0: redirects from https to http are followed too.
     pub allow_downgrade: i32,
@@ -85,7 +85,7 @@ pub struct reknock_client_options {
     pub proxy: *const c_char,
     /// How long an unused connection is kept, in milliseconds; REKNOCK_UNLIMITED_MS for as long as the server does. Default: 4 s.
     pub pool_idle_timeout_ms: u64,
-    /// Unused connections kept per origin; REKNOCK_NONE keeps none. Default: 1000.
+    /// Unused connections kept per origin, up to 100000; REKNOCK_NONE keeps none. Default: 1000.
     pub pool_max_idle_per_host: i32,
     /// Not 0: certificates are not checked. Anybody in between can then read and change everything.
     pub no_verify: i32,
@@ -173,7 +173,7 @@ fn count(name: &str, number: i32) -> Result<Option<u32>, Fault> {
     match number {
         0 => Ok(None),
         REKNOCK_NONE => Ok(Some(0)),
-        _ => u32::try_from(number).map(Some).map_err(|_| no_choice(name, number)),
+        _ => whole_option(name, number.into()).map(Some).map_err(|error| Fault::Argument(error.to_string())),
     }
 }
 
@@ -277,7 +277,7 @@ pub struct reknock_call_options {
     pub policy: *const reknock_policy,
     /// What may cancel the call, and the reading of its body.
     pub cancel: *const reknock_cancel,
-    /// Redirects followed; REKNOCK_NONE follows none.
+    /// Redirects followed, up to 1000; REKNOCK_NONE follows none.
     pub max_redirects: i32,
 }
 

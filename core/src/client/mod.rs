@@ -52,7 +52,7 @@ pub use clock::{Clock, TokioClock};
 pub use entropy::{seed as entropy, seed_or as entropy_or};
 pub use lane::Lane;
 pub use multipart::Multipart;
-pub use options::CLIENT_OPTIONS;
+pub use options::{CLIENT_OPTIONS, whole_option};
 pub use process::process_id;
 pub use redirect::Redirects;
 pub use request::Request;

@@ -53,7 +53,7 @@ impl Client {
                 "compression" => transport.compression = node.flag()?,
                 "local_address" => transport.local_address = or_none(node, address)?,
                 "pool_idle_timeout" => transport.pool_idle_timeout = or_none(node, |node| typed(node, unit))?,
-                "pool_max_idle_per_host" => transport.pool_max_idle_per_host = node.whole(0, 100_000)? as usize,
+                "pool_max_idle_per_host" => transport.pool_max_idle_per_host = whole(key, node)? as usize,
                 _ => {}
             }
         }
@@ -79,7 +79,7 @@ impl Client {
                 }
                 "envoy_headers" => builder = builder.envoy_headers(node.flag()?),
                 "follow_redirects" => redirects.follow = node.flag()?,
-                "max_redirects" => redirects.max = node.whole(0, 1000)? as u32,
+                "max_redirects" => redirects.max = whole(key, node)?,
                 "max_response_size" => {
                     if let Some(size) = or_none(node, bytes)? {
                         builder = builder.max_response_size(size);
@@ -90,6 +90,19 @@ impl Client {
         }
         Ok(builder.redirects(redirects))
     }
+}
+
+/// A client option that is a whole number, for hosts whose options are no document.
+///
+/// # Errors
+/// `config` for a number out of its range, which [`CLIENT_OPTIONS`] names.
+pub fn whole_option(key: &str, given: i64) -> Result<u32, Error> {
+    Ok(whole(key, &Node::at(key, &Value::Int(given)))?)
+}
+
+fn whole(key: &str, node: &Node<'_>) -> Result<u32, Problem> {
+    let most = if key == "max_redirects" { 1000 } else { 100_000 };
+    Ok(node.whole(0, most)? as u32)
 }
 
 fn http2(node: &Node<'_>) -> Result<Http2, Problem> {

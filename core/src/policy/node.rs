@@ -32,7 +32,7 @@ impl<'a> Node<'a> {
     }
 
     /// A value of a document with other keys than ours.
-    pub(super) fn at(path: impl Into<String>, value: &'a Value) -> Self {
+    pub(crate) fn at(path: impl Into<String>, value: &'a Value) -> Self {
         Node { path: path.into(), value: Cow::Borrowed(value), keys: Keys::Snake }
     }
 
