@@ -44,10 +44,10 @@ class Retry {
     return guard(() => this.#native.attempt(now));
   }
 
-  /** What the policy thinks of `{status, headers}`, or of a failure: `{error, evidence}`. */
+  /** What the policy thinks of `{status, headers}`, or of a failure: `{error, evidence, local}`. */
   classify(outcome, wall = Date.now()) {
-    const { status, headers, error, evidence = 'unknown' } = outcome ?? {};
-    const verdict = guard(() => this.#native.classify(status, flat(headers, 'headers'), error, evidence, wall));
+    const { status, headers, error, evidence = 'unknown', local = false } = outcome ?? {};
+    const verdict = guard(() => this.#native.classify(status, flat(headers, 'headers'), error, evidence, local, wall));
     return { ...verdict, hintMs: verdict.hintMs ?? null, plannedWaitMs: verdict.plannedWaitMs ?? null };
   }
 

@@ -54,7 +54,7 @@ def copies(policy):
     yield from (eval(repr(policy), {"Policy": read}), policy.replace(), policy.merge({}), pickle.loads(pickle.dumps(policy)), copy.deepcopy(policy))
 
 
-@pytest.mark.parametrize("case", named(config(), 485))
+@pytest.mark.parametrize("case", named(config(), 488))
 def test_config(case):
     if "error" in case:
         with pytest.raises(reknock.ConfigError) as caught:

@@ -124,6 +124,7 @@ impl NativeRetry {
 
     /// The verdict on a response head, whose `headers` are names and values in turn, or on a failure.
     #[napi(catch_unwind)]
+    #[allow(clippy::too_many_arguments, reason = "what is known of an attempt")]
     pub fn classify(
         &mut self,
         env: &Env,
@@ -131,15 +132,17 @@ impl NativeRetry {
         headers: Vec<String>,
         error: Unknown<'_>,
         evidence: Unknown<'_>,
+        local: Unknown<'_>,
         wall: Unknown<'_>,
     ) -> Result<NativeVerdict> {
         let wall = or_throw(env, UNIT.unix_time("wall", number(env, "wall", &to_value(wall)?)?))?;
         let status = if_given(to_value(status)?).map(|status| number(env, "status", &status)).transpose()?;
         let error = if_given(to_value(error)?).map(|error| text_of(env, "error", &error)).transpose()?;
         let evidence = text(env, "evidence", evidence)?;
+        let local = flag(env, "local", local)?;
         let headers = lines(&headers);
         let headers = headers.as_slice();
-        let outcome = allowed(env, outcome(status, &headers, error.as_deref(), &evidence))?;
+        let outcome = allowed(env, outcome(status, &headers, error.as_deref(), &evidence, local))?;
         let (verdict, planned) = allowed(env, self.driver.classify(outcome, wall))?;
         Ok(NativeVerdict {
             retry: verdict.retry,

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use reknock::retry::driver::{Driver, Misuse, outcome};
 use reknock::retry::{self, Answer, Call};
-use reknock::{StopReason, Tick, UnixTime};
+use reknock::{Measured, StopReason, Tick, UnixTime};
 
 use crate::client::BudgetReading;
 use crate::convert::{UNIT, pairs, to_value};
@@ -93,7 +93,7 @@ pub struct Decision {
 impl Decision {
     fn __repr__(&self) -> String {
         match (self.wait, self.stop_reason) {
-            (Some(wait), _) => format!("<Decision retry after {wait}s>"),
+            (Some(wait), _) => format!("<Decision retry after {}>", Measured(Duration::try_from_secs_f64(wait).unwrap_or(Duration::MAX))),
             (None, reason) => format!("<Decision {}>", reason.unwrap_or_default()),
         }
     }
@@ -144,8 +144,9 @@ impl Retry {
     }
 
     /// What the policy thinks of a response, by `status_code` and `headers`, or of a failure, by the kind of `error` (as an exception's
-    /// `kind`) and its `evidence`. `wall`: seconds since 1970, for hints that are dates; default: `time.time()`.
-    #[pyo3(signature = (*, status_code=None, headers=None, error=None, evidence="unknown", wall=None))]
+    /// `kind`) and its `evidence`. `local`: this machine alone is short of something (descriptors, ports, memory); a retry then costs no budget. `wall`: seconds since 1970, for hints that are dates; default: `time.time()`.
+    #[pyo3(signature = (*, status_code=None, headers=None, error=None, evidence="unknown", local=false, wall=None))]
+    #[allow(clippy::too_many_arguments, reason = "what is known of an attempt")]
     fn classify(
         &self,
         py: Python<'_>,
@@ -153,13 +154,14 @@ impl Retry {
         headers: Option<&Bound<'_, PyAny>>,
         error: Option<&str>,
         evidence: &str,
+        local: bool,
         wall: Option<f64>,
     ) -> PyResult<Verdict> {
         let wall = wall_time(py, wall)?;
         let lines = headers.map_or(Ok(Vec::new()), pairs)?;
         let lines: Vec<(&str, &str)> = lines.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let headers = lines.as_slice();
-        let outcome = allowed(py, outcome(status_code, &headers, error, evidence))?;
+        let outcome = allowed(py, outcome(status_code, &headers, error, evidence, local))?;
         let (verdict, planned) = self.step(py, |driver| driver.classify(outcome, wall))?;
         Ok(Verdict {
             retry: verdict.retry,
@@ -170,7 +172,7 @@ impl Retry {
         })
     }
 
-    /// What happens after the outcome that was classified last. What callbacks of yours said: `retry` or stop, whatever the verdict;
+    /// What happens after the outcome that was classified last. What callbacks of yours said: `retry` true or false (stop), whatever the verdict;
     /// `wait` exactly so many seconds; `backoff` in place of the policy's, hints apply. `replayable`: the body can be produced again.
     #[pyo3(signature = (*, retry=None, wait=None, backoff=None, replayable=true, now=None))]
     fn decide(

@@ -18,7 +18,7 @@ use super::transport::{Failure, Incoming, Outgoing, Received, Transport};
 use crate::error::ErrorKind;
 use crate::policy::{Compat, envoy};
 use crate::record::{AttemptRecord, Evidence};
-use crate::retry::{self, Answer, Verdict};
+use crate::retry::{self, Answer, Outcome, Verdict};
 use crate::time::DurationText;
 
 const ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-attempt-count");
@@ -150,8 +150,11 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     }
 
     /// Reads it.
-    pub(super) async fn read_first(&self, ended: Ended<T::Body>) -> Ended<T::Body> {
+    pub(super) async fn read_first(&mut self, ended: Ended<T::Body>) -> Ended<T::Body> {
         let Ended::Head(mut received, None) = ended else { return ended };
+        // A body that breaks is judged by what its head said.
+        let outcome = Outcome::Response { status: received.status.as_u16(), headers: &received.headers };
+        let _ = self.retry.classify(outcome, self.config.clock.wall());
         match self.read(&mut received).await {
             Ok(bytes) => Ended::Head(received, Some(bytes)),
             Err(failure) => Ended::Failed(failure, Some(received.status.as_u16())),

@@ -192,7 +192,7 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
     fn classify(&mut self, ended: &Ended<T::Body>) -> Verdict {
         let (outcome, error) = match ended {
             Ended::Head(Received { status, headers, .. }, _) => (Outcome::Response { status: status.as_u16(), headers }, None),
-            Ended::Failed(failure, _) => (Outcome::Failure { kind: failure.kind, evidence: failure.evidence }, Some(failure.kind)),
+            Ended::Failed(failure, _) => (failure.outcome(), Some(failure.kind)),
         };
         let verdict = self.retry.classify(outcome, self.config.clock.wall());
         self.close_record();
@@ -310,7 +310,31 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
 
     fn over(&mut self, stop_reason: StopReason) {
         self.close_record();
+        if stop_reason == StopReason::BudgetExhausted {
+            self.tell_of_refusal();
+        }
         self.tell(|records| Some(Event::End { attempts: records.to_vec(), stop_reason }));
+    }
+
+    /// A budget that refuses is an outage, or a budget that is too small: somebody should know.
+    fn tell_of_refusal(&mut self) {
+        let wants = self.host.wants();
+        if !(wants.events || wants.notices) || !self.shared.refusals.first(self.request.origin(), self.config.clock.now()) {
+            return;
+        }
+        let ended = self
+            .records
+            .last()
+            .and_then(|record| record.error.map(|kind| kind.to_string()).or(record.status.map(|status| status.to_string())));
+        let text = format!(
+            "{} {}: the retry budget of {} refused a retry after {}; {}",
+            self.request.method,
+            super::redact::redacted(&self.request.url),
+            self.request.origin(),
+            ended.unwrap_or_default(),
+            StopReason::BudgetExhausted.advice(),
+        );
+        self.say(Event::Notice(text));
     }
 
     /// Whatever an observer does, the call goes on.
@@ -318,9 +342,13 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
         if self.host.wants().events
             && let Some(event) = event(&self.records)
         {
-            // The panic hook has reported it.
-            let _ = std::panic::catch_unwind(AssertUnwindSafe(|| self.host.tell(event)));
+            self.say(event);
         }
+    }
+
+    fn say(&mut self, event: Event) {
+        // The panic hook has reported it.
+        let _ = std::panic::catch_unwind(AssertUnwindSafe(|| self.host.tell(event)));
     }
 
     fn fail(&mut self, failure: Failure, status: Option<u16>, stop_reason: StopReason) -> Error {
@@ -333,7 +361,8 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
         self.over(stop_reason);
         // The machine is not told to finish: a response whose body did not arrive earns the budget nothing.
         let records = std::mem::take(&mut self.records);
-        let error = Error::new(failure.kind, failure.message).with_status(status).with_records(records, stop_reason);
+        let message = refused(failure.message, stop_reason);
+        let error = Error::new(failure.kind, message).with_status(status).with_records(records, stop_reason);
         match failure.source {
             Some(source) => error.with_source(source),
             None => error,
@@ -358,6 +387,14 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
 fn instead(failure: Failure, status: Option<u16>) -> (Failure, Option<u16>, StopReason) {
     let reason = StopReason::of_kind(failure.kind).unwrap_or(StopReason::NotRetryable);
     (failure, status, reason)
+}
+
+/// One line about a failure, with what a budget has to do with it: nobody looks for the budget in the dark.
+pub(super) fn refused(message: String, stop_reason: StopReason) -> String {
+    match stop_reason {
+        StopReason::BudgetExhausted => message + "; not sent again, because the retry budget is exhausted",
+        _ => message,
+    }
 }
 
 /// Whether the outcome was simply not one to retry, so that a redirect is followed and a body that breaks is judged anew.

@@ -67,17 +67,17 @@ impl fmt::Debug for Attempt {
     }
 }
 
-/// What `retry_if` thinks of an attempt.
+/// What `retry_if` thinks of an attempt: it adds retries to the policy's, and stops only where it says so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Opinion {
-    /// Nothing: the policy's verdict holds.
+    /// Nothing, or "no": the policy's verdict holds.
     #[default]
     None,
     /// Retry. Method and evidence rules, body replay, limits, deadline and budget still hold.
     Retry,
     /// Retry after exactly this long; server hints do not apply, all else as for `Retry`.
     After(Duration),
-    /// Stop.
+    /// Stop, whatever the policy says.
     Stop,
 }
 
@@ -100,9 +100,10 @@ pub fn wait(callback: &str, seconds: f64) -> Result<Duration, Error> {
     nanos.ok_or_else(|| Error::new(ErrorKind::Callback, format!("{callback}: a wait must be a number of seconds from 0, got {seconds:?}")))
 }
 
+/// `false` leaves it to the policy, so that `|attempt| attempt.status == Some(404)` adds one case. [`Opinion::Stop`] stops.
 impl From<bool> for Opinion {
     fn from(retry: bool) -> Self {
-        if retry { Opinion::Retry } else { Opinion::Stop }
+        if retry { Opinion::Retry } else { Opinion::None }
     }
 }
 
@@ -150,6 +151,8 @@ pub enum Event {
     Retry(AttemptRecord),
     /// A redirect is followed to this URL (query values removed).
     Redirect(AttemptRecord, String),
+    /// What whoever runs the program should know, in one whole line: a budget that refuses a retry, at most once a second and origin.
+    Notice(String),
     /// The call is over.
     End {
         /// What was sent.
@@ -172,6 +175,8 @@ pub struct Wants {
     pub before_retry: bool,
     /// `on_event`.
     pub events: bool,
+    /// Of events the notices alone.
+    pub notices: bool,
 }
 
 /// Who answers the questions of one call: Rust closures, or a queue to another language.
@@ -208,8 +213,8 @@ impl Callbacks {
         Self::default()
     }
 
-    /// Asked after every completed attempt, 2xx included, while a retry is possible. Give a `bool`, a `Duration` to wait, or an
-    /// `Option` of them whose `None` leaves it to the policy.
+    /// Asked after every completed attempt, 2xx included, while a retry is possible. It adds: `true` retries, a `Duration` retries after that long, and
+    /// `false` or `None` leaves it to the policy. [`Opinion::Stop`] stops. Not asked about what `stop_headers` match.
     #[must_use]
     pub fn retry_if<O: Into<Opinion>>(mut self, f: impl Fn(&Attempt) -> O + Send + Sync + 'static) -> Self {
         self.retry_if = Some(Arc::new(move |attempt| done(f(&attempt).into())));
@@ -271,7 +276,7 @@ impl Callbacks {
         self
     }
 
-    /// Told of retries, redirects and the end. It must not block; a panic in it is reported by the panic hook and fails no call.
+    /// Told of retries, redirects, notices and the end. It must not block; a panic in it is reported by the panic hook and fails no call.
     #[must_use]
     pub fn on_event(mut self, f: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.on_event = Some(Arc::new(f));
@@ -308,6 +313,7 @@ impl Host for Callbacks {
             delay: self.delay.is_some(),
             before_retry: self.before_retry.is_some(),
             events: self.on_event.is_some(),
+            notices: false,
         }
     }
 

@@ -19,6 +19,7 @@ mod process;
 pub mod queue;
 mod redact;
 mod redirect;
+mod refusals;
 mod request;
 mod request_builder;
 mod reqwest;
@@ -42,7 +43,7 @@ use http::HeaderMap;
 use url::{Position, Url};
 
 pub use self::reqwest::{ClientCert, Http2, Proxy, ReqwestBody, ReqwestTransport, TlsOptions, TransportOptions};
-pub use answers::delay_from_value;
+pub use answers::{STOP, delay_from_value};
 pub use blocking::{Answer, BlockingStream, Desk, Remote, Told};
 pub use body::{Body, BodyStream};
 pub use builder::{ClientBuilder, IntoTransport};
@@ -70,6 +71,7 @@ use call::{Finished, Mode, Running};
 use cancel::CallOff;
 use lane::{Exchanges, Lanes};
 use process::PerProcess;
+use refusals::Refusals;
 use runtime::PerRuntime;
 use transport::{Incoming, Transport};
 
@@ -102,6 +104,7 @@ struct Shared<T> {
     transports: PerRuntime<T>,
     lanes: Lanes<T>,
     budgets: Budgets,
+    refusals: Refusals,
     closed: Cancel,
     entropy: u64,
     serial: AtomicU64,
@@ -269,8 +272,8 @@ impl<T: Transport, C: Clock> Client<T, C> {
                 closed.cancel();
             }
             let transports = PerRuntime::new((config.transport)()?);
-            let (lanes, entropy, serial) = (Lanes::default(), entropy::seed(), AtomicU64::new(0));
-            Ok(Arc::new(Shared { transports, lanes, budgets, closed, entropy, serial }))
+            let (lanes, refusals, entropy, serial) = (Lanes::default(), Refusals::default(), entropy::seed(), AtomicU64::new(0));
+            Ok(Arc::new(Shared { transports, lanes, budgets, refusals, closed, entropy, serial }))
         })
     }
 

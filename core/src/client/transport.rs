@@ -13,6 +13,7 @@ use super::body::BodyStream;
 use super::clock::Clock;
 use crate::error::{BoxError, ErrorKind};
 use crate::record::Evidence;
+use crate::retry::Outcome;
 use crate::time::Tick;
 
 /// Sends attempts. One implementation stands on reqwest; tests and simulations have scripted ones.
@@ -110,6 +111,8 @@ pub struct Failure {
     pub kind: ErrorKind,
     /// Whether the server may have acted on it.
     pub evidence: Evidence,
+    /// This machine alone is short of something (descriptors, ports, memory): retries of it cost no budget.
+    pub local: bool,
     /// Repeating it cannot help and no policy may try: a proxy that demands authentication.
     pub permanent: bool,
     /// One line for people, without secrets.
@@ -121,7 +124,12 @@ pub struct Failure {
 impl Failure {
     /// A failure that policies may judge, without an original error.
     pub fn new(kind: ErrorKind, evidence: Evidence, message: impl Into<String>) -> Self {
-        Failure { kind, evidence, permanent: false, message: message.into(), source: None }
+        Failure { kind, evidence, local: false, permanent: false, message: message.into(), source: None }
+    }
+
+    /// What the machine is told.
+    pub(super) fn outcome(&self) -> Outcome<'static> {
+        Outcome::Failure { kind: self.kind, evidence: self.evidence, local: self.local }
     }
 }
 

@@ -185,17 +185,24 @@ fn budget(policy: &Policy, budgets: Option<&Budgets>, origin: &str, now: Tick) -
     budgets.find(spec, origin, now).map(Some).map_err(Misuse::Budget)
 }
 
-/// How an attempt ended, in a host's words: a status, or the code of a kind of error with its evidence.
+/// How an attempt ended, in a host's words: a status, or the code of a kind of error with its evidence, and whether it is one of this
+/// machine alone.
 ///
 /// # Errors
 /// Both or neither; as [`response`]; a text that is no kind or no evidence.
-pub fn outcome<'a>(status: Option<f64>, headers: &'a dyn Headers, error: Option<&str>, evidence: &str) -> Result<Outcome<'a>, Misuse> {
+pub fn outcome<'a>(
+    status: Option<f64>,
+    headers: &'a dyn Headers,
+    error: Option<&str>,
+    evidence: &str,
+    local: bool,
+) -> Result<Outcome<'a>, Misuse> {
     match (status, error) {
         (Some(status), None) => response(status, headers),
         (None, Some(kind)) => {
             let kind = ErrorKind::from_code(kind).ok_or_else(|| no_error(&Value::from(kind)))?;
             let evidence = Evidence::from_code(evidence).ok_or_else(|| no_evidence(&Value::from(evidence)))?;
-            Ok(Outcome::Failure { kind, evidence })
+            Ok(Outcome::Failure { kind, evidence, local })
         }
         (Some(_), Some(_)) => Err(Problem::new("outcome", "must be a status or an error, got both").into()),
         (None, None) => Err(Problem::new("outcome", "must be a status or an error, got neither").into()),

@@ -41,7 +41,7 @@ fn take(driver: &mut Driver, step: Step) -> Result<Option<Decision>, Misuse> {
         Step::Attempt => driver.attempt(Tick(0)).map(|_| None),
         Step::Classify(status) => driver.classify(Outcome::Response { status, headers: &headers }, UnixTime(0)).map(|_| None),
         Step::Fail => {
-            let outcome = Outcome::Failure { kind: ErrorKind::Reset, evidence: Evidence::Unknown };
+            let outcome = Outcome::Failure { kind: ErrorKind::Reset, evidence: Evidence::Unknown, local: false };
             driver.classify(outcome, UnixTime(0)).map(|_| None)
         }
         Step::Decide => driver.decide(Answer::default(), true, Tick(0)).map(Some),
