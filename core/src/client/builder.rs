@@ -6,8 +6,8 @@ use std::time::Duration;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use url::Url;
 
-use super::clock::{Clock, TokioClock};
-use super::process::PerProcess;
+use super::system::clock::{Clock, TokioClock};
+use super::system::process::PerProcess;
 use super::transport::Transport;
 use super::{Attempt, Callbacks, Client, Config, Event, Inner, Opinion, Redirects, Request, ReqwestTransport, TransportOptions};
 use crate::error::Error;
@@ -142,7 +142,7 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
 
     /// Basic credentials of all requests that bring none themselves.
     pub fn basic_auth(mut self, user: &str, password: &str) -> Self {
-        self.headers.insert(AUTHORIZATION, super::auth::basic(user.as_bytes(), password.as_bytes()));
+        self.headers.insert(AUTHORIZATION, super::message::auth::basic(user.as_bytes(), password.as_bytes()));
         self
     }
 

@@ -1,35 +1,18 @@
 //! The executor: sends, asks the machine, waits, sends again.
 
-mod answers;
-mod attempt;
-mod auth;
-mod blocking;
-mod body;
 mod builder;
 mod call;
-mod callback;
-mod cancel;
-mod clock;
-mod entropy;
-mod event_text;
-mod lane;
-mod multipart;
+mod host;
+mod message;
 mod options;
-mod process;
-pub mod queue;
-mod redact;
-mod redirect;
-mod request;
 mod request_builder;
-mod reqwest;
-mod response;
-mod runtime;
-#[cfg(unix)]
-mod signals;
-mod status;
-pub mod testing;
-mod timers;
+mod system;
 pub mod transport;
+
+/// Clients without a network and without waiting.
+pub mod testing {
+    pub use super::transport::script::*;
+}
 
 use std::borrow::Cow;
 use std::fmt;
@@ -41,36 +24,39 @@ use std::time::Duration;
 use http::HeaderMap;
 use url::{Position, Url};
 
-pub use self::reqwest::{ClientCert, Http2, Proxy, ReqwestBody, ReqwestTransport, TlsOptions, TransportOptions};
-pub use answers::delay_from_value;
-pub use blocking::{Answer, BlockingStream, Desk, Remote, Told};
-pub use body::{Body, BodyStream};
 pub use builder::{ClientBuilder, IntoTransport};
-pub use callback::{Attempt, Callbacks, Event, Host, Opinion, Question, Reply, Wants, wait};
-pub use cancel::Cancel;
-pub use clock::{Clock, TokioClock};
-pub use entropy::{seed as entropy, seed_or as entropy_or};
-pub use lane::Lane;
-pub use multipart::Multipart;
+pub use call::cancel::Cancel;
+pub use host::answers::delay_from_value;
+pub use host::blocking::{Answer, BlockingStream, Desk, Remote, Told};
+pub use host::callback::{Attempt, Callbacks, Event, Host, Opinion, Question, Reply, Wants, wait};
+pub use host::lane::Lane;
+pub use host::queue;
+pub use message::body::{Body, BodyStream};
+pub use message::multipart::Multipart;
+pub use message::redirect::Redirects;
+pub use message::request::Request;
+pub use message::response::{Response, ResponseHead, StreamingResponse};
 pub use options::{CLIENT_OPTIONS, whole_option};
-pub use process::process_id;
-pub use redirect::Redirects;
-pub use request::Request;
 pub use request_builder::RequestBuilder;
-pub use response::{Response, ResponseHead, StreamingResponse};
-pub use runtime::{runtime, shutdown};
+pub use system::clock::{Clock, TokioClock};
+pub use system::entropy::{seed as entropy, seed_or as entropy_or};
+pub use system::process::process_id;
+pub use system::runtime::{runtime, shutdown};
+pub use transport::options::{ClientCert, Http2, Proxy, TlsOptions, TransportOptions};
+pub use transport::reqwest::{ReqwestBody, ReqwestTransport};
 
 use crate::error::{Error, ErrorKind};
 
 use crate::policy::{Policy, RequestHead, envoy};
 use crate::retry::{BudgetNames, BudgetReading, Budgets};
 use crate::time::Tick;
-use attempt::{Delivery, Whole};
-use call::{Finished, Mode, Running};
-use cancel::CallOff;
-use lane::{Exchanges, Lanes};
-use process::PerProcess;
-use runtime::PerRuntime;
+use call::attempt::{Delivery, Whole};
+use call::cancel::CallOff;
+use call::running::{Finished, Mode, Running};
+use host::lane::{Exchanges, Lanes};
+use system::entropy;
+use system::process::PerProcess;
+use system::runtime::PerRuntime;
 use transport::{Incoming, Transport};
 
 /// Sends requests under a policy.

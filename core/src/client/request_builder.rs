@@ -3,7 +3,7 @@
 use serde::Serialize;
 use url::{ParseError, Url};
 
-use super::clock::Clock;
+use super::system::clock::Clock;
 use super::transport::Transport;
 use super::{
     Attempt, BlockingStream, Body, CallOptions, Callbacks, Cancel, Client, Multipart, Opinion, Redirects, Request, Response,

@@ -1,0 +1,257 @@
+//! Blocking calls: the calling thread runs the call on a lane, and answers its questions between two stretches.
+
+use std::any::Any;
+use std::fmt;
+use std::future::Future;
+use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use tokio::sync::{Notify, oneshot};
+
+use super::callback::{Event, Host, Question, Reply, Wants};
+use super::lane::Lane;
+use crate::client::system::clock::{Clock, TokioClock};
+use crate::client::transport::Transport;
+use crate::client::{CallOptions, Client, Request, ReqwestTransport, Response, ResponseHead, StreamingResponse};
+use crate::error::{BoxError, Error};
+
+impl<T: Transport, C: Clock> Client<T, C> {
+    /// As [`send_with`](Client::send_with), on the calling thread, which waits for the end. `host` is asked on it too, outside of any
+    /// runtime, so that it may make blocking calls of its own.
+    ///
+    /// # Errors
+    /// As [`send_with`](Client::send_with), and as [`lane`](Client::lane).
+    ///
+    /// # Panics
+    /// In code that can await: use [`send`](Client::send) there.
+    pub fn send_blocking<H: Host>(&self, request: Request, options: &CallOptions, host: H) -> Result<Response, Error> {
+        let lane = self.lane()?;
+        let response = run(&lane, host, |host| lane.send_with(request, options, host))?;
+        lane.settle();
+        Ok(response)
+    }
+
+    /// As [`stream_with`](Client::stream_with), likewise.
+    ///
+    /// # Errors
+    /// As [`send_blocking`](Client::send_blocking).
+    ///
+    /// # Panics
+    /// As [`send_blocking`](Client::send_blocking).
+    pub fn stream_blocking<H: Host>(&self, request: Request, options: &CallOptions, host: H) -> Result<BlockingStream<T, C>, Error> {
+        let lane = self.lane()?;
+        let stream = run(&lane, host, |host| lane.stream_with(request, options, host))?;
+        Ok(BlockingStream { stream, lane: Some(lane) })
+    }
+}
+
+/// A response whose body is read as it comes, by whichever thread asks. Dropping it early closes its connection.
+///
+/// Its head's methods can be called on it.
+pub struct BlockingStream<T: Transport = ReqwestTransport, C: Clock = TokioClock> {
+    // In this order: the lane closes what the stream leaves.
+    stream: StreamingResponse<T::Body, C>,
+    /// `None` once the body ended.
+    lane: Option<Lane<T, C>>,
+}
+
+impl<T: Transport, C: Clock> BlockingStream<T, C> {
+    /// The next piece of the body; `None` at its end.
+    ///
+    /// # Errors
+    /// As [`StreamingResponse::chunk`], and `closed` in a forked child.
+    ///
+    /// # Panics
+    /// As [`Client::send_blocking`].
+    pub fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+        let Some(lane) = &self.lane else { return Ok(None) };
+        let piece = lane.block_on(self.stream.chunk())?;
+        self.lane = self.lane.take().and_then(|lane| lane.after(&piece));
+        piece
+    }
+}
+
+impl<T: Transport, C: Clock> Deref for BlockingStream<T, C> {
+    type Target = ResponseHead;
+
+    fn deref(&self) -> &ResponseHead {
+        &self.stream
+    }
+}
+
+impl<T: Transport, C: Clock> fmt::Debug for BlockingStream<T, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.stream.fmt(f)
+    }
+}
+
+/// Runs a call to its end.
+fn run<T, C, H, R, F>(lane: &Lane<T, C>, mut host: H, start: impl FnOnce(Remote) -> F) -> Result<R, Error>
+where
+    T: Transport,
+    C: Clock,
+    H: Host,
+    F: Future<Output = Result<R, Error>>,
+{
+    let (remote, desk) = Desk::new(host.wants());
+    let mut call = pin!(start(remote));
+    loop {
+        let done = lane.block_on(async {
+            tokio::select! {
+                biased;
+                result = call.as_mut() => Some(result),
+                () = desk.wanted() => None,
+            }
+        })?;
+        let Told { events, question } = desk.take();
+        for event in events {
+            // The panic hook has reported it.
+            let _ = catch_unwind(AssertUnwindSafe(|| host.tell(event)));
+        }
+        if let Some(result) = done {
+            return result;
+        }
+        if let Some((question, answer)) = question
+            && let Some(result) = reply(lane, &mut host, call.as_mut(), question, answer)?
+        {
+            return result;
+        }
+    }
+}
+
+/// Asks the host. If the call ends before the host has answered, that is the result.
+fn reply<T, C, H, F>(
+    lane: &Lane<T, C>,
+    host: &mut H,
+    call: Pin<&mut F>,
+    question: Question,
+    answer: Answer,
+) -> Result<Option<F::Output>, Error>
+where
+    T: Transport,
+    C: Clock,
+    H: Host,
+    F: Future,
+{
+    // Asked inside, so that a host that panics before it has a future is caught too.
+    let mut asked = pin!(AssertUnwindSafe(async { host.ask(question).await }).catch_unwind());
+    let context = lane.context();
+    let at_once = asked.as_mut().now_or_never();
+    drop(context);
+    if let Some(reply) = at_once {
+        answer.give(reply);
+        return Ok(None);
+    }
+    lane.block_on(async {
+        tokio::select! {
+            biased;
+            reply = asked => {
+                answer.give(reply);
+                None
+            }
+            result = call => Some(result),
+        }
+    })
+}
+
+/// Where the questions and events of a call wait for the thread that runs it.
+pub struct Desk(Arc<Waiting>);
+
+/// The host of a call that is run by somebody with a [`Desk`].
+pub struct Remote {
+    wants: Wants,
+    desk: Arc<Waiting>,
+}
+
+/// What a call has said.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// Events since the last time, in order. They came before the question.
+    pub events: Vec<Event>,
+    /// What it asks, and where the answer goes. Without one it goes on only to its deadline.
+    pub question: Option<(Question, Answer)>,
+}
+
+/// Where the answer to a question goes.
+#[derive(Debug)]
+pub struct Answer(oneshot::Sender<Result<Result<Reply, BoxError>, Box<dyn Any + Send>>>);
+
+#[derive(Default)]
+struct Waiting {
+    told: Mutex<Told>,
+    wanted: Notify,
+}
+
+impl Desk {
+    /// A desk, and the host that brings everything to it.
+    pub fn new(wants: Wants) -> (Remote, Desk) {
+        let desk = Arc::new(Waiting::default());
+        (Remote { wants, desk: Arc::clone(&desk) }, Desk(desk))
+    }
+
+    /// Completes when there is something.
+    pub async fn wanted(&self) {
+        self.0.wanted.notified().await;
+    }
+
+    /// What there is.
+    pub fn take(&self) -> Told {
+        std::mem::take(&mut *self.0.told.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Answer {
+    /// Answers; an error ends the call with kind `callback` and this as its source. A panic that was caught does likewise.
+    fn give(self, reply: Result<Result<Reply, BoxError>, Box<dyn Any + Send>>) {
+        // The call may have ended by its deadline meanwhile.
+        let _ = self.0.send(reply);
+    }
+
+    /// Answers; an error ends the call with kind `callback` and this as its source.
+    pub fn reply(self, reply: Result<Reply, BoxError>) {
+        self.give(Ok(reply));
+    }
+}
+
+impl Remote {
+    fn put(&self, change: impl FnOnce(&mut Told)) {
+        change(&mut self.desk.told.lock().unwrap_or_else(PoisonError::into_inner));
+        self.desk.wanted.notify_one();
+    }
+}
+
+impl Host for Remote {
+    fn wants(&self) -> Wants {
+        self.wants
+    }
+
+    async fn ask(&mut self, question: Question) -> Result<Reply, BoxError> {
+        let (sender, answer) = oneshot::channel();
+        self.put(|told| told.question = Some((question, Answer(sender))));
+        match answer.await {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(panic)) => resume_unwind(panic),
+            Err(_) => Err("the question was dropped without an answer".into()),
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.put(|told| told.events.push(event));
+    }
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Remote").field("wants", &self.wants).finish_non_exhaustive()
+    }
+}
