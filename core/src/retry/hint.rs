@@ -175,11 +175,8 @@ fn meant_date(text: &str) -> Option<Duration> {
         None => (rest, ""),
     };
     // The last minute of a day with a leap second has 61 of them.
-    let (before, after) = match rest.rfind(":60") {
-        // Not the minute.
-        Some(at) if rest[..at].contains(':') => (&rest[..at], &rest[at + 3..]),
-        None => (rest, ""),
-    };
+    let minute = rest.rfind(":60").filter(|at| rest[..*at].contains(':'));
+    let (before, after) = minute.map_or((rest, ""), |at| (&rest[..at], &rest[at + 3..]));
     let second = if before.len() < rest.len() { ":59" } else { "" };
     WEEKDAYS.iter().find_map(|full| {
         let mut line = [0_u8; 48];
