@@ -41,6 +41,8 @@ class Policy:
         Outcomes that are retried. Exclusions win. Given without 'statuses', no status is retried but what it says.
     statuses: list of 100..=999, "500-599", "not 501", or 'none'. Default [408, 425, 429, 500, 502, 503, 504].
         Statuses that are retried. Exclusions win over every condition on a response.
+    stop_headers: list of matchers, at most 100, or 'none'. Default [].
+        A response that one of these matches is never retried, whatever else says so, a callback included ('{name: x-should-retry, exact: "false"}').
     response_headers: list of matchers, at most 100, or 'none'. Default [].
         A response that one of these matches is retried.
     refused_headers: list of matchers, at most 100, or 'none'. Default [].
@@ -108,6 +110,8 @@ class Policy:
     def retry_on(self) -> list[str]: ...
     @property
     def statuses(self) -> list[int | str]: ...
+    @property
+    def stop_headers(self) -> list[dict[str, str | bool]]: ...
     @property
     def response_headers(self) -> list[dict[str, str | bool]]: ...
     @property

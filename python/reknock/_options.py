@@ -43,6 +43,7 @@ class PolicySettings(TypedDict, total=False):
     idle_timeout: Seconds | str | None
     retry_on: str | Iterable[str] | None
     statuses: str | int | Iterable[str | int] | None
+    stop_headers: Iterable[str | Block] | None
     response_headers: Iterable[str | Block] | None
     refused_headers: Iterable[str | Block] | None
     request_headers: Iterable[str | Block] | None

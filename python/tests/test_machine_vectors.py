@@ -124,7 +124,7 @@ def plays(case):
 
 
 @pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
-@pytest.mark.parametrize("case", named([case for case in vectors("decide")["cases"] if plays(case)], 84))
+@pytest.mark.parametrize("case", named([case for case in vectors("decide")["cases"] if plays(case)], 85))
 def test_decide(case, asynchronous):
     script = Played(case, None).script()
 

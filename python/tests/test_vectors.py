@@ -67,7 +67,7 @@ def test_config(case):
         assert again == policy and hash(again) == hash(policy)
 
 
-@pytest.mark.parametrize("case", named([case for case in config() if text_of(case)[0] is None and case["document"] is not None], 408))
+@pytest.mark.parametrize("case", named([case for case in config() if text_of(case)[0] is None and case["document"] is not None], 411))
 def test_config_of_a_call(call, case):
     """The policy of a call is layered over the client's, `base`."""
     client = {"policy": case.get("base", {}), "transport": Script([200])}

@@ -165,7 +165,7 @@ fn step_of(script: &mut Script, about: &str, step: &Value, call: &str, replayabl
         None => {
             let kind = ErrorKind::from_code(outcome["failure"].as_str().unwrap()).unwrap().number().to_string();
             let evidence = Evidence::ALL.iter().position(|evidence| outcome["evidence"] == evidence.code()).unwrap() + 1;
-            let evidence = evidence | if outcome["local"] == true { 256 } else { 0 };
+            let evidence = evidence | if outcome["local"] == true { 128 } else { 0 };
             script.say(&["failure", call, &kind, &evidence.to_string()]);
         }
     }
