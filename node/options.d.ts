@@ -298,7 +298,7 @@ export interface ClientSettings {
   headers?: Readonly<Record<string, string>> | readonly (readonly [string, string])[];
   /** Basic credentials of all requests. Takes user name and password. */
   auth?: readonly [user: string, password: string] | Off;
-  /** Whether redirects are followed. Takes true or false. */
+  /** Whether redirects are followed. One whose `Location` leads nowhere (empty, `#top`, `data:`) is the answer itself. Takes true or false. */
   followRedirects?: boolean;
   /** The most redirects that are followed in one call. Takes 0..=1000. */
   maxRedirects?: number;
