@@ -14,7 +14,17 @@ use support::lines::{answers, line, texts, vectors};
 /// How many cases run: all of config.json but those in camelCase, which Node alone takes; all of the dialects.
 const CASES: usize = 485;
 const CAMEL_CASE: usize = 17;
-const DIALECTS: &[(&str, usize)] = &[("envoy", 145), ("kgateway", 59), ("linkerd", 73), ("ballerina", 60), ("ktor", 61), ("load", 45)];
+const DIALECTS: &[(&str, usize)] = &[
+    ("envoy", 145),
+    ("kgateway", 59),
+    ("linkerd", 73),
+    ("ballerina", 60),
+    ("ktor", 61),
+    ("load", 45),
+    ("istio", 48),
+    ("envoy-gateway", 36),
+    ("linkerd2", 39),
+];
 
 const PROGRAM: &str = "tests/c/vectors.c";
 
