@@ -42,6 +42,7 @@ pub use system::clock::{Clock, TokioClock};
 pub use system::entropy::{seed as entropy, seed_or as entropy_or};
 pub use system::process::process_id;
 pub use system::runtime::{runtime, shutdown};
+pub use transport::http::{HttpBody, HttpTransport};
 pub use transport::options::{ClientCert, Http2, Proxy, TlsOptions, TransportOptions};
 pub use transport::reqwest::{ReqwestBody, ReqwestTransport};
 
@@ -56,7 +57,7 @@ use call::running::{Finished, Mode, Running};
 use host::lane::{Exchanges, Lanes};
 use system::entropy;
 use system::process::PerProcess;
-use system::runtime::PerRuntime;
+use system::runtime::{PerRuntime, runtime_here};
 use transport::{Incoming, Transport};
 
 /// Sends requests under a policy.
@@ -85,6 +86,8 @@ struct Config<T, C> {
 
 /// What the calls of one client in one process share.
 struct Shared<T> {
+    /// The one for all runtimes, if it is such a one; else each has its own.
+    everywhere: Option<Arc<T>>,
     transports: PerRuntime<T>,
     lanes: Lanes<T>,
     budgets: Budgets,
@@ -233,13 +236,21 @@ impl<T: Transport, C: Clock> Client<T, C> {
         if let Ok(shared) = self.own() {
             shared.closed.cancel();
             shared.lanes.clear();
+            shared.everywhere.iter().for_each(|transport| transport.close());
         }
     }
 
     /// Where a call that is awaited runs.
     fn here(&self) -> Result<On<'_, T>, Error> {
         let shared = self.own()?;
-        Ok(On { shared, transport: shared.transports.get(&self.0.config.transport)?, exchanges: None })
+        let transport = match &shared.everywhere {
+            Some(transport) => {
+                runtime_here()?;
+                Arc::clone(transport)
+            }
+            None => shared.transports.get(&self.0.config.transport)?,
+        };
+        Ok(On { shared, transport, exchanges: None })
     }
 
     /// What hangs on the process; made anew in a forked child.
@@ -254,9 +265,11 @@ impl<T: Transport, C: Clock> Client<T, C> {
             if parents.is_some_and(|parents| parents.closed.is_cancelled()) {
                 closed.cancel();
             }
-            let transports = PerRuntime::new((config.transport)()?);
+            let first = (config.transport)()?;
+            let everywhere = first.for_another_runtime().map(Arc::new);
+            let transports = PerRuntime::new(first);
             let (lanes, entropy, serial) = (Lanes::default(), entropy::seed(), AtomicU64::new(0));
-            Ok(Arc::new(Shared { transports, lanes, budgets, closed, entropy, serial }))
+            Ok(Arc::new(Shared { everywhere, transports, lanes, budgets, closed, entropy, serial }))
         })
     }
 

@@ -62,7 +62,10 @@ impl<T: Transport, C: Clock> Client<T, C> {
         runtime::running()?;
         let track = match shared.lanes.pop() {
             Some(track) => track,
-            None => Track::new(shared.transports.unclaimed().map_or_else(|| (self.0.config.transport)().map(Arc::new), Ok)?)?,
+            None => {
+                let kept = shared.everywhere.clone().or_else(|| shared.transports.unclaimed());
+                Track::new(kept.map_or_else(|| (self.0.config.transport)().map(Arc::new), Ok)?)?
+            }
         };
         Ok(Lane {
             client: self.clone(),
@@ -129,7 +132,9 @@ impl<T: Transport, C: Clock> Lane<T, C> {
         Ok(track.run(async {
             let mut alarm = track.alarm(slice);
             // Lets the runtime see which connections were closed meanwhile.
-            yield_now().await;
+            if track.leaves_tasks {
+                yield_now().await;
+            }
             let output = poll_fn(|context| match future.as_mut().poll(context) {
                 Poll::Ready(output) => Poll::Ready(Some(output)),
                 Poll::Pending => alarm.as_mut().poll(context).map(|()| None),
@@ -164,7 +169,8 @@ impl<T: Transport, C: Clock> Lane<T, C> {
     /// Where its calls run.
     pub(in crate::client) fn on(&self) -> Result<On<'_, T>, Error> {
         let track = self.track.as_ref().ok_or_else(gone)?;
-        Ok(On { shared: &self.shared, transport: Arc::clone(&track.transport), exchanges: Some(&track.exchanges) })
+        let exchanges = track.leaves_tasks.then_some(&track.exchanges);
+        Ok(On { shared: &self.shared, transport: Arc::clone(&track.transport), exchanges })
     }
 }
 
@@ -181,11 +187,11 @@ impl<T: Transport, C: Clock> fmt::Debug for Lane<T, C> {
 impl<T: Transport, C: Clock> Drop for Lane<T, C> {
     fn drop(&mut self) {
         let Some(track) = self.track.take() else { return };
-        if !self.settled || !track.exchanges.are_over() {
-            if self.pid != process_id() {
-                // Its sockets are the parent's as well, and so is what they are registered with.
-                return std::mem::forget(track);
-            }
+        if self.pid != process_id() {
+            // Its sockets are the parent's as well, and so is what they are registered with; locks may be held by threads that are not here.
+            return std::mem::forget(track);
+        }
+        if track.leaves_tasks && (!self.settled || !track.exchanges.are_over()) {
             // Where it cannot be run, it goes: that closes what was dropped, too.
             if Handle::try_current().is_ok() || std::thread::panicking() {
                 return;
@@ -228,6 +234,8 @@ pub(in crate::client) struct Track<T> {
     runtime: Option<Runtime>,
     transport: Arc<T>,
     exchanges: Exchanges,
+    /// Of its transport, see [`Transport::leaves_tasks`].
+    leaves_tasks: bool,
     given_back: Tick,
     /// A timer that stays set between calls. A runtime that learns of an earlier timer than it knows wakes itself, with a `write` and one
     /// more `epoll_wait`; as long as it knows this one, the limits of a call come later. Setting a timer to a later time costs nothing.
@@ -241,14 +249,16 @@ impl<T: Transport> Track<T> {
     fn new(transport: Arc<T>) -> Result<Self, Error> {
         let runtime = runtime::of_ours(&mut Builder::new_current_thread()).thread_keep_alive(THREAD_KEPT).build();
         let runtime = runtime.map_err(|error| Error::new(ErrorKind::Internal, "a runtime cannot be made").with_source(error))?;
+        let leaves_tasks = transport.leaves_tasks();
         Ok(Track {
             runtime: Some(runtime),
             transport,
+            leaves_tasks,
             exchanges: Exchanges::default(),
             given_back: Tick(0),
             alarm: Mutex::default(),
             #[cfg(unix)]
-            guarded: signals::pipe_is_minded(),
+            guarded: leaves_tasks && signals::pipe_is_minded(),
         })
     }
 }

@@ -1,6 +1,8 @@
 //! What the executor needs of an HTTP implementation: send one attempt, say truthfully how it failed.
 
 mod coding;
+mod framing;
+pub(super) mod http;
 pub(super) mod options;
 pub(super) mod reqwest;
 pub(super) mod script;
@@ -11,12 +13,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
+use ::http::{HeaderMap, Method, StatusCode, Version};
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, Version};
 use url::Url;
 
 use crate::client::message::body::BodyStream;
-use crate::client::system::clock::Clock;
+use crate::client::system::clock::{Clock, TokioClock};
 use crate::error::{BoxError, ErrorKind};
 use crate::record::Evidence;
 use crate::time::Tick;
@@ -36,6 +38,22 @@ pub trait Transport: Send + Sync + 'static {
     fn idle_limit(&self) -> Option<Duration> {
         None
     }
+
+    /// Itself for another runtime, if its connections may be used in any. `None`, the default, asks for another one to be made.
+    fn for_another_runtime(&self) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
+
+    /// Whether it leaves tasks in the runtime, which has to run now and then so that connections are closed and seen to be closed. Default: yes.
+    fn leaves_tasks(&self) -> bool {
+        true
+    }
+
+    /// Closes the connections that nobody uses: its client was closed. Default: nothing, they are closed when it is dropped.
+    fn close(&self) {}
 }
 
 /// A response body as it arrives.
@@ -118,6 +136,10 @@ pub struct Failure {
     pub evidence: Evidence,
     /// Repeating it cannot help and no policy may try: a proxy that demands authentication.
     pub permanent: bool,
+    /// This machine alone is at fault: no descriptor, port or memory was left.
+    pub local: bool,
+    /// A kept connection was found dead before anything of the request was taken: the same attempt may be sent on another one.
+    pub stale: bool,
     /// One line for people, without secrets.
     pub message: String,
     /// The original error.
@@ -127,7 +149,7 @@ pub struct Failure {
 impl Failure {
     /// A failure that policies may judge, without an original error.
     pub fn new(kind: ErrorKind, evidence: Evidence, message: impl Into<String>) -> Self {
-        Failure { kind, evidence, permanent: false, message: message.into(), source: None }
+        Failure { kind, evidence, permanent: false, local: false, stale: false, message: message.into(), source: None }
     }
 }
 
@@ -178,6 +200,16 @@ impl Progress {
         }
         self.moved.store(now.nanos() + 1, Ordering::Release);
         true
+    }
+
+    /// The connection took a piece of the body, or begins to: whether anything was sent is another matter, see [`sent`](Progress::sent).
+    pub fn moved(&self, now: Tick) {
+        self.moved.store(now.nanos() + 1, Ordering::Release);
+    }
+
+    /// Something of the request was sent.
+    pub fn sent(&self) {
+        self.settle(TOUCHED);
     }
 
     /// Takes the state there, unless it was settled before. What it is now.
@@ -259,5 +291,23 @@ impl Progress {
     pub fn uploaded_at(&self) -> Option<Tick> {
         let uploaded = self.uploaded.load(Ordering::Acquire);
         (uploaded > 0).then(|| Tick(uploaded - 1))
+    }
+}
+
+/// While it lives, an attempt connects or waits for a connection: its `per_try_timeout` stands still.
+#[derive(Debug)]
+pub struct Pausing<'a>(&'a Progress);
+
+impl<'a> Pausing<'a> {
+    /// From now on.
+    pub fn new(progress: &'a Progress) -> Self {
+        progress.connect_began(TokioClock.now());
+        Pausing(progress)
+    }
+}
+
+impl Drop for Pausing<'_> {
+    fn drop(&mut self) {
+        self.0.connect_ended(TokioClock.now());
     }
 }
