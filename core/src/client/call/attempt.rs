@@ -9,9 +9,9 @@ use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use http::header::{HeaderName, HeaderValue};
 
-use super::running::Running;
+use super::question::{Attempt, Host, Opinion, Question, Reply};
+use super::run::Running;
 use super::timers::{HeadTimer, Limit, within};
-use crate::client::host::callback::{Attempt, Host, Opinion, Question, Reply};
 use crate::client::message::request::Request;
 use crate::client::system::clock::Clock;
 use crate::client::transport::{Failure, Incoming, Outgoing, Received, Transport};
@@ -82,7 +82,13 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
             timer.run(&self.config.clock, exchange).await
         };
         match ended {
-            Ok(Ok(received)) => Ended::Head(received, None),
+            Ok(Ok(received)) => {
+                if self.progress.answered_at().is_none() {
+                    self.progress.answered(self.config.clock.now());
+                }
+                self.progress.note_connection(|connection| connection.version = Some(received.version.into()));
+                Ended::Head(received, None)
+            }
             Ok(Err(failure)) => Ended::Failed(failure, None),
             Err(limit) => {
                 let failure = self.timed_out(limit);

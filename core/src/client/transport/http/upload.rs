@@ -9,11 +9,10 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use crate::client::call::attempt::panic_text;
 use crate::client::message::body::BodyStream;
 use crate::client::system::clock::{Clock, TokioClock};
 use crate::client::transport::{OutgoingBody, Progress};
-use crate::error::{BoxError, ErrorKind};
+use crate::error::{BoxError, ErrorKind, panic_text};
 
 /// Bytes handed over at once: small enough that a slow upload shows as moving, large enough to cost nothing.
 const PIECE: usize = 16 * 1024;

@@ -2,6 +2,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::client::transport::options::ClientCert;
+use crate::error::ErrorKind;
 
 fn rejected(options: &TransportOptions) -> String {
     let error = ReqwestTransport::new(options).unwrap_err();
