@@ -12,3 +12,4 @@ mod http2;
 mod progress;
 mod support;
 mod tls;
+mod trust;
