@@ -25,8 +25,9 @@ use super::failure;
 use super::origin::Origin;
 use super::pool::Pool;
 use super::socket::{Line, Socket};
+use crate::client::system::clock::{Clock, TokioClock};
 use crate::client::transport::options::{Http2, TransportOptions};
-use crate::client::transport::{Failure, tls};
+use crate::client::transport::{Failure, Progress, tls};
 use crate::error::{Error, ErrorKind};
 use crate::record::Evidence;
 use crate::time::DurationText;
@@ -79,8 +80,14 @@ impl Connector {
     }
 
     /// A connection to `origin` within `limit`. Where descriptors run out, those of `pool`'s idle connections are given up first.
-    pub(super) async fn connect(&self, origin: &Origin, limit: Option<Duration>, pool: &Pool) -> Result<Connected, Failure> {
-        let connecting = self.open(origin, pool);
+    pub(super) async fn connect(
+        &self,
+        origin: &Origin,
+        limit: Option<Duration>,
+        pool: &Pool,
+        progress: &Progress,
+    ) -> Result<Connected, Failure> {
+        let connecting = self.open(origin, pool, progress);
         match limit {
             None => connecting.await,
             Some(limit) => tokio::time::timeout(limit, connecting).await.unwrap_or_else(|_| {
@@ -90,8 +97,8 @@ impl Connector {
         }
     }
 
-    async fn open(&self, origin: &Origin, pool: &Pool) -> Result<Connected, Failure> {
-        let socket = self.socket(origin, pool).await?;
+    async fn open(&self, origin: &Origin, pool: &Pool, progress: &Progress) -> Result<Connected, Failure> {
+        let socket = self.socket(origin, pool, progress).await?;
         let line = socket.line();
         if !origin.secure {
             return Ok(Connected { stream: Stream::Plain(socket), line, http2: self.http2 == Http2::Only });
@@ -104,12 +111,14 @@ impl Connector {
             Host::Ipv4(address) => ServerName::from(IpAddr::V4(*address)),
             Host::Ipv6(address) => ServerName::from(IpAddr::V6(*address)),
         };
+        let began = TokioClock.now();
         let stream = self.tls.connect(name, socket).await.map_err(|error| failure::connecting(error, origin))?;
+        progress.note_connection(|connection| connection.tls = Some(TokioClock.now().since(began)));
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2") || self.http2 == Http2::Only;
         Ok(Connected { stream: Stream::Tls(Box::new(stream)), line, http2 })
     }
 
-    async fn socket(&self, origin: &Origin, pool: &Pool) -> Result<Socket, Failure> {
+    async fn socket(&self, origin: &Origin, pool: &Pool, progress: &Progress) -> Result<Socket, Failure> {
         #[cfg(unix)]
         if let Some(path) = &self.unix_socket {
             loop {
@@ -120,8 +129,14 @@ impl Connector {
                 }
             }
         }
+        let began = TokioClock.now();
         let addresses = self.addresses(origin).await?;
+        let resolved = TokioClock.now();
+        if matches!(origin.host, Host::Domain(_)) {
+            progress.note_connection(|connection| connection.resolve = Some(resolved.since(began)));
+        }
         let stream = self.race(addresses, pool).await.map_err(|error| failure::connecting(error, origin))?;
+        progress.note_connection(|connection| connection.connect = Some(TokioClock.now().since(resolved)));
         Ok(Socket::tcp(stream))
     }
 

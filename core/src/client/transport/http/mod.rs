@@ -64,10 +64,18 @@ impl HttpTransport {
     async fn connection(&self, url: &Url, limit: Option<Duration>, progress: &Progress) -> Result<(Box<Http1>, Lease, bool), Failure> {
         let Granted { lease, kept } = self.0.pool.acquire(url, progress).await?;
         if let Some(kept) = kept {
+            progress.note_connection(|connection| {
+                connection.reused = Some(true);
+                connection.peer = kept.line().peer();
+            });
             return Ok((kept, lease, true));
         }
         let _connecting = Pausing::new(progress);
-        let connected = self.0.connector.connect(lease.origin(), limit, &self.0.pool).await?;
+        let connected = self.0.connector.connect(lease.origin(), limit, &self.0.pool, progress).await?;
+        progress.note_connection(|connection| {
+            connection.reused = Some(false);
+            connection.peer = connected.line.peer();
+        });
         if connected.http2 {
             return Err(impossible("HTTP/2 was asked for, which this transport does not speak"));
         }
