@@ -1,11 +1,13 @@
 //! One call: the loop around the decision machine, its attempts and their limits.
 
-pub(super) mod attempt;
+mod attempt;
 pub(super) mod cancel;
+mod consult;
 mod drain;
 mod event_text;
 pub(super) mod question;
 pub(super) mod refusals;
-pub(super) mod run;
+mod run;
+pub(super) mod state;
 pub(super) mod stream;
 mod timers;
