@@ -48,6 +48,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<response::Response>()?;
     module.add_class::<retry::Budgets>()?;
     module.add_class::<retry::Decision>()?;
+    module.add_class::<retry::Limits>()?;
     module.add_class::<retry::Retry>()?;
     module.add_class::<retry::Verdict>()?;
     module.add_class::<stream::Stream>()?;
