@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reknock::Policy;
-use reknock::lint::{Severity, Surroundings, all_rules, lint};
+use reknock::lint::{Severity, Surroundings, all_rules, lint, sarif};
 use reknock::policy::Value;
 use reknock::retry::draw;
 use reknock::simulate::{Scenario, simulate};
@@ -74,7 +74,7 @@ fn findings_say_what_and_how_to_mend_it() {
         assert!(text.contains(line), "{line}\nin\n{text}");
     }
     assert_eq!(result.worst(), Some(Severity::Warning));
-    let sarif = Value::from_json(&result.to_sarif("policies/shop.yaml")).expect("JSON");
+    let sarif = Value::from_json(&sarif(&result.findings, "policies/shop.yaml")).expect("JSON");
     assert_eq!(sarif.get("version"), Some(&Value::from("2.1.0")));
     assert!(sarif.to_string().contains("policies/shop.yaml"));
 }
@@ -127,6 +127,7 @@ fn random(number: u64) -> (Policy, Scenario, Surroundings) {
 }
 
 /// Policies tried: each by a simulation of twelve seconds. The full run of 100,000 is `LINT_POLICIES=100000`.
+#[allow(clippy::disallowed_methods)] // a choice of the developer's
 fn how_many() -> u64 {
     std::env::var("LINT_POLICIES").ok().and_then(|number| number.parse().ok()).unwrap_or(300)
 }

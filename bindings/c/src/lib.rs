@@ -24,5 +24,6 @@ pub mod record;
 pub mod request;
 pub mod response;
 pub mod retry;
+pub mod simulate;
 pub mod submit;
 pub mod version;

@@ -11,7 +11,8 @@ use std::fmt;
 pub use bounds::Bounds;
 pub use rules::Rule;
 
-use crate::policy::{Policy, Value};
+use crate::error::Error;
+use crate::policy::{Keys, Node, OptionBlock, Policy, Problem, Value, or_none, row};
 
 /// Where the policy will run: what bounds of many clients together depend on.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,6 +29,39 @@ impl Default for Surroundings {
     fn default() -> Self {
         Surroundings { processes: 1, one_purse: false, capacity: None }
     }
+}
+
+impl Surroundings {
+    /// Those of a map with the keys `processes` (1..=1000000), `one_purse` (`true` or `false`) and `capacity` (a number above 0, or none).
+    ///
+    /// # Errors
+    /// `config`: path, rule, value, fix.
+    pub fn from_value(document: &Value, keys: Keys) -> Result<Self, Error> {
+        let root = Node::root(document, keys);
+        let mut surroundings = Surroundings::default();
+        for (key, node) in root.fields(&SURROUNDINGS)?.iter() {
+            match key {
+                "processes" => surroundings.processes = node.whole(1, 1_000_000)? as u32,
+                "one_purse" => surroundings.one_purse = node.flag()?,
+                _ => surroundings.capacity = or_none(node, positive)?,
+            }
+        }
+        Ok(surroundings)
+    }
+}
+
+static SURROUNDINGS: OptionBlock = OptionBlock {
+    name: "",
+    rows: &[
+        row("processes", "1..=1000000", "Processes that send with the policy."),
+        row("one_purse", "`true` or `false`", "Whether the processes of the host share one purse."),
+        row("capacity", "number above 0, or `none`", "Requests per second that the server can bear."),
+    ],
+};
+
+fn positive(node: &Node<'_>) -> Result<f64, Problem> {
+    let number = node.number()?;
+    if number > 0.0 && number.is_finite() { Ok(number) } else { Err(node.must("be a number above 0")) }
 }
 
 /// How bad a finding is.
@@ -112,11 +146,11 @@ impl Lint {
         };
         Value::map([("bounds", self.bounds.to_value()), ("findings", Value::list(self.findings.iter().map(finding)))])
     }
+}
 
-    /// SARIF 2.1.0, as forges and editors read it. `file` is the policy's file as the reader of the result knows it.
-    pub fn to_sarif(&self, file: &str) -> String {
-        sarif::write(&self.findings, file)
-    }
+/// Findings as SARIF 2.1.0, which forges and editors read. `file` is the policies' file as the reader of the result knows it.
+pub fn sarif(findings: &[Finding], file: &str) -> String {
+    sarif::write(findings, file)
 }
 
 /// For people: a line per bound, then a line per finding.
