@@ -445,6 +445,39 @@ typedef struct reknock_attempt_record {
    * Whether the server may have acted on it.
    */
   reknock_evidence evidence;
+  /**
+   * The version of HTTP: 10 for 1.0, 11 for 1.1, 20 for 2; 0 if it is not known.
+   */
+  int32_t http_version;
+  /**
+   * From the start of this attempt to the first byte of its response, in microseconds; -1 if none came.
+   */
+  int64_t first_byte_us;
+  /**
+   * What looking up the name took in this attempt, in microseconds; -1 if it was not looked up.
+   */
+  int64_t resolve_us;
+  /**
+   * What opening the connection took in this attempt (TCP, and what a proxy demands), in microseconds; -1 if none was opened.
+   */
+  int64_t connect_us;
+  /**
+   * The TLS handshake in this attempt, in microseconds; -1 if there was none.
+   */
+  int64_t tls_us;
+  /**
+   * Whether its connection was kept from an earlier exchange: 1 or 0; -1 if there was none, or it is not known.
+   */
+  int32_t reused;
+  /**
+   * How often it was sent again by itself, because a kept connection was found dead before a byte was taken; the server saw none of those.
+   */
+  uint32_t resends;
+  /**
+   * The other end, the server or its proxy, such as "192.0.2.1:443" or "[2001:db8::1]:443", NUL-terminated; empty if there was no connection, or
+   * it is a unix socket.
+   */
+  char peer[64];
 } reknock_attempt_record;
 
 /**
@@ -1064,8 +1097,8 @@ reknock_status reknock_policy_from_yaml_n(const char *yaml,
 reknock_status reknock_policy_from_toml(const char *toml, struct reknock_policy **out, struct reknock_error **error);
 
 /**
- * Makes the policy of this name in `*out`: "default", "none", or what "envoy", "kgateway", "linkerd", "ballerina" and "ktor" do unless
- * told otherwise. Free it with reknock_policy_free.
+ * Makes the policy of this name in `*out`: "default", "none", or what "envoy", "kgateway", "linkerd", "ballerina", "ktor", "istio",
+ * "envoy-gateway" and "linkerd2" do unless told otherwise. Free it with reknock_policy_free.
  *
  * Errors: REKNOCK_ERROR_CONFIG with the names there are.
  */
@@ -1095,8 +1128,8 @@ const char *reknock_policy_to_json(const struct reknock_policy *policy);
 const char *reknock_policy_to_yaml(const struct reknock_policy *policy);
 
 /**
- * The policy in words: its document, the range of each wait, the worst case, and what the budget may refuse. It belongs to the
- * policy and lives as long. Empty for NULL. Any thread.
+ * The policy in words: its document, the range of each wait, the worst case, what the budget may refuse, and what differs from the
+ * document of another system that it was read from. It belongs to the policy and lives as long. Empty for NULL. Any thread.
  */
 const char *reknock_policy_explain(const struct reknock_policy *policy);
 
@@ -1109,7 +1142,7 @@ void reknock_policy_free(struct reknock_policy *policy);
  * Reads all policies of a file into `*out`: YAML, JSON, TOML or Ballerina source, by its name's ending. Free them with
  * reknock_policies_free.
  *
- * `dialect` is "reknock", "envoy", "kgateway", "linkerd", "ballerina" or "ktor"; NULL recognises it by the keys.
+ * `dialect` is "reknock", "envoy", "kgateway", "linkerd", "ballerina", "ktor", "istio", "envoy-gateway" or "linkerd2"; NULL recognises it by the keys.
  *
  * Errors: REKNOCK_ERROR_CONFIG if the file cannot be read, holds no policy, or has a mistake, told in its own words.
  */

@@ -193,6 +193,22 @@ export interface AttemptRecord {
   readonly hintMs: number | null;
   /** The wait before the next attempt. */
   readonly waitMs: number | null;
+  /** From the start of this attempt to the first byte of its response, if one came. */
+  readonly firstByteMs: number | null;
+  /** How often it was sent again by itself, because a kept connection was found dead before a byte was taken; the server saw none of those. */
+  readonly resends: number;
+  /** Whether its connection was kept from an earlier exchange; null if there was none, or it is not known. */
+  readonly reused: boolean | null;
+  /** The other end, the server or its proxy, such as '192.0.2.1:443' or '[2001:db8::1]:443'; null if there was no connection, or it is a unix socket. */
+  readonly peer: string | null;
+  /** '1.0', '1.1' or '2', once it is known. */
+  readonly httpVersion: string | null;
+  /** What looking up the name took in this attempt, if it was looked up. */
+  readonly resolveMs: number | null;
+  /** What opening the connection took in this attempt, if one was opened: TCP, and what a proxy demands. */
+  readonly connectMs: number | null;
+  /** The TLS handshake in this attempt, if there was one. */
+  readonly tlsMs: number | null;
 }
 
 /** How a result came about. */
@@ -319,7 +335,7 @@ export class Policy {
   static fromYaml(text: string): Policy;
   static fromJson(text: string): Policy;
   static fromToml(text: string): Policy;
-  /** The policy of a file: a document of ours, or of Envoy, kgateway, linkerd, Ballerina or Ktor. */
+  /** The policy of a file: a document of ours, or of one of the systems that `Dialect` names. A missing one: `cause.code` is 'ENOENT'. */
   static load(file: string | URL): Policy;
   /** All policies of such a file, or those with a name, with notes on what differs from the original. */
   static loadAll(file: string | URL, dialect?: Dialect, name?: string): LoadedPolicy[];
@@ -339,7 +355,9 @@ export class Policy {
   /** The value of `x-envoy-expected-rq-timeout-ms` for an attempt that begins so long after its call; null without limits. */
   expectedRqTimeoutMs(elapsedMs?: number): number | null;
   equals(other: unknown): boolean;
-  /** The policy in full, the range of each wait, and the worst case. */
+  /** What differs from the original, if it was read in the words of another system. */
+  readonly notes: readonly PolicyNote[];
+  /** The policy in full, the range of each wait, the worst case, and the notes. */
   explain(): string;
   toYaml(): string;
   /** The whole document. */
@@ -351,7 +369,13 @@ export class Policy {
 export const ENVOY_HEADERS: readonly string[];
 
 /** Whose document it is. */
-export type Dialect = 'reknock' | 'envoy' | 'kgateway' | 'linkerd' | 'ballerina' | 'ktor';
+export type Dialect = 'reknock' | 'envoy' | 'kgateway' | 'linkerd' | 'ballerina' | 'ktor' | 'istio' | 'envoy-gateway' | 'linkerd2';
+
+/** What differs from the document of another system, and where. */
+export interface PolicyNote {
+  readonly path: string;
+  readonly text: string;
+}
 
 /** A policy of a file. */
 export interface LoadedPolicy {
@@ -360,7 +384,7 @@ export interface LoadedPolicy {
   readonly dialect: Dialect;
   readonly policy: Policy;
   /** What differs from the original. */
-  readonly notes: readonly { readonly path: string; readonly text: string }[];
+  readonly notes: readonly PolicyNote[];
   explain(): string;
 }
 
