@@ -185,7 +185,7 @@ impl Value {
             return Err(Problem::new(name, "must end in .yaml, .yml, .json or .toml").into());
         };
         let text = read_file(path).map_err(|error| Error::from(Problem::new(name.as_str(), error.to_string())).with_source(error))?;
-        language.read(&text).map_err(|error| Error::config(format!("{name}: {error}")))
+        language.read(&text, Bounds::TEXT).map_err(|error| Error::config(format!("{name}: {error}")))
     }
 
     /// Reads TOML of at most 1 MiB.
