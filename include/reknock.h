@@ -338,6 +338,11 @@ typedef struct reknock_client reknock_client;
 typedef struct reknock_error reknock_error;
 
 /**
+ * What is provably true of a policy, and what was found. Immutable; may be used from any number of threads at once.
+ */
+typedef struct reknock_lint reknock_lint;
+
+/**
  * The policies that one document holds, in the order they stand there: one of ours, or any number in the words of Envoy, kgateway,
  * linkerd, Ballerina or Ktor; with their names, and notes on what reknock does not do as the original does.
  *
@@ -361,6 +366,11 @@ typedef struct reknock_policy reknock_policy;
  * cancels the calls and reads in flight, whose completions never come.
  */
 typedef struct reknock_queue reknock_queue;
+
+/**
+ * What a policy did in a scenario. Immutable; may be used from any number of threads at once.
+ */
+typedef struct reknock_report reknock_report;
 
 /**
  * A request: method, URL, header fields, body. Checked while it is built; sending it changes nothing, so that it may be sent
@@ -1269,6 +1279,68 @@ const char *reknock_policies_explain(const struct reknock_policies *policies,
  * Frees the policies of a document, and with them what was returned of them. NULL does nothing.
  */
 void reknock_policies_free(struct reknock_policies *policies);
+
+/**
+ * Runs a policy through a scenario, in virtual time, into `*out`. Free it with reknock_report_free.
+ *
+ * `scenario` is the name of a preset ("spike", "brown-out", "outage", "flapping", "rate-limit", "slow-start", "batch") or a JSON object
+ * (docs/simulate.md). Takes a second for about two million attempts; does no I/O.
+ *
+ * Errors: REKNOCK_ERROR_CONFIG with the key, the rule, the value found and the fix.
+ */
+reknock_status reknock_policy_simulate(const struct reknock_policy *policy,
+                                       const char *scenario,
+                                       struct reknock_report **out,
+                                       struct reknock_error **error);
+
+/**
+ * The result as JSON: the same bytes for the same policy, scenario and seeds in every language. It belongs to the report. Empty for NULL.
+ */
+const char *reknock_report_json(const struct reknock_report *report);
+
+/**
+ * 1 if every rule of the scenario's `expect` holds, else 0; 0 for NULL.
+ */
+int32_t reknock_report_passed(const struct reknock_report *report);
+
+/**
+ * Frees a report, and with it its texts. NULL does nothing.
+ */
+void reknock_report_free(struct reknock_report *report);
+
+/**
+ * Looks at a policy into `*out`: bounds that are proven, and settings that contradict each other or do harm. Free it with
+ * reknock_lint_free.
+ *
+ * `surroundings` says where it will run, a JSON object with the keys "processes" (1..=1000000, default 1), "one_purse" (whether they
+ * share one budget, default false) and "capacity" (requests per second that the server can bear, default null); NULL for the defaults.
+ *
+ * Errors: REKNOCK_ERROR_CONFIG with the key, the rule, the value found and the fix.
+ */
+reknock_status reknock_policy_lint(const struct reknock_policy *policy,
+                                   const char *surroundings,
+                                   struct reknock_lint **out,
+                                   struct reknock_error **error);
+
+/**
+ * Bounds and findings as JSON. It belongs to the result. Empty for NULL.
+ */
+const char *reknock_lint_json(const struct reknock_lint *lint);
+
+/**
+ * The same for people, a line each. It belongs to the result. Empty for NULL.
+ */
+const char *reknock_lint_text(const struct reknock_lint *lint);
+
+/**
+ * The worst severity found: "note", "warning" or "error"; NULL if nothing was found, and for NULL.
+ */
+const char *reknock_lint_worst(const struct reknock_lint *lint);
+
+/**
+ * Frees a result, and with it its texts. NULL does nothing.
+ */
+void reknock_lint_free(struct reknock_lint *lint);
 
 /**
  * Makes a cancel token in `*out`. Free it with reknock_cancel_free.

@@ -288,6 +288,51 @@ export class ReknockError extends Error {
   explain(): string;
 }
 
+/** What a policy did in a scenario. */
+export interface Report {
+  /** Whether every rule of the scenario's `expect` holds. */
+  readonly passed: boolean;
+  /** Everything, by the names of docs/simulate.md. */
+  toObject(): Record<string, unknown>;
+  /** The same as JSON: the same bytes for the same policy, scenario and seeds in every language. */
+  toJson(): string;
+}
+
+/** A policy, or what makes one: settings over the defaults, a document, false for no retries. */
+type PolicyLike = Policy | PolicySettings | PolicyDocument | false;
+
+/**
+ * Runs a policy through a scenario, in virtual time: the name of a preset ('spike', 'brown-out', 'outage', 'flapping', 'rate-limit', 'slow-start',
+ * 'batch'), or a plain object (docs/simulate.md). About two million attempts per second; nothing else runs meanwhile. Throws a `ReknockError`
+ * of kind 'config' for a mistake.
+ */
+export function simulate(policy: PolicyLike, scenario: string | Record<string, unknown>): Report;
+
+/** Something that a rule has to say about a policy. */
+export interface Finding {
+  readonly rule: string;
+  readonly severity: 'note' | 'warning' | 'error';
+  readonly path: string;
+  readonly text: string;
+  readonly fix: string;
+}
+
+/** What is provably true of a policy. `toString()` has it for people. */
+export interface Lint {
+  /** Proven bounds by the names of documents; null is no bound, durations are text. */
+  readonly bounds: Readonly<Record<string, string | number | null>>;
+  /** What was found, the worst first. */
+  readonly findings: readonly Finding[];
+  readonly worst: 'note' | 'warning' | 'error' | null;
+  toString(): string;
+}
+
+/**
+ * Looks at a policy: bounds that are proven, and settings that contradict each other or do harm. `processes` (1..=1000000, default 1) is how many
+ * will send with it, `onePurse` (default false) whether they share one budget, `capacity` the requests per second that the server can bear.
+ */
+export function lint(policy?: PolicyLike, surroundings?: { processes?: number; onePurse?: boolean; capacity?: number | null }): Lint;
+
 /** What a call is allowed to do. Immutable. */
 export class Policy {
   /** The default policy with these settings over it; false turns retries off. Durations are text with a unit. */

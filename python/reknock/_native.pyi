@@ -14,6 +14,19 @@ __version__: str
 ENVOY_HEADERS: tuple[str, ...]
 
 def command_help(program: str) -> str: ...
+def command_run(program: str, arguments: list[str]) -> tuple[str, str, int] | None: ...
+def simulate(policy: PolicyLike, scenario: str | Mapping[str, Any]) -> Report:
+    """Runs a policy through a scenario, in virtual time: the name of a preset ("spike", "brown-out", "outage", "flapping", "rate-limit",
+    "slow-start", "batch"), or a dict (docs/simulate.md). Two million attempts per second; other threads go on meanwhile.
+    """
+
+def lint(policy: PolicyLike, *, processes: int = ..., one_purse: bool = ..., capacity: float | None = ...) -> Lint:
+    """Looks at a policy: bounds that are proven, and settings that contradict each other or do harm.
+
+    processes: how many will send with it (1..=1000000, default 1). one_purse: whether they share one budget. capacity: requests per
+    second that the server can bear.
+    """
+
 def kinds() -> list[tuple[str, int, str]]: ...
 def stop_reasons() -> list[tuple[str, int, str]]: ...
 def client_options() -> list[tuple[str, str, str]]: ...
@@ -133,6 +146,26 @@ class Policy:
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     def __reduce__(self) -> tuple[Any, tuple[str]]: ...
+
+@final
+class Report:
+    """What a policy did in a scenario."""
+
+    @property
+    def passed(self) -> bool: ...
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+
+@final
+class Lint:
+    """What is provably true of a policy."""
+
+    @property
+    def bounds(self) -> dict[str, Any]: ...
+    @property
+    def findings(self) -> list[dict[str, str]]: ...
+    @property
+    def worst(self) -> Literal["note", "warning", "error"] | None: ...
 
 @final
 class LoadedPolicy:

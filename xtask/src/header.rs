@@ -11,6 +11,7 @@ const SOURCES: &[&str] = &[
     "record",
     "policy",
     "policies",
+    "simulate",
     "cancel",
     "request",
     "callback",

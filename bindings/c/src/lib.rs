@@ -25,5 +25,6 @@ pub mod request;
 pub mod response;
 pub mod retry;
 pub mod retry_readings;
+pub mod simulate;
 pub mod submit;
 pub mod version;
