@@ -34,6 +34,7 @@ pub struct Retry {
     /// An attempt of this call may have reached a server.
     touched: bool,
     asked: bool,
+    nested: bool,
     seed: u64,
     deadline: Option<Tick>,
     now: Tick,
@@ -63,6 +64,7 @@ impl Retry {
             idempotent: false,
             touched: false,
             asked: call.asked,
+            nested: false,
             seed: mix(policy.seed().unwrap_or(entropy), serial),
             deadline: policy.timeout().map(|timeout| now.after(timeout)),
             now,
@@ -74,6 +76,14 @@ impl Retry {
         };
         retry.target(call, budget);
         retry
+    }
+
+    /// The call is made within an attempt of another one that retries: where it would be retried it ends with `nested`, as else the
+    /// retries of the two would multiply.
+    #[must_use]
+    pub fn nested(mut self, nested: bool) -> Self {
+        self.nested = nested;
+        self
     }
 
     /// A redirect is followed: the next attempt goes to another place, counts in that place's budget, and is no retry. Whether somebody
@@ -122,6 +132,11 @@ impl Retry {
                 verdict.evidence = evidence;
                 verdict.local = local;
                 verdict.over = StopReason::of_kind(kind).or(self.vetoed.then_some(StopReason::NotRetryable));
+            }
+            Outcome::Foreign { evidence } => verdict.evidence = evidence,
+            Outcome::Returned => {
+                verdict.completed = true;
+                self.succeeded = true;
             }
             Outcome::Response { status, headers } => {
                 let headers = HeaderView(headers);
@@ -224,6 +239,9 @@ impl Retry {
         };
         if self.deadline.is_some_and(|deadline| now.after(wait) >= deadline) {
             return Decision::Stop(StopReason::Deadline);
+        }
+        if self.nested {
+            return Decision::Stop(StopReason::Nested);
         }
         // What failed on this machine alone adds nothing to anybody's load.
         if let Some(budget) = self.budget.as_ref().filter(|_| !verdict.local) {
