@@ -8,7 +8,6 @@ use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::proxy::matcher::Matcher;
-use rustls::AlertDescription;
 use tower_service::Service;
 use url::Url;
 
@@ -16,6 +15,7 @@ use super::connect::ConnectTimeout;
 use super::message;
 use super::probe::BodyError;
 use crate::client::transport::Failure;
+use crate::client::transport::tls::failure::{self as tls, Meaning};
 use crate::error::ErrorKind;
 use crate::record::Evidence;
 
@@ -36,13 +36,13 @@ pub(super) fn classify(error: reqwest::Error, sent: Sent, proxies: Option<&Match
     let (kind, evidence) = judge(&error, sent);
     let permanent = matches!(find::<TunnelError>(&error), Some(TunnelError::ProxyAuthRequired));
     let message = message::of(kind, &error, proxies);
-    Failure { kind, evidence, permanent, message, source: Some(Box::new(error.without_url())) }
+    Failure { permanent, source: Some(Box::new(error.without_url())), ..Failure::new(kind, evidence, message) }
 }
 
 /// The failure of a response body.
 pub(super) fn classify_body(error: reqwest::Error) -> Failure {
     let message = message::of(ErrorKind::Body, &error, None);
-    Failure { kind: ErrorKind::Body, evidence: Evidence::Unknown, permanent: false, message, source: Some(Box::new(error.without_url())) }
+    Failure { source: Some(Box::new(error.without_url())), ..Failure::new(ErrorKind::Body, Evidence::Unknown, message) }
 }
 
 /// The failure of a body whose coding is being undone: that of the body itself, or of the coding.
@@ -102,7 +102,12 @@ fn judge(error: &reqwest::Error, sent: Sent) -> (ErrorKind, Evidence) {
         return judge_http2(h2, sent, probed);
     }
     if let Some(tls) = find::<rustls::Error>(error) {
-        return (if matches!(tls, rustls::Error::AlertReceived(_)) { Kind::Tls } else { Kind::Protocol }, probed);
+        let kind = match tls::meaning(tls) {
+            Meaning::Refused => Kind::Tls,
+            Meaning::Broken => Kind::Reset,
+            Meaning::Nonsense => Kind::Protocol,
+        };
+        return (kind, probed);
     }
     if http.is_parse() {
         return (Kind::Protocol, probed);
@@ -138,11 +143,11 @@ fn connecting(error: &reqwest::Error) -> ErrorKind {
     }
 }
 
-/// A refusal on the level of TLS does not heal; an internal error of the peer can.
+/// A refusal on the level of TLS does not heal; a lost connection can.
 fn tls_or(other: ErrorKind, error: &reqwest::Error) -> ErrorKind {
-    match find::<rustls::Error>(error) {
-        None | Some(rustls::Error::AlertReceived(AlertDescription::InternalError)) => other,
-        Some(_) => ErrorKind::Tls,
+    match find::<rustls::Error>(error).map(tls::meaning) {
+        None | Some(Meaning::Broken) => other,
+        Some(Meaning::Refused | Meaning::Nonsense) => ErrorKind::Tls,
     }
 }
 
