@@ -1,6 +1,7 @@
 //! What the executor needs of an HTTP implementation: send one attempt, say truthfully how it failed.
 
 mod coding;
+mod http;
 pub(super) mod options;
 pub(super) mod reqwest;
 pub(super) mod script;
@@ -12,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, Version};
+use ::http::{HeaderMap, Method, StatusCode, Version};
 use url::Url;
 
 use crate::client::message::body::BodyStream;

@@ -1,0 +1,3 @@
+//! The transport that stands on hyper's HTTP/1 connections and on h2.
+
+mod http2;
