@@ -9,9 +9,9 @@ use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use http::header::{HeaderName, HeaderValue};
 
-use super::running::Running;
+use super::question::{Attempt, Host, Opinion, Question, Reply};
+use super::run::Running;
 use super::timers::{HeadTimer, Limit, within};
-use crate::client::host::callback::{Attempt, Host, Opinion, Question, Reply};
 use crate::client::message::request::Request;
 use crate::client::system::clock::Clock;
 use crate::client::transport::{Failure, Incoming, Outgoing, Received, Transport};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::client::host::callback::Event;
+use crate::client::call::question::Event;
 use crate::record::explain;
 
 impl fmt::Display for Event {

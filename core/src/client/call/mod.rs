@@ -2,6 +2,9 @@
 
 pub(super) mod attempt;
 pub(super) mod cancel;
+mod drain;
 mod event_text;
-pub(super) mod running;
-pub(super) mod timers;
+pub(super) mod question;
+pub(super) mod run;
+pub(super) mod stream;
+mod timers;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::callback::Opinion;
+use crate::client::call::question::Opinion;
 use crate::error::{Error, ErrorKind};
 use crate::policy::{Unit, Value};
 

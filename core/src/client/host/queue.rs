@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
-use super::callback::{Event, Host, Question, Reply, Wants};
+use crate::client::call::question::{Event, Host, Question, Reply, Wants};
 use crate::error::{BoxError, Error, ErrorKind};
 
 /// Tells a host that its queue has something. Called from any thread, when the queue was empty; it must not block.

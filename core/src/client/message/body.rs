@@ -12,12 +12,35 @@ use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::stream::unfold;
 
-use crate::client::call::attempt::panic_text;
-use crate::client::transport::OutgoingBody;
-use crate::error::BoxError;
+use crate::error::{BoxError, panic_text};
 
 /// Pieces of a body, one after the other.
 pub type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>> + Send>>;
+
+/// The body of one attempt.
+#[non_exhaustive]
+pub enum OutgoingBody {
+    /// These bytes, perhaps none.
+    Bytes(Bytes),
+    /// Pieces that come one after the other. Yielding more or less than `length` is a failure of kind `invalid_request`, an error
+    /// of the stream one of kind `callback`.
+    Stream {
+        /// The pieces.
+        stream: BodyStream,
+        /// How many bytes they are, if that is known.
+        length: Option<u64>,
+    },
+}
+
+impl OutgoingBody {
+    /// The number of bytes, if it is known.
+    pub fn length(&self) -> Option<u64> {
+        match self {
+            OutgoingBody::Bytes(bytes) => Some(bytes.len() as u64),
+            OutgoingBody::Stream { length, .. } => *length,
+        }
+    }
+}
 
 /// A request body. Bytes, files and factories can be sent again; a stream only as far as it was recorded.
 #[derive(Clone)]

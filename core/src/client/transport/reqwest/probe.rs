@@ -9,11 +9,10 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use crate::client::call::attempt::panic_text;
 use crate::client::message::body::BodyStream;
 use crate::client::system::clock::{Clock, TokioClock};
 use crate::client::transport::{OutgoingBody, Progress};
-use crate::error::BoxError;
+use crate::error::{BoxError, panic_text};
 
 /// Bytes handed over at once: small enough that a slow upload shows as moving, large enough to cost nothing.
 const FRAME: usize = 16 * 1024;

@@ -3,24 +3,24 @@
 use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use http::header::HeaderName;
 
 use super::attempt::{Delivery, Ended, Whole};
 use super::cancel::{Cancel, any_of, called_off};
-use crate::client::host::callback::{Event, Host};
-use crate::client::host::lane::Exchanges;
+use super::drain::drain;
+use super::question::{Event, Host};
 use crate::client::message::redirect::{Hop, Redirects, hop};
 use crate::client::message::request::Request;
 use crate::client::message::response::ResponseHead;
 use crate::client::system::clock::Clock;
-use crate::client::transport::{Failure, Progress, Received, Transport};
-use crate::client::{Config, On, Shared, drain};
+use crate::client::transport::{Exchanges, Failure, Progress, Received, Transport};
 use crate::error::{Error, ErrorKind};
 use crate::policy::{IdempotencyKey, Policy};
 use crate::record::{AttemptRecord, Evidence, StopReason};
-use crate::retry::{Call, Decision, Outcome, Retry, Verdict};
+use crate::retry::{Budgets, Call, Decision, Outcome, Retry, Verdict};
 use crate::time::Tick;
 
 pub(in crate::client) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -32,10 +32,39 @@ pub(in crate::client) struct Mode {
     pub(in crate::client) redirects: Redirects,
 }
 
+/// What a client was told of all its calls.
+pub(in crate::client) struct CallConfig<C> {
+    pub(in crate::client) clock: C,
+    pub(in crate::client) max_response_size: Option<u64>,
+}
+
+/// What the calls of one client in one process share, wherever they run.
+pub(in crate::client) struct CallShared {
+    pub(in crate::client) budgets: Budgets,
+    pub(in crate::client) closed: Cancel,
+    pub(in crate::client) entropy: u64,
+    pub(in crate::client) serial: AtomicU64,
+}
+
+impl CallShared {
+    fn next_serial(&self) -> u64 {
+        self.serial.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// Where one call runs.
+pub(in crate::client) struct On<'a, T> {
+    pub(in crate::client) shared: &'a CallShared,
+    /// The present runtime's, or a lane's.
+    pub(in crate::client) transport: Arc<T>,
+    /// Where a lane is told of what the call begins.
+    pub(in crate::client) exchanges: Option<&'a Exchanges>,
+}
+
 /// The state of one call.
 pub(in crate::client) struct Running<'a, T: Transport, C, H> {
-    pub(in crate::client) config: &'a Config<T, C>,
-    pub(in crate::client) shared: &'a Shared<T>,
+    pub(in crate::client) config: &'a CallConfig<C>,
+    pub(in crate::client) shared: &'a CallShared,
     pub(in crate::client) transport: Arc<T>,
     pub(in crate::client) exchanges: Option<&'a Exchanges>,
     pub(in crate::client) policy: Cow<'a, Policy>,
@@ -72,7 +101,7 @@ enum Next {
 
 impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
     pub(in crate::client) fn begin(
-        config: &'a Config<T, C>,
+        config: &'a CallConfig<C>,
         on: On<'a, T>,
         policy: Cow<'a, Policy>,
         host: H,
