@@ -12,8 +12,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use ::http::{HeaderMap, Method, StatusCode, Version};
+use bytes::Bytes;
 use url::Url;
 
 pub(super) use self::progress::Exchanges;

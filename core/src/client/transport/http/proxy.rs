@@ -63,7 +63,8 @@ impl Proxies {
         if variable("REQUEST_METHOD").is_some() {
             return Ok(Proxies::default());
         }
-        let named = |names: [&'static str; 2]| names.into_iter().find_map(|name| Some((name, variable(name).filter(|text| !text.is_empty())?)));
+        let named =
+            |names: [&'static str; 2]| names.into_iter().find_map(|name| Some((name, variable(name).filter(|text| !text.is_empty())?)));
         let all = named(["ALL_PROXY", "all_proxy"]);
         let via = |names| match named(names).or_else(|| all.clone()) {
             Some((name, text)) => Via::parse(name, &text).map(Some),
@@ -230,9 +231,7 @@ impl What {
             What::Name(suffix) => {
                 let Some(at) = name.len().checked_sub(suffix.len()) else { return false };
                 // A name of other letters has no boundary there.
-                name.is_char_boundary(at)
-                    && name[at..].eq_ignore_ascii_case(suffix)
-                    && (at == 0 || name.as_bytes()[at - 1] == b'.')
+                name.is_char_boundary(at) && name[at..].eq_ignore_ascii_case(suffix) && (at == 0 || name.as_bytes()[at - 1] == b'.')
             }
         }
     }
@@ -243,9 +242,7 @@ mod tests {
     use super::*;
 
     fn proxies(variables: &[(&str, &str)]) -> Result<Proxies, Error> {
-        Proxies::new(&Proxy::Environment, |name| {
-            variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
-        })
+        Proxies::new(&Proxy::Environment, |name| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
     }
 
     fn via(variables: &[(&str, &str)], url: &str) -> Option<String> {

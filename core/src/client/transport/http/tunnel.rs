@@ -59,7 +59,11 @@ where
     }
     request.extend_from_slice(b"\r\n");
     // A proxy may refuse before it has read everything: its answer tells more than the failed write.
-    let written = async { stream.write_all(&request).await?; stream.flush().await }.await;
+    let written = async {
+        stream.write_all(&request).await?;
+        stream.flush().await
+    }
+    .await;
     match answer(stream).await {
         Ok(refusal) if (200..300).contains(&refusal.status) => written.map(|()| None),
         Ok(refusal) => Ok(Some(refusal)),
@@ -121,7 +125,9 @@ fn refused(refusal: Refusal) -> Failure {
 fn broken(error: io::Error) -> Failure {
     let what = match error.kind() {
         io::ErrorKind::UnexpectedEof => "the proxy closed the connection instead of opening a tunnel".to_owned(),
-        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "the proxy broke the connection instead of opening a tunnel".to_owned(),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+            "the proxy broke the connection instead of opening a tunnel".to_owned()
+        }
         _ => format!("the proxy did not open a tunnel: {error}"),
     };
     Failure { source: Some(Box::new(error)), ..Failure::new(ErrorKind::Connect, Evidence::NotSent, what) }

@@ -91,7 +91,9 @@ fn of_certificate(error: &CertificateError) -> String {
         CertificateError::BadEncoding => "it is not encoded as X.509 demands".to_owned(),
         CertificateError::BadSignature => "its signature is wrong".to_owned(),
         CertificateError::Other(other) => match other.0.to_string().as_str() {
-            "CaUsedAsEndEntity" => "it is that of a certificate authority; if it is meant, it goes into the CA bundle option itself".to_owned(),
+            "CaUsedAsEndEntity" => {
+                "it is that of a certificate authority; if it is meant, it goes into the CA bundle option itself".to_owned()
+            }
             "UnsupportedCertVersion" => "it is of X.509 version 1, which has no names of servers; version 3 is needed".to_owned(),
             text => words(text, ' '),
         },
@@ -162,17 +164,25 @@ mod tests {
 
     #[test]
     fn no_text_is_written_in_rust() {
-        let other = |name: &'static str| Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::from(
-            Box::<dyn std::error::Error + Send + Sync>::from(name),
-        ))));
+        let other = |name: &'static str| {
+            Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::from(Box::<dyn std::error::Error + Send + Sync>::from(
+                name,
+            )))))
+        };
         let expected = ServerName::try_from("a.test").unwrap();
         let unnamed = CertificateError::NotValidForNameContext { expected, presented: vec![] };
         let rows = [
             (Error::AlertReceived(AlertDescription::BadRecordMac), "the peer ended the TLS connection: bad_record_mac"),
             (Error::AlertReceived(AlertDescription::UnknownCA), "the peer refused the TLS connection: unknown_ca"),
-            (Error::PeerIncompatible(PeerIncompatible::NoCipherSuitesInCommon), "TLS failed: the peer is not compatible: no cipher suites in common"),
+            (
+                Error::PeerIncompatible(PeerIncompatible::NoCipherSuitesInCommon),
+                "TLS failed: the peer is not compatible: no cipher suites in common",
+            ),
             (other("RequiredEkuNotFoundContext(Required { a: [1] })"), "certificate not trusted: required eku not found context"),
-            (Error::InvalidCertificate(unnamed), "certificate not trusted: it is not valid for \"a.test\": it has no names (subjectAltName)"),
+            (
+                Error::InvalidCertificate(unnamed),
+                "certificate not trusted: it is not valid for \"a.test\": it has no names (subjectAltName)",
+            ),
         ];
         for (error, wanted) in rows {
             assert_eq!(text(&error), wanted);

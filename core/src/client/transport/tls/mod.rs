@@ -16,9 +16,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{CertificateError, ClientConfig, ConfigBuilder, InconsistentKeys, RootCertStore};
 
-use super::options::{ClientCert, Http2, TlsOptions};
 use self::roots::Roots;
 use self::trust::{Pinned, TrustEverybody, TrustNobody};
+use super::options::{ClientCert, Http2, TlsOptions};
 use crate::client::system::process::PerProcess;
 use crate::error::Error;
 
@@ -112,11 +112,9 @@ fn certificates(pem: &Bytes) -> Result<Vec<CertificateDer<'static>>, Error> {
         let certificate = certificate.map_err(|error| {
             Error::config(format!("ca_bundle: must be PEM, got something else at certificate {number}")).with_source(error)
         })?;
-        roots
-            .add(certificate.clone())
-            .map_err(|error| {
-                Error::config(format!("ca_bundle: certificate {number} is not a valid root: {}", failure::reason(&error))).with_source(error)
-            })?;
+        roots.add(certificate.clone()).map_err(|error| {
+            Error::config(format!("ca_bundle: certificate {number} is not a valid root: {}", failure::reason(&error))).with_source(error)
+        })?;
         found.push(certificate);
     }
     if found.is_empty() {

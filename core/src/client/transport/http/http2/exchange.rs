@@ -15,8 +15,8 @@ use super::body::{Http2Body, Rest};
 use super::failure;
 use super::gate::Place;
 use super::upload::Upload;
-use crate::client::transport::{Failure, Progress};
 use crate::client::system::clock::{Clock, TokioClock};
+use crate::client::transport::{Failure, Progress};
 use crate::error::ErrorKind;
 use crate::record::Evidence;
 

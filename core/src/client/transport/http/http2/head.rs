@@ -5,13 +5,8 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Request, Uri, Version};
 
 /// Fields that speak of an HTTP/1 connection. In HTTP/2 they make a message malformed (RFC 9113 section 8.2.2).
-const OF_CONNECTIONS: [HeaderName; 5] = [
-    CONNECTION,
-    TRANSFER_ENCODING,
-    UPGRADE,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-];
+const OF_CONNECTIONS: [HeaderName; 5] =
+    [CONNECTION, TRANSFER_ENCODING, UPGRADE, HeaderName::from_static("keep-alive"), HeaderName::from_static("proxy-connection")];
 
 /// A request without its body. `:authority` is what `host` says, if it is there, and there is no `host` then; `None` if it says something that is no
 /// authority.

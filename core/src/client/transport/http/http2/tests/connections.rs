@@ -1,8 +1,8 @@
 //! Which connection a request goes down, and when there is another one.
 
-use std::sync::Mutex;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Mutex;
 use std::task::Poll;
 
 use tokio::time::sleep;
@@ -133,9 +133,8 @@ async fn a_peer_that_does_not_answer_pings_is_dead() {
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_peer_that_answers_pings_is_waited_for() {
-    let network = Network::with_pings(|stream, _| {
-        answer(stream, h2::server::Builder::new(), Bytes::from_static(b"ok"), Duration::from_secs(60))
-    });
+    let network =
+        Network::with_pings(|stream, _| answer(stream, h2::server::Builder::new(), Bytes::from_static(b"ok"), Duration::from_secs(60)));
     assert_eq!(network.get("/").await.unwrap(), b"ok");
 }
 
