@@ -82,7 +82,13 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
             timer.run(&self.config.clock, exchange).await
         };
         match ended {
-            Ok(Ok(received)) => Ended::Head(received, None),
+            Ok(Ok(received)) => {
+                if self.progress.answered_at().is_none() {
+                    self.progress.answered(self.config.clock.now());
+                }
+                self.progress.note_connection(|connection| connection.version = Some(received.version.into()));
+                Ended::Head(received, None)
+            }
             Ok(Err(failure)) => Ended::Failed(failure, None),
             Err(limit) => {
                 let failure = self.timed_out(limit);

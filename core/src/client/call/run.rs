@@ -319,6 +319,9 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
             && let Some(record) = self.records.last_mut()
         {
             record.duration = self.config.clock.now().since(self.began).saturating_sub(record.start);
+            record.first_byte = self.progress.answered_at().map(|at| at.since(self.began).saturating_sub(record.start));
+            record.resends = self.progress.resends();
+            record.connection = self.progress.connection();
         }
     }
 

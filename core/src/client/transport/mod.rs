@@ -21,6 +21,7 @@ pub use self::progress::Progress;
 pub use super::message::body::OutgoingBody;
 use crate::error::{BoxError, ErrorKind};
 use crate::record::Evidence;
+pub use crate::record::{Connection, HttpVersion};
 
 /// Sends attempts. One implementation stands on reqwest; tests and simulations have scripted ones.
 ///

@@ -1,11 +1,11 @@
 //! How far attempts are.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::client::system::clock::Clock;
-use crate::record::Evidence;
+use crate::record::{Connection, Evidence};
 use crate::time::Tick;
 
 const UNTOUCHED: u8 = 0;
@@ -29,6 +29,12 @@ pub struct Progress {
     moved: AtomicU64,
     /// When the last byte of the request was handed over, plus one; 0 for not yet.
     uploaded: AtomicU64,
+    /// When the first byte of the response came, plus one; 0 for not yet, or not noted.
+    answered: AtomicU64,
+    /// How often it was sent again on another connection.
+    resends: AtomicU32,
+    /// What it goes over.
+    connection: Mutex<Connection>,
 }
 
 impl Progress {
@@ -43,6 +49,37 @@ impl Progress {
         if since > 0 {
             self.connected.fetch_add(now.nanos().saturating_sub(since - 1), Ordering::AcqRel);
         }
+    }
+
+    /// Notes what the attempt goes over, or how long a phase of opening it took; once it is known, so that attempts that fail later have it too.
+    pub fn note_connection(&self, note: impl FnOnce(&mut Connection)) {
+        note(&mut self.connection.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// What the attempt goes over, as far as it was noted.
+    pub fn connection(&self) -> Connection {
+        *self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The first byte of the response came. Transports that do not say so are taken to have seen it when they hand out the head.
+    pub fn answered(&self, now: Tick) {
+        // Only the first one counts.
+        let _ = self.answered.compare_exchange(0, now.nanos() + 1, Ordering::AcqRel, Ordering::Relaxed);
+    }
+
+    /// When the first byte of the response came, if that was noted.
+    pub fn answered_at(&self) -> Option<Tick> {
+        moment(&self.answered)
+    }
+
+    /// The request is sent again on another connection, because one that was kept turned out dead before a byte of it was taken.
+    pub fn resent(&self) {
+        self.resends.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How often that happened.
+    pub fn resends(&self) -> u32 {
+        self.resends.load(Ordering::Acquire)
     }
 
     /// The connection asked for the request's body: from here on something may have been sent.
@@ -128,15 +165,18 @@ impl Progress {
 
     /// When the upload last moved, if it did.
     pub fn moved_at(&self) -> Option<Tick> {
-        let moved = self.moved.load(Ordering::Acquire);
-        (moved > 0).then(|| Tick(moved - 1))
+        moment(&self.moved)
     }
 
     /// When the last byte of the body was handed over, if it was.
     pub fn uploaded_at(&self) -> Option<Tick> {
-        let uploaded = self.uploaded.load(Ordering::Acquire);
-        (uploaded > 0).then(|| Tick(uploaded - 1))
+        moment(&self.uploaded)
     }
+}
+
+/// What is noted as one more than a moment, or 0 for none.
+fn moment(noted: &AtomicU64) -> Option<Tick> {
+    noted.load(Ordering::Acquire).checked_sub(1).map(Tick)
 }
 
 /// The exchanges of the call that a lane has, and of those before: as many as somebody may still send something of.

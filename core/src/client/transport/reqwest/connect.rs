@@ -18,7 +18,7 @@ use tower_service::Service;
 use crate::client::system::clock::{Clock, TokioClock};
 use crate::client::transport::Progress;
 use crate::error::BoxError;
-use crate::time::DurationText;
+use crate::time::{DurationText, Tick};
 
 tokio::task_local! {
     /// The attempt that this task is sending.
@@ -37,6 +37,11 @@ pub(super) struct Attempt {
 impl Attempt {
     pub(super) fn new(limit: Option<Duration>, progress: Arc<Progress>) -> Arc<Self> {
         Arc::new(Attempt { limit, progress, connects: AtomicU32::new(0) })
+    }
+
+    /// How long it took to look up the name.
+    pub(super) fn resolved(&self, took: Duration) {
+        self.progress.note_connection(|connection| connection.resolve = Some(took));
     }
 }
 
@@ -129,8 +134,10 @@ where
         {
             result = Poll::Ready(Err(Box::new(ConnectTimeout(*limit))));
         }
-        if result.is_ready() {
-            self.watch = None;
+        if let Poll::Ready(result) = &result
+            && let Some(watch) = self.watch.take()
+        {
+            watch.note(result.is_ok());
         }
         result
     }
@@ -140,13 +147,24 @@ where
 struct Watch {
     attempt: Arc<Attempt>,
     serial: u32,
+    began: Tick,
 }
 
 impl Watch {
     fn begin(attempt: Arc<Attempt>) -> Self {
         let serial = attempt.connects.fetch_add(1, Ordering::AcqRel) + 1;
-        attempt.progress.connect_began(TokioClock.now());
-        Watch { attempt, serial }
+        let began = TokioClock.now();
+        attempt.progress.connect_began(began);
+        Watch { attempt, serial, began }
+    }
+
+    /// How long it took, for the record. The handshake of TLS is a part of it: the connector does not tell them apart.
+    fn note(&self, connected: bool) {
+        let took = TokioClock.now().since(self.began);
+        self.attempt.progress.note_connection(|connection| {
+            connection.connect = Some(took.saturating_sub(connection.resolve.unwrap_or_default()));
+            connection.reused = connected.then_some(false);
+        });
     }
 
     /// Whether the task polling now is not the one that sends the attempt.

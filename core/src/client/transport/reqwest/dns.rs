@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
+use super::connect::ATTEMPT;
+use crate::client::system::clock::{Clock, TokioClock};
 use crate::error::BoxError;
 
 /// The system's resolver, with fixed answers for some names.
@@ -27,7 +29,13 @@ impl Resolve for Resolver {
             // Port 0 stands for the port of the URL.
             let addresses = match fixed {
                 Some(addresses) => addresses.into_iter().map(|address| SocketAddr::new(address, 0)).collect(),
-                None => tokio::net::lookup_host((name.as_str(), 0)).await?.collect(),
+                None => {
+                    let began = TokioClock.now();
+                    let found = tokio::net::lookup_host((name.as_str(), 0)).await;
+                    // Failed or not, in the task of the attempt that waits for it.
+                    let _ = ATTEMPT.try_with(|attempt| attempt.resolved(TokioClock.now().since(began)));
+                    found?.collect()
+                }
             };
             Ok::<Addrs, BoxError>(Box::new(with_fallback(addresses).into_iter()))
         })

@@ -11,6 +11,7 @@ mod message;
 mod probe;
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ pub use body::ReqwestBody;
 
 use self::connect::{ATTEMPT, Attempt, ConnectLayer};
 use self::failure::Sent;
-use crate::client::transport::{Failure, Outgoing, Received, Transport};
+use crate::client::transport::{Failure, Outgoing, Progress, Received, Transport};
 use crate::error::{Error, ErrorKind};
 use crate::record::Evidence;
 
@@ -133,10 +134,16 @@ impl Transport for ReqwestTransport {
         let mut response = match ATTEMPT.scope(attempt, self.client.execute(request)).await {
             Ok(response) => response,
             Err(error) => {
+                if progress.is_touched() {
+                    note_kept(&progress);
+                }
                 let sent = Sent { untouched: progress.is_untouched_for_good(), empty };
                 return Err(failure::classify(error, sent, self.proxies.as_deref()));
             }
         };
+
+        progress.note_connection(|connection| connection.peer = response.remote_addr().map(canonical));
+        note_kept(&progress);
 
         let status = response.status();
         let mut headers = std::mem::take(response.headers_mut());
@@ -146,6 +153,16 @@ impl Transport for ReqwestTransport {
         let version = response.version();
         Ok(Received { status, version, headers, length, body: ReqwestBody::new(response, codings.as_deref(), upload) })
     }
+}
+
+/// The address as it was before the resolver offered it as another family's.
+fn canonical(peer: SocketAddr) -> SocketAddr {
+    SocketAddr::new(peer.ip().to_canonical(), peer.port())
+}
+
+/// An attempt that has a connection, and for which none was opened, has one that was kept.
+fn note_kept(progress: &Progress) {
+    progress.note_connection(|connection| connection.reused = connection.reused.or(Some(true)));
 }
 
 /// Makes the framing true: POST, PUT and PATCH always say their length if it is known, nobody says a wrong one, no body is left out. (hyper would send a
