@@ -95,15 +95,26 @@ pub struct Failure {
     pub evidence: Evidence,
     /// Repeating it cannot help and no policy may try: a proxy that demands authentication.
     pub permanent: bool,
+    /// What a proxy answered that refused to open a tunnel.
+    pub refusal: Option<Box<Refusal>>,
     /// One line for people, without secrets.
     pub message: String,
     /// The original error.
     pub source: Option<BoxError>,
 }
 
+/// The head of a proxy's answer to CONNECT. A wait it asks for is minded as that of a response.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its header fields.
+    pub headers: HeaderMap,
+}
+
 impl Failure {
     /// A failure that policies may judge, without an original error.
     pub fn new(kind: ErrorKind, evidence: Evidence, message: impl Into<String>) -> Self {
-        Failure { kind, evidence, permanent: false, message: message.into(), source: None }
+        Failure { kind, evidence, permanent: false, refusal: None, message: message.into(), source: None }
     }
 }

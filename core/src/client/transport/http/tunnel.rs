@@ -5,7 +5,7 @@ use std::future::{Ready, ready};
 use std::io;
 use std::task::{Context, Poll};
 
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use hyper_util::client::legacy::connect::proxy::SocksV5;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -13,7 +13,7 @@ use tower_service::Service;
 use url::Host;
 
 use super::proxy::{Speaks, Via};
-use crate::client::transport::Failure;
+use crate::client::transport::{Failure, Refusal};
 use crate::error::ErrorKind;
 use crate::record::Evidence;
 
@@ -40,12 +40,6 @@ where
     }
 }
 
-/// What a proxy answered to CONNECT.
-struct Refusal {
-    status: u16,
-    headers: HeaderMap,
-}
-
 /// `None` if the way is open.
 async fn connect<S>(via: &Via, stream: &mut S, host: &Host<String>, port: u16) -> io::Result<Option<Refusal>>
 where
@@ -65,7 +59,7 @@ where
     }
     .await;
     match answer(stream).await {
-        Ok(refusal) if (200..300).contains(&refusal.status) => written.map(|()| None),
+        Ok(refusal) if refusal.status.is_success() => written.map(|()| None),
         Ok(refusal) => Ok(Some(refusal)),
         Err(error) => written.and(Err(error)),
     }
@@ -86,10 +80,10 @@ async fn answer(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Refusal> {
         let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
         let mut response = httparse::Response::new(&mut fields);
         let status = match response.parse(&head) {
-            Ok(httparse::Status::Complete(_)) => response.code.ok_or_else(nonsense)?,
+            Ok(httparse::Status::Complete(_)) => response.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or_else(nonsense)?,
             _ => return Err(nonsense()),
         };
-        if status / 100 == 1 {
+        if status.is_informational() {
             head.clear();
             continue;
         }
@@ -109,17 +103,17 @@ fn nonsense() -> io::Error {
 }
 
 fn refused(refusal: Refusal) -> Failure {
-    let reason = http::StatusCode::from_u16(refusal.status).ok().and_then(|status| status.canonical_reason());
-    let what = match refusal.status {
-        407 => "the proxy demands authentication".to_owned(),
-        _ => "the proxy refused to open a tunnel".to_owned(),
+    let status = refusal.status;
+    let what = match status {
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED => "the proxy demands authentication",
+        _ => "the proxy refused to open a tunnel",
     };
-    let message = match reason {
-        Some(reason) => format!("{what}: {} {reason}", refusal.status),
-        None => format!("{what}: {}", refusal.status),
+    let message = match status.canonical_reason() {
+        Some(reason) => format!("{what}: {} {reason}", status.as_u16()),
+        None => format!("{what}: {}", status.as_u16()),
     };
-    let _ = refusal.headers;
-    Failure { permanent: matches!(refusal.status, 403 | 407), ..Failure::new(ErrorKind::Connect, Evidence::NotSent, message) }
+    let permanent = matches!(status, StatusCode::FORBIDDEN | StatusCode::PROXY_AUTHENTICATION_REQUIRED);
+    Failure { permanent, refusal: Some(Box::new(refusal)), ..Failure::new(ErrorKind::Connect, Evidence::NotSent, message) }
 }
 
 fn broken(error: io::Error) -> Failure {

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::connection::Connection;
-use crate::client::transport::Failure;
+use crate::client::transport::{Failure, Refusal};
 use crate::error::ErrorKind;
 use crate::record::Evidence;
 use crate::time::{DurationText, Tick};
@@ -36,16 +36,17 @@ struct State {
     /// Whether the origin speaks HTTP/2, as far as we know: then calls wait for a connection that another one opens.
     known: bool,
     /// Gone when it is open or given up; says so when it failed.
-    opening: Option<watch::Receiver<Option<Refusal>>>,
+    opening: Option<watch::Receiver<Option<Reason>>>,
     /// When the last one was opened.
     opened: Option<Instant>,
 }
 
 /// What can be told to many of one failure.
 #[derive(Clone)]
-struct Refusal {
+struct Reason {
     kind: ErrorKind,
     permanent: bool,
+    refusal: Option<Box<Refusal>>,
     message: String,
 }
 
@@ -129,9 +130,9 @@ impl Gate {
                     }
                 }
                 () = freed => {}
-                refusal = refused(&mut theirs), if theirs.is_some() => {
-                    if let Some(refusal) = refusal {
-                        return Err(refusal.into());
+                reason = failed(&mut theirs), if theirs.is_some() => {
+                    if let Some(reason) = reason {
+                        return Err(reason.into());
                     }
                 }
                 () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
@@ -252,7 +253,7 @@ impl State {
 enum Connecting {
     No,
     /// And tells those who wait for it.
-    Yes(watch::Sender<Option<Refusal>>),
+    Yes(watch::Sender<Option<Reason>>),
     Failed(Option<Failure>),
 }
 
@@ -262,15 +263,23 @@ impl Connecting {
         if let Connecting::Yes(tell) = self
             && failure.kind != ErrorKind::ConnectTimeout
         {
-            let _ = tell.send(Some(Refusal { kind: failure.kind, permanent: failure.permanent, message: failure.message.clone() }));
+            let _ = tell.send(Some(Reason::of(&failure)));
         }
         *self = Connecting::Failed(Some(failure));
     }
 }
 
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Failure {
-        Failure { permanent: refusal.permanent, ..Failure::new(refusal.kind, Evidence::NotSent, refusal.message) }
+impl Reason {
+    fn of(failure: &Failure) -> Self {
+        let Failure { kind, permanent, ref refusal, ref message, .. } = *failure;
+        Reason { kind, permanent, refusal: refusal.clone(), message: message.clone() }
+    }
+}
+
+impl From<Reason> for Failure {
+    fn from(reason: Reason) -> Failure {
+        let Reason { kind, permanent, refusal, message } = reason;
+        Failure { permanent, refusal, ..Failure::new(kind, Evidence::NotSent, message) }
     }
 }
 
@@ -281,13 +290,13 @@ fn gone() -> Failure {
 /// What a call without a place waits for.
 enum Look {
     /// There is no connection: for ours, or for one that another call opens.
-    Alone(Option<watch::Receiver<Option<Refusal>>>),
+    Alone(Option<watch::Receiver<Option<Reason>>>),
     /// For a free place, and at this moment for a further connection.
     Full(Option<Instant>),
 }
 
 /// How another call's connecting failed; `None` if it did not.
-async fn refused(theirs: &mut Option<watch::Receiver<Option<Refusal>>>) -> Option<Refusal> {
+async fn failed(theirs: &mut Option<watch::Receiver<Option<Reason>>>) -> Option<Reason> {
     theirs.as_mut()?.wait_for(Option::is_some).await.ok()?.clone()
 }
 
