@@ -559,7 +559,7 @@ typedef struct reknock_client_options {
    */
   int32_t no_compression;
   /**
-   * An http or https proxy for everything, userinfo allowed; "" for none. Default: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY.
+   * An http, https, socks5 or socks5h proxy for everything, userinfo allowed; "" for none. Default: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY.
    */
   const char *proxy;
   /**
@@ -618,6 +618,11 @@ typedef struct reknock_client_options {
    * Not 0: `x-envoy-retry-on` and its kin on a request change its policy, as in Envoy.
    */
   int32_t envoy_headers;
+  /**
+   * How long the peer of an HTTP/2 connection is silent, while requests are open, before it is asked for a sign of life, in milliseconds;
+   * REKNOCK_UNLIMITED_MS asks never. After as long again the connection is lost. Default: 5 s.
+   */
+  uint64_t http2_ping_ms;
 } reknock_client_options;
 
 /**

@@ -59,7 +59,7 @@ async fn who_leaves_the_gate_sent_nothing() {
         assert!(once(&mut call).await.is_pending() && !progress.is_touched());
         left.push(call);
         if n % 3 > 0 {
-            left.remove(n % left.len());
+            drop(left.remove(n % left.len()));
         }
     }
     let cancelled = left.split_off(300);
