@@ -1,21 +1,21 @@
 //! From a target to a stream that is ready for HTTP: addresses of its name, a race between them, TLS.
 
 use std::collections::HashMap;
-use std::io::{self, IoSlice};
+use std::fmt;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 #[cfg(unix)]
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use rustls::ClientConfig;
+use http::HeaderValue;
 use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -24,7 +24,10 @@ use url::Host;
 use super::failure;
 use super::origin::Origin;
 use super::pool::Pool;
+use super::proxy::{Proxies, Route, Speaks, Via};
 use super::socket::{Line, Socket};
+use super::stream::Stream;
+use super::tunnel;
 use crate::client::transport::options::{Http2, TransportOptions};
 use crate::client::transport::{Failure, tls};
 use crate::error::{Error, ErrorKind};
@@ -47,6 +50,9 @@ pub(super) struct Connector {
     write_stall: Option<Duration>,
     nodelay: bool,
     http2: Http2,
+    proxies: Proxies,
+    /// To a proxy that speaks HTTP over TLS.
+    proxy_tls: TlsConnector,
 }
 
 /// A stream that is ready for HTTP.
@@ -55,19 +61,25 @@ pub(super) struct Connected {
     pub(super) line: Line,
     /// Whether HTTP/2 is to be spoken: both sides said so in the handshake, or the options leave no choice.
     pub(super) http2: bool,
+    /// The proxy that is at the other end, if it is to forward requests.
+    pub(super) forward: Option<Forward>,
 }
 
-/// Bytes from and to a server.
-pub(super) enum Stream {
-    Plain(Socket),
-    Tls(Box<TlsStream<Socket>>),
+/// How requests are written for a proxy that forwards them.
+#[derive(Clone, Debug)]
+pub(super) struct Forward {
+    pub(super) authorization: Option<HeaderValue>,
 }
 
 impl Connector {
     pub(super) fn new(options: &TransportOptions) -> Result<Self, Error> {
         let tls: ClientConfig = tls::shared(&options.tls, options.http2)?;
+        let mut proxy_tls = tls.clone();
+        proxy_tls.alpn_protocols.clear();
         Ok(Connector {
             tls: TlsConnector::from(Arc::new(tls)),
+            proxies: Proxies::new(&options.proxy, variable)?,
+            proxy_tls: TlsConnector::from(Arc::new(proxy_tls)),
             fixed: options.resolve.iter().map(|(name, to)| (name.to_ascii_lowercase(), to.clone())).collect(),
             #[cfg(unix)]
             unix_socket: options.unix_socket.clone(),
@@ -91,54 +103,113 @@ impl Connector {
     }
 
     async fn open(&self, origin: &Origin, pool: &Pool) -> Result<Connected, Failure> {
-        let socket = self.socket(origin, pool).await?;
+        if let Some(via) = self.proxy(origin) {
+            return self.through(via, origin, pool).await;
+        }
+        let socket = self.socket(&origin.host, origin.port, origin, pool).await?;
         let line = socket.line();
         if !origin.secure {
-            return Ok(Connected { stream: Stream::Plain(socket), line, http2: self.http2 == Http2::Only });
+            return Ok(self.plain(Stream::Plain(socket), line));
         }
-        let name = match &origin.host {
-            Host::Domain(name) => ServerName::try_from(name.clone()).map_err(|error| {
-                let message = format!("the host name cannot be in a certificate: {error} ({origin})");
-                Failure::new(ErrorKind::InvalidRequest, Evidence::NotSent, message)
-            })?,
-            Host::Ipv4(address) => ServerName::from(IpAddr::V4(*address)),
-            Host::Ipv6(address) => ServerName::from(IpAddr::V6(*address)),
-        };
-        let stream = self.tls.connect(name, socket).await.map_err(|error| failure::connecting(error, origin))?;
-        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2") || self.http2 == Http2::Only;
-        Ok(Connected { stream: Stream::Tls(Box::new(stream)), line, http2 })
+        let stream = handshake(&self.tls, &origin.host, socket, origin).await?;
+        let http2 = self.agreed(stream.get_ref().1);
+        Ok(Connected { stream: Stream::Tls(Box::new(stream)), line, http2, forward: None })
     }
 
-    async fn socket(&self, origin: &Origin, pool: &Pool) -> Result<Socket, Failure> {
+    /// The proxy to this origin. A Unix socket is the peer, whoever is asked for.
+    fn proxy(&self, origin: &Origin) -> Option<&Via> {
+        #[cfg(unix)]
+        if self.unix_socket.is_some() {
+            return None;
+        }
+        self.proxies.via(origin.secure, &origin.host, origin.port)
+    }
+
+    async fn through(&self, via: &Via, origin: &Origin, pool: &Pool) -> Result<Connected, Failure> {
+        let route = Route { via, origin };
+        let host = match via.speaks {
+            Speaks::Socks5 => self.resolved(&origin.host, origin.port, &route).await?,
+            _ => origin.host.clone(),
+        };
+        let socket = self.socket(&via.host, via.port, &route, pool).await?;
+        let line = socket.line();
+        let forwards = matches!(via.speaks, Speaks::Http | Speaks::Https) && !origin.secure && self.http2 != Http2::Only;
+        let forward = forwards.then(|| Forward { authorization: via.authorization() });
+        if via.speaks != Speaks::Https {
+            if forwards {
+                return Ok(Connected { stream: Stream::Plain(socket), line, http2: false, forward });
+            }
+            let socket = tunnel::through(via, socket, &host, origin.port).await.map_err(|failure| failure::at(failure, &route))?;
+            if !origin.secure {
+                return Ok(self.plain(Stream::Plain(socket), line));
+            }
+            let stream = handshake(&self.tls, &origin.host, socket, &route).await?;
+            let http2 = self.agreed(stream.get_ref().1);
+            return Ok(Connected { stream: Stream::Tls(Box::new(stream)), line, http2, forward: None });
+        }
+        let stream = handshake(&self.proxy_tls, &via.host, socket, &route).await?;
+        if forwards {
+            return Ok(Connected { stream: Stream::Tls(Box::new(stream)), line, http2: false, forward });
+        }
+        let stream = tunnel::through(via, stream, &host, origin.port).await.map_err(|failure| failure::at(failure, &route))?;
+        if !origin.secure {
+            return Ok(self.plain(Stream::Tls(Box::new(stream)), line));
+        }
+        let stream = handshake(&self.tls, &origin.host, stream, &route).await?;
+        let http2 = self.agreed(stream.get_ref().1);
+        Ok(Connected { stream: Stream::TlsInTls(Box::new(stream)), line, http2, forward: None })
+    }
+
+    /// The address of a server, for a proxy that is given no names.
+    async fn resolved(&self, host: &Host<String>, port: u16, route: &Route<'_>) -> Result<Host<String>, Failure> {
+        let addresses = self.addresses(host, port, route).await?;
+        Ok(match addresses.first().map(SocketAddr::ip) {
+            Some(IpAddr::V4(address)) => Host::Ipv4(address),
+            Some(IpAddr::V6(address)) => Host::Ipv6(address),
+            None => host.clone(),
+        })
+    }
+
+    fn plain(&self, stream: Stream, line: Line) -> Connected {
+        Connected { stream, line, http2: self.http2 == Http2::Only, forward: None }
+    }
+
+    /// Whether HTTP/2 is to be spoken on this connection.
+    fn agreed(&self, tls: &ClientConnection) -> bool {
+        tls.alpn_protocol() == Some(b"h2") || self.http2 == Http2::Only
+    }
+
+    /// A socket to this host, of which messages say that it is `route`.
+    async fn socket(&self, host: &Host<String>, port: u16, route: &impl fmt::Display, pool: &Pool) -> Result<Socket, Failure> {
         #[cfg(unix)]
         if let Some(path) = &self.unix_socket {
             loop {
                 match tokio::net::UnixStream::connect(path).await {
                     Ok(stream) => return Ok(Socket::unix(stream)),
                     Err(error) if failure::is_out_of_descriptors(&error) && pool.give_up_one() => {}
-                    Err(error) => return Err(failure::connecting(error, origin)),
+                    Err(error) => return Err(failure::connecting(error, route)),
                 }
             }
         }
-        let addresses = self.addresses(origin).await?;
-        let stream = self.race(addresses, pool).await.map_err(|error| failure::connecting(error, origin))?;
+        let addresses = self.addresses(host, port, route).await?;
+        let stream = self.race(addresses, pool).await.map_err(|error| failure::connecting(error, route))?;
         Ok(Socket::tcp(stream))
     }
 
     /// The addresses of an origin, in the order in which they are tried: as the resolver has them, families taking turns.
-    async fn addresses(&self, origin: &Origin) -> Result<Vec<SocketAddr>, Failure> {
-        let name = match &origin.host {
-            Host::Ipv4(address) => return Ok(vec![SocketAddr::new(IpAddr::V4(*address), origin.port)]),
-            Host::Ipv6(address) => return Ok(vec![SocketAddr::new(IpAddr::V6(*address), origin.port)]),
+    async fn addresses(&self, host: &Host<String>, port: u16, route: &impl fmt::Display) -> Result<Vec<SocketAddr>, Failure> {
+        let name = match host {
+            Host::Ipv4(address) => return Ok(vec![SocketAddr::new(IpAddr::V4(*address), port)]),
+            Host::Ipv6(address) => return Ok(vec![SocketAddr::new(IpAddr::V6(*address), port)]),
             Host::Domain(name) => name.as_str(),
         };
         if let Some(fixed) = self.fixed.get(name) {
-            return Ok(taking_turns(fixed.iter().map(|address| SocketAddr::new(*address, origin.port)).collect()));
+            return Ok(taking_turns(fixed.iter().map(|address| SocketAddr::new(*address, port)).collect()));
         }
-        match tokio::net::lookup_host((name, origin.port)).await {
+        match tokio::net::lookup_host((name, port)).await {
             Ok(found) => Ok(taking_turns(found.collect())),
             Err(error) => {
-                let message = format!("host name not resolved: {} ({origin})", failure::one_line(&error));
+                let message = format!("host name not resolved: {} ({route})", failure::one_line(&error));
                 let local = failure::is_local(&error);
                 let failure = Failure::new(ErrorKind::Connect, Evidence::NotSent, message);
                 Err(Failure { source: Some(Box::new(error)), local, ..failure })
@@ -186,7 +257,8 @@ impl Connector {
             let made = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
             match made {
                 Ok(socket) => break socket,
-                Err(error) if failure::is_out_of_descriptors(&error) && pool.give_up_one() => {}
+                // A task may have to run before the descriptor is free.
+                Err(error) if failure::is_out_of_descriptors(&error) && pool.give_up_one() => tokio::task::yield_now().await,
                 Err(error) => return Err(error),
             }
         };
@@ -206,6 +278,28 @@ impl Connector {
     }
 }
 
+/// Speaks TLS to `host` on a stream.
+async fn handshake<S>(tls: &TlsConnector, host: &Host<String>, stream: S, route: &impl fmt::Display) -> Result<TlsStream<S>, Failure>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let name = match host {
+        Host::Domain(name) => ServerName::try_from(name.clone()).map_err(|error| {
+            let message = format!("the host name cannot be in a certificate: {error} ({route})");
+            Failure::new(ErrorKind::InvalidRequest, Evidence::NotSent, message)
+        })?,
+        Host::Ipv4(address) => ServerName::from(IpAddr::V4(*address)),
+        Host::Ipv6(address) => ServerName::from(IpAddr::V6(*address)),
+    };
+    tls.connect(name, stream).await.map_err(|error| failure::connecting(error, route))
+}
+
+/// What the environment says.
+#[allow(clippy::disallowed_methods)] // where proxies are is the environment's to say
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 /// Addresses of both families, one of each in turn, beginning with that of the first.
 fn taking_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let Some(first) = addresses.first().map(SocketAddr::is_ipv4) else { return addresses };
@@ -214,50 +308,4 @@ fn taking_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let mut turns: Vec<_> = ours.into_iter().flat_map(|address| [Some(address), others.next()]).flatten().collect();
     turns.extend(others);
     turns
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Stream::Plain(socket) => Pin::new(socket).poll_read(context, buffer),
-            Stream::Tls(stream) => Pin::new(&mut **stream).poll_read(context, buffer),
-        }
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Stream::Plain(socket) => Pin::new(socket).poll_write(context, buffer),
-            Stream::Tls(stream) => Pin::new(&mut **stream).poll_write(context, buffer),
-        }
-    }
-
-    fn poll_write_vectored(self: Pin<&mut Self>, context: &mut Context<'_>, buffers: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Stream::Plain(socket) => Pin::new(socket).poll_write_vectored(context, buffers),
-            Stream::Tls(stream) => Pin::new(&mut **stream).poll_write_vectored(context, buffers),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Stream::Plain(socket) => socket.is_write_vectored(),
-            Stream::Tls(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Stream::Plain(socket) => Pin::new(socket).poll_flush(context),
-            Stream::Tls(stream) => Pin::new(&mut **stream).poll_flush(context),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Stream::Plain(socket) => Pin::new(socket).poll_shutdown(context),
-            Stream::Tls(stream) => Pin::new(&mut **stream).poll_shutdown(context),
-        }
-    }
 }

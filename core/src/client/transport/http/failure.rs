@@ -2,21 +2,19 @@
 //! What was sent is not read from errors: the socket knows.
 
 use std::error::Error as StdError;
+use std::fmt;
 use std::io;
 
-use rustls::{AlertDescription, CertificateError};
-
-use super::origin::Origin;
 use super::upload::UploadError;
 use crate::client::transport::Failure;
-use crate::client::transport::tls::NO_ROOTS;
+use crate::client::transport::tls::failure::{self as tls, Meaning};
 use crate::error::ErrorKind;
 use crate::record::Evidence;
 
 /// The failure of a connect: of a name, of TCP, or of TLS.
-pub(super) fn connecting(error: io::Error, origin: &Origin) -> Failure {
-    let kind = match find::<rustls::Error>(&error).map(of_tls) {
-        Some(Tls::Refused) => ErrorKind::Tls,
+pub(super) fn connecting(error: io::Error, origin: &impl fmt::Display) -> Failure {
+    let kind = match find::<rustls::Error>(&error).map(tls::meaning) {
+        Some(Meaning::Refused | Meaning::Nonsense) => ErrorKind::Tls,
         // The kernel's limit, or TCP_USER_TIMEOUT.
         None if error.kind() == io::ErrorKind::TimedOut => ErrorKind::ConnectTimeout,
         _ => ErrorKind::Connect,
@@ -26,19 +24,19 @@ pub(super) fn connecting(error: io::Error, origin: &Origin) -> Failure {
 }
 
 /// The failure of an exchange without a response head. `touched`: something of the request may have been seen.
-pub(super) fn exchange(error: hyper::Error, touched: bool, origin: &Origin) -> Failure {
+pub(super) fn exchange(error: hyper::Error, touched: bool, origin: &impl fmt::Display) -> Failure {
     let evidence = if touched { Evidence::Unknown } else { Evidence::NotSent };
     failure(of_exchange(&error), evidence, &what(&error), origin, error)
 }
 
 /// The failure of a response body.
-pub(super) fn body(error: impl StdError + Send + Sync + 'static, origin: &Origin) -> Failure {
+pub(super) fn body(error: impl StdError + Send + Sync + 'static, origin: &impl fmt::Display) -> Failure {
     let text = format!("the response body failed: {}", what(&error));
     failure(ErrorKind::Body, Evidence::Unknown, &text, origin, error)
 }
 
 /// Likewise, of one whose content-encoding is not what it says.
-pub(super) fn coding(error: io::Error, origin: &Origin) -> Failure {
+pub(super) fn coding(error: io::Error, origin: &impl fmt::Display) -> Failure {
     let what = match error.kind() {
         io::ErrorKind::UnexpectedEof => "it ends too early".to_owned(),
         _ => one_line(root(&error)),
@@ -47,7 +45,18 @@ pub(super) fn coding(error: io::Error, origin: &Origin) -> Failure {
     failure(ErrorKind::Body, Evidence::Unknown, &text, origin, error)
 }
 
-fn failure(kind: ErrorKind, evidence: Evidence, what: &str, origin: &Origin, error: impl StdError + Send + Sync + 'static) -> Failure {
+/// A failure that does not say yet where it happened.
+pub(super) fn at(failure: Failure, place: &impl fmt::Display) -> Failure {
+    Failure { message: format!("{} ({place})", failure.message), ..failure }
+}
+
+fn failure(
+    kind: ErrorKind,
+    evidence: Evidence,
+    what: &str,
+    origin: &impl fmt::Display,
+    error: impl StdError + Send + Sync + 'static,
+) -> Failure {
     Failure { source: Some(Box::new(error)), ..Failure::new(kind, evidence, format!("{what} ({origin})")) }
 }
 
@@ -58,12 +67,8 @@ fn of_exchange(error: &hyper::Error) -> ErrorKind {
     if error.is_body_write_aborted() {
         return ErrorKind::InvalidRequest;
     }
-    if let Some(tls) = find::<rustls::Error>(error) {
-        return match of_tls(tls) {
-            Tls::Refused => ErrorKind::Tls,
-            Tls::Broken => ErrorKind::Reset,
-            Tls::Nonsense => ErrorKind::Protocol,
-        };
+    if let Some(error) = find::<rustls::Error>(error) {
+        return tls::later(error);
     }
     if error.is_parse() {
         return ErrorKind::Protocol;
@@ -73,30 +78,6 @@ fn of_exchange(error: &hyper::Error) -> ErrorKind {
         return ErrorKind::Reset;
     }
     ErrorKind::Protocol
-}
-
-/// What an error of TLS means for those who would try again.
-enum Tls {
-    /// A refusal by certificate or configuration: it does not heal.
-    Refused,
-    /// The connection is lost, as it could be without TLS.
-    Broken,
-    /// The peer speaks something else.
-    Nonsense,
-}
-
-fn of_tls(error: &rustls::Error) -> Tls {
-    match error {
-        rustls::Error::AlertReceived(
-            AlertDescription::BadRecordMac
-            | AlertDescription::DecryptError
-            | AlertDescription::InternalError
-            | AlertDescription::UserCanceled,
-        ) => Tls::Broken,
-        rustls::Error::AlertReceived(_) | rustls::Error::InvalidCertificate(_) | rustls::Error::General(_) => Tls::Refused,
-        rustls::Error::DecryptError => Tls::Broken,
-        _ => Tls::Nonsense,
-    }
 }
 
 /// Whether this machine alone is at fault: it has no descriptor, port or memory left.
@@ -123,8 +104,8 @@ fn what(error: &(dyn StdError + 'static)) -> String {
     if let Some(upload) = find::<UploadError>(error) {
         return upload.to_string();
     }
-    if let Some(tls) = find::<rustls::Error>(error) {
-        return tls_text(tls);
+    if let Some(error) = find::<rustls::Error>(error) {
+        return tls::text(error);
     }
     if let Some(http) = find::<hyper::Error>(error) {
         if http.is_incomplete_message() {
@@ -152,26 +133,6 @@ fn io_text(error: &io::Error) -> Option<String> {
         _ => return None,
     };
     Some(text.to_owned())
-}
-
-fn tls_text(error: &rustls::Error) -> String {
-    match error {
-        rustls::Error::General(text) if text == NO_ROOTS => format!("certificate not trusted: {text}"),
-        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            "certificate not trusted: its issuer is unknown; a private CA goes into the CA bundle option".to_owned()
-        }
-        rustls::Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
-            "certificate not trusted: it has expired".to_owned()
-        }
-        rustls::Error::InvalidCertificate(CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }) => {
-            "certificate not trusted: it is not valid yet".to_owned()
-        }
-        rustls::Error::InvalidCertificate(reason) => format!("certificate not trusted: {reason}"),
-        rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => "the server demands a client certificate".to_owned(),
-        rustls::Error::AlertReceived(alert) => format!("the peer refused the TLS connection: {alert:?}"),
-        rustls::Error::InvalidMessage(_) => "the peer does not speak TLS on this port".to_owned(),
-        other => format!("TLS failed: {other}"),
-    }
 }
 
 /// The words of an error, on one line.

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
+use super::origin::Origin;
 use crate::client::transport::options::Proxy;
 use crate::error::Error;
 
@@ -40,6 +41,12 @@ pub(super) enum Speaks {
     Socks5,
     /// Names are resolved by the proxy.
     Socks5h,
+}
+
+/// A way to a server, for messages.
+pub(super) struct Route<'a> {
+    pub(super) via: &'a Via,
+    pub(super) origin: &'a Origin,
 }
 
 impl Proxies {
@@ -143,6 +150,12 @@ impl fmt::Display for Via {
 impl fmt::Debug for Via {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} {self}", self.speaks)
+    }
+}
+
+impl fmt::Display for Route<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "proxy {}, for {}", self.via, self.origin)
     }
 }
 

@@ -7,13 +7,13 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use h2::RecvStream;
-use http_body::Body;
 use tokio::task::AbortHandle;
 
 use super::failure;
 use super::gate::Place;
-use super::upload::Upload;
+use super::sending::Sending;
 use crate::client::transport::Failure;
+use crate::client::transport::http::upload::UploadError;
 
 /// A body. Dropped before its end, it resets the stream, and ends an upload that is still going on.
 pub(in crate::client::transport::http) struct Http2Body {
@@ -34,20 +34,17 @@ struct Live {
 
 impl Http2Body {
     pub(super) fn new(stream: RecvStream, place: Place, bodiless: bool, rest: Option<Rest>) -> Self {
-        let live = (!stream.is_end_stream()).then_some(Live { stream, place, bodiless, waiting: false });
-        Http2Body { live, rest }
+        let over = stream.is_end_stream();
+        let mut body = Http2Body { live: Some(Live { stream, place, bodiless, waiting: false }), rest };
+        if over {
+            body.end();
+        }
+        body
     }
 
-    /// The next piece; `None` at the end.
-    ///
-    /// # Errors
-    /// Kind `body`, or that of the request's body if it failed on the way.
-    pub(in crate::client::transport::http) async fn frame(&mut self) -> Result<Option<Bytes>, Failure> {
-        poll_fn(|context| self.poll(context)).await
-    }
-
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Failure>> {
-        let Some(live) = &mut self.live else { return Poll::Ready(Ok(None)) };
+    /// The next piece; `None` at the end. A failure is of kind `body`, or that of the request's body if it failed on the way.
+    pub(in crate::client::transport::http) fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+        let Some(live) = &mut self.live else { return Poll::Ready(None) };
         loop {
             let piece = match live.stream.poll_data(context) {
                 Poll::Pending if live.bodiless => None,
@@ -65,25 +62,41 @@ impl Http2Body {
                         continue;
                     }
                     if live.stream.is_end_stream() {
-                        self.live = None;
+                        self.end();
                     }
-                    return Poll::Ready(Ok(Some(bytes)));
+                    return Poll::Ready(Some(Ok(bytes)));
                 }
-                Some(Err(_)) if live.bodiless => Ok(None),
-                Some(Err(error)) => Err(failure::of_body(error, &live.place.connection().link)),
-                None => Ok(None),
+                Some(Err(error)) if !live.bodiless => {
+                    let link = &live.place.connection().link;
+                    Some(Err(match self.rest.as_ref().and_then(Rest::failure) {
+                        Some(error) => failure::of_upload(error, link, u64::MAX),
+                        None => failure::of_body(error, link),
+                    }))
+                }
+                _ => None,
             };
-            self.live = None;
-            let broken = self.rest.as_ref().and_then(Rest::failure);
-            return Poll::Ready(result.map_err(|failure| broken.unwrap_or(failure)));
+            self.end();
+            return Poll::Ready(result);
+        }
+    }
+
+    /// Nothing more comes.
+    fn end(&mut self) {
+        let live = self.live.take();
+        if let (Some(live), Some(rest)) = (live, &mut self.rest)
+            && !rest.task.is_finished()
+        {
+            rest.place = Some(live.place);
         }
     }
 }
 
-impl Drop for Live {
+impl Drop for Http2Body {
     fn drop(&mut self) {
-        if self.waiting {
-            self.place.connection().link.doubt();
+        if let Some(live) = &self.live
+            && live.waiting
+        {
+            live.place.connection().link.doubt();
         }
     }
 }
@@ -97,28 +110,26 @@ impl fmt::Debug for Http2Body {
 /// An upload that outlives the head of its response: it goes on whether or not anybody reads. Dropped, it ends.
 pub(super) struct Rest {
     task: AbortHandle,
-    failure: Arc<Mutex<Option<Failure>>>,
+    failed: Arc<Mutex<Option<UploadError>>>,
+    /// That of a response that has ended: the stream is open as long as the upload.
+    place: Option<Place>,
 }
 
 impl Rest {
-    pub(super) fn start<B>(mut upload: Upload<B>) -> Self
-    where
-        B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<Failure>,
-    {
-        let failure = Arc::new(Mutex::new(None));
-        let told = Arc::clone(&failure);
+    pub(super) fn start(mut sending: Sending) -> Self {
+        let failed = Arc::new(Mutex::new(None));
+        let told = Arc::clone(&failed);
         let task = tokio::spawn(async move {
-            if let Err(failure) = poll_fn(|context| upload.poll(context)).await {
-                *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
+            if let Err(error) = poll_fn(|context| sending.poll(context)).await {
+                *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
             }
         });
-        Rest { task: task.abort_handle(), failure }
+        Rest { task: task.abort_handle(), failed, place: None }
     }
 
     /// Why it failed, if it did.
-    fn failure(&self) -> Option<Failure> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    fn failure(&self) -> Option<UploadError> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 

@@ -1,10 +1,11 @@
 //! One HTTP/2 connection: the task that drives it, and what the task and those who use it share.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -36,7 +37,7 @@ const MOST_UNSENT: usize = 256 * 1024;
 const MOST_OVERHEAD: usize = 4 * 1024 * 1024;
 
 /// A connection, as those who use it see it. When the last of them is gone and no stream is open, its task closes it.
-pub(super) struct Connection {
+pub(in crate::client::transport::http) struct Connection {
     sender: SendRequest<Bytes>,
     pub(super) link: Arc<Link>,
 }
@@ -58,11 +59,21 @@ pub(super) struct Link {
     /// Since when no stream is open.
     idle_since: AtomicU64,
     task: AtomicWaker,
+    /// The address at the other end.
+    pub(super) peer: Option<SocketAddr>,
+    /// A request has entered it.
+    used: AtomicBool,
 }
 
 impl Connection {
     /// Shakes hands on a fresh stream and starts the task. `guard` lives as long as the connection.
-    pub(super) async fn start<S, G>(stream: S, ping: Option<Duration>, gate: Weak<Gate>, guard: G) -> Result<Self, h2::Error>
+    pub(in crate::client::transport::http) async fn start<S, G>(
+        stream: S,
+        peer: Option<SocketAddr>,
+        ping: Option<Duration>,
+        gate: &Arc<Gate>,
+        guard: G,
+    ) -> Result<Self, h2::Error>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         G: Send + 'static,
@@ -80,7 +91,7 @@ impl Connection {
             .await?;
         let link = Arc::new(Link {
             counts,
-            gate,
+            gate: Arc::downgrade(gate),
             open: AtomicUsize::new(0),
             limit: AtomicUsize::new(UNTOLD),
             doubted: AtomicU64::new(0),
@@ -88,6 +99,8 @@ impl Connection {
             silent: AtomicBool::new(false),
             idle_since: AtomicU64::new(TokioClock.now().nanos()),
             task: AtomicWaker::new(),
+            peer,
+            used: AtomicBool::new(false),
         });
         let watch = ping.zip(connection.ping_pong()).map(|(every, pings)| Watch { every, pings, heard: 0, asked: false, timer: None });
         tokio::spawn(Driver { connection, watch, link: Arc::clone(&link), _guard: guard });
@@ -97,6 +110,20 @@ impl Connection {
     /// Where one request goes in. A sender that is used again minds a stream that h2 has not opened yet, which the gate does already.
     pub(super) fn sender(&self) -> SendRequest<Bytes> {
         self.sender.clone()
+    }
+
+    /// Takes a place, if one is free and the connection still takes requests.
+    pub(super) fn enter(&self) -> bool {
+        if !self.link.is_usable() || !self.link.enter() {
+            return false;
+        }
+        // What it has learned of its peer since it was last looked at: a farewell, an end.
+        let alive = !matches!(self.sender().poll_ready(&mut Context::from_waker(Waker::noop())), Poll::Ready(Err(_)));
+        if !alive {
+            self.link.close();
+            self.link.open.fetch_sub(1, Ordering::AcqRel);
+        }
+        alive
     }
 }
 
@@ -135,9 +162,19 @@ impl Link {
     }
 
     /// Takes a place if one is free.
-    pub(super) fn enter(&self) -> bool {
+    fn enter(&self) -> bool {
         let limit = self.limit.load(Ordering::Acquire);
         self.open.fetch_update(Ordering::AcqRel, Ordering::Acquire, |open| (open < limit).then_some(open + 1)).is_ok()
+    }
+
+    /// Takes the first place of all.
+    pub(super) fn first(&self) {
+        self.open.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// A request enters. Whether it is not the first one.
+    pub(super) fn uses(&self) -> bool {
+        self.used.swap(true, Ordering::AcqRel)
     }
 
     /// Gives a place back.

@@ -4,6 +4,7 @@
 //! any more. Waiting for a place is not yet sending: nothing went out, and whoever stops waiting leaves nothing behind.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -73,6 +74,11 @@ impl Gate {
         Arc::new(Gate { state: Mutex::new(state), waiting: AtomicUsize::new(0), freed: Notify::new() })
     }
 
+    /// Whether there is a connection that takes requests, now or soon.
+    pub(in crate::client::transport::http) fn is_open(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) > 0 || self.lock().connections.iter().any(|connection| connection.link.is_usable())
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -89,7 +95,7 @@ impl Gate {
     /// That of `connect`, of our own or of the call that connected for all, if there is no connection left. Nothing was sent.
     pub(in crate::client::transport::http) async fn place<C, F>(&self, limit: Option<Duration>, connect: F) -> Result<Found<C>, Failure>
     where
-        F: Future<Output = Result<Opened<C>, Failure>>,
+        F: Future<Output = Result<Opened<C>, Failure>> + Send,
     {
         if let Some(place) = self.try_place() {
             return Ok(Found::Place(place));
@@ -158,7 +164,8 @@ impl Gate {
             }
             Opened::Http2(connection) => {
                 let connection = Arc::new(connection);
-                connection.link.enter();
+                // The first place of a new connection is ours; should it be closed already, its stream says so.
+                connection.link.first();
                 state.known = true;
                 state.opened = Some(Instant::now());
                 state.connections.push(Arc::clone(&connection));
@@ -189,25 +196,36 @@ impl Gate {
 
     /// Lets go of the connections that were idle since before `then`, and of those that are closed. The moment since when the oldest idle one that
     /// stays is so.
-    pub(in crate::client::transport::http) fn sweep(&self, then: Tick) -> Option<Tick> {
-        let mut gone = Vec::new();
+    pub(super) fn sweep(&self, then: Tick) -> Option<Tick> {
         let mut state = self.lock();
-        state.connections.retain(|connection| {
-            let keep = !connection.link.is_closing() && connection.link.idle_since().is_none_or(|since| since >= then);
-            if !keep {
-                gone.push(Arc::clone(connection));
-            }
-            keep
-        });
+        let gone =
+            state.sort_out(|connection| !connection.link.is_closing() && connection.link.idle_since().is_none_or(|since| since > then));
         let oldest = state.connections.iter().filter_map(|connection| connection.link.idle_since()).min();
         drop(state);
+        drop(gone);
         oldest
+    }
+
+    /// Lets go of a connection that nobody uses. False if there is none.
+    pub(super) fn give_up_one(&self) -> bool {
+        let mut state = self.lock();
+        let idle = state.connections.iter().position(|connection| connection.link.idle_since().is_some());
+        let gone = idle.map(|index| state.connections.remove(index));
+        drop(state);
+        gone.is_some()
     }
 }
 
 impl State {
+    /// Takes out those that `keep` does not want, to be dropped where no lock is held.
+    fn sort_out(&mut self, keep: impl Fn(&Connection) -> bool) -> Vec<Arc<Connection>> {
+        let (kept, gone) = std::mem::take(&mut self.connections).into_iter().partition(|connection| keep(connection));
+        self.connections = kept;
+        gone
+    }
+
     fn place(&mut self) -> Option<Place> {
-        let found = self.connections.iter().find(|connection| connection.link.is_usable() && connection.link.enter())?;
+        let found = self.connections.iter().find(|connection| connection.enter())?;
         Some(Place(Arc::clone(found)))
     }
 
@@ -317,6 +335,11 @@ impl Drop for Waiting<'_> {
 }
 
 impl Place {
+    /// The address at the other end.
+    pub(in crate::client::transport::http) fn peer(&self) -> Option<SocketAddr> {
+        self.0.link.peer
+    }
+
     pub(super) fn connection(&self) -> &Connection {
         &self.0
     }

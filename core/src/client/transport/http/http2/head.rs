@@ -10,7 +10,7 @@ const OF_CONNECTIONS: [HeaderName; 5] =
 
 /// A request without its body. `:authority` is what `host` says, if it is there, and there is no `host` then; `None` if it says something that is no
 /// authority.
-pub(super) fn request(
+pub(in crate::client::transport::http) fn request(
     method: Method,
     scheme: Scheme,
     authority: &Authority,

@@ -5,9 +5,17 @@ mod connection;
 mod exchange;
 mod failure;
 mod gate;
+mod gates;
 mod head;
-mod upload;
+mod sending;
 mod wire;
+
+pub(super) use self::body::Http2Body;
+pub(super) use self::connection::Connection;
+pub(super) use self::exchange::Exchange;
+pub(super) use self::gate::{Found, Gate, Opened, Place};
+pub(super) use self::gates::Gates;
+pub(super) use self::head::{request, trim};
 
 #[cfg(test)]
 mod tests;

@@ -1,34 +1,28 @@
 //! The body of a request on its way into a stream.
 
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::{Reason, SendStream};
-use http_body::Body;
 
-use crate::client::transport::Failure;
+use crate::client::transport::http::upload::{Upload, UploadError};
 
 /// A body that goes out as fast as the peer's windows allow. Dropped before its end, it leaves the stream to be reset.
-pub(super) struct Upload<B> {
+pub(super) struct Sending {
     stream: SendStream<Bytes>,
-    body: Pin<Box<B>>,
+    body: Upload,
 }
 
-impl<B> Upload<B>
-where
-    B: Body<Data = Bytes>,
-    B::Error: Into<Failure>,
-{
-    pub(super) fn new(stream: SendStream<Bytes>, body: B) -> Self {
-        Upload { stream, body: Box::pin(body) }
+impl Sending {
+    pub(super) fn new(stream: SendStream<Bytes>, body: Upload) -> Self {
+        Sending { stream, body }
     }
 
     /// Ready when everything was handed over, or the peer wants no more of it: what that means, its answer tells.
     ///
     /// # Errors
     /// That of the body. The stream is reset.
-    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), UploadError>> {
         loop {
             self.stream.reserve_capacity(1);
             if self.stream.capacity() == 0 {
@@ -39,13 +33,11 @@ where
             } else if self.stream.poll_reset(context).is_ready() {
                 return Poll::Ready(Ok(()));
             }
-            match ready!(self.body.as_mut().poll_frame(context)) {
-                Some(Ok(frame)) => {
-                    if let Ok(data) = frame.into_data() {
-                        let last = self.body.is_end_stream();
-                        if self.stream.send_data(data, last).is_err() || last {
-                            return Poll::Ready(Ok(()));
-                        }
+            match ready!(self.body.poll_piece(context)) {
+                Some(Ok(piece)) => {
+                    let last = self.body.is_over();
+                    if self.stream.send_data(piece, last).is_err() || last {
+                        return Poll::Ready(Ok(()));
                     }
                 }
                 None => {
@@ -54,7 +46,7 @@ where
                 }
                 Some(Err(error)) => {
                     self.stream.send_reset(Reason::CANCEL);
-                    return Poll::Ready(Err(error.into()));
+                    return Poll::Ready(Err(error));
                 }
             }
         }
