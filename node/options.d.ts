@@ -196,7 +196,7 @@ export interface Backoff {
   form?: 'aws' | 'increasing';
   /** The waits in order; the last one repeats. Takes list of 1 to 1000 durations. For sequence. */
   delays?: readonly Duration[] | string;
-  /** What chance does to a wait d: anything from 0 to d; from d/2 to d; nothing; d plus or minus that share, at most `max`; up to `extra` more, also above `max`. Takes `full`, `equal`, `none`, `{ratio: 0..=1}` or `{extra: duration}`. For constant, linear, exponential, sequence. Default: full (exponential), none (constant, linear, sequence). */
+  /** What chance does to a wait d: anything from 0 to d; from d/2 to d; nothing; d plus or minus that share, at most `max`; up to `extra` more, also above `max`; up to that share more, at most `max`. Takes `full`, `equal`, `none`, `{ratio: 0..=1}`, `{extra: duration}` or `{extra_ratio: 0..=1}`. For constant, linear, exponential, sequence. Default: full (exponential), none (constant, linear, sequence). */
   jitter?: 'full' | 'equal' | Jitter | Off;
 }
 
@@ -206,6 +206,8 @@ export interface Jitter {
   ratio?: number;
   /** The wait is up to this much longer. Takes duration. */
   extra?: Duration;
+  /** The wait is up to this share longer. Takes 0..=1. */
+  extraRatio?: number;
 }
 
 /** How waits that the server asks for are obeyed. */

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use reknock::Error;
-use reknock::client::{Desk, Remote, Told, Wants};
+use reknock::client::{ChannelHost, HostMessages, HostReceiver, Wants};
 use tokio::sync::mpsc;
 
 use crate::body::{Outlet, Pull};
@@ -62,12 +62,12 @@ impl OnLane {
     pub fn run<T: Send>(&mut self, py: Python<'_>, work: impl Future<Output = T> + Send) -> PyResult<T> {
         let OnLane { lane, callbacks, pulls } = self;
         let mut thread = Thread { lane, slice: SLICE, pulls };
-        let (desk, mut work) = (Desk::new(Wants::default()).1, pin!(work));
+        let (receiver, mut work) = (HostReceiver::new(Wants::default()).1, pin!(work));
         loop {
-            match thread.step(py, work.as_mut(), &desk)? {
+            match thread.step(py, work.as_mut(), &receiver)? {
                 Step::Done(result) => return Ok(result),
                 Step::Pull(pull) => produce(py, callbacks, pull)?,
-                Step::Told | Step::Slice => thread.look(py)?,
+                Step::Messages | Step::Slice => thread.look(py)?,
             }
         }
     }
@@ -96,21 +96,21 @@ fn with_callbacks<T: Send, F>(
     callbacks: &Callbacks,
     log: bool,
     pulls: &mut Pulls,
-    start: impl FnOnce(Remote) -> F,
+    start: impl FnOnce(ChannelHost) -> F,
 ) -> PyResult<T>
 where
     F: Future<Output = Result<T, Error>> + Send,
 {
     let mut thread = Thread { lane, slice: SLICE, pulls };
-    let (host, desk) = Desk::new(callbacks.wants(log));
+    let (host, receiver) = HostReceiver::new(callbacks.wants(log));
     let mut work = pin!(start(host));
     loop {
-        let step = thread.step(py, work.as_mut(), &desk)?;
-        let Told { events, question } = desk.take();
+        let step = thread.step(py, work.as_mut(), &receiver)?;
+        let HostMessages { events, question } = receiver.take();
         callbacks.tell(py, events)?;
         match step {
             Step::Done(result) => return result.map_err(|error| raised(py, &error)),
-            Step::Told => {}
+            Step::Messages => {}
             Step::Pull(pull) => produce(py, callbacks, pull)?,
             Step::Slice => thread.look(py)?,
         }
@@ -125,8 +125,8 @@ where
 
 enum Step<T> {
     Done(T),
-    /// There is something on the desk.
-    Told,
+    /// There is something on the receiver.
+    Messages,
     Pull(Pull),
     Slice,
 }
@@ -142,14 +142,19 @@ type Pulls = Option<mpsc::UnboundedReceiver<Pull>>;
 
 impl Thread<'_> {
     /// Runs the call until something is to be done with the interpreter.
-    fn step<T: Send, F: Future<Output = T> + Send>(&mut self, py: Python<'_>, work: Pin<&mut F>, desk: &Desk) -> PyResult<Step<T>> {
+    fn step<T: Send, F: Future<Output = T> + Send>(
+        &mut self,
+        py: Python<'_>,
+        work: Pin<&mut F>,
+        receiver: &HostReceiver,
+    ) -> PyResult<Step<T>> {
         let Thread { lane, slice, pulls } = self;
         let stepped = py.detach(|| {
             let something = pin!(async {
                 tokio::select! {
                     biased;
                     result = work => Step::Done(result),
-                    () = desk.wanted() => Step::Told,
+                    () = receiver.wanted() => Step::Messages,
                     Some(pull) = pulled(pulls) => Step::Pull(pull),
                 }
             });

@@ -12,8 +12,8 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use http::HeaderValue;
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
@@ -28,8 +28,9 @@ use super::proxy::{Proxies, Route, Speaks, Via};
 use super::socket::{Line, Socket};
 use super::stream::Stream;
 use super::tunnel;
+use crate::client::system::clock::{Clock, TokioClock};
 use crate::client::transport::options::{Http2, TransportOptions};
-use crate::client::transport::{Failure, tls};
+use crate::client::transport::{Failure, Progress, tls};
 use crate::error::{Error, ErrorKind};
 use crate::record::Evidence;
 use crate::time::DurationText;
@@ -65,6 +66,49 @@ pub(super) struct Connected {
     pub(super) forward: Option<Forward>,
 }
 
+/// One connect: for whom, and what messages call its goal.
+struct Errand<'a, P> {
+    pool: &'a Pool,
+    progress: &'a Progress,
+    place: P,
+}
+
+impl<P: fmt::Display> Errand<'_, P> {
+    /// Speaks TLS to `host` on a stream.
+    async fn handshake<S>(&self, tls: &TlsConnector, host: &Host<String>, stream: S) -> Result<TlsStream<S>, Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let name = match host {
+            Host::Domain(name) => ServerName::try_from(name.clone()).map_err(|error| {
+                let message = format!("the host name cannot be in a certificate: {error} ({})", self.place);
+                Failure::new(ErrorKind::InvalidRequest, Evidence::NotSent, message)
+            })?,
+            Host::Ipv4(address) => ServerName::from(IpAddr::V4(*address)),
+            Host::Ipv6(address) => ServerName::from(IpAddr::V6(*address)),
+        };
+        let began = TokioClock.now();
+        let stream = tls.connect(name, stream).await.map_err(|error| failure::connecting(error, &self.place))?;
+        self.progress.note_connection(|connection| connection.tls = Some(TokioClock.now().since(began)));
+        Ok(stream)
+    }
+}
+
+impl Errand<'_, Route<'_>> {
+    /// Asks the proxy at the other end for a way to a server.
+    async fn tunnel<S>(&self, stream: S, host: &Host<String>, port: u16) -> Result<S, Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let began = TokioClock.now();
+        let through = tunnel::through(self.place.via, stream, host, port).await;
+        self.progress.note_connection(|connection| {
+            connection.connect = Some(connection.connect.unwrap_or_default() + TokioClock.now().since(began));
+        });
+        through.map_err(|failure| failure::at(failure, &self.place))
+    }
+}
+
 /// How requests are written for a proxy that forwards them.
 #[derive(Clone, Debug)]
 pub(super) struct Forward {
@@ -91,8 +135,14 @@ impl Connector {
     }
 
     /// A connection to `origin` within `limit`. Where descriptors run out, those of `pool`'s idle connections are given up first.
-    pub(super) async fn connect(&self, origin: &Origin, limit: Option<Duration>, pool: &Pool) -> Result<Connected, Failure> {
-        let connecting = self.open(origin, pool);
+    pub(super) async fn connect(
+        &self,
+        origin: &Origin,
+        limit: Option<Duration>,
+        pool: &Pool,
+        progress: &Progress,
+    ) -> Result<Connected, Failure> {
+        let connecting = self.open(origin, pool, progress);
         match limit {
             None => connecting.await,
             Some(limit) => tokio::time::timeout(limit, connecting).await.unwrap_or_else(|_| {
@@ -102,18 +152,18 @@ impl Connector {
         }
     }
 
-    async fn open(&self, origin: &Origin, pool: &Pool) -> Result<Connected, Failure> {
+    async fn open(&self, origin: &Origin, pool: &Pool, progress: &Progress) -> Result<Connected, Failure> {
         if let Some(via) = self.proxy(origin) {
-            return self.through(via, origin, pool).await;
+            return self.through(origin, &Errand { pool, progress, place: Route { via, origin } }).await;
         }
-        let socket = self.socket(&origin.host, origin.port, origin, pool).await?;
+        let errand = Errand { pool, progress, place: origin };
+        let socket = self.socket(&origin.host, origin.port, &errand).await?;
         let line = socket.line();
         if !origin.secure {
             return Ok(self.plain(Stream::Plain(socket), line));
         }
-        let stream = handshake(&self.tls, &origin.host, socket, origin).await?;
-        let http2 = self.agreed(stream.get_ref().1);
-        Ok(Connected { stream: Stream::Tls(Box::new(stream)), line, http2, forward: None })
+        let stream = errand.handshake(&self.tls, &origin.host, socket).await?;
+        Ok(self.secure(Stream::Tls, stream, line))
     }
 
     /// The proxy to this origin. A Unix socket is the peer, whoever is asked for.
@@ -125,13 +175,18 @@ impl Connector {
         self.proxies.via(origin.secure, &origin.host, origin.port)
     }
 
-    async fn through(&self, via: &Via, origin: &Origin, pool: &Pool) -> Result<Connected, Failure> {
-        let route = Route { via, origin };
+    async fn through(&self, origin: &Origin, errand: &Errand<'_, Route<'_>>) -> Result<Connected, Failure> {
+        let via = errand.place.via;
         let host = match via.speaks {
-            Speaks::Socks5 => self.resolved(&origin.host, origin.port, &route).await?,
+            // It is given no names.
+            Speaks::Socks5 => match self.addresses(&origin.host, origin.port, errand).await?.first().map(SocketAddr::ip) {
+                Some(IpAddr::V4(address)) => Host::Ipv4(address),
+                Some(IpAddr::V6(address)) => Host::Ipv6(address),
+                None => origin.host.clone(),
+            },
             _ => origin.host.clone(),
         };
-        let socket = self.socket(&via.host, via.port, &route, pool).await?;
+        let socket = self.socket(&via.host, via.port, errand).await?;
         let line = socket.line();
         let forwards = matches!(via.speaks, Speaks::Http | Speaks::Https) && !origin.secure && self.http2 != Http2::Only;
         let forward = forwards.then(|| Forward { authorization: via.authorization() });
@@ -139,65 +194,54 @@ impl Connector {
             if forwards {
                 return Ok(Connected { stream: Stream::Plain(socket), line, http2: false, forward });
             }
-            let socket = tunnel::through(via, socket, &host, origin.port).await.map_err(|failure| failure::at(failure, &route))?;
+            let socket = errand.tunnel(socket, &host, origin.port).await?;
             if !origin.secure {
                 return Ok(self.plain(Stream::Plain(socket), line));
             }
-            let stream = handshake(&self.tls, &origin.host, socket, &route).await?;
-            let http2 = self.agreed(stream.get_ref().1);
-            return Ok(Connected { stream: Stream::Tls(Box::new(stream)), line, http2, forward: None });
+            let stream = errand.handshake(&self.tls, &origin.host, socket).await?;
+            return Ok(self.secure(Stream::Tls, stream, line));
         }
-        let stream = handshake(&self.proxy_tls, &via.host, socket, &route).await?;
+        let stream = errand.handshake(&self.proxy_tls, &via.host, socket).await?;
         if forwards {
             return Ok(Connected { stream: Stream::Tls(Box::new(stream)), line, http2: false, forward });
         }
-        let stream = tunnel::through(via, stream, &host, origin.port).await.map_err(|failure| failure::at(failure, &route))?;
+        let stream = errand.tunnel(stream, &host, origin.port).await?;
         if !origin.secure {
             return Ok(self.plain(Stream::Tls(Box::new(stream)), line));
         }
-        let stream = handshake(&self.tls, &origin.host, stream, &route).await?;
-        let http2 = self.agreed(stream.get_ref().1);
-        Ok(Connected { stream: Stream::TlsInTls(Box::new(stream)), line, http2, forward: None })
-    }
-
-    /// The address of a server, for a proxy that is given no names.
-    async fn resolved(&self, host: &Host<String>, port: u16, route: &Route<'_>) -> Result<Host<String>, Failure> {
-        let addresses = self.addresses(host, port, route).await?;
-        Ok(match addresses.first().map(SocketAddr::ip) {
-            Some(IpAddr::V4(address)) => Host::Ipv4(address),
-            Some(IpAddr::V6(address)) => Host::Ipv6(address),
-            None => host.clone(),
-        })
+        let stream = errand.handshake(&self.tls, &origin.host, stream).await?;
+        Ok(self.secure(Stream::TlsInTls, stream, line))
     }
 
     fn plain(&self, stream: Stream, line: Line) -> Connected {
         Connected { stream, line, http2: self.http2 == Http2::Only, forward: None }
     }
 
-    /// Whether HTTP/2 is to be spoken on this connection.
-    fn agreed(&self, tls: &ClientConnection) -> bool {
-        tls.alpn_protocol() == Some(b"h2") || self.http2 == Http2::Only
+    fn secure<S>(&self, kind: fn(Box<TlsStream<S>>) -> Stream, stream: TlsStream<S>, line: Line) -> Connected {
+        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2") || self.http2 == Http2::Only;
+        Connected { stream: kind(Box::new(stream)), line, http2, forward: None }
     }
 
-    /// A socket to this host, of which messages say that it is `route`.
-    async fn socket(&self, host: &Host<String>, port: u16, route: &impl fmt::Display, pool: &Pool) -> Result<Socket, Failure> {
+    async fn socket(&self, host: &Host<String>, port: u16, errand: &Errand<'_, impl fmt::Display>) -> Result<Socket, Failure> {
         #[cfg(unix)]
         if let Some(path) = &self.unix_socket {
             loop {
                 match tokio::net::UnixStream::connect(path).await {
                     Ok(stream) => return Ok(Socket::unix(stream)),
-                    Err(error) if failure::is_out_of_descriptors(&error) && pool.give_up_one() => {}
-                    Err(error) => return Err(failure::connecting(error, route)),
+                    Err(error) if failure::is_out_of_descriptors(&error) && errand.pool.give_up_one() => {}
+                    Err(error) => return Err(failure::connecting(error, &errand.place)),
                 }
             }
         }
-        let addresses = self.addresses(host, port, route).await?;
-        let stream = self.race(addresses, pool).await.map_err(|error| failure::connecting(error, route))?;
+        let addresses = self.addresses(host, port, errand).await?;
+        let began = TokioClock.now();
+        let stream = self.race(addresses, errand.pool).await.map_err(|error| failure::connecting(error, &errand.place))?;
+        errand.progress.note_connection(|connection| connection.connect = Some(TokioClock.now().since(began)));
         Ok(Socket::tcp(stream))
     }
 
-    /// The addresses of an origin, in the order in which they are tried: as the resolver has them, families taking turns.
-    async fn addresses(&self, host: &Host<String>, port: u16, route: &impl fmt::Display) -> Result<Vec<SocketAddr>, Failure> {
+    /// The addresses of a host, in the order in which they are tried: as the resolver has them, families taking turns.
+    async fn addresses(&self, host: &Host<String>, port: u16, errand: &Errand<'_, impl fmt::Display>) -> Result<Vec<SocketAddr>, Failure> {
         let name = match host {
             Host::Ipv4(address) => return Ok(vec![SocketAddr::new(IpAddr::V4(*address), port)]),
             Host::Ipv6(address) => return Ok(vec![SocketAddr::new(IpAddr::V6(*address), port)]),
@@ -206,15 +250,15 @@ impl Connector {
         if let Some(fixed) = self.fixed.get(name) {
             return Ok(taking_turns(fixed.iter().map(|address| SocketAddr::new(*address, port)).collect()));
         }
-        match tokio::net::lookup_host((name, port)).await {
-            Ok(found) => Ok(taking_turns(found.collect())),
-            Err(error) => {
-                let message = format!("host name not resolved: {} ({route})", failure::one_line(&error));
-                let local = failure::is_local(&error);
-                let failure = Failure::new(ErrorKind::Connect, Evidence::NotSent, message);
-                Err(Failure { source: Some(Box::new(error)), local, ..failure })
-            }
-        }
+        let began = TokioClock.now();
+        let found = tokio::net::lookup_host((name, port)).await.map(Iterator::collect);
+        errand.progress.note_connection(|connection| connection.resolve = Some(TokioClock.now().since(began)));
+        found.map(taking_turns).map_err(|error| {
+            let message = format!("host name not resolved: {} ({})", failure::one_line(&error), errand.place);
+            let local = failure::is_local(&error);
+            let failure = Failure::new(ErrorKind::Connect, Evidence::NotSent, message);
+            Failure { source: Some(Box::new(error)), local, ..failure }
+        })
     }
 
     /// The first address that answers. Each has a head start before the next is tried beside it, and hands over at once when it fails.
@@ -276,22 +320,6 @@ impl Connector {
         let _ = raw.set_tcp_user_timeout(self.write_stall);
         Ok(stream)
     }
-}
-
-/// Speaks TLS to `host` on a stream.
-async fn handshake<S>(tls: &TlsConnector, host: &Host<String>, stream: S, route: &impl fmt::Display) -> Result<TlsStream<S>, Failure>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let name = match host {
-        Host::Domain(name) => ServerName::try_from(name.clone()).map_err(|error| {
-            let message = format!("the host name cannot be in a certificate: {error} ({route})");
-            Failure::new(ErrorKind::InvalidRequest, Evidence::NotSent, message)
-        })?,
-        Host::Ipv4(address) => ServerName::from(IpAddr::V4(*address)),
-        Host::Ipv6(address) => ServerName::from(IpAddr::V6(*address)),
-    };
-    tls.connect(name, stream).await.map_err(|error| failure::connecting(error, route))
 }
 
 /// What the environment says.

@@ -86,7 +86,7 @@ impl HttpTransport {
                 return Ok(Way::Http1 { connection, lease, kept: true });
             }
             let _connecting = Pausing::new(progress);
-            let connected = self.0.connector.connect(lease.origin(), limit, &self.0.pool).await?;
+            let connected = self.0.connector.connect(lease.origin(), limit, &self.0.pool, progress).await?;
             return self.http1(connected, lease).await;
         }
         let gate = self.0.pool.gates.of(Origin::name(url));
@@ -99,19 +99,19 @@ impl HttpTransport {
             return Ok(Way::Http1 { connection, lease, kept: true });
         }
         let _waiting = Pausing::new(progress);
-        match gate.place(limit, self.open(url, limit, &gate)).await? {
+        match gate.place(limit, self.open(url, limit, progress, &gate)).await? {
             Found::Place(place) => Ok(Way::Http2(place)),
             Found::Other(way) => Ok(way),
         }
     }
 
     /// Connects to an origin that may speak HTTP/2.
-    async fn open(&self, url: &Url, limit: Option<Duration>, gate: &Arc<Gate>) -> Result<Opened<Way>, Failure> {
+    async fn open(&self, url: &Url, limit: Option<Duration>, progress: &Progress, gate: &Arc<Gate>) -> Result<Opened<Way>, Failure> {
         let Granted { lease, kept } = self.0.pool.acquire(url, None).await?;
         if let Some(connection) = kept {
             return Ok(Opened::Other(Way::Http1 { connection, lease, kept: true }));
         }
-        let connected = self.0.connector.connect(lease.origin(), limit, &self.0.pool).await?;
+        let connected = self.0.connector.connect(lease.origin(), limit, &self.0.pool, progress).await?;
         if !connected.http2 {
             return self.http1(connected, lease).await.map(Opened::Other);
         }
@@ -153,6 +153,10 @@ impl HttpTransport {
         *request.method_mut() = method;
         *request.headers_mut() = headers;
         let peer = connection.line().peer();
+        progress.note_connection(|connection| {
+            connection.reused = Some(kept);
+            connection.peer = peer;
+        });
         let response = connection.exchange(lease, request, &progress).await.map_err(|unanswered| {
             let failure = failure::exchange(unanswered.error, unanswered.touched, &*origin);
             // Who takes a kept connection may meet its end: nobody's fault, and nothing was sent.

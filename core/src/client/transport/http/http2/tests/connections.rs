@@ -1,6 +1,5 @@
 //! Which connection a request goes down, and when there is another one.
 
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Mutex;
 use std::task::Poll;
@@ -55,7 +54,7 @@ async fn who_leaves_the_gate_sent_nothing() {
     let mut left = Vec::new();
     for (n, path) in paths.iter().enumerate() {
         let progress = Arc::new(Progress::default());
-        let mut call = Box::pin(network.send(Method::GET, path, Full::<Bytes>::default(), progress.clone()));
+        let mut call = Box::pin(network.send(Method::GET, path, NO_BODY, progress.clone()));
         assert!(once(&mut call).await.is_pending() && !progress.is_touched());
         left.push(call);
         if n % 3 > 0 {

@@ -4,7 +4,7 @@ mod connections;
 mod races;
 mod streams;
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,16 +12,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, Method, Response};
-use http_body::Body;
-use http_body_util::Full;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::body::Http2Body;
 use super::connection::Connection;
-use super::exchange::enter;
+use super::exchange::Exchange;
 use super::gate::{Found, Gate, Opened, Place};
 use super::head;
-use crate::client::transport::{Failure, Progress};
+use crate::client::transport::http::upload::Upload;
+use crate::client::transport::{Failure, OutgoingBody, Progress};
 
 /// Where connections lead: to a server that is a function of the stream, and of the connection's number from 0.
 pub(super) struct Network<F> {
@@ -51,7 +50,7 @@ where
     pub(super) async fn connect(&self) -> Result<Opened<()>, Failure> {
         let (ours, theirs) = duplex(256 * 1024);
         tokio::spawn((self.serve)(theirs, self.opened.fetch_add(1, Ordering::SeqCst)));
-        let connection = Connection::start(ours, self.ping, Arc::downgrade(&self.gate), ()).await.unwrap();
+        let connection = Connection::start(ours, None, self.ping, &self.gate, ()).await.unwrap();
         Ok(Opened::Http2(connection))
     }
 
@@ -64,24 +63,24 @@ where
     }
 
     /// Sends a request and waits for its head.
-    pub(super) async fn send<B>(&self, method: Method, path: &str, body: B, progress: Arc<Progress>) -> Result<Response<Http2Body>, Failure>
-    where
-        B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<Failure>,
-    {
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: OutgoingBody,
+        progress: Arc<Progress>,
+    ) -> Result<Response<Http2Body>, Failure> {
         let authority = Authority::from_static("there");
-        let mut request = head::request(method, Scheme::HTTP, &authority, PathAndQuery::try_from(path).unwrap(), HeaderMap::new()).unwrap();
-        let mut body = body;
-        loop {
-            match enter(self.place().await, request, body, progress.clone())? {
-                Ok(exchange) => return exchange.await,
-                Err((back, its)) => (request, body) = (back, its),
-            }
-        }
+        let request = head::request(method, Scheme::HTTP, &authority, PathAndQuery::try_from(path).unwrap(), HeaderMap::new()).unwrap();
+        Exchange::enter(self.place().await, request, Upload::new(body, Arc::clone(&progress)), &progress)?.await
+    }
+
+    pub(super) async fn put(&self, path: &str, size: usize) -> Result<Response<Http2Body>, Failure> {
+        self.send(Method::PUT, path, OutgoingBody::Bytes(Bytes::from(vec![7; size])), Arc::default()).await
     }
 
     pub(super) async fn head(&self, path: &str) -> Result<Response<Http2Body>, Failure> {
-        self.send(Method::GET, path, Full::default(), Arc::default()).await
+        self.send(Method::GET, path, NO_BODY, Arc::default()).await
     }
 
     pub(super) async fn get(&self, path: &str) -> Result<Vec<u8>, Failure> {
@@ -92,17 +91,13 @@ where
 pub(super) async fn whole(response: Response<Http2Body>) -> Result<Vec<u8>, Failure> {
     let mut body = response.into_body();
     let mut bytes = Vec::new();
-    while let Some(piece) = body.frame().await? {
-        bytes.extend_from_slice(&piece);
+    while let Some(piece) = poll_fn(|context| body.poll_frame(context)).await {
+        bytes.extend_from_slice(&piece?);
     }
     Ok(bytes)
 }
 
-impl From<std::convert::Infallible> for Failure {
-    fn from(never: std::convert::Infallible) -> Failure {
-        match never {}
-    }
-}
+pub(super) const NO_BODY: OutgoingBody = OutgoingBody::Bytes(Bytes::new());
 
 /// Answers every request with these bytes, after `pause`.
 pub(super) async fn answer(stream: DuplexStream, builder: h2::server::Builder, bytes: Bytes, pause: Duration) {

@@ -28,7 +28,7 @@ async fn a_goaway_below_the_stream_says_that_nobody_looked_at_it() {
             frames.drain().await;
         });
         for method in [Method::GET, Method::POST] {
-            let failure = network.send(method, "/", Full::<Bytes>::default(), Arc::default()).await.unwrap_err();
+            let failure = network.send(method, "/", NO_BODY, Arc::default()).await.unwrap_err();
             assert_eq!((failure.kind, failure.evidence), (ErrorKind::RefusedStream, Evidence::Refused), "code {code}");
         }
     }
@@ -86,7 +86,7 @@ async fn what_has_no_body_by_rule_has_none() {
             frames.head(stream, status, 0).await;
             frames.send(DATA, END_STREAM, stream, b"ok").await;
         });
-        let response = network.send(method, "/", Full::<Bytes>::default(), Arc::default()).await.unwrap();
+        let response = network.send(method, "/", NO_BODY, Arc::default()).await.unwrap();
         assert_eq!(whole(response).await.unwrap(), b"", "status {status}");
     }
 }
@@ -174,8 +174,7 @@ async fn take_uploads(stream: DuplexStream, _: usize) {
 async fn uploads_go_as_the_peer_takes_them() {
     let network = Network::new(take_uploads);
     for size in [1, 16_384, 65_536, 3_000_000] {
-        let body = Full::new(Bytes::from(vec![7; size]));
-        let response = network.send(Method::POST, "/", body, Arc::default()).await.unwrap();
+        let response = network.put("/", size).await.unwrap();
         assert_eq!(whole(response).await.unwrap(), size.to_string().into_bytes());
     }
 }
@@ -184,8 +183,7 @@ async fn uploads_go_as_the_peer_takes_them() {
 async fn an_early_answer_wins_over_the_rest_of_the_upload() {
     let network = Network::new(take_uploads);
     for _ in 0..50 {
-        let body = Full::new(Bytes::from(vec![7; 3_000_000]));
-        let response = network.send(Method::PUT, "/early", body, Arc::default()).await.unwrap();
+        let response = network.put("/early", 3_000_000).await.unwrap();
         assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
         assert_eq!(whole(response).await.unwrap(), b"no");
     }
@@ -195,7 +193,7 @@ async fn an_early_answer_wins_over_the_rest_of_the_upload() {
         frames.send(DATA, END_STREAM, stream, b"no").await;
         frames.send(RESET, 0, stream, &0_u32.to_be_bytes()).await;
     });
-    let response = network.send(Method::PUT, "/", Full::new(Bytes::from(vec![7; 3_000_000])), Arc::default()).await.unwrap();
+    let response = network.put("/", 3_000_000).await.unwrap();
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
     assert_eq!(whole(response).await.unwrap(), b"no");
 }
