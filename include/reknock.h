@@ -594,7 +594,7 @@ typedef struct reknock_client_options {
    */
   int32_t no_compression;
   /**
-   * An http or https proxy for everything, userinfo allowed; "" for none. Default: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY.
+   * An http, https, socks5 or socks5h proxy for everything, userinfo allowed; "" for none. Default: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY.
    */
   const char *proxy;
   /**
@@ -657,6 +657,11 @@ typedef struct reknock_client_options {
    * Budgets to share with other clients and with reknock_retry, whose times must then be those of CLOCK_MONOTONIC. Default: its own.
    */
   const struct reknock_budgets *budgets;
+  /**
+   * How long the peer of an HTTP/2 connection is silent, while requests are open, before it is asked for a sign of life, in milliseconds;
+   * REKNOCK_UNLIMITED_MS asks never. After as long again the connection is lost. Default: 5 s.
+   */
+  uint64_t http2_ping_ms;
 } reknock_client_options;
 
 /**
