@@ -109,8 +109,8 @@ def dialect_cases(name, count):
 @pytest.mark.parametrize(
     "case",
     [
-        *dialect_cases("envoy", 145), *dialect_cases("kgateway", 59), *dialect_cases("linkerd", 73),
-        *dialect_cases("ballerina", 60), *dialect_cases("ktor", 61), *dialect_cases("load", 45),
+        *dialect_cases("envoy", 145), *dialect_cases("kgateway", 59), *dialect_cases("linkerd", 74),
+        *dialect_cases("ballerina", 64), *dialect_cases("ktor", 61), *dialect_cases("load", 72),
         *dialect_cases("istio", 48), *dialect_cases("envoy-gateway", 36), *dialect_cases("linkerd2", 39),
     ],
 )

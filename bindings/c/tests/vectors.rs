@@ -17,10 +17,10 @@ const CAMEL_CASE: usize = 17;
 const DIALECTS: &[(&str, usize)] = &[
     ("envoy", 145),
     ("kgateway", 59),
-    ("linkerd", 73),
-    ("ballerina", 60),
+    ("linkerd", 74),
+    ("ballerina", 64),
     ("ktor", 61),
-    ("load", 45),
+    ("load", 72),
     ("istio", 48),
     ("envoy-gateway", 36),
     ("linkerd2", 39),
