@@ -16,7 +16,7 @@ const CASES: &[(&str, usize)] = &[
     ("kgateway", 59),
     ("linkerd", 74),
     ("ballerina", 64),
-    ("ktor", 61),
+    ("ktor", 65),
     ("load", 72),
     ("istio", 48),
     ("envoy-gateway", 36),
