@@ -83,7 +83,9 @@ export type StopReason =
   /** A callback failed. */
   | 'callback'
   /** The client was closed. */
-  | 'closed';
+  | 'closed'
+  /** It would have been retried, but was made within an attempt of another call, which does the retrying. */
+  | 'nested';
 
 /** Whether the server may have acted on an attempt. */
 export type Evidence =
