@@ -87,11 +87,11 @@ fn client<T: Transport + Clone>(case: &Json, script: &Script, make: impl Fn(&Tra
     options.http2 = if case["server"]["http2"] == true { Http2::Only } else { Http2::None };
     let mut builder = Client::on(make(&options)).policy(if case["policy"].is_null() { swift(&json!({})) } else { swift(&case["policy"]) });
     let wanted = &case["client"];
-    let mut redirects = Redirects::default();
-    redirects.follow = wanted["follow_redirects"] != false;
-    if let Some(max) = wanted["max_redirects"].as_u64() {
-        redirects.max = max as u32;
-    }
+    let redirects = Redirects {
+        follow: wanted["follow_redirects"] != false,
+        max: wanted["max_redirects"].as_u64().map_or(Redirects::default().max, |max| max as u32),
+        ..Redirects::default()
+    };
     builder = builder.redirects(redirects);
     if let Some(most) = wanted["max_response_size"].as_u64() {
         builder = builder.max_response_size(most);
