@@ -74,7 +74,7 @@ pub struct reknock_client_options {
     pub header_count: usize,
     /// The largest response body, decompressed, that is read into memory, in bytes. Default: no limit.
     pub max_response_size: u64,
-    /// Redirects followed per call, up to 1000; REKNOCK_NONE follows none. Default: 10.
+    /// Redirects followed per call, up to 1000; REKNOCK_NONE follows none. Default: 20.
     pub max_redirects: i32,
     /// Not 0: redirects from https to http are followed too.
     pub allow_downgrade: i32,
@@ -82,7 +82,7 @@ pub struct reknock_client_options {
     pub http2: i32,
     /// Not 0: bodies are not asked for and handed out compressed.
     pub no_compression: i32,
-    /// An http or https proxy for everything, userinfo allowed; "" for none. Default: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY.
+    /// An http, https, socks5 or socks5h proxy for everything, userinfo allowed; "" for none. Default: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY.
     pub proxy: *const c_char,
     /// How long an unused connection is kept, in milliseconds; REKNOCK_UNLIMITED_MS for as long as the server does. Default: 4 s.
     pub pool_idle_timeout_ms: u64,
@@ -114,6 +114,9 @@ pub struct reknock_client_options {
     pub envoy_headers: i32,
     /// Budgets to share with other clients and with reknock_retry, whose times must then be those of CLOCK_MONOTONIC. Default: its own.
     pub budgets: *const reknock_budgets,
+    /// How long the peer of an HTTP/2 connection is silent, while requests are open, before it is asked for a sign of life, in milliseconds;
+    /// REKNOCK_UNLIMITED_MS asks never. After as long again the connection is lost. Default: 5 s.
+    pub http2_ping_ms: u64,
 }
 
 // SAFETY: numbers and nullable pointers, the size first.
@@ -129,6 +132,11 @@ impl reknock_client_options {
             REKNOCK_HTTP2_NONE => Http2::None,
             other => return Err(no_choice("http2", other)),
         };
+        match self.http2_ping_ms {
+            0 => {}
+            REKNOCK_UNLIMITED_MS => out.http2_ping = None,
+            ms => out.http2_ping = Some(Duration::from_millis(ms)),
+        }
         match self.pool_idle_timeout_ms {
             0 => {}
             REKNOCK_UNLIMITED_MS => out.pool_idle_timeout = None,
