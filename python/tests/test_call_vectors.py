@@ -9,16 +9,17 @@ import reknock
 
 from .test_vectors import named, vectors
 
-OPINIONS = {"stop": "stop", "none": None, True: True}
-
-
-def expected(case):
-    """One for each call on the client; this package stands on the core's default transport."""
-    expect = case.get(TRANSPORT, {}).get("expect", case["expect"])
-    return expect if isinstance(expect, list) else [expect]
+OPINIONS = {"stop": reknock.STOP, "none": None, True: True}
 
 
 TRANSPORT = "reqwest"
+"""What this package stands on: the core's default transport."""
+
+
+def expected(case):
+    """One for each call on the client."""
+    expect = case.get(TRANSPORT, {}).get("expect", case["expect"])
+    return expect if isinstance(expect, list) else [expect]
 
 
 def settings(case, script):
@@ -106,7 +107,7 @@ def calls(case, script, asynchronous):
 
 
 @pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
-@pytest.mark.parametrize("case", named(vectors("calls")["cases"], 142))
+@pytest.mark.parametrize("case", named(vectors("calls")["cases"], 149))
 def test_calls(serve, case, asynchronous):
     document = case["server"] if isinstance(case["server"], dict) else {"script": case["server"]}
     case = {**case, "server_document": document}

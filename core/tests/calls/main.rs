@@ -23,13 +23,13 @@ const AT_ONCE: usize = 16;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_reqwest() {
-    counted(all("reqwest", |options| ReqwestTransport::new(options).unwrap(), |_| true).await, 142);
+    counted(all("reqwest", |options| ReqwestTransport::new(options).unwrap(), |_| true).await, 149);
 }
 
 /// It does not speak HTTP/2 yet.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_http() {
-    counted(all("http", |options| HttpTransport::new(options).unwrap(), |case| !wants(case, "http2")).await, 132);
+    counted(all("http", |options| HttpTransport::new(options).unwrap(), |case| !wants(case, "http2")).await, 139);
 }
 
 type Outcome = Result<Response, Error>;
