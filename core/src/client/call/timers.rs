@@ -79,15 +79,12 @@ pub(super) async fn until<F: Future>(clock: &impl Clock, when: Tick, mut step: P
     let mut timer = pin!(clock.sleep_until(when));
     poll_fn(|context| match step.as_mut().poll(context) {
         Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending if has_come(clock, when) => Poll::Ready(None),
+        // The end of time never comes, not even where a clock has got there by waits that no clock can count to.
+        Poll::Pending if when == Tick::MAX => Poll::Pending,
+        Poll::Pending if clock.now() >= when => Poll::Ready(None),
         Poll::Pending => timer.as_mut().poll(context).map(|()| None),
     })
     .await
-}
-
-/// The end of time never comes, not even where a clock has got there by waits that no clock can count to.
-fn has_come(clock: &impl Clock, when: Tick) -> bool {
-    when < Tick::MAX && clock.now() >= when
 }
 
 /// Runs `step` (reading one piece of a body) for as long as something moves at least every `idle`, and not past `deadline`. `upload` is the one that
@@ -110,7 +107,7 @@ pub(super) async fn within<F: Future>(
         moved = moved.max(upload.moved_at().unwrap_or(moved));
         let silent = idle.map_or(Tick::MAX, |idle| moved.after(idle));
         let next = silent.min(end);
-        if has_come(clock, next) {
+        if next < Tick::MAX && clock.now() >= next {
             return Err(if end <= silent { Limit::Deadline } else { Limit::Idle });
         }
         if let Some(output) = until(clock, next, step.as_mut()).await {
