@@ -30,8 +30,9 @@
  * - Texts are UTF-8. Those that go in are NUL-terminated, or counted where a function ends in _n. Those that come out are
  *   NUL-terminated and have no NUL inside; bodies are counted bytes.
  * - Units are in the names: _ms milliseconds, _us microseconds, _ns nanoseconds.
- * - Structs that the caller fills in begin with struct_size; zero means the default. Programs and libraries of different versions
- *   of one ABI fit together; a field that the library does not know and that is not zero is an error, never ignored.
+ * - Structs that the caller fills in begin with struct_size, which is their sizeof in some version; zero means the default. Programs and
+ *   libraries of different versions of one ABI fit together; a field that the library does not know and that is not zero is an error,
+ *   never ignored.
  * - Threads. Each type says who may use it at once; its functions may be called from any thread. The library never handles signals,
  *   and starts one thread, when something is first submitted to a queue; threads that resolve names and read files end by themselves.
  * - Signals. A server that goes away is an error of the call and never a SIGPIPE, ignored or not; handlers of the program run on none of
@@ -221,6 +222,11 @@
 #define REKNOCK_STOP_CLOSED 12
 
 /**
+ * It would have been retried, but was made within an attempt of another call, which does the retrying.
+ */
+#define REKNOCK_STOP_NESTED 13
+
+/**
  * Nothing of the request left for the server: any method may be sent again.
  */
 #define REKNOCK_EVIDENCE_NOT_SENT 1
@@ -236,7 +242,13 @@
 #define REKNOCK_EVIDENCE_UNKNOWN 3
 
 /**
- * As the policy has it.
+ * Beside one of the others, of failures told to reknock_retry_classify_failure: this machine alone is short of something (descriptors, ports, memory), so
+ * that a retry adds no load and costs no budget.
+ */
+#define REKNOCK_EVIDENCE_LOCAL 128
+
+/**
+ * As the policy has it: what retry_if answers where it adds nothing.
  */
 #define REKNOCK_ANSWER_DEFAULT 0
 
@@ -247,7 +259,7 @@
 #define REKNOCK_ANSWER_RETRY 1
 
 /**
- * Of retry_if: do not retry.
+ * Of retry_if: do not retry, whatever the policy says.
  */
 #define REKNOCK_ANSWER_STOP 2
 
@@ -277,6 +289,11 @@
 #define REKNOCK_EVENT_END 3
 
 /**
+ * What whoever runs the program should know: a budget that refuses a retry, at most once a second and origin.
+ */
+#define REKNOCK_EVENT_NOTICE 4
+
+/**
  * Of the length of a body: it is not known, and is sent in chunks.
  */
 #define REKNOCK_LENGTH_UNKNOWN -1
@@ -302,7 +319,8 @@
 #define REKNOCK_HTTP2_NONE 2
 
 /**
- * The retry budgets that calls share: keep one beside each client of your own.
+ * The retry budgets that calls share: keep one beside each client of your own, or give the same to several, and to a reknock_client.
+ * Those with names are shared with all of the process.
  *
  * May be used from any number of threads at once. Calls that were begun with it keep it alive.
  */
@@ -390,7 +408,10 @@ typedef struct reknock_response reknock_response;
  * is classified counts; after a stop another one may be, as of a body that breaks. A function that is called before its turn
  * fails with REKNOCK_ERROR_INVALID_ARGUMENT, says what comes first, and changes nothing.
  *
- * Times are nanoseconds on a monotonic clock of yours; read it immediately before each function. Used by one thread at a time.
+ * Times are nanoseconds on a monotonic clock of yours; read it immediately before each function. Where budgets are shared with a
+ * reknock_client it is CLOCK_MONOTONIC. Used by one thread at a time.
+ *
+ * What was sent, the stop reason and the explanation can be read once a stop is decided, until it is finished.
  */
 typedef struct reknock_retry reknock_retry;
 
@@ -445,6 +466,10 @@ typedef struct reknock_attempt_record {
    * Whether the server may have acted on it.
    */
   reknock_evidence evidence;
+  /**
+   * The number of the retry that a loop above this call says it is, as SDKs do in header fields of their own, or 0.
+   */
+  uint32_t outer_retry;
   /**
    * The version of HTTP: 10 for 1.0, 11 for 1.1, 20 for 2; 0 if it is not known.
    */
@@ -553,7 +578,7 @@ typedef struct reknock_client_options {
    */
   uint64_t max_response_size;
   /**
-   * Redirects followed per call, up to 1000; REKNOCK_NONE follows none. Default: 10.
+   * Redirects followed per call, up to 1000; REKNOCK_NONE follows none. Default: 20.
    */
   int32_t max_redirects;
   /**
@@ -569,7 +594,7 @@ typedef struct reknock_client_options {
    */
   int32_t no_compression;
   /**
-   * An http or https proxy for everything, userinfo allowed; "" for none. Default: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY.
+   * An http, https, socks5 or socks5h proxy for everything, userinfo allowed; "" for none. Default: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY.
    */
   const char *proxy;
   /**
@@ -628,6 +653,15 @@ typedef struct reknock_client_options {
    * Not 0: `x-envoy-retry-on` and its kin on a request change its policy, as in Envoy.
    */
   int32_t envoy_headers;
+  /**
+   * Budgets to share with other clients and with reknock_retry, whose times must then be those of CLOCK_MONOTONIC. Default: its own.
+   */
+  const struct reknock_budgets *budgets;
+  /**
+   * How long the peer of an HTTP/2 connection is silent, while requests are open, before it is asked for a sign of life, in milliseconds;
+   * REKNOCK_UNLIMITED_MS asks never. After as long again the connection is lost. Default: 5 s.
+   */
+  uint64_t http2_ping_ms;
 } reknock_client_options;
 
 /**
@@ -732,8 +766,8 @@ typedef struct reknock_attempt {
 } reknock_attempt;
 
 /**
- * Asked after every completed attempt, 2xx included, while a retry is possible. Answers DEFAULT, RETRY, STOP, ERROR, or WAIT
- * after writing `*wait_ms` (0 is now; server hints then do not apply).
+ * Asked after every completed attempt, 2xx included, while a retry is possible; not about what stop_headers match. It adds to the policy: answers
+ * DEFAULT (nothing to add), RETRY, STOP, ERROR, or WAIT after writing `*wait_ms` (0 is now; server hints then do not apply).
  */
 typedef reknock_answer (*reknock_retry_if_fn)(void *user_data, const struct reknock_attempt *attempt, uint64_t *wait_ms);
 
@@ -780,10 +814,14 @@ typedef struct reknock_event {
    * Of a redirect: where it leads, query values removed. Else NULL.
    */
   const char *url;
+  /**
+   * Of a notice: one whole line. Else NULL.
+   */
+  const char *text;
 } reknock_event;
 
 /**
- * Told of retries, redirects and the end.
+ * Told of retries, redirects, notices and the end.
  */
 typedef void (*reknock_on_event_fn)(void *user_data, const struct reknock_event *event);
 
@@ -862,12 +900,12 @@ typedef struct reknock_retry_options {
    */
   const char *method;
   /**
-   * Where it goes, such as "http://127.0.0.1:8080": the budget is found by it. Must be given if budgets is, unless the policy's
-   * budget has another scope.
+   * Where it goes: a URL, by whose scheme, host and port the budget is found, or any name for what is no URL. Must be given if budgets
+   * is, unless the policy's budget has another scope.
    */
   const char *origin;
   /**
-   * Not 0: the request carries an Idempotency-Key.
+   * Not 0: the request carries an Idempotency-Key that is not among headers.
    */
   int32_t has_idempotency_key;
   /**
@@ -878,6 +916,18 @@ typedef struct reknock_retry_options {
    * Not 0: random waits are drawn from it, the same ones each time, for simulations and tests.
    */
   uint64_t seed;
+  /**
+   * The request's header fields: an Idempotency-Key among them counts. Default: none.
+   */
+  const struct reknock_header *headers;
+  /**
+   * How many.
+   */
+  size_t header_count;
+  /**
+   * Not 0: the call is made within an attempt of another one that retries: where it would be retried it ends with REKNOCK_STOP_NESTED.
+   */
+  int32_t nested;
 } reknock_retry_options;
 
 /**
@@ -949,6 +999,32 @@ typedef struct reknock_decision {
    */
   uint64_t wait_ns;
 } reknock_decision;
+
+/**
+ * The limits of one attempt, in nanoseconds, none longer than what is left of the call. -1 is no limit. Its fields do not change within an ABI.
+ */
+typedef struct reknock_limits {
+  /**
+   * Of making a connection.
+   */
+  int64_t connect_ns;
+  /**
+   * Of the attempt up to its response head.
+   */
+  int64_t per_try_ns;
+  /**
+   * Of silence while a body is written or read.
+   */
+  int64_t idle_ns;
+  /**
+   * What is left of the call.
+   */
+  int64_t remaining_ns;
+  /**
+   * The moment at which the call's time is over, on the clock of now_ns.
+   */
+  int64_t deadline_ns;
+} reknock_limits;
 
 #ifdef __cplusplus
 extern "C" {
@@ -1726,8 +1802,8 @@ reknock_status reknock_retry_new(const struct reknock_retry_options *options,
                                  struct reknock_error **error);
 
 /**
- * A redirect is followed: the next attempt is of another method or origin, counts in that budget, and is no retry. Method, origin and
- * has_idempotency_key are those of `options`; the policy, the budgets, asked and the seed stay, and theirs are not looked at.
+ * A redirect is followed: the next attempt is of another method or origin, counts in that budget, and is no retry. Method, origin, headers
+ * and has_idempotency_key are those of `options`; the policy, the budgets, asked and the seed stay, and theirs are not looked at.
  *
  * Errors: as reknock_retry_new; REKNOCK_ERROR_INVALID_ARGUMENT where no attempt is under way.
  */
@@ -1758,17 +1834,20 @@ reknock_status reknock_retry_classify_response(struct reknock_retry *retry,
                                                const struct reknock_header *headers,
                                                size_t header_count,
                                                int64_t unix_ms,
+                                               uint64_t now_ns,
                                                struct reknock_verdict *out,
                                                struct reknock_error **error);
 
 /**
- * The verdict on a failure, in `*out` (which may be NULL). `kind` is a REKNOCK_ERROR_ number, such as REKNOCK_ERROR_CONNECT.
+ * The verdict on a failure, in `*out` (which may be NULL). `kind` is a REKNOCK_ERROR_ number, such as REKNOCK_ERROR_CONNECT. `evidence` is a
+ * REKNOCK_EVIDENCE_ number; with `| REKNOCK_EVIDENCE_LOCAL` this machine alone is short of something.
  *
  * Errors: REKNOCK_ERROR_INVALID_ARGUMENT, also for numbers that are no kind and no evidence, and where no attempt is under way.
  */
 reknock_status reknock_retry_classify_failure(struct reknock_retry *retry,
                                               reknock_status kind,
                                               reknock_evidence evidence,
+                                              uint64_t now_ns,
                                               struct reknock_verdict *out,
                                               struct reknock_error **error);
 
@@ -1794,6 +1873,59 @@ void reknock_retry_finish(struct reknock_retry *retry, uint64_t now_ns);
  * The call is abandoned: gives back what it holds of its budget, and frees it. NULL does nothing.
  */
 void reknock_retry_free(struct reknock_retry *retry);
+
+/**
+ * Whether somebody is to be asked about the outcome that was classified last: retries are left, the body can be produced again
+ * (replayable: not 0), there is time. 1 or 0; 0 for NULL.
+ */
+int32_t reknock_retry_is_worth_asking(const struct reknock_retry *retry,
+                                      int32_t replayable,
+                                      uint64_t now_ns);
+
+/**
+ * The limits of an attempt that is made at now_ns, in `*out`.
+ *
+ * Returns REKNOCK_OK, or REKNOCK_ERROR_INVALID_ARGUMENT if an argument is NULL.
+ */
+reknock_status reknock_retry_limits(const struct reknock_retry *retry, uint64_t now_ns, struct reknock_limits *out);
+
+/**
+ * Retries that may still be made; 0 for NULL.
+ */
+uint32_t reknock_retry_retries_left(const struct reknock_retry *retry);
+
+/**
+ * The largest one-shot body, in bytes, that is to be kept so that it can be sent again; 0 for NULL.
+ */
+uint64_t reknock_retry_max_body_buffer(const struct reknock_retry *retry);
+
+/**
+ * The header fields that the policy puts on the attempt under way, in place of the request's own of the same name: how many goes to `*count`.
+ * They belong to the call, until this function is called again or the call ends. NULL if there are none, or for NULL.
+ */
+const struct reknock_header *reknock_retry_headers(struct reknock_retry *retry,
+                                                   size_t *count);
+
+/**
+ * How many attempts were made; 0 for NULL.
+ */
+size_t reknock_retry_attempt_count(const struct reknock_retry *retry);
+
+/**
+ * What was sent, by its index from 0, or NULL. It belongs to the call, until the next function that changes it.
+ */
+const struct reknock_attempt_record *reknock_retry_record(const struct reknock_retry *retry, size_t index);
+
+/**
+ * Why nothing further was sent; 0 before that is decided, and for NULL.
+ */
+reknock_stop_reason reknock_retry_stop_reason(const struct reknock_retry *retry);
+
+/**
+ * The attempts as a short timeline, with the advice that fits the stop reason; NULL for NULL. It belongs to
+ * the call, until the next function that changes it.
+ */
+const char *reknock_retry_explain(const struct reknock_retry *retry);
 
 /**
  * Makes the policy of a request with these header fields in `*out`: `policy` as the x-envoy- headers among them change it, which are to be

@@ -56,6 +56,8 @@ export interface ClientOptions extends Omit<ClientSettings, 'baseUrl' | 'headers
   timeout?: number | Duration | null;
   /** Whether a status that is not 200-299 rejects, with `error.response`. Default: no. */
   throwHttpErrors?: boolean;
+  /** Budgets to share with other clients and with `Retry`, in place of the client's own. */
+  budgets?: Budgets;
 }
 
 /** The options of a call: those of fetch that are honoured (others are refused), and ours. */
@@ -112,22 +114,22 @@ export type Body = Piece | URLSearchParams | FormData | Blob | Pieces | (() => P
 /** What a client or a call may ask. They run where the call was made, in its AsyncLocalStorage context; what they throw, the call rejects with. */
 export interface Callbacks {
   /**
-   * Asked after every attempt while a retry is possible: true to retry, false to stop, a wait in milliseconds, undefined for what the
-   * policy says. It costs a turn of the event loop for every attempt.
+   * Asked after every attempt while a retry is possible. It adds retries to the policy's: true retries, so does a wait in milliseconds; false,
+   * null and undefined leave it to the policy; 'stop' stops. It costs a turn of the event loop for every attempt.
    */
   retryIf?: ((attempt: Attempt) => Opinion | Promise<Opinion>) | null;
   /** Asked for the wait before a retry, in milliseconds; undefined for the policy's. Server hints still apply. */
   delay?: ((attempt: Attempt) => number | undefined | null | Promise<number | undefined | null>) | null;
   /** Edits the request of the next attempt alone. */
   beforeRetry?: ((attempt: Attempt, request: RetryRequest) => void | Promise<void>) | null;
-  /** Told of retries, redirects and the end; what it throws is an uncaught exception and fails no call. */
+  /** Told of retries, redirects, notices and the end; what it throws is an uncaught exception and fails no call. */
   onEvent?: ((event: Event) => void) | null;
   /** Lets `retryIf` and `delay` see the body, which is then read before they are asked. */
   withBody?: boolean;
 }
 
 /** What `retryIf` thinks of an attempt. */
-export type Opinion = boolean | number | undefined | null | void;
+export type Opinion = boolean | number | 'stop' | undefined | null | void;
 
 /** One attempt and how it ended, as callbacks see it. */
 export interface Attempt {
@@ -172,6 +174,8 @@ export interface RetryRequest {
 export type Event =
   | { readonly kind: 'retry'; readonly text: string; readonly attempt: AttemptRecord }
   | { readonly kind: 'redirect'; readonly text: string; readonly attempt: AttemptRecord; readonly url: string }
+  /** What whoever runs the program should know: a budget that refuses a retry, at most once a second and origin. */
+  | { readonly kind: 'notice'; readonly text: string }
   | { readonly kind: 'end'; readonly text: string; readonly attempts: readonly AttemptRecord[]; readonly stopReason: StopReason };
 
 /** One send and how it ended. */
@@ -193,6 +197,10 @@ export interface AttemptRecord {
   readonly hintMs: number | null;
   /** The wait before the next attempt. */
   readonly waitMs: number | null;
+  /** The class of the failure, where another client or function failed. */
+  readonly errorClass: string | null;
+  /** The number of the retry that a loop above this call says it is, as SDKs do in header fields of their own. */
+  readonly outerRetry: number | null;
   /** From the start of this attempt to the first byte of its response, if one came. */
   readonly firstByteMs: number | null;
   /** How often it was sent again by itself, because a kept connection was found dead before a byte was taken; the server saw none of those. */
@@ -388,7 +396,7 @@ export interface LoadedPolicy {
   explain(): string;
 }
 
-/** Retry budgets that calls share: keep one beside each client of your own. */
+/** Retry budgets that calls share: keep one beside each client of your own, or give the same to several. Those with names are shared with all of the process. */
 export class Budgets {
   /** What the budget of a policy has for an origin; null if no call used it yet. `now`: as for `Retry`. */
   reading(policy: Policy, origin: string, now?: number): BudgetReading | null;
@@ -398,17 +406,24 @@ export class Budgets {
 export interface RetryOptions {
   /** Default: GET. */
   method?: string;
-  /** Scheme and authority: the budget is found by it. Needed with `budgets`, unless the policy's budget has another scope. */
+  /**
+   * Where it goes: a URL, by whose scheme, host and port the budget is found, or any name for what is no URL. Needed with `budgets`, unless
+   * the policy's budget has another scope.
+   */
   origin?: string;
+  /** The request's header fields: an Idempotency-Key among them counts. */
+  headers?: HeaderFields;
   /** Default: none is kept, whatever the policy says. */
   budgets?: Budgets;
-  /** Whether the request carries an Idempotency-Key. */
+  /** Whether the request carries an Idempotency-Key that is not among `headers`. */
   hasIdempotencyKey?: boolean;
   /** Whether somebody is asked about every outcome: hints are then read on every response. */
   asked?: boolean;
+  /** Whether the call is made within an attempt of another one that retries: where it would be retried it ends with `nested`. */
+  nested?: boolean;
   /** Not 0: random waits are drawn from it, the same ones each time, for simulations and tests. A whole number of 64 bits. */
   seed?: number | bigint;
-  /** Milliseconds on a monotonic clock. Default: `performance.now()`, here and below. */
+  /** Milliseconds on a monotonic clock. Default: the host's, as clients count, here and below. */
   now?: number;
 }
 
@@ -417,12 +432,34 @@ export interface Hop {
   method: string;
   /** As in `RetryOptions`. */
   origin?: string;
-  /** Whether it carries an Idempotency-Key. */
+  /** As in `RetryOptions`. */
+  headers?: HeaderFields;
+  /** Whether it carries an Idempotency-Key that is not among `headers`. */
   hasIdempotencyKey?: boolean;
 }
 
-/** How an attempt ended. */
-export type Outcome = { status: number; headers?: HeaderFields } | { error: ErrorKind; evidence?: Evidence };
+/**
+ * How an attempt ended: a response, a failure of a kind, a failure of no such kind by its class (which only an opinion has retried), or what
+ * gave a value without a status. `local`: this machine alone is short of something (descriptors, ports, memory), so that a retry adds no load and
+ * costs no budget.
+ */
+export type Outcome =
+  | { status: number; headers?: HeaderFields }
+  | { error: ErrorKind; evidence?: Evidence; errorClass?: string; local?: boolean }
+  | { errorClass: string; evidence?: Evidence }
+  | { returned: true };
+
+/** The limits of one attempt in milliseconds, none longer than what is left of the call. Null is none. */
+export interface Limits {
+  /** Of making a connection. */
+  readonly connectTimeout: number | null;
+  /** Of the attempt up to its response head. */
+  readonly perTryTimeout: number | null;
+  /** Of silence while a body is written or read. */
+  readonly idleTimeout: number | null;
+  /** What is left of the call. */
+  readonly remaining: number | null;
+}
 
 /** What the policy thinks of an outcome. */
 export interface Verdict {
@@ -439,6 +476,8 @@ export interface Verdict {
 
 /** What callbacks of yours said. */
 export interface Answer {
+  /** What a `retryIf` returned, which means what it means to a client, in place of `retry` and `waitMs`. */
+  opinion?: Opinion;
   /** Retry or stop, whatever the verdict. */
   retry?: boolean;
   /** Wait exactly this long. */
@@ -465,9 +504,29 @@ export class Retry {
   /** The next attempt is about to be sent; its number, from 1. */
   attempt(now?: number): number;
   /** `wall`: milliseconds since 1970, for hints that are dates. Default: `Date.now()`. */
-  classify(outcome: Outcome, wall?: number): Verdict;
+  classify(outcome: Outcome, wall?: number, now?: number): Verdict;
+  /** Whether a `retryIf` is to be asked about the outcome that was classified last: retries are left, the body can be produced again, there is time. */
+  isWorthAsking(replayable?: boolean, now?: number): boolean;
   /** What happens after the outcome that was classified last: a wait and then the next attempt, or the reason why not. */
   decide(answer?: Answer, now?: number): { waitMs: number; stopReason: null } | { waitMs: null; stopReason: StopReason };
+  /** The limits of an attempt that is made now. Null if the call is over. */
+  limits(now?: number): Limits | null;
+  /** Milliseconds left of the call; null if it has no limit or is over. */
+  remaining(now?: number): number | null;
+  /** The moment at which the call's time is over, as `now` counts; null if it has no limit or is over. */
+  get deadline(): number | null;
+  /** Retries that may still be made; 0 if the call is over. */
+  get retriesLeft(): number;
+  /** The largest one-shot body, in bytes, that is to be kept so that it can be sent again; 0 if the call is over. */
+  get maxBodyBuffer(): number;
+  /** The header fields that the policy puts on the attempt under way, in place of the request's own of the same name. */
+  get headers(): Headers;
+  /** What was sent, in order; when the call is over, too. */
+  get attempts(): readonly AttemptRecord[];
+  /** Why nothing further was sent; null before that is decided. */
+  get stopReason(): StopReason | null;
+  /** The attempts as a short timeline, with the advice that fits the stop reason. */
+  explain(): string;
   /** The call is over and its outcome goes to whoever made it. */
   finish(now?: number): void;
   /** The call is given up: what it holds of its budget is given back. */

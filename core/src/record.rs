@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::advice::advice;
 use crate::error::ErrorKind;
-use crate::time::DurationText;
+use crate::time::Measured;
 
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])* $variant:ident = $number:literal, $code:literal, $advice:literal;)*) => {
@@ -47,7 +47,7 @@ reasons! {
     /// The policy does not retry this outcome, or its `request_headers` leave this request out.
     NotRetryable = 2, "not_retryable", "name the outcome in retry_on or statuses to have it retried; if the policy has request_headers, they may leave this request out";
     /// `retry_if` said stop.
-    PredicateStop = 3, "predicate_stop", "retry_if answered stop";
+    PredicateStop = 3, "predicate_stop", "retry_if answered stop; where it should only add retries, let it answer false or nothing";
     /// The request may have been executed and its method is not idempotent.
     NotIdempotent = 4, "not_idempotent", "send an Idempotency-Key (idempotency_key: auto mints one), or say methods: any if repeating is safe";
     /// The body cannot be produced a second time.
@@ -59,17 +59,19 @@ reasons! {
     /// The call's `timeout` is over, or the next wait would not end before it.
     Deadline = 8, "deadline", "raise timeout, or shorten backoff and per_try_timeout";
     /// The retry budget had nothing left.
-    BudgetExhausted = 9, "budget_exhausted", "too many calls are failing at once; the budget keeps retries from adding to it (budget.ratio, budget.min_per_second)";
+    BudgetExhausted = 9, "budget_exhausted", "too many calls are failing at once, and the retry budget keeps retries from adding to it (budget.ratio, budget.min_per_second)";
     /// The caller cancelled.
     Cancelled = 10, "cancelled", "";
     /// A callback failed.
     Callback = 11, "callback", "a callback raised, or answered with something that is no answer";
     /// The client was closed.
     Closed = 12, "closed", "the client was closed while the call was running";
+    /// It would have been retried, but was made within an attempt of another call, which does the retrying.
+    Nested = 13, "nested", "the call around it retries in its place; nesting: allow lets both retry, which multiplies them";
 }
 
 impl StopReason {
-    /// The stable number (1..=12).
+    /// The stable number (1..=13).
     pub const fn number(self) -> u8 {
         self as u8
     }
@@ -151,6 +153,10 @@ pub struct AttemptRecord {
     pub hint: Option<Duration>,
     /// The wait before the next attempt; `None` if this was the last one or a redirect was followed at once.
     pub wait: Option<Duration>,
+    /// What the caller's language calls the failure, such as `httpx.ConnectError`, where it is a failure of another client or function.
+    pub error_class: Option<Box<str>>,
+    /// The number of the retry that a loop above this call says it is (`x-stainless-retry-count`, `amz-sdk-request`), from 1.
+    pub outer_retry: Option<u32>,
     /// From the start of this attempt to the first byte of its response, if one came.
     pub first_byte: Option<Duration>,
     /// How often the transport sent it again by itself, because a kept connection was found dead before a byte was taken. The server saw none of those.
@@ -242,6 +248,8 @@ impl AttemptRecord {
             evidence: Evidence::Unknown,
             hint: None,
             wait: None,
+            error_class: None,
+            outer_retry: None,
             first_byte: None,
             resends: 0,
             connection: Connection::default(),
@@ -254,17 +262,19 @@ pub fn explain(attempts: &[AttemptRecord], stop_reason: Option<StopReason>) -> S
     let mut out = String::new();
     for a in attempts {
         // Writing to a String cannot fail.
-        let _ = write!(out, "{:>8} #{}", format!("+{}", Rough(a.start)), a.number);
+        let _ = write!(out, "{:>8} #{}", format!("+{}", Measured(a.start)), a.number);
         if a.hop > 0 {
             let _ = write!(out, " hop {}", a.hop);
         }
-        let _ = match (a.status, a.error) {
-            (Some(status), Some(kind)) => write!(out, " {status}, {kind}"),
-            (Some(status), None) => write!(out, " {status}"),
-            (None, Some(kind)) => write!(out, " {kind}"),
-            (None, None) => write!(out, " -"),
+        let _ = match (a.status, a.error, a.error_class.as_deref()) {
+            (Some(status), Some(kind), _) => write!(out, " {status}, {kind}"),
+            (Some(status), None, _) => write!(out, " {status}"),
+            (None, Some(kind), None) => write!(out, " {kind}"),
+            (None, Some(kind), Some(class)) => write!(out, " {kind} ({class})"),
+            (None, None, Some(class)) => write!(out, " {class}"),
+            (None, None, None) => write!(out, " -"),
         };
-        let _ = write!(out, " after {}", Rough(a.duration));
+        let _ = write!(out, " after {}", Measured(a.duration));
         if a.evidence != Evidence::Unknown {
             let _ = write!(out, " ({})", a.evidence.code().replace('_', " "));
         }
@@ -272,36 +282,23 @@ pub fn explain(attempts: &[AttemptRecord], stop_reason: Option<StopReason>) -> S
             let _ = write!(out, ", sent again {} times as its connection was dead", a.resends);
         }
         if let Some(hint) = a.hint {
-            let _ = write!(out, ", server asks for {}", Rough(hint));
+            let _ = write!(out, ", server asks for {}", Measured(hint));
         }
         if let Some(wait) = a.wait {
-            let _ = write!(out, ", waits {}", Rough(wait));
+            let _ = write!(out, ", waits {}", Measured(wait));
+        }
+        if let Some(retry) = a.outer_retry {
+            let _ = write!(out, ", itself retry {retry} of the caller's");
         }
         out.push('\n');
     }
     if let Some(reason) = stop_reason {
         let _ = write!(out, "{:>8} {reason}", "=");
-        let advice = advice(reason, attempts.last());
+        let advice = advice(reason, attempts);
         if !advice.is_empty() {
             let _ = write!(out, ": {advice}");
         }
         out.push('\n');
     }
     out
-}
-
-/// A duration for people: three or four digits, never more than the eye needs.
-struct Rough(Duration);
-
-impl fmt::Display for Rough {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let nanos = u64::try_from(self.0.as_nanos()).unwrap_or(u64::MAX);
-        let unit = match nanos {
-            0..1_000_000 => 1_000,                   // microseconds
-            1_000_000..10_000_000 => 100_000,        // tenths of a millisecond
-            10_000_000..10_000_000_000 => 1_000_000, // milliseconds
-            _ => 100_000_000,                        // tenths of a second
-        };
-        DurationText(Duration::from_nanos(nanos / unit * unit)).fmt(f)
-    }
 }

@@ -8,10 +8,12 @@ from typing import Any, ClassVar, Literal, Self, Unpack, final, overload
 from typing_extensions import disjoint_base
 
 from ._loop import Cancellable, FutureMaker
-from ._options import ClientOptions, Dialect, HasItems, PolicyLike, PolicySettings, Seconds
+from ._options import ClientOptions, Dialect, HasItems, Opinion, PolicyLike, PolicySettings, Seconds
 
 __version__: str
 ENVOY_HEADERS: tuple[str, ...]
+STOP: Final = "stop"
+"""What `retry_if` returns to stop a call, whatever its policy says. False does not: it leaves the attempt to the policy."""
 
 def command_help(program: str) -> str: ...
 def command_run(program: str, arguments: list[str]) -> tuple[str, str, int] | None: ...
@@ -52,6 +54,8 @@ class Policy:
         Outcomes that are retried. Exclusions win. Given without 'statuses', no status is retried but what it says.
     statuses: list of 100..=999, "500-599", "not 501", or 'none'. Default [408, 425, 429, 500, 502, 503, 504].
         Statuses that are retried. Exclusions win over every condition on a response.
+    stop_headers: list of matchers, at most 100, or 'none'. Default [].
+        A response that one of these matches is never retried, whatever else says so, a callback included ('{name: x-should-retry, exact: "false"}').
     response_headers: list of matchers, at most 100, or 'none'. Default [].
         A response that one of these matches is retried.
     refused_headers: list of matchers, at most 100, or 'none'. Default [].
@@ -121,6 +125,8 @@ class Policy:
     def retry_on(self) -> list[str]: ...
     @property
     def statuses(self) -> list[int | str]: ...
+    @property
+    def stop_headers(self) -> list[dict[str, str | bool]]: ...
     @property
     def response_headers(self) -> list[dict[str, str | bool]]: ...
     @property
@@ -205,6 +211,9 @@ class AttemptRecord:
     @property
     def wait(self) -> float | None: ...
     @property
+    def error_class(self) -> str | None: ...
+    @property
+    def outer_retry(self) -> int | None: ...
     def first_byte(self) -> float | None: ...
     @property
     def resends(self) -> int: ...
@@ -406,7 +415,9 @@ class BudgetReading:
 
 @final
 class Budgets:
-    """Retry budgets that calls share: keep one beside each client of your own. Any number of threads may use it at once."""
+    """Retry budgets that calls share: keep one beside each client of your own, or give the same to clients, adapters and functions. Any number
+    of threads may use it at once. Those with names are shared with all of the process.
+    """
 
     def __new__(cls) -> Self: ...
     def reading(self, policy: Policy, origin: str, *, now: float | None = None) -> BudgetReading | None: ...
@@ -426,13 +437,23 @@ class Retry:
         *,
         method: str = "GET",
         origin: str = "",
+        headers: HasItems | Iterable[tuple[str, str]] | None = None,
         budgets: Budgets | None = None,
         has_idempotency_key: bool = False,
         asked: bool = False,
+        nested: bool = False,
         seed: int = 0,
         now: float | None = None,
     ) -> Self: ...
-    def redirect(self, *, method: str, origin: str = "", has_idempotency_key: bool = False, now: float | None = None) -> None: ...
+    def redirect(
+        self,
+        *,
+        method: str,
+        origin: str = "",
+        headers: HasItems | Iterable[tuple[str, str]] | None = None,
+        has_idempotency_key: bool = False,
+        now: float | None = None,
+    ) -> None: ...
     def attempt(self, *, now: float | None = None) -> int: ...
     @overload
     def classify(
@@ -442,7 +463,11 @@ class Retry:
         headers: HasItems | Iterable[tuple[str, str]] | None = None,
         error: None = None,
         evidence: Literal["unknown"] = "unknown",
+        error_class: None = None,
+        local: Literal[False] = False,
+        returned: Literal[False] = False,
         wall: float | None = None,
+        now: float | None = None,
     ) -> Verdict: ...
     @overload
     def classify(
@@ -450,23 +475,71 @@ class Retry:
         *,
         status_code: None = None,
         headers: None = None,
-        error: str,
+        error: str | None = None,
         evidence: Literal["not_sent", "refused", "unknown"] = "unknown",
+        error_class: str | None = None,
+        local: bool = False,
+        returned: Literal[False] = False,
         wall: float | None = None,
+        now: float | None = None,
     ) -> Verdict: ...
+    @overload
+    def classify(
+        self,
+        *,
+        status_code: None = None,
+        headers: None = None,
+        error: None = None,
+        evidence: Literal["unknown"] = "unknown",
+        error_class: None = None,
+        local: Literal[False] = False,
+        returned: Literal[True],
+        wall: float | None = None,
+        now: float | None = None,
+    ) -> Verdict: ...
+    def is_worth_asking(self, *, replayable: bool = True, now: float | None = None) -> bool: ...
     def decide(
         self,
         *,
+        opinion: Opinion = None,
         retry: bool | None = None,
         wait: Seconds | None = None,
         backoff: Seconds | None = None,
         replayable: bool = True,
         now: float | None = None,
     ) -> Decision: ...
+    def limits(self, *, now: float | None = None) -> Limits | None: ...
+    def remaining(self, *, now: float | None = None) -> float | None: ...
+    @property
+    def deadline(self) -> float | None: ...
+    @property
+    def retries_left(self) -> int: ...
+    @property
+    def max_body_buffer(self) -> int: ...
+    @property
+    def headers(self) -> list[tuple[str, str]]: ...
+    @property
+    def attempts(self) -> tuple[AttemptRecord, ...]: ...
+    @property
+    def stop_reason(self) -> str | None: ...
+    def explain(self) -> str: ...
     def finish(self, *, now: float | None = None) -> None: ...
     def abandon(self) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(self, *exception: object) -> None: ...
+
+@final
+class Limits:
+    """The limits of one attempt, in seconds, none longer than what is left of the call. None is no limit."""
+
+    @property
+    def connect_timeout(self) -> float | None: ...
+    @property
+    def per_try_timeout(self) -> float | None: ...
+    @property
+    def idle_timeout(self) -> float | None: ...
+    @property
+    def remaining(self) -> float | None: ...
 
 @final
 class Verdict:
@@ -495,8 +568,8 @@ class Decision:
 @final
 class Client:
     def __new__(cls, options: ClientOptions) -> Self: ...
-    def send(self, method: str, url: str, options: Mapping[str, Any], log: bool) -> Response: ...
-    def stream(self, method: str, url: str, options: Mapping[str, Any], log: bool) -> StreamParts: ...
+    def send(self, method: str, url: str, options: Mapping[str, Any], log: int) -> Response: ...
+    def stream(self, method: str, url: str, options: Mapping[str, Any], log: int) -> StreamParts: ...
     @property
     def policy(self) -> Policy: ...
     def budget(self, origin: str) -> BudgetReading | None: ...
@@ -509,7 +582,7 @@ class Bridge:
     @property
     def in_flight(self) -> int: ...
     def send(
-        self, client: Client, method: str, url: str, options: Mapping[str, Any], log: bool, streamed: bool
+        self, client: Client, method: str, url: str, options: Mapping[str, Any], log: int, streamed: bool
     ) -> tuple[int, Awaitable[Any]]: ...
     def upload(self, id: int) -> int | None: ...
     def fail(self, id: int, error: BaseException) -> None: ...

@@ -7,7 +7,7 @@ from datetime import timedelta
 from os import PathLike
 from typing import IO, Any, Literal, Protocol, TypeAlias, TypedDict
 
-from ._native import Attempt, Event, Policy, Request, Script
+from ._native import Attempt, Budgets, Event, Policy, Request, Script
 
 Seconds: TypeAlias = float | timedelta
 Primitive: TypeAlias = str | int | float | bool | None
@@ -18,7 +18,7 @@ Pieces: TypeAlias = Iterable[bytes | str] | AsyncIterable[bytes | str]
 Content: TypeAlias = bytes | bytearray | memoryview | str | IO[bytes] | Pieces | Callable[[], bytes | str | Pieces]
 File: TypeAlias = Content | tuple[str | None, Content] | tuple[str | None, Content, str | None]
 Dialect: TypeAlias = Literal["reknock", "envoy", "kgateway", "linkerd", "ballerina", "ktor", "istio", "envoy-gateway", "linkerd2"]
-Opinion: TypeAlias = bool | Seconds | None
+Opinion: TypeAlias = bool | Seconds | Literal["stop"] | None
 RetryIf: TypeAlias = Callable[[Attempt], Opinion | Awaitable[Opinion]]
 Delay: TypeAlias = Callable[[Attempt], Seconds | None | Awaitable[Seconds | None]]
 BeforeRetry: TypeAlias = Callable[[Attempt, Request], None | Awaitable[None]]
@@ -43,6 +43,7 @@ class PolicySettings(TypedDict, total=False):
     idle_timeout: Seconds | str | None
     retry_on: str | Iterable[str] | None
     statuses: str | int | Iterable[str | int] | None
+    stop_headers: Iterable[str | Block] | None
     response_headers: Iterable[str | Block] | None
     refused_headers: Iterable[str | Block] | None
     request_headers: Iterable[str | Block] | None
@@ -63,13 +64,14 @@ class Callbacks(TypedDict, total=False):
     """
 
     retry_if: RetryIf | None
-    """Asked after every attempt while a retry is possible: true, false, a wait in seconds, or None for what the policy says."""
+    """Asked after every attempt while a retry is possible. It adds retries to the policy's: True retries, so does a wait (seconds or a timedelta), False
+    and None leave it to the policy; `STOP` stops. A yes says nothing of methods, limits and budgets, which hold as before."""
     delay: Delay | None
     """Asked for the wait before a retry, in seconds; None for the policy's."""
     before_retry: BeforeRetry | None
     """Edits the request of the next attempt alone."""
     on_event: OnEvent | None
-    """Told of retries, redirects and the end. What it raises fails no call, but for Ctrl-C, SystemExit and the like."""
+    """Told of retries, redirects, notices and the end. What it raises fails no call, but for Ctrl-C, SystemExit and the like."""
     with_body: bool
     """Lets `retry_if` and `delay` of buffered calls see the body."""
 
@@ -120,10 +122,12 @@ class ClientOptions(Callbacks, total=False):
     """The largest response body, decompressed, that is read into memory: bytes, or text such as "10MiB"."""
     http2: bool | Literal["auto", "only", "none"]
     """Which HTTP versions to speak."""
+    http2_ping: Seconds | None
+    """How long the peer of an HTTP/2 connection is silent, while requests are open, before it is asked for a sign of life, in seconds. None asks never."""
     proxy: str | Literal[False] | None
-    """The proxy for everything. None or False also ignores the environment's."""
-    verify: bool
-    """Whether the server's certificate is checked."""
+    """The proxy for everything (http, https, socks5 or socks5h). None or False also ignores the environment's."""
+    verify: bool | str | PathLike[str]
+    """Whether the server's certificate is checked; or the root certificates to trust alone: PEM text, or a path."""
     ca_bundle: str | PathLike[str] | None
     """Root certificates to trust besides the system's: PEM text, or a path."""
     cert: str | PathLike[str] | Sequence[str | PathLike[str]] | None
@@ -138,5 +142,7 @@ class ClientOptions(Callbacks, total=False):
     """How many unused connections are kept per origin."""
     envoy_headers: bool
     """Whether `x-envoy-retry-on` and its kin on a request change its policy, as in Envoy."""
+    budgets: Budgets | None
+    """Retry budgets to share with other clients, adapters and functions, in place of the client's own."""
     transport: Script | None
     """What answers in place of servers: a script of `reknock.testing`."""

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use core_::client::{CallOptions, Client, ClientCert, Http2, Proxy, Redirects, Request, TransportOptions, whole_option};
 
 use crate::blocking::{self, Functions};
+use crate::budgets::reknock_budgets;
 use crate::cancel::reknock_cancel;
 use crate::error::{reknock_error, reknock_status};
 use crate::ffi::{Fault, Options, bytes, entry, given, hand_out, list, options, plain, put, shared, take_back, text};
@@ -73,7 +74,7 @@ pub struct reknock_client_options {
     pub header_count: usize,
     /// The largest response body, decompressed, that is read into memory, in bytes. Default: no limit.
     pub max_response_size: u64,
-    /// Redirects followed per call, up to 1000; REKNOCK_NONE follows none. Default: 10.
+    /// Redirects followed per call, up to 1000; REKNOCK_NONE follows none. Default: 20.
     pub max_redirects: i32,
     /// Not 0: redirects from https to http are followed too.
     pub allow_downgrade: i32,
@@ -81,7 +82,7 @@ pub struct reknock_client_options {
     pub http2: i32,
     /// Not 0: bodies are not asked for and handed out compressed.
     pub no_compression: i32,
-    /// An http or https proxy for everything, userinfo allowed; "" for none. Default: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY.
+    /// An http, https, socks5 or socks5h proxy for everything, userinfo allowed; "" for none. Default: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY.
     pub proxy: *const c_char,
     /// How long an unused connection is kept, in milliseconds; REKNOCK_UNLIMITED_MS for as long as the server does. Default: 4 s.
     pub pool_idle_timeout_ms: u64,
@@ -111,6 +112,11 @@ pub struct reknock_client_options {
     pub local_address: *const c_char,
     /// Not 0: `x-envoy-retry-on` and its kin on a request change its policy, as in Envoy.
     pub envoy_headers: i32,
+    /// Budgets to share with other clients and with reknock_retry, whose times must then be those of CLOCK_MONOTONIC. Default: its own.
+    pub budgets: *const reknock_budgets,
+    /// How long the peer of an HTTP/2 connection is silent, while requests are open, before it is asked for a sign of life, in milliseconds;
+    /// REKNOCK_UNLIMITED_MS asks never. After as long again the connection is lost. Default: 5 s.
+    pub http2_ping_ms: u64,
 }
 
 // SAFETY: numbers and nullable pointers, the size first.
@@ -126,6 +132,11 @@ impl reknock_client_options {
             REKNOCK_HTTP2_NONE => Http2::None,
             other => return Err(no_choice("http2", other)),
         };
+        match self.http2_ping_ms {
+            0 => {}
+            REKNOCK_UNLIMITED_MS => out.http2_ping = None,
+            ms => out.http2_ping = Some(Duration::from_millis(ms)),
+        }
         match self.pool_idle_timeout_ms {
             0 => {}
             REKNOCK_UNLIMITED_MS => out.pool_idle_timeout = None,
@@ -220,6 +231,10 @@ pub unsafe extern "C" fn reknock_client_new(
             // SAFETY: NUL-terminated.
             let password = password.map_or(Ok(""), |password| unsafe { text(password, "password") })?;
             builder = builder.basic_auth(name, password);
+        }
+        if !said.budgets.is_null() {
+            // SAFETY: live budgets.
+            builder = builder.budgets(Arc::clone(&unsafe { shared(said.budgets, "budgets") }?.budgets));
         }
         if said.max_response_size != 0 {
             builder = builder.max_response_size(said.max_response_size);

@@ -57,13 +57,15 @@ impl Callbacks {
         }
     }
 
-    pub fn wants(&self, log: bool) -> Wants {
+    /// `log`: what the log takes: nothing, warnings, or all.
+    pub fn wants(&self, log: u8) -> Wants {
         Wants {
             retry_if: self.retry_if.is_some(),
             body: self.with_body,
             delay: self.delay.is_some(),
             before_retry: self.before_retry.is_some(),
-            events: log || self.on_event.is_some(),
+            events: log > 1 || self.on_event.is_some(),
+            notices: log > 0,
         }
     }
 
@@ -150,7 +152,7 @@ impl Asked {
                 }
                 return Ok(None);
             }
-            Asked::RetryIf(_) => Reply::Opinion(Opinion::from_value(&to_value(answer)?, UNIT).map_err(core)?),
+            Asked::RetryIf(_) => Reply::Opinion(opinion_of(answer)?),
             Asked::Delay(_) => Reply::Delay(delay_from_value(&to_value(answer)?, UNIT).map_err(core)?),
             Asked::BeforeRetry(_, request) => match request.get().take() {
                 Some(request) => Reply::Request(Box::new(request)),
@@ -158,6 +160,11 @@ impl Asked {
             },
         }))
     }
+}
+
+/// What a `retry_if` returned.
+pub fn opinion_of(answer: &Bound<'_, PyAny>) -> PyResult<Opinion> {
+    Opinion::from_value(&to_value(answer)?, UNIT).map_err(|error| raised(answer.py(), &error))
 }
 
 /// What happened to an asynchronous call, when it is more than its result.

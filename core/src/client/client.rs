@@ -11,6 +11,7 @@ use url::{Position, Url};
 
 use super::call::cancel::{Cancel, Cancellation};
 use super::call::question::Host;
+use super::call::refusals::Refusals;
 use super::call::state::{CallBody, CallConfig, CallShared, CallSite, Delivery, Finished, Mode, Running};
 use super::call::stream::StreamingResponse;
 use super::host::callbacks::Callbacks;
@@ -49,6 +50,7 @@ pub(super) struct Config<T, C> {
     pub(super) callbacks: Callbacks,
     pub(super) base_url: Option<Url>,
     pub(super) envoy_headers: bool,
+    pub(super) budgets: Option<Arc<Budgets>>,
 }
 
 /// What the calls of one client in one process share.
@@ -95,6 +97,8 @@ pub struct CallOptions {
     pub follow_redirects: Option<bool>,
     /// What may cancel the call.
     pub cancel: Option<Cancel>,
+    /// The call is made within an attempt of another one that retries: see [`Retry::nested`](crate::retry::Retry::nested).
+    pub nested: bool,
 }
 
 impl<T: Transport, C: Clock> Client<T, C> {
@@ -193,7 +197,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
         redirects.follow = options.follow_redirects.unwrap_or(redirects.follow);
         config.complete(&mut request);
         let policy = config.policy_for(&mut request, options.policy.as_ref().unwrap_or(&config.policy));
-        Running::begin(&config.calls, on, policy, host, Mode { delivery, redirects }, request)
+        Running::begin(&config.calls, on, policy, host, Mode { delivery, redirects, nested: options.nested }, request)
     }
 
     /// Ends the calls in flight with kind `closed`, streamed bodies included, and those to come. Clones of the client are closed with it.
@@ -222,7 +226,8 @@ impl<T: Transport, C: Clock> Client<T, C> {
     pub(super) fn own(&self) -> Result<&Arc<Shared<T>>, Error> {
         let config = &self.0.config;
         self.0.shared.get_or_try_make(|parents| {
-            let budgets = Budgets::sharing(Arc::clone(process_names()));
+            // A parent's may be locked by a thread that is gone.
+            let budgets = config.budgets.clone().filter(|_| parents.is_none()).unwrap_or_else(|| Arc::new(process_budgets()));
             if let Some(spec) = config.policy.budget() {
                 budgets.hold(spec)?;
             }
@@ -233,7 +238,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
             let first = (config.transport)()?;
             let everywhere = first.for_another_runtime().map(Arc::new);
             let transports = PerRuntime::new(first);
-            let calls = CallShared { budgets, closed, entropy: entropy::seed(), serial: AtomicU64::new(0) };
+            let calls = CallShared { budgets, refusals: Refusals::default(), closed, entropy: entropy::seed(), serial: AtomicU64::new(0) };
             Ok(Arc::new(Shared { everywhere, transports, lanes: LanePool::default(), calls }))
         })
     }
@@ -290,6 +295,12 @@ impl<T, C> Config<T, C> {
             }
         }
     }
+}
+
+/// Budgets that share those with names with all clients of the process: for [`ClientBuilder::budgets`](super::ClientBuilder::budgets) and for
+/// those who drive the machine.
+pub fn process_budgets() -> Budgets {
+    Budgets::sharing(Arc::clone(process_names()))
 }
 
 /// The names of budgets that all clients of the process share.

@@ -7,7 +7,7 @@ use super::budget::{Budget, DepositOn, Grant};
 use super::condition::{Condition, Conditions, ResponseFacts};
 use super::hint::{Combine, WhenOver};
 use super::outcome::{Answer, Attempt, Call, Decision, HeaderView, Outcome, Verdict};
-use super::{BudgetKind, draw, mix};
+use super::{BudgetKind, HeaderMatcher, draw, mix};
 use crate::policy::{Compat, IdempotencyKey, Policy};
 use crate::record::{Evidence, StopReason};
 use crate::time::{Tick, UnixTime};
@@ -28,10 +28,13 @@ pub struct Retry {
     /// The retry that `grant` paid for was sent.
     spent: bool,
     succeeded: bool,
+    /// The response at hand is one that `stop_headers` match; nor is a body of it that breaks ever retried.
+    vetoed: bool,
     idempotent: bool,
     /// An attempt of this call may have reached a server.
     touched: bool,
     asked: bool,
+    nested: bool,
     seed: u64,
     deadline: Option<Tick>,
     now: Tick,
@@ -57,9 +60,11 @@ impl Retry {
             entered: false,
             spent: false,
             succeeded: false,
+            vetoed: false,
             idempotent: false,
             touched: false,
             asked: call.asked,
+            nested: false,
             seed: mix(policy.seed().unwrap_or(entropy), serial),
             deadline: policy.timeout().map(|timeout| now.after(timeout)),
             now,
@@ -73,10 +78,20 @@ impl Retry {
         retry
     }
 
+    /// The call is made within an attempt of another one that retries: where it would be retried it ends with `nested`, as else the
+    /// retries of the two would multiply.
+    #[must_use]
+    pub fn nested(mut self, nested: bool) -> Self {
+        self.nested = nested;
+        self
+    }
+
     /// A redirect is followed: the next attempt goes to another place, counts in that place's budget, and is no retry. Whether somebody
     /// is asked stays as it was.
     pub fn redirect(&mut self, call: Call<'_>, budget: Option<Arc<Budget>>, now: Tick) {
         self.now = now;
+        // A server that sends elsewhere is well.
+        self.succeed();
         self.release();
         self.leave();
         self.hops += 1;
@@ -97,6 +112,7 @@ impl Retry {
         self.now = now;
         self.leave();
         self.spent = self.grant.is_some();
+        self.vetoed = false;
         self.sent += 1;
         if let Some(budget) = &self.budget {
             budget.enter(now);
@@ -108,37 +124,55 @@ impl Retry {
     /// The policy's verdict on an outcome. `wall` is needed for hints that are dates.
     pub fn classify(&mut self, outcome: Outcome<'_>, wall: UnixTime) -> Verdict {
         let backoff = self.policy.backoff().wait(self.backoffs + 1, self.previous, self.draw(0));
-        let mut verdict =
-            Verdict { retry: false, evidence: Evidence::Unknown, hint: None, backoff, completed: false, at_once: false, over: None };
+        let mut verdict = Verdict::new(backoff);
         self.succeeded = false;
         match outcome {
-            Outcome::Failure { kind, evidence } => {
-                verdict.retry = self.before_request().failure(kind);
+            Outcome::Failure { kind, evidence, local } => {
+                verdict.retry = self.before_request().failure(kind) && !self.vetoed;
                 verdict.evidence = evidence;
-                verdict.over = StopReason::of_kind(kind);
+                verdict.local = local;
+                verdict.over = StopReason::of_kind(kind).or(self.vetoed.then_some(StopReason::NotRetryable));
+            }
+            Outcome::Foreign { evidence } => verdict.evidence = evidence,
+            Outcome::Returned => {
+                verdict.completed = true;
+                self.succeeded = true;
             }
             Outcome::Response { status, headers } => {
                 let headers = HeaderView(headers);
-                verdict.retry = self.retryable(status, headers);
+                self.vetoed = any_matches(self.policy.stop_headers(), status, headers);
+                verdict.retry = !self.vetoed && self.retryable(status, headers);
                 verdict.completed = status < 400;
+                verdict.over = self.vetoed.then_some(if verdict.completed { StopReason::Completed } else { StopReason::NotRetryable });
                 self.succeeded = !verdict.retry;
-                let refused = self.policy.refused_headers().iter().any(|matcher| matcher.matches(status, headers));
-                if refused || matches!(status, 421 | 425 | 429) {
+                if unprocessed(status) || any_matches(self.policy.refused_headers(), status, headers) {
                     verdict.evidence = Evidence::Refused;
                 }
                 let envoy = self.policy.compat() == Some(Compat::Envoy);
                 verdict.at_once = envoy && status == 425 && self.policy.statuses().contains(425);
-                if (verdict.retry || self.asked) && !verdict.at_once {
-                    let read = |hints: &super::RetryAfter| match envoy {
-                        true => hints.read_as_envoy(headers, wall),
-                        false => hints.read(headers, wall),
-                    };
-                    verdict.hint = self.policy.retry_after().and_then(read);
-                }
+                verdict.hint = self.hint(verdict, headers, wall);
             }
         }
         self.touched |= verdict.evidence != Evidence::NotSent;
         verdict
+    }
+
+    /// The verdict on a failure, with the wait that a proxy asks for which refused a tunnel.
+    #[cfg(feature = "client")]
+    pub(crate) fn hinted(&self, verdict: Verdict, headers: &dyn super::Headers, wall: UnixTime) -> Verdict {
+        Verdict { hint: self.hint(verdict, HeaderView(headers), wall), ..verdict }
+    }
+
+    /// The wait that these fields ask for, if anybody wants to know.
+    fn hint(&self, verdict: Verdict, headers: HeaderView<'_>, wall: UnixTime) -> Option<Duration> {
+        if !(verdict.retry || self.asked) || verdict.at_once {
+            return None;
+        }
+        let hints = self.policy.retry_after()?;
+        match self.policy.compat() {
+            Some(Compat::Envoy) => hints.read_as_envoy(headers, wall),
+            None => hints.read(headers, wall),
+        }
     }
 
     /// To Envoy "before request" means before the first byte of the whole call.
@@ -160,7 +194,7 @@ impl Retry {
         if limited {
             return conditions.includes(Condition::EnvoyRatelimited);
         }
-        let matched = self.policy.response_headers().iter().any(|matcher| matcher.matches(status, headers));
+        let matched = any_matches(self.policy.response_headers(), status, headers);
         conditions.response(&ResponseFacts { status, headers, listed: statuses.contains(status), matched })
     }
 
@@ -188,6 +222,8 @@ impl Retry {
             return Err(reason);
         }
         match answer.retry {
+            // What is well needs no reason.
+            Some(false) if verdict.completed => return Err(StopReason::Completed),
             Some(false) => return Err(StopReason::PredicateStop),
             None if !verdict.retry && answer.wait.is_none() => {
                 return Err(if verdict.completed { StopReason::Completed } else { StopReason::NotRetryable });
@@ -216,14 +252,19 @@ impl Retry {
         if self.deadline.is_some_and(|deadline| now.after(wait) >= deadline) {
             return Decision::Stop(StopReason::Deadline);
         }
-        if let Some(budget) = &self.budget {
+        if self.nested {
+            return Decision::Stop(StopReason::Nested);
+        }
+        // What failed on this machine alone adds nothing to anybody's load.
+        if let Some(budget) = self.budget.as_ref().filter(|_| !verdict.local) {
             self.grant = budget.withdraw(now);
             if self.grant.is_none() {
                 return Decision::Stop(StopReason::BudgetExhausted);
             }
         }
         self.leave();
-        self.spent = false;
+        // A callback may have a response repeated that the policy would have left alone.
+        (self.spent, self.succeeded) = (false, false);
         self.retries += 1;
         if advances {
             self.backoffs += 1;
@@ -266,9 +307,7 @@ impl Retry {
     /// The call is over and its outcome goes to the caller.
     pub fn finish(mut self, now: Tick) {
         self.now = now;
-        if self.succeeded {
-            self.deposit(DepositOn::Success);
-        }
+        self.succeed();
     }
 
     /// The policy that it was begun with.
@@ -305,6 +344,13 @@ impl Retry {
         draw(self.seed, u64::from(self.retries) * 2 + lane)
     }
 
+    /// The attempt that was classified last ended, and its outcome is not retried.
+    fn succeed(&mut self) {
+        if std::mem::take(&mut self.succeeded) {
+            self.deposit(DepositOn::Success);
+        }
+    }
+
     fn deposit(&self, on: DepositOn) {
         if let Some(budget) = &self.budget
             && matches!(budget.kind(), BudgetKind::Ratio { deposit_on, .. } if deposit_on == on)
@@ -331,6 +377,16 @@ impl Retry {
             }
         }
     }
+}
+
+/// Statuses by which a server says that it did not act on the request: it wants credentials, other framing or less of it, or refuses before it looks
+/// (RFC 9110 sections 15.5.2, 15.5.8, 15.5.14, 15.5.18, 15.5.20; RFC 6585; RFC 8470).
+const fn unprocessed(status: u16) -> bool {
+    matches!(status, 401 | 407 | 413 | 417 | 421 | 425 | 429 | 431)
+}
+
+fn any_matches(matchers: &[HeaderMatcher], status: u16, headers: HeaderView<'_>) -> bool {
+    matchers.iter().any(|matcher| matcher.matches(status, headers))
 }
 
 impl Drop for Retry {
