@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager, contextmanager
 
 from . import _native
+from ._calls import finish, prepared
 from ._log import wanted
 from ._native import BudgetReading, Policy, Request, Response
 from ._stream import AsyncStreamingResponse, StreamingResponse
@@ -58,35 +59,35 @@ class Client(_Base):
 
     def request(self, method: str, url: str, **options: Unpack[CallOptions]) -> Response:
         """Sends a request and reads the whole response. Raises an `HTTPError` if there is none; any status is a response."""
-        return self._native.send(method, url, options, wanted())
+        return finish(prepared(self._native, method, url, options).send(wanted()))  # type: ignore[no-any-return]
 
     def get(self, url: str, **options: Unpack[CallOptions]) -> Response:
         """Sends a GET request."""
-        return self._native.send("GET", url, options, wanted())
+        return self.request("GET", url, **options)
 
     def options(self, url: str, **options: Unpack[CallOptions]) -> Response:
         """Sends an OPTIONS request."""
-        return self._native.send("OPTIONS", url, options, wanted())
+        return self.request("OPTIONS", url, **options)
 
     def head(self, url: str, **options: Unpack[CallOptions]) -> Response:
         """Sends a HEAD request."""
-        return self._native.send("HEAD", url, options, wanted())
+        return self.request("HEAD", url, **options)
 
     def post(self, url: str, **options: Unpack[CallOptions]) -> Response:
         """Sends a POST request."""
-        return self._native.send("POST", url, options, wanted())
+        return self.request("POST", url, **options)
 
     def put(self, url: str, **options: Unpack[CallOptions]) -> Response:
         """Sends a PUT request."""
-        return self._native.send("PUT", url, options, wanted())
+        return self.request("PUT", url, **options)
 
     def patch(self, url: str, **options: Unpack[CallOptions]) -> Response:
         """Sends a PATCH request."""
-        return self._native.send("PATCH", url, options, wanted())
+        return self.request("PATCH", url, **options)
 
     def delete(self, url: str, **options: Unpack[CallOptions]) -> Response:
         """Sends a DELETE request."""
-        return self._native.send("DELETE", url, options, wanted())
+        return self.request("DELETE", url, **options)
 
     @contextmanager
     def stream(self, method: str, url: str, **options: Unpack[CallOptions]) -> Iterator[StreamingResponse]:
@@ -94,7 +95,7 @@ class Client(_Base):
 
         If the head comes before the end of a body that is produced, the rest is produced while the response is read.
         """
-        response = StreamingResponse(self._native.stream(method, url, options, wanted()))
+        response = StreamingResponse(finish(prepared(self._native, method, url, options).stream(wanted())))
         try:
             yield response
         finally:
@@ -124,7 +125,7 @@ class AsyncClient(_Base):
     async def request(self, method: str, url: str, **options: Unpack[CallOptions]) -> Response:
         """Sends a request and reads the whole response. Raises an `HTTPError` if there is none; any status is a response."""
         own = self._bridge()
-        call, first = own.send(self._native, method, url, options, wanted(), False)
+        call, first = own.send(prepared(self._native, method, url, options), wanted(), False)
         response: Response = await self._finish(own, call, first)
         return response
 
@@ -163,7 +164,7 @@ class AsyncClient(_Base):
         A body that is produced goes on until the block is left: an asynchronous producer has a task of its own.
         """
         own = self._bridge()
-        call, first = own.send(self._native, method, url, options, wanted(), True)
+        call, first = own.send(prepared(self._native, method, url, options), wanted(), True)
         upload = self._upload(own, call)
         try:
             response = AsyncStreamingResponse(await self._finish(own, call, first))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from codecs import getincrementaldecoder, lookup
 from sys import byteorder
 
+from ._calls import finish
 from ._exceptions import HTTPError
 from ._native import Stream
 
@@ -58,7 +59,7 @@ class StreamingResponse(Stream):
 
     def iter_bytes(self) -> Iterator[bytes]:
         """The pieces of the body, decompressed, as they come."""
-        while (piece := self.piece()) is not None:
+        while (piece := finish(self.next())) is not None:
             yield piece
 
     def iter_lines(self) -> Iterator[str]:

@@ -1,17 +1,21 @@
 //! A call from its Python arguments.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use http::header::AUTHORIZATION;
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use reknock::Error;
 use reknock::client::{CallOptions, Multipart, Request};
 use reknock::policy::Value;
 
+use crate::blocking;
 use crate::body::{Outlet, body};
 use crate::callbacks::Callbacks;
 use crate::client::NativeClient;
 use crate::convert::{credentials, json_text, pairs, to_bytes, to_value};
+use crate::ending::Ours;
 use crate::engine::Core;
 use crate::errors::raised;
 use crate::policy::{chosen, with_arguments};
@@ -35,8 +39,17 @@ struct Bodies<'py> {
     files: Option<Bound<'py, PyAny>>,
 }
 
-impl Call {
-    pub fn new(client: &NativeClient, method: &str, url: &str, options: Option<&Bound<'_, PyDict>>, py: Python<'_>) -> PyResult<Self> {
+/// A call that is ready but for what a function does to its request: see `reknock/_calls.py`.
+#[pyclass(frozen, name = "Call", module = "reknock._native")]
+pub struct NativeCall {
+    call: Mutex<Option<Call>>,
+    /// The function that authorises it.
+    auth: Option<Py<PyAny>>,
+}
+
+impl NativeCall {
+    pub fn new(client: &NativeClient, method: &str, url: &str, options: &Bound<'_, PyDict>) -> PyResult<Self> {
+        let py = options.py();
         let core = client.core().map_err(|error| raised(py, &error))?;
         let request = core.request(method, url).map_err(|error| raised(py, &error))?;
         let mut call = Call {
@@ -46,25 +59,66 @@ impl Call {
             callbacks: client.callbacks.copy(py),
             outlet: Outlet::default(),
         };
-        let auth = match options.filter(|options| !options.is_empty()) {
-            Some(options) => call.read(options)?,
-            None => None,
-        };
-        match (auth, &client.auth) {
-            (Some(auth), _) if auth.is_none() => {}
-            (Some(auth), _) => call.authorise(&auth)?,
+        let own = if options.is_empty() { None } else { call.read(options)? };
+        let auth = match (own, &client.auth) {
+            (Some(auth), _) => Some(auth).filter(|auth| !auth.is_none()),
+            // A function sees for itself what the request has.
             (None, Some(auth)) => {
-                let auth = auth.bind(py);
-                // A function sees for itself what the request has.
-                if auth.is_callable() || !call.request.headers().contains_key(AUTHORIZATION) {
-                    call.authorise(auth)?;
-                }
+                let auth = auth.bind(py).clone();
+                Some(auth).filter(|auth| auth.is_callable() || !call.request.headers().contains_key(AUTHORIZATION))
             }
-            (None, None) => {}
-        }
-        Ok(call)
+            (None, None) => None,
+        };
+        let function = match auth {
+            Some(auth) if !auth.is_callable() => {
+                let (user, password) = credentials(&auth)?;
+                call.request.set_basic_auth(&user, &password);
+                None
+            }
+            auth => auth.map(Bound::unbind),
+        };
+        Ok(NativeCall { call: Mutex::new(Some(call)), auth: function })
     }
 
+    /// Takes the call out, once.
+    pub fn take(&self) -> PyResult<Call> {
+        self.lock().take().ok_or_else(|| PyRuntimeError::new_err("the call has been sent"))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Call>> {
+        self.call.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[pymethods]
+impl NativeCall {
+    /// The function that authorises it, and the request for it; None if there is none.
+    fn auth<'py>(&self, py: Python<'py>) -> PyResult<Option<(Py<PyAny>, Bound<'py, crate::request::Request>)>> {
+        let (Some(auth), Some(call)) = (&self.auth, &*self.lock()) else { return Ok(None) };
+        Ok(Some((auth.clone_ref(py), Bound::new(py, crate::request::Request::new(call.request.clone()))?)))
+    }
+
+    /// Takes the request as that left it.
+    fn authorised(&self, request: &crate::request::Request) {
+        if let (Some(call), Some(edited)) = (&mut *self.lock(), request.take()) {
+            call.request = edited;
+        }
+    }
+
+    /// Sends it on the calling thread and reads the whole response; returns that or a turn.
+    fn send(&self, py: Python<'_>, log: bool) -> PyResult<Py<PyAny>> {
+        let _ours = Ours::here();
+        blocking::send(py, self.take()?, log)
+    }
+
+    /// Sends it on the calling thread; returns the parts of the response or a turn.
+    fn stream(&self, py: Python<'_>, log: bool) -> PyResult<Py<PyAny>> {
+        let _ours = Ours::here();
+        blocking::stream(py, self.take()?, log)
+    }
+}
+
+impl Call {
     /// Takes the options; returns who authorises the call, if they say so. None turns off what the client has; of what else, it says nothing.
     fn read<'py>(&mut self, options: &Bound<'py, PyDict>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = options.py();
@@ -105,23 +159,6 @@ impl Call {
         let policy = self.options.policy.take().map(|policy| self.client.prepared(policy)).transpose();
         self.options.policy = policy.map_err(|error| raised(py, &error))?;
         Ok(auth)
-    }
-
-    /// A user name and a password, or a function that edits the request before it is sent first.
-    fn authorise(&mut self, auth: &Bound<'_, PyAny>) -> PyResult<()> {
-        if !auth.is_callable() {
-            let (user, password) = credentials(auth)?;
-            self.request.set_basic_auth(&user, &password);
-            return Ok(());
-        }
-        let request = Bound::new(auth.py(), crate::request::Request::new(self.request.clone()))?;
-        if auth.call1((&request,))?.hasattr("__await__")? {
-            return Err(PyTypeError::new_err("auth must be a plain function; before_retry may be a coroutine function"));
-        }
-        if let Some(edited) = request.get().take() {
-            self.request = edited;
-        }
-        Ok(())
     }
 
     fn headers(&mut self, headers: &Bound<'_, PyAny>) -> PyResult<()> {

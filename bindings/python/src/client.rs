@@ -11,14 +11,13 @@ use reknock::Error;
 use reknock::client::{CLIENT_OPTIONS, Client};
 use reknock::policy::{Keys, Value};
 
-use crate::blocking;
-use crate::call::Call;
+use crate::call::NativeCall;
 use crate::callbacks::Callbacks;
 use crate::convert::{UNIT, to_value};
+use crate::ending::Ours;
 use crate::engine::Core;
 use crate::errors::raised;
 use crate::policy::{Policy, chosen, with_arguments};
-use crate::stream::StreamParts;
 use crate::testing::{self, Script};
 
 /// Connections, budgets, defaults and callbacks.
@@ -87,6 +86,7 @@ impl BudgetReading {
 impl NativeClient {
     #[new]
     fn new(py: Python<'_>, options: &Bound<'_, PyDict>) -> PyResult<Self> {
+        let _ours = Ours::here();
         let mut callbacks = Callbacks::default();
         let mut policy = reknock::Policy::default();
         let mut rest = Vec::new();
@@ -116,16 +116,10 @@ impl NativeClient {
         Ok(NativeClient { network, options, script, scripted: Mutex::default(), closed: AtomicBool::new(false), callbacks, auth })
     }
 
-    /// Sends a request on the calling thread and reads the whole response.
-    #[pyo3(signature = (method, url, options, log))]
-    fn send(&self, py: Python<'_>, method: &str, url: &str, options: &Bound<'_, PyDict>, log: bool) -> PyResult<Py<PyAny>> {
-        blocking::send(py, Call::new(self, method, url, Some(options), py)?, log)
-    }
-
-    /// Sends a request on the calling thread; the body of the response is read as it is asked for.
-    #[pyo3(signature = (method, url, options, log))]
-    fn stream(&self, py: Python<'_>, method: &str, url: &str, options: &Bound<'_, PyDict>, log: bool) -> PyResult<StreamParts> {
-        blocking::stream(py, Call::new(self, method, url, Some(options), py)?, log)
+    /// A call of it.
+    fn call(&self, method: &str, url: &str, options: &Bound<'_, PyDict>) -> PyResult<NativeCall> {
+        let _ours = Ours::here();
+        NativeCall::new(self, method, url, options)
     }
 
     /// The client's policy.

@@ -7,6 +7,7 @@ mod call;
 mod callbacks;
 mod client;
 mod convert;
+mod ending;
 mod engine;
 mod errors;
 mod headers;
@@ -34,6 +35,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<bridge::Bridge>()?;
     module.add_class::<records::Attempt>()?;
     module.add_class::<records::Event>()?;
+    module.add_class::<call::NativeCall>()?;
     module.add_class::<callbacks::Turn>()?;
     module.add_class::<client::NativeClient>()?;
     module.add_class::<client::BudgetReading>()?;
@@ -55,6 +57,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<testing::Script>()?;
     module.add_class::<testing::Sent>()?;
     module.add_class::<testing::Step>()?;
+    module.add_function(wrap_pyfunction!(callbacks::unraisable, module)?)?;
     module.add_function(wrap_pyfunction!(client::client_options, module)?)?;
     module.add_function(wrap_pyfunction!(command_help, module)?)?;
     module.add_function(wrap_pyfunction!(errors::kinds, module)?)?;
