@@ -82,13 +82,14 @@ node/node_modules/ready: node/package-lock.json
 	cd node && npm ci --silent --no-audit --no-fund
 	touch $@
 
-check: ## format, lints as errors, documentation, generated files unchanged
+check: ## format, lints as errors, documentation, generated files unchanged, one set of features
 	cargo fmt --all --check
 	cargo fmt --all --check --manifest-path bench/Cargo.toml
 	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
 	$(CARGO) clippy -p reknock --no-default-features --quiet -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
 	$(CARGO) run --quiet -p xtask -- gen --check
+	workspace-hack/check
 
 gen: ## write the generated files (docs/options.md, include/reknock.h, node/options.d.ts)
 	$(CARGO) run --quiet -p xtask -- gen

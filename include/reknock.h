@@ -435,6 +435,39 @@ typedef struct reknock_attempt_record {
    * Whether the server may have acted on it.
    */
   reknock_evidence evidence;
+  /**
+   * The version of HTTP: 10 for 1.0, 11 for 1.1, 20 for 2; 0 if it is not known.
+   */
+  int32_t http_version;
+  /**
+   * From the start of this attempt to the first byte of its response, in microseconds; -1 if none came.
+   */
+  int64_t first_byte_us;
+  /**
+   * What looking up the name took in this attempt, in microseconds; -1 if it was not looked up.
+   */
+  int64_t resolve_us;
+  /**
+   * What opening the connection took in this attempt (TCP, and what a proxy demands), in microseconds; -1 if none was opened.
+   */
+  int64_t connect_us;
+  /**
+   * The TLS handshake in this attempt, in microseconds; -1 if there was none.
+   */
+  int64_t tls_us;
+  /**
+   * Whether its connection was kept from an earlier exchange: 1 or 0; -1 if there was none, or it is not known.
+   */
+  int32_t reused;
+  /**
+   * How often it was sent again by itself, because a kept connection was found dead before a byte was taken; the server saw none of those.
+   */
+  uint32_t resends;
+  /**
+   * The other end, the server or its proxy, such as "192.0.2.1:443" or "[2001:db8::1]:443", NUL-terminated; empty if there was no connection, or
+   * it is a unix socket.
+   */
+  char peer[64];
 } reknock_attempt_record;
 
 /**

@@ -193,6 +193,22 @@ export interface AttemptRecord {
   readonly hintMs: number | null;
   /** The wait before the next attempt. */
   readonly waitMs: number | null;
+  /** From the start of this attempt to the first byte of its response, if one came. */
+  readonly firstByteMs: number | null;
+  /** How often it was sent again by itself, because a kept connection was found dead before a byte was taken; the server saw none of those. */
+  readonly resends: number;
+  /** Whether its connection was kept from an earlier exchange; null if there was none, or it is not known. */
+  readonly reused: boolean | null;
+  /** The other end, the server or its proxy, such as '192.0.2.1:443' or '[2001:db8::1]:443'; null if there was no connection, or it is a unix socket. */
+  readonly peer: string | null;
+  /** '1.0', '1.1' or '2', once it is known. */
+  readonly httpVersion: string | null;
+  /** What looking up the name took in this attempt, if it was looked up. */
+  readonly resolveMs: number | null;
+  /** What opening the connection took in this attempt, if one was opened: TCP, and what a proxy demands. */
+  readonly connectMs: number | null;
+  /** The TLS handshake in this attempt, if there was one. */
+  readonly tlsMs: number | null;
 }
 
 /** How a result came about. */

@@ -55,6 +55,7 @@
 //!
 //! - `client` (default): the executor on tokio and reqwest.
 //! - `documents` (default): policies from YAML, JSON and TOML.
+//! - `simulate` (default): what a policy will do, in virtual time against a model of a server.
 
 mod advice;
 #[cfg(feature = "client")]
@@ -65,11 +66,13 @@ mod error;
 pub mod policy;
 mod record;
 pub mod retry;
+#[cfg(feature = "simulate")]
+pub mod simulate;
 mod time;
 
 pub use error::{BoxError, Error, ErrorKind};
 pub use policy::Policy;
-pub use record::{AttemptRecord, Evidence, StopReason, explain};
+pub use record::{AttemptRecord, Connection, Evidence, HttpVersion, StopReason, explain};
 pub use time::{DurationText, Tick, UnixTime, parse_duration};
 
 /// The README's snippets, compiled.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::advice::advice;
@@ -150,6 +151,82 @@ pub struct AttemptRecord {
     pub hint: Option<Duration>,
     /// The wait before the next attempt; `None` if this was the last one or a redirect was followed at once.
     pub wait: Option<Duration>,
+    /// From the start of this attempt to the first byte of its response, if one came.
+    pub first_byte: Option<Duration>,
+    /// How often the transport sent it again by itself, because a kept connection was found dead before a byte was taken. The server saw none of those.
+    pub resends: u32,
+    /// What it went over.
+    pub connection: Connection,
+}
+
+/// What an attempt went over and how long that took to open, as far as its transport knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Connection {
+    /// Whether it was kept from an earlier exchange, or open already for others (HTTP/2). `None` if there was no connection, or it is not known.
+    pub reused: Option<bool>,
+    /// The other end: the server's address, or its proxy's. `None` if there was no connection, or it is a unix socket.
+    pub peer: Option<SocketAddr>,
+    /// The version of HTTP; of a failure before its response, what was agreed on.
+    pub version: Option<HttpVersion>,
+    /// The time that looking up the name took, in this attempt. `None` if none was looked up.
+    pub resolve: Option<Duration>,
+    /// The time that opening the connection took in this attempt: TCP, over all addresses, and what a proxy demands. `None` if none was opened.
+    pub connect: Option<Duration>,
+    /// The time of the TLS handshake in this attempt. `None` if there was none.
+    pub tls: Option<Duration>,
+}
+
+/// A version of HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum HttpVersion {
+    /// HTTP/1.0.
+    Http10,
+    /// HTTP/1.1.
+    Http11,
+    /// HTTP/2.
+    Http2,
+}
+
+impl HttpVersion {
+    /// Every version, oldest first.
+    pub const ALL: &'static [HttpVersion] = &[HttpVersion::Http10, HttpVersion::Http11, HttpVersion::Http2];
+
+    /// As servers log it: `"HTTP/1.0"`, `"HTTP/1.1"` or `"HTTP/2"`.
+    pub const fn code(self) -> &'static str {
+        match self {
+            HttpVersion::Http10 => "HTTP/1.0",
+            HttpVersion::Http11 => "HTTP/1.1",
+            HttpVersion::Http2 => "HTTP/2",
+        }
+    }
+
+    /// 10, 11 or 20.
+    pub const fn number(self) -> u8 {
+        match self {
+            HttpVersion::Http10 => 10,
+            HttpVersion::Http11 => 11,
+            HttpVersion::Http2 => 20,
+        }
+    }
+
+    /// The version with this code, or `None`.
+    pub fn from_code(code: &str) -> Option<HttpVersion> {
+        Self::ALL.iter().copied().find(|version| version.code() == code)
+    }
+}
+
+#[cfg(feature = "client")]
+impl From<http::Version> for HttpVersion {
+    fn from(version: http::Version) -> Self {
+        match version {
+            http::Version::HTTP_2 => HttpVersion::Http2,
+            http::Version::HTTP_10 => HttpVersion::Http10,
+            // No client of ours speaks another.
+            _ => HttpVersion::Http11,
+        }
+    }
 }
 
 impl AttemptRecord {
@@ -165,6 +242,9 @@ impl AttemptRecord {
             evidence: Evidence::Unknown,
             hint: None,
             wait: None,
+            first_byte: None,
+            resends: 0,
+            connection: Connection::default(),
         }
     }
 }
@@ -187,6 +267,9 @@ pub fn explain(attempts: &[AttemptRecord], stop_reason: Option<StopReason>) -> S
         let _ = write!(out, " after {}", Rough(a.duration));
         if a.evidence != Evidence::Unknown {
             let _ = write!(out, " ({})", a.evidence.code().replace('_', " "));
+        }
+        if a.resends > 0 {
+            let _ = write!(out, ", sent again {} times as its connection was dead", a.resends);
         }
         if let Some(hint) = a.hint {
             let _ = write!(out, ", server asks for {}", Rough(hint));

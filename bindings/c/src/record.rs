@@ -2,6 +2,7 @@
 #![allow(unsafe_code)] // exported names
 
 use std::ffi::{CString, c_char};
+use std::net::SocketAddr;
 use std::ptr::null;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -71,6 +72,23 @@ pub struct reknock_attempt_record {
     pub error: reknock_status,
     /// Whether the server may have acted on it.
     pub evidence: reknock_evidence,
+    /// The version of HTTP: 10 for 1.0, 11 for 1.1, 20 for 2; 0 if it is not known.
+    pub http_version: i32,
+    /// From the start of this attempt to the first byte of its response, in microseconds; -1 if none came.
+    pub first_byte_us: i64,
+    /// What looking up the name took in this attempt, in microseconds; -1 if it was not looked up.
+    pub resolve_us: i64,
+    /// What opening the connection took in this attempt (TCP, and what a proxy demands), in microseconds; -1 if none was opened.
+    pub connect_us: i64,
+    /// The TLS handshake in this attempt, in microseconds; -1 if there was none.
+    pub tls_us: i64,
+    /// Whether its connection was kept from an earlier exchange: 1 or 0; -1 if there was none, or it is not known.
+    pub reused: i32,
+    /// How often it was sent again by itself, because a kept connection was found dead before a byte was taken; the server saw none of those.
+    pub resends: u32,
+    /// The other end, the server or its proxy, such as "192.0.2.1:443" or "[2001:db8::1]:443", NUL-terminated; empty if there was no connection, or
+    /// it is a unix socket.
+    pub peer: [c_char; 64],
 }
 
 /// Microseconds; what is longer than 584,000 years is that.
@@ -92,8 +110,19 @@ pub(crate) fn stop_number(reason: Option<StopReason>) -> reknock_stop_reason {
     reason.map_or(0, |reason| i32::from(reason.number()))
 }
 
+/// An address as C reads it; the longest, with a scope, has 58 characters.
+fn peer_text(peer: Option<SocketAddr>) -> [c_char; 64] {
+    let mut text = [0; 64];
+    let written = peer.map(|peer| peer.to_string()).unwrap_or_default();
+    for (to, from) in text.iter_mut().take(63).zip(written.bytes()) {
+        *to = from as c_char;
+    }
+    text
+}
+
 impl From<&AttemptRecord> for reknock_attempt_record {
     fn from(record: &AttemptRecord) -> Self {
+        let connection = &record.connection;
         reknock_attempt_record {
             number: record.number,
             hop: record.hop,
@@ -104,6 +133,14 @@ impl From<&AttemptRecord> for reknock_attempt_record {
             http_status: record.status.map_or(0, i32::from),
             error: record.error.map_or(0, status_of),
             evidence: evidence_number(record.evidence),
+            http_version: connection.version.map_or(0, |version| i32::from(version.number())),
+            first_byte_us: micros_or_none(record.first_byte),
+            resolve_us: micros_or_none(connection.resolve),
+            connect_us: micros_or_none(connection.connect),
+            tls_us: micros_or_none(connection.tls),
+            reused: connection.reused.map_or(-1, i32::from),
+            resends: record.resends,
+            peer: peer_text(connection.peer),
         }
     }
 }

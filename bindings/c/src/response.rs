@@ -7,8 +7,8 @@ use std::ptr::null;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use core_::HttpVersion;
 use core_::client::{Response, ResponseHead};
-use http::Version;
 
 use crate::error::{reknock_error, reknock_status};
 use crate::ffi::{Fault, c_text, entry, given, plain, text};
@@ -148,14 +148,7 @@ pub extern "C" fn reknock_response_url(response: Option<&reknock_response>) -> *
 /// The version of HTTP that the response came with: 10 for 1.0, 11 for 1.1, 20 for 2. 0 for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn reknock_response_http_version(response: Option<&reknock_response>) -> i32 {
-    plain(0, || match response.map(|response| response.head.version()) {
-        None => 0,
-        Some(Version::HTTP_09) => 9,
-        Some(Version::HTTP_10) => 10,
-        Some(Version::HTTP_2) => 20,
-        Some(Version::HTTP_3) => 30,
-        Some(_) => 11,
-    })
+    plain(0, || response.map_or(0, |response| i32::from(HttpVersion::from(response.head.version()).number())))
 }
 
 /// From the start of the call to the last byte of the body, or to the head of a streamed response, in microseconds. 0 for NULL.

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, Version};
+use http::HeaderMap;
 use napi::bindgen_prelude::{Array, External, Object};
 use napi::{Env, Result};
 use napi_derive::napi;
 use reknock::client::ResponseHead;
-use reknock::{AttemptRecord, ErrorKind};
+use reknock::{AttemptRecord, ErrorKind, HttpVersion};
 
 pub type Head = External<ResponseHead>;
 
@@ -32,6 +32,11 @@ pub fn flat<'env>(env: &'env Env, headers: &HeaderMap) -> Result<Array<'env>> {
     Ok(lines)
 }
 
+/// `1.1`, as Node's own clients have it.
+fn version(version: HttpVersion) -> &'static str {
+    version.code().trim_start_matches("HTTP/")
+}
+
 pub fn record<'env>(env: &'env Env, record: &AttemptRecord) -> Result<Object<'env>> {
     let mut object = Object::new(env)?;
     object.set("number", record.number)?;
@@ -43,6 +48,15 @@ pub fn record<'env>(env: &'env Env, record: &AttemptRecord) -> Result<Object<'en
     object.set("evidence", record.evidence.code())?;
     object.set("hintMs", record.hint.map(millis))?;
     object.set("waitMs", record.wait.map(millis))?;
+    object.set("firstByteMs", record.first_byte.map(millis))?;
+    object.set("resends", record.resends)?;
+    let connection = &record.connection;
+    object.set("reused", connection.reused)?;
+    object.set("peer", connection.peer.map(|peer| peer.to_string()))?;
+    object.set("httpVersion", connection.version.map(version))?;
+    object.set("resolveMs", connection.resolve.map(millis))?;
+    object.set("connectMs", connection.connect.map(millis))?;
+    object.set("tlsMs", connection.tls.map(millis))?;
     Ok(object)
 }
 
@@ -99,11 +113,7 @@ pub fn head_problem(head: &Head) -> Option<String> {
 /// The protocol version.
 #[napi(catch_unwind)]
 pub fn head_version(head: &Head) -> &'static str {
-    match head.version() {
-        Version::HTTP_2 => "2",
-        Version::HTTP_10 => "1.0",
-        _ => "1.1",
-    }
+    version(head.version().into())
 }
 
 /// From the start of the call to the last byte of a buffered body, or to the head of a streamed one.

@@ -6,7 +6,7 @@ use http::HeaderMap;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDelta, PyTuple};
-use reknock::{ErrorKind, Evidence, client};
+use reknock::{ErrorKind, Evidence, HttpVersion, client};
 
 use crate::headers::Headers;
 
@@ -15,8 +15,11 @@ use crate::headers::Headers;
 #[derive(Clone, PartialEq)]
 pub struct AttemptRecord(pub reknock::AttemptRecord);
 
-/// A record as pickles have it: number, hop, start, duration, status, error, evidence, hint, wait. Times are nanoseconds.
-type Pickled = (u32, u32, u64, u64, Option<u16>, Option<String>, String, Option<u64>, Option<u64>);
+/// A record as pickles have it: number, hop, start, duration, status, error, evidence, hint, wait, first byte, resends, connection. Times are nanoseconds.
+type Pickled = (u32, u32, u64, u64, Option<u16>, Option<String>, String, Option<u64>, Option<u64>, Option<u64>, u32, PickledConnection);
+
+/// Likewise: reused, peer, version, resolve, connect, tls.
+type PickledConnection = (Option<bool>, Option<String>, Option<String>, Option<u64>, Option<u64>, Option<u64>);
 
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
@@ -86,24 +89,101 @@ impl AttemptRecord {
         seconds(self.0.wait)
     }
 
+    /// Seconds from the start of this attempt to the first byte of its response, if one came.
+    #[getter]
+    fn first_byte(&self) -> Option<f64> {
+        seconds(self.0.first_byte)
+    }
+
+    /// How often it was sent again by itself, because a kept connection was found dead before a byte was taken; the server saw none of those.
+    #[getter]
+    fn resends(&self) -> u32 {
+        self.0.resends
+    }
+
+    /// Whether its connection was kept from an earlier exchange; None if there was none, or it is not known.
+    #[getter]
+    fn reused(&self) -> Option<bool> {
+        self.0.connection.reused
+    }
+
+    /// The other end, the server or its proxy, such as "192.0.2.1:443" or "[2001:db8::1]:443"; None if there was no connection, or it is a unix socket.
+    #[getter]
+    fn peer(&self) -> Option<String> {
+        self.0.connection.peer.map(|peer| peer.to_string())
+    }
+
+    /// "HTTP/1.0", "HTTP/1.1" or "HTTP/2", once it is known.
+    #[getter]
+    fn http_version(&self) -> Option<&'static str> {
+        self.0.connection.version.map(HttpVersion::code)
+    }
+
+    /// Seconds that looking up the name took in this attempt, if it was looked up.
+    #[getter]
+    fn resolve(&self) -> Option<f64> {
+        seconds(self.0.connection.resolve)
+    }
+
+    /// Seconds that opening the connection took in this attempt, if one was opened: TCP, and what a proxy demands.
+    #[getter]
+    fn connect(&self) -> Option<f64> {
+        seconds(self.0.connection.connect)
+    }
+
+    /// Seconds of the TLS handshake in this attempt, if there was one.
+    #[getter]
+    fn tls(&self) -> Option<f64> {
+        seconds(self.0.connection.tls)
+    }
+
     #[staticmethod]
     fn _restored(pickled: Pickled) -> PyResult<Self> {
-        let (number, hop, start, duration, status, error, evidence, hint, wait) = pickled;
+        let (number, hop, start, duration, status, error, evidence, hint, wait, first_byte, resends, connection) = pickled;
         let unknown = || PyValueError::new_err("pickled by another version");
         let mut record = reknock::AttemptRecord::begun(number, hop, Duration::from_nanos(start));
         record.duration = Duration::from_nanos(duration);
         record.status = status;
         record.error = error.map(|code| ErrorKind::from_code(&code).ok_or_else(unknown)).transpose()?;
-        record.evidence = Evidence::ALL.iter().copied().find(|known| known.code() == evidence).ok_or_else(unknown)?;
+        record.evidence = Evidence::from_code(&evidence).ok_or_else(unknown)?;
         record.hint = hint.map(Duration::from_nanos);
         record.wait = wait.map(Duration::from_nanos);
+        record.first_byte = first_byte.map(Duration::from_nanos);
+        record.resends = resends;
+        let (reused, peer, version, resolve, connect, tls) = connection;
+        record.connection.reused = reused;
+        record.connection.peer = peer.map(|peer| peer.parse().map_err(|_| unknown())).transpose()?;
+        record.connection.version = version.map(|code| HttpVersion::from_code(&code).ok_or_else(unknown)).transpose()?;
+        record.connection.resolve = resolve.map(Duration::from_nanos);
+        record.connection.connect = connect.map(Duration::from_nanos);
+        record.connection.tls = tls.map(Duration::from_nanos);
         Ok(AttemptRecord(record))
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (Pickled,))> {
-        let reknock::AttemptRecord { number, hop, start, duration, status, error, evidence, hint, wait, .. } = slf.get().0;
-        let (error, evidence) = (error.map(|kind| kind.code().to_owned()), evidence.code().to_owned());
-        let pickled = (number, hop, nanos(start), nanos(duration), status, error, evidence, hint.map(nanos), wait.map(nanos));
+        let record = &slf.get().0;
+        let connection = &record.connection;
+        let pickled = (
+            record.number,
+            record.hop,
+            nanos(record.start),
+            nanos(record.duration),
+            record.status,
+            record.error.map(|kind| kind.code().to_owned()),
+            record.evidence.code().to_owned(),
+            record.hint.map(nanos),
+            record.wait.map(nanos),
+            record.first_byte.map(nanos),
+            record.resends,
+            (
+                connection.reused,
+                connection.peer.map(|peer| peer.to_string()),
+                connection.version.map(|version| version.code().to_owned()),
+                connection.resolve.map(nanos),
+                connection.connect.map(nanos),
+                connection.tls.map(nanos),
+            ),
+        );
         Ok((slf.get_type().getattr("_restored")?, (pickled,)))
     }
 

@@ -6,10 +6,17 @@ use std::time::Duration;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use url::Url;
 
-use super::clock::{Clock, TokioClock};
-use super::process::PerProcess;
+use super::call::question::{Attempt, Event, Opinion};
+use super::call::run::CallConfig;
+use super::client::{Client, Config, Inner};
+use super::host::callbacks::Callbacks;
+use super::message::redirect::Redirects;
+use super::message::request::Request;
+use super::system::clock::{Clock, TokioClock};
+use super::system::process::PerProcess;
 use super::transport::Transport;
-use super::{Attempt, Callbacks, Client, Config, Event, Inner, Opinion, Redirects, Request, ReqwestTransport, TransportOptions};
+use super::transport::options::TransportOptions;
+use super::transport::reqwest::ReqwestTransport;
 use crate::error::Error;
 use crate::policy::Policy;
 
@@ -142,7 +149,7 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
 
     /// Basic credentials of all requests that bring none themselves.
     pub fn basic_auth(mut self, user: &str, password: &str) -> Self {
-        self.headers.insert(AUTHORIZATION, super::auth::basic(user.as_bytes(), password.as_bytes()));
+        self.headers.insert(AUTHORIZATION, super::message::auth::basic(user.as_bytes(), password.as_bytes()));
         self
     }
 
@@ -214,10 +221,9 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
         let (transport, policy) = (self.transport, self.policy.clone());
         let config = Config {
             transport: Box::new(move || transport.clone().into_transport(&policy)),
-            clock: self.clock,
+            calls: CallConfig { clock: self.clock, max_response_size: self.max_response_size },
             policy: self.policy,
             headers: self.headers,
-            max_response_size: self.max_response_size,
             redirects: self.redirects,
             callbacks: self.callbacks,
             base_url,

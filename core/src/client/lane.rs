@@ -10,32 +10,30 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::Handle;
 use tokio::task::yield_now;
-use tokio::time::{Instant, Sleep, sleep};
 
-use super::clock::{Clock, TokioClock};
-use super::process::process_id;
-#[cfg(unix)]
-use super::signals;
-use super::transport::{Progress, Transport};
-use super::{CallOptions, Client, Host, On, Request, ReqwestTransport, Response, Shared, StreamingResponse, runtime};
+use super::call::question::Host;
+use super::call::run::On;
+use super::call::stream::StreamingResponse;
+use super::client::{CallOptions, Client, Shared};
+use super::host::lanes::Track;
+use super::message::request::Request;
+use super::message::response::Response;
+use super::system::clock::{Clock, TokioClock};
+use super::system::process::process_id;
+use super::system::runtime;
+use super::transport::Transport;
+use super::transport::reqwest::ReqwestTransport;
 use crate::error::{Error, ErrorKind};
-use crate::time::Tick;
-
-/// The most lanes that a client keeps while they are not in use.
-const MOST: usize = 32;
 
 /// How long [`Lane::block_on`] sleeps in one go. Limits that are longer cost no system call: see [`Track::alarm`].
 const SLICE: Duration = Duration::from_secs(1);
-
-/// How long a thread that resolved names or read a file for a lane waits for more work.
-const THREAD_KEPT: Duration = Duration::from_secs(1);
 
 /// A client's means to make one blocking call at a time; dropping it gives it back. From [`Client::lane`].
 ///
@@ -55,7 +53,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
     /// A lane for a blocking call: one that was given back, or a new one. Starts no thread.
     ///
     /// # Errors
-    /// `closed` after [`shutdown`](super::shutdown), `internal` if the system refuses a descriptor.
+    /// `closed` after [`shutdown`](crate::client::shutdown), `internal` if the system refuses a descriptor.
     pub fn lane(&self) -> Result<Lane<T, C>, Error> {
         let shared = self.own()?;
         runtime::running()?;
@@ -80,7 +78,7 @@ impl<T: Transport, C: Clock> Lane<T, C> {
     /// # Errors
     /// As [`Client::send_with`].
     pub fn send_with<H: Host>(&self, request: Request, options: &CallOptions, host: H) -> impl Future<Output = Result<Response, Error>> {
-        self.client.send_on(Some(self), request, options, host)
+        self.client.send_on(Some(self.on()), request, options, host)
     }
 
     /// As [`Client::stream_with`], on this lane, and so are the reads of its body.
@@ -93,7 +91,7 @@ impl<T: Transport, C: Clock> Lane<T, C> {
         options: &CallOptions,
         host: H,
     ) -> impl Future<Output = Result<StreamingResponse<T::Body, C>, Error>> {
-        self.client.stream_on(Some(self), request, options, host)
+        self.client.stream_on(Some(self.on()), request, options, host)
     }
 
     /// Runs a future on this thread.
@@ -124,7 +122,7 @@ impl<T: Transport, C: Clock> Lane<T, C> {
         if self.used.swap(true, Ordering::Relaxed) && self.pid != process_id() {
             return Err(Error::new(ErrorKind::Closed, "it belongs to the parent process; make calls of your own in a forked child"));
         }
-        let Some(track) = &self.track else { return Err(gone()) };
+        let track = self.track();
         Ok(track.run(async {
             let mut alarm = track.alarm(slice);
             // Lets the runtime see which connections were closed meanwhile.
@@ -156,19 +154,19 @@ impl<T: Transport, C: Clock> Lane<T, C> {
     }
 
     /// Its runtime's context, for work on this thread that is not blocked on.
-    pub(super) fn context(&self) -> Option<tokio::runtime::EnterGuard<'_>> {
-        self.track.as_ref().map(|track| track.runtime().enter())
+    pub(super) fn context(&self) -> tokio::runtime::EnterGuard<'_> {
+        self.track().runtime().enter()
     }
 
     /// Where its calls run.
-    pub(super) fn on(&self) -> Result<On<'_, T>, Error> {
-        let track = self.track.as_ref().ok_or_else(gone)?;
-        Ok(On { shared: &self.shared, transport: Arc::clone(&track.transport), exchanges: Some(&track.exchanges) })
+    fn on(&self) -> On<'_, T> {
+        let track = self.track();
+        On { shared: &self.shared.calls, transport: Arc::clone(&track.transport), exchanges: Some(&track.exchanges) }
     }
-}
 
-fn gone() -> Error {
-    Error::new(ErrorKind::Internal, "a lane was used after its end")
+    fn track(&self) -> &Track<T> {
+        self.track.as_ref().expect("taken by drop alone")
+    }
 }
 
 impl<T: Transport, C: Clock> fmt::Debug for Lane<T, C> {
@@ -194,157 +192,8 @@ impl<T: Transport, C: Clock> Drop for Lane<T, C> {
                 return;
             }
         }
-        if !self.shared.closed.is_cancelled() {
+        if !self.shared.calls.closed.is_cancelled() {
             self.shared.lanes.push(track);
         }
-    }
-}
-
-/// The exchanges of the call that a lane has, and of those before: as many as somebody may still send something of.
-#[derive(Default)]
-pub(super) struct Exchanges(Mutex<Vec<Arc<Progress>>>);
-
-impl Exchanges {
-    /// One more begins.
-    pub(super) fn begin(&self, progress: &Arc<Progress>) {
-        self.unfinished().push(Arc::clone(progress));
-    }
-
-    fn are_over(&self) -> bool {
-        self.unfinished().is_empty()
-    }
-
-    fn unfinished(&self) -> MutexGuard<'_, Vec<Arc<Progress>>> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|progress| progress.is_held());
-        all
-    }
-}
-
-/// What a lane is when nobody has it.
-pub(super) struct Track<T> {
-    /// `None` only while it is being dropped.
-    runtime: Option<Runtime>,
-    transport: Arc<T>,
-    exchanges: Exchanges,
-    given_back: Tick,
-    /// A timer that stays set between calls. A runtime that learns of an earlier timer than it knows wakes itself, with a `write` and one
-    /// more `epoll_wait`; as long as it knows this one, the limits of a call come later. Setting a timer to a later time costs nothing.
-    alarm: Mutex<Option<Pin<Box<Sleep>>>>,
-    /// What writes may raise is kept from the threads that run it. Seen once, so that it costs nothing where SIGPIPE is ignored.
-    #[cfg(unix)]
-    guarded: bool,
-}
-
-impl<T: Transport> Track<T> {
-    fn new(transport: Arc<T>) -> Result<Self, Error> {
-        let runtime = runtime::of_ours(&mut Builder::new_current_thread()).thread_keep_alive(THREAD_KEPT).build();
-        let runtime = runtime.map_err(|error| Error::new(ErrorKind::Internal, "a runtime cannot be made").with_source(error))?;
-        Ok(Track {
-            runtime: Some(runtime),
-            transport,
-            exchanges: Exchanges::default(),
-            given_back: Tick(0),
-            alarm: Mutex::default(),
-            #[cfg(unix)]
-            guarded: signals::pipe_is_minded(),
-        })
-    }
-}
-
-impl<T> Track<T> {
-    fn runtime(&self) -> &Runtime {
-        self.runtime.as_ref().expect("taken by drop alone")
-    }
-
-    /// Runs a future, and what was spawned, on this thread: only here do lanes write to sockets. Closing one writes nothing.
-    fn run<F: Future>(&self, future: F) -> F::Output {
-        #[cfg(unix)]
-        let _quiet = self.guarded.then(signals::NoPipe::here);
-        self.runtime().block_on(future)
-    }
-
-    /// A timer that fires after `slice`: the one that is kept, unless another thread has it.
-    fn alarm(&self, slice: Duration) -> Pin<Box<Sleep>> {
-        let kept = self.alarm.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(mut alarm) = kept else { return Box::pin(sleep(slice)) };
-        alarm.as_mut().reset(Instant::now() + slice);
-        alarm
-    }
-
-    fn keep(&self, alarm: Pin<Box<Sleep>>) {
-        *self.alarm.lock().unwrap_or_else(PoisonError::into_inner) = Some(alarm);
-    }
-
-    /// Runs what was woken by dropping a call: its connection closes, or resets its stream.
-    fn tidy(&self) {
-        self.run(async {
-            for _ in 0..3 {
-                yield_now().await;
-            }
-        });
-    }
-}
-
-/// Closes its connections at once. Waits for nothing, so that it may go anywhere.
-impl<T> Drop for Track<T> {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
-/// The lanes of one client that are not in use.
-pub(super) struct Lanes<T>(Mutex<Vec<Track<T>>>);
-
-impl<T> Default for Lanes<T> {
-    fn default() -> Self {
-        Lanes(Mutex::default())
-    }
-}
-
-impl<T> Lanes<T> {
-    /// Drops them all.
-    pub(super) fn clear(&self) {
-        let all = std::mem::take(&mut *self.lock());
-        drop(all);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Track<T>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<T: Transport> Lanes<T> {
-    /// The last one that was given back. Those whose connections must have aged out go.
-    fn pop(&self) -> Option<Track<T>> {
-        let mut tracks = self.lock();
-        let last = tracks.pop()?;
-        let aged = match last.transport.idle_limit() {
-            Some(limit) if !tracks.is_empty() => {
-                let now = TokioClock.now();
-                let young = tracks.partition_point(|track| now.since(track.given_back) > limit);
-                tracks.drain(..young).collect()
-            }
-            _ => Vec::new(),
-        };
-        drop(tracks);
-        drop(aged);
-        Some(last)
-    }
-
-    fn push(&self, mut track: Track<T>) {
-        track.given_back = TokioClock.now();
-        let mut tracks = self.lock();
-        let kept = tracks.len() < MOST;
-        let over = if kept {
-            tracks.push(track);
-            None
-        } else {
-            Some(track)
-        };
-        drop(tracks);
-        drop(over);
     }
 }

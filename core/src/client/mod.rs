@@ -1,363 +1,44 @@
 //! The executor: sends, asks the machine, waits, sends again.
 
-mod answers;
-mod attempt;
-mod auth;
 mod blocking;
-mod body;
 mod builder;
 mod call;
-mod callback;
-mod cancel;
-mod clock;
-mod entropy;
-mod event_text;
+#[expect(clippy::module_inception)] // the client itself, in the room of all that makes one
+mod client;
+mod host;
 mod lane;
-mod multipart;
+mod message;
 mod options;
-mod process;
-pub mod queue;
-mod redact;
-mod redirect;
-mod request;
 mod request_builder;
-mod reqwest;
-mod response;
-mod runtime;
-#[cfg(unix)]
-mod signals;
-mod status;
-pub mod testing;
-mod timers;
+mod system;
 pub mod transport;
 
-use std::borrow::Cow;
-use std::fmt;
-use std::future::Future;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+/// Clients without a network and without waiting.
+pub mod testing {
+    pub use super::transport::script::*;
+}
 
-use http::HeaderMap;
-use url::{Position, Url};
-
-pub use self::reqwest::{ClientCert, Http2, Proxy, ReqwestBody, ReqwestTransport, TlsOptions, TransportOptions};
-pub use answers::delay_from_value;
-pub use blocking::{Answer, BlockingStream, Desk, Remote, Told};
-pub use body::{Body, BodyStream};
+pub use blocking::BlockingStream;
 pub use builder::{ClientBuilder, IntoTransport};
-pub use callback::{Attempt, Callbacks, Event, Host, Opinion, Question, Reply, Wants, wait};
-pub use cancel::Cancel;
-pub use clock::{Clock, TokioClock};
-pub use entropy::{seed as entropy, seed_or as entropy_or};
+pub use call::cancel::Cancel;
+pub use call::question::{Attempt, Event, Host, Opinion, Question, Reply, Wants, wait};
+pub use call::stream::StreamingResponse;
+pub use client::{CallOptions, Client};
+pub use host::answers::delay_from_value;
+pub use host::callbacks::Callbacks;
+pub use host::channel::{Answer, Desk, Remote, Told};
+pub use host::queue;
 pub use lane::Lane;
-pub use multipart::Multipart;
+pub use message::body::{Body, BodyStream};
+pub use message::multipart::Multipart;
+pub use message::redirect::Redirects;
+pub use message::request::Request;
+pub use message::response::{Response, ResponseHead};
 pub use options::{CLIENT_OPTIONS, whole_option};
-pub use process::process_id;
-pub use redirect::Redirects;
-pub use request::Request;
 pub use request_builder::RequestBuilder;
-pub use response::{Response, ResponseHead, StreamingResponse};
-pub use runtime::{runtime, shutdown};
-
-use crate::error::{Error, ErrorKind};
-
-use crate::policy::{Policy, RequestHead, envoy};
-use crate::retry::{BudgetNames, BudgetReading, Budgets};
-use crate::time::Tick;
-use attempt::{Delivery, Whole};
-use call::{Finished, Mode, Running};
-use cancel::CallOff;
-use lane::{Exchanges, Lanes};
-use process::PerProcess;
-use runtime::PerRuntime;
-use transport::{Incoming, Transport};
-
-/// Sends requests under a policy.
-///
-/// Cheap to clone; clones share connections and budgets. May be used from any thread, any number of tasks and any tokio runtime
-/// at once; each runtime has connections of its own. In a forked child it starts with no connections and full budgets.
-pub struct Client<T = ReqwestTransport, C = TokioClock>(Arc<Inner<T, C>>);
-
-struct Inner<T, C> {
-    config: Config<T, C>,
-    shared: PerProcess<Arc<Shared<T>>>,
-}
-
-/// What a client was told. Never changes.
-struct Config<T, C> {
-    transport: Box<dyn Fn() -> Result<T, Error> + Send + Sync>,
-    clock: C,
-    policy: Policy,
-    headers: HeaderMap,
-    max_response_size: Option<u64>,
-    redirects: Redirects,
-    callbacks: Callbacks,
-    base_url: Option<Url>,
-    envoy_headers: bool,
-}
-
-/// What the calls of one client in one process share.
-struct Shared<T> {
-    transports: PerRuntime<T>,
-    lanes: Lanes<T>,
-    budgets: Budgets,
-    closed: Cancel,
-    entropy: u64,
-    serial: AtomicU64,
-}
-
-/// Where one call runs.
-struct On<'a, T> {
-    shared: &'a Shared<T>,
-    /// The present runtime's, or a lane's.
-    transport: Arc<T>,
-    /// Where a lane is told of what the call begins.
-    exchanges: Option<&'a Exchanges>,
-}
-
-impl<T, C> Clone for Client<T, C> {
-    fn clone(&self) -> Self {
-        Client(Arc::clone(&self.0))
-    }
-}
-
-/// The policy alone: header fields and the transport may hold secrets.
-impl<T, C> fmt::Debug for Client<T, C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("policy", &self.0.config.policy).finish_non_exhaustive()
-    }
-}
-
-impl Client {
-    /// The client of those who make none: default options, one per process, made on first use.
-    ///
-    /// # Errors
-    /// As [`ClientBuilder::build`].
-    pub fn shared() -> Result<&'static Client, Error> {
-        static SHARED: PerProcess<Client> = PerProcess::new();
-        SHARED.get_or_try_make(|_| Client::builder().build())
-    }
-}
-
-/// What one call wants that differs from its client.
-#[derive(Clone, Debug, Default)]
-pub struct CallOptions {
-    /// Another policy.
-    pub policy: Option<Policy>,
-    /// Other rules for redirects.
-    pub redirects: Option<Redirects>,
-    /// Whether redirects are followed, by these rules or the client's.
-    pub follow_redirects: Option<bool>,
-    /// What may cancel the call.
-    pub cancel: Option<Cancel>,
-}
-
-impl<T: Transport, C: Clock> Client<T, C> {
-    /// Sends a request under the client's policy and reads the whole response.
-    ///
-    /// Dropping the future cancels the call in whatever state it is.
-    ///
-    /// # Errors
-    /// The original failure of the last attempt, or `deadline`; with the attempts and the stop reason. A response of any
-    /// status is no error.
-    pub async fn send(&self, request: Request) -> Result<Response, Error> {
-        self.send_with(request, &CallOptions::default(), self.0.config.callbacks.clone()).await
-    }
-
-    /// Likewise, with options of its own, asking `host` in place of the client's callbacks.
-    ///
-    /// # Errors
-    /// As [`send`](Client::send), and `config` if the policy names a budget that is in use with other parameters.
-    pub fn send_with<H: Host>(&self, request: Request, options: &CallOptions, host: H) -> impl Future<Output = Result<Response, Error>> {
-        self.send_on(None, request, options, host)
-    }
-
-    /// Sends a request under the client's policy and hands out the response once its head is there; the body is read as it comes.
-    ///
-    /// # Errors
-    /// As [`send`](Client::send).
-    pub async fn stream(&self, request: Request) -> Result<StreamingResponse<T::Body, C>, Error> {
-        self.stream_with(request, &CallOptions::default(), self.0.config.callbacks.clone()).await
-    }
-
-    /// Likewise, with options of its own, asking `host` in place of the client's callbacks.
-    ///
-    /// # Errors
-    /// As [`send_with`](Client::send_with).
-    pub fn stream_with<H: Host>(
-        &self,
-        request: Request,
-        options: &CallOptions,
-        host: H,
-    ) -> impl Future<Output = Result<StreamingResponse<T::Body, C>, Error>> {
-        self.stream_on(None, request, options, host)
-    }
-
-    async fn send_on<H: Host>(
-        &self,
-        lane: Option<&Lane<T, C>>,
-        request: Request,
-        options: &CallOptions,
-        host: H,
-    ) -> Result<Response, Error> {
-        let mut running = self.begin(lane, request, options, host, Delivery::Buffered)?;
-        let Finished { head, body, stop_reason } = running.finish(options.cancel.as_ref()).await?;
-        Ok(Response { head: running.head(head, stop_reason), body: body.into_bytes() })
-    }
-
-    async fn stream_on<H: Host>(
-        &self,
-        lane: Option<&Lane<T, C>>,
-        request: Request,
-        options: &CallOptions,
-        host: H,
-    ) -> Result<StreamingResponse<T::Body, C>, Error> {
-        let mut running = self.begin(lane, request, options, host, Delivery::Streamed)?;
-        let Finished { head, body, stop_reason } = running.finish(options.cancel.as_ref()).await?;
-        let Whole::Live(body) = body else { return Err(Error::new(ErrorKind::Internal, "a streamed call was buffered")) };
-        let (clock, idle) = (self.0.config.clock.clone(), running.policy.idle_timeout());
-        let off = CallOff { cancel: options.cancel.clone(), closed: running.shared.closed.clone() };
-        let (length, progress) = (head.length, Arc::clone(&running.progress));
-        Ok(StreamingResponse { head: running.head(head, stop_reason), body: Some(body), clock, idle, progress, off, length, read: 0 })
-    }
-
-    fn begin<'a, H: Host>(
-        &'a self,
-        lane: Option<&'a Lane<T, C>>,
-        mut request: Request,
-        options: &'a CallOptions,
-        host: H,
-        delivery: Delivery,
-    ) -> Result<Running<'a, T, C, H>, Error> {
-        let config = &self.0.config;
-        let on = match lane {
-            Some(lane) => lane.on()?,
-            None => self.here()?,
-        };
-        let mut redirects = options.redirects.unwrap_or(config.redirects);
-        redirects.follow = options.follow_redirects.unwrap_or(redirects.follow);
-        config.complete(&mut request);
-        let policy = config.policy_for(&mut request, options.policy.as_ref().unwrap_or(&config.policy));
-        Running::begin(config, on, policy, host, Mode { delivery, redirects }, request)
-    }
-
-    /// Ends the calls in flight with kind `closed`, streamed bodies included, and those to come. Clones of the client are closed with it.
-    pub fn close(&self) {
-        if let Ok(shared) = self.own() {
-            shared.closed.cancel();
-            shared.lanes.clear();
-        }
-    }
-
-    /// Where a call that is awaited runs.
-    fn here(&self) -> Result<On<'_, T>, Error> {
-        let shared = self.own()?;
-        Ok(On { shared, transport: shared.transports.get(&self.0.config.transport)?, exchanges: None })
-    }
-
-    /// What hangs on the process; made anew in a forked child.
-    fn own(&self) -> Result<&Arc<Shared<T>>, Error> {
-        let config = &self.0.config;
-        self.0.shared.get_or_try_make(|parents| {
-            let budgets = Budgets::sharing(Arc::clone(process_names()));
-            if let Some(spec) = config.policy.budget() {
-                budgets.hold(spec)?;
-            }
-            let closed = Cancel::new();
-            if parents.is_some_and(|parents| parents.closed.is_cancelled()) {
-                closed.cancel();
-            }
-            let transports = PerRuntime::new((config.transport)()?);
-            let (lanes, entropy, serial) = (Lanes::default(), entropy::seed(), AtomicU64::new(0));
-            Ok(Arc::new(Shared { transports, lanes, budgets, closed, entropy, serial }))
-        })
-    }
-
-    /// The client's policy.
-    pub fn policy(&self) -> &Policy {
-        &self.0.config.policy
-    }
-
-    /// The client's callbacks.
-    pub fn callbacks(&self) -> &Callbacks {
-        &self.0.config.callbacks
-    }
-
-    /// What the budget for the origin of `url` (scheme, host and port; the rest is not looked at) has under the client's policy.
-    ///
-    /// `None` if the policy has no budget, no call used it yet, or `url` is no URL.
-    pub fn budget(&self, url: &str) -> Option<BudgetReading> {
-        let spec = self.0.config.policy.budget()?;
-        let request = Request::new("GET", url).ok()?;
-        let origin = request.origin();
-        self.own().ok()?.budgets.reading(spec, origin, self.0.config.clock.now())
-    }
-}
-
-impl<T, C> Config<T, C> {
-    /// The policy of one request: what its header fields change, and whether they allow retries at all.
-    fn policy_for<'a>(&self, request: &mut Request, policy: &'a Policy) -> Cow<'a, Policy> {
-        let asked = self.envoy_headers.then(|| envoy::with_request_headers(policy, &request.headers));
-        let head = RequestHead {
-            method: request.method.as_str(),
-            scheme: request.url.scheme(),
-            authority: request.url.authority(),
-            path: &request.url[Position::BeforePath..],
-            headers: &request.headers,
-        };
-        match asked {
-            None => policy.for_request(&head),
-            Some(policy) => {
-                let policy = policy.for_request(&head).into_owned();
-                envoy::REQUEST_HEADERS.iter().for_each(|name| request.remove_header(name));
-                Cow::Owned(policy)
-            }
-        }
-    }
-
-    /// Adds what every request of this client carries, under what it brings itself.
-    fn complete(&self, request: &mut Request) {
-        for name in self.headers.keys() {
-            if !request.headers.contains_key(name) {
-                for value in self.headers.get_all(name) {
-                    request.headers.append(name, value.clone());
-                }
-            }
-        }
-    }
-}
-
-impl<T> Shared<T> {
-    fn next_serial(&self) -> u64 {
-        self.serial.fetch_add(1, Ordering::Relaxed)
-    }
-}
-
-/// The names of budgets that all clients of the process share.
-fn process_names() -> &'static Arc<BudgetNames> {
-    static NAMES: PerProcess<Arc<BudgetNames>> = PerProcess::new();
-    NAMES.get_or_make(Arc::default)
-}
-
-/// The most of a dropped response that is read so that its connection can be used again, and the longest that may take.
-const DRAIN: (usize, Duration) = (64 * 1024, Duration::from_millis(50));
-
-/// Reads a response that nobody wants, if that is cheap; else its connection is closed.
-async fn drain(clock: &impl Clock, mut body: impl Incoming, deadline: Option<Tick>) {
-    let end = clock.now().after(DRAIN.1).min(deadline.unwrap_or(Tick::MAX));
-    let read = async {
-        let mut left = DRAIN.0;
-        while let Ok(Some(piece)) = body.frame().await {
-            match left.checked_sub(piece.len()) {
-                Some(rest) => left = rest,
-                None => break,
-            }
-        }
-    };
-    tokio::select! {
-        biased;
-        () = read => {}
-        () = clock.sleep_until(end) => {}
-    }
-}
+pub use system::clock::{Clock, TokioClock};
+pub use system::entropy::{seed as entropy, seed_or as entropy_or};
+pub use system::process::process_id;
+pub use system::runtime::{runtime, shutdown};
+pub use transport::options::{ClientCert, Http2, Proxy, TlsOptions, TransportOptions};
+pub use transport::reqwest::{ReqwestBody, ReqwestTransport};

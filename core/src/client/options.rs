@@ -6,7 +6,9 @@ use std::path::Path;
 use bytes::Bytes;
 
 use super::builder::ClientBuilder;
-use super::{Client, ClientCert, Http2, Proxy, Redirects, TransportOptions};
+use super::client::Client;
+use super::message::redirect::Redirects;
+use super::transport::options::{ClientCert, Http2, Proxy, TransportOptions};
 use crate::error::Error;
 use crate::policy::{Keys, Node, OptionBlock, Problem, Unit, Value, bytes, or_none, row};
 

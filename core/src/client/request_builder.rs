@@ -3,12 +3,19 @@
 use serde::Serialize;
 use url::{ParseError, Url};
 
-use super::clock::Clock;
+use super::blocking::BlockingStream;
+use super::call::cancel::Cancel;
+use super::call::question::{Attempt, Opinion};
+use super::call::stream::StreamingResponse;
+use super::client::{CallOptions, Client};
+use super::host::callbacks::Callbacks;
+use super::message::body::Body;
+use super::message::multipart::Multipart;
+use super::message::redirect::Redirects;
+use super::message::request::Request;
+use super::message::response::Response;
+use super::system::clock::Clock;
 use super::transport::Transport;
-use super::{
-    Attempt, BlockingStream, Body, CallOptions, Callbacks, Cancel, Client, Multipart, Opinion, Redirects, Request, Response,
-    StreamingResponse,
-};
 use crate::error::Error;
 use crate::policy::Policy;
 

@@ -26,6 +26,13 @@ pub(super) fn json(value: &Value) -> String {
     out
 }
 
+impl Value {
+    /// The value as JSON on one line: keys in their order, numbers in the shortest form that is exact.
+    pub fn to_json(&self) -> String {
+        json(self)
+    }
+}
+
 /// YAML with one line per entry of the outer map, and of its blocks.
 pub(super) fn lines(value: &Value) -> String {
     let mut out = String::new();

@@ -32,18 +32,18 @@ pub use dialect::{Dialect, Loaded, Note, envoy, named, read_all_from_value};
 pub use options::{OptionBlock, OptionRow, option_blocks};
 pub(crate) use problem::Problem;
 pub use read::Keys;
+#[cfg(feature = "client")]
+pub(crate) use read::bytes;
 pub use request::RequestHead;
 #[cfg(feature = "documents")]
 pub use text::{load_all, read_all};
 pub use typed::{Argument, Unit};
 pub use value::Value;
-/// What the reader of a client's options shares with the reader of policies.
-#[cfg(feature = "client")]
-pub(crate) use {
-    node::Node,
-    options::row,
-    read::{bytes, or_none},
-};
+#[cfg(feature = "simulate")]
+pub(crate) use {names::Names, node::Fields};
+/// What the readers of a client's options and of scenarios share with the reader of policies.
+#[cfg(any(feature = "client", feature = "simulate"))]
+pub(crate) use {node::Node, options::row, read::or_none};
 
 /// Retries per call.
 const MOST_RETRIES: u32 = 1000;

@@ -1,5 +1,6 @@
 //! Which connections are used again.
 
+use reknock::{ErrorKind, HttpVersion};
 use serde_json::json;
 
 use crate::harness::*;
@@ -56,4 +57,60 @@ async fn servers_that_close_after_each_answer() {
     }
     assert_eq!(peer.log().len() as u64, 6);
     assert_eq!(peer.connections(), 6);
+}
+
+/// What the records say of connections is what the server saw.
+#[tokio::test]
+async fn records_know_their_connection() {
+    for (document, version) in [
+        (json!({"script": [{"do": "status", "status": 503}, {"do": "echo"}]}), HttpVersion::Http11),
+        (json!({"script": [{"do": "status", "status": 503}, {"do": "echo"}], "tls": "trusted", "http2": true}), HttpVersion::Http2),
+    ] {
+        let peer = peer(document).await;
+        let client = client(&peer, "{}");
+        let outcomes = [patient(client.get(peer.url()).send()).await, patient(client.get(peer.url()).send()).await];
+        let mut records = outcomes.iter().flat_map(|outcome| told(outcome).0);
+        let first = records.next().unwrap();
+        assert_eq!((first.connection.reused, first.connection.resolve, first.resends), (Some(false), None, 0), "{first:?}");
+        assert!(first.connection.connect.is_some_and(|connect| connect <= first.duration), "{first:?}");
+        let kept: Vec<_> = records.collect();
+        assert_eq!(kept.len(), 2);
+        for record in kept {
+            assert_eq!(
+                (record.connection.reused, record.connection.connect, record.connection.tls),
+                (Some(true), None, None),
+                "{record:?}"
+            );
+        }
+        for record in outcomes.iter().flat_map(|outcome| told(outcome).0) {
+            assert_eq!(record.connection.peer, Some(([127, 0, 0, 1], peer.port()).into()), "{record:?}");
+            assert_eq!(record.connection.version, Some(version), "{record:?}");
+            assert!(record.first_byte.is_some_and(|first_byte| first_byte <= record.duration), "{record:?}");
+        }
+        assert_eq!(peer.connections(), 1);
+    }
+}
+
+#[tokio::test]
+async fn records_of_failures_know_how_far_they_came() {
+    let peer = peer(json!([{"do": "echo"}, {"do": "reset"}, {"do": "refused"}])).await;
+    let client = client(&peer, "max_retries: 1");
+    assert_eq!(seen(&patient(client.get(peer.url()).send()).await), Ok(200));
+    let outcome = patient(client.get(peer.url()).send()).await;
+    let [reset, refused] = told(&outcome).0 else { panic!("{outcome:?}") };
+    assert_eq!((reset.error, reset.connection.reused, reset.first_byte), (Some(ErrorKind::Reset), Some(true), None));
+    assert_eq!((refused.error, refused.connection.reused, refused.first_byte), (Some(ErrorKind::Connect), None, None));
+    assert!(refused.connection.connect.is_some(), "{refused:?}");
+}
+
+#[tokio::test]
+async fn records_know_how_long_a_name_took() {
+    let peer = peer(json!([{"do": "echo"}])).await;
+    let client = client(&peer, "{}");
+    let url = format!("http://localhost:{}", peer.port());
+    for looked_up in [true, false] {
+        let outcome = patient(client.get(&url).send()).await;
+        let [record] = told(&outcome).0 else { panic!("{outcome:?}") };
+        assert_eq!((record.connection.resolve.is_some(), record.connection.connect.is_some()), (looked_up, looked_up), "{record:?}");
+    }
 }

@@ -28,7 +28,9 @@ pub fn built() -> &'static Path {
         // Cargo builds a library for the tests of its package only if they link to it as Rust.
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--locked", "--package", "reknock-c", "--target-dir"]).arg(target).current_dir(root());
+        // With the test server, so that the dependencies are those of the tests.
+        cargo.args(["build", "--quiet", "--locked", "--package", "reknock-c", "--package", "reknock-test-server"]);
+        cargo.arg("--target-dir").arg(target).current_dir(root());
         assert!(cargo.status().unwrap().success());
         target.join("debug")
     })

@@ -1,0 +1,102 @@
+//! Responses that are read as they come.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+
+use super::attempt::{silent, whole};
+use super::cancel::{CallOff, called_off};
+use super::timers::within;
+use crate::client::message::response::ResponseHead;
+use crate::client::system::clock::Clock;
+use crate::client::transport::{Failure, Incoming, Progress};
+use crate::error::{Error, ErrorKind};
+use crate::record::Evidence;
+
+/// A response whose body is read as it comes. Dropping it early closes its connection (HTTP/1) or resets its stream (HTTP/2).
+///
+/// Its head's methods can be called on it. Nothing is read that was not asked for. A body that breaks is an error, never retried:
+/// part of it is in the caller's hands. What cancels the call, or closes its client, ends the body too.
+pub struct StreamingResponse<B, C> {
+    pub(in crate::client) head: ResponseHead,
+    /// `None` once it ended, well or not: its connection is given back or closed at once.
+    pub(in crate::client) body: Option<B>,
+    pub(in crate::client) clock: C,
+    pub(in crate::client) idle: Option<Duration>,
+    /// Of the upload, which may still be going on.
+    pub(in crate::client) progress: Arc<Progress>,
+    pub(in crate::client) off: CallOff,
+    /// What content-length announced.
+    pub(in crate::client) length: Option<u64>,
+    pub(in crate::client) read: u64,
+}
+
+impl<B, C> Deref for StreamingResponse<B, C> {
+    type Target = ResponseHead;
+
+    fn deref(&self) -> &ResponseHead {
+        &self.head
+    }
+}
+
+impl<B, C> fmt::Debug for StreamingResponse<B, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.head.fmt(f)
+    }
+}
+
+impl<B: Incoming, C: Clock> StreamingResponse<B, C> {
+    /// The next piece of the body; `None` at its end.
+    ///
+    /// # Errors
+    /// `body` if it is cut, corrupt, of another length than announced, or silent for the policy's `idle_timeout` while this waits;
+    /// `cancelled` or `closed`. After an error there are no more pieces.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+        let Some(body) = &mut self.body else { return Ok(None) };
+        let piece = tokio::select! {
+            biased;
+            kind = self.off.called_off() => Err(Failure::new(kind, Evidence::Unknown, called_off(kind))),
+            piece = within(&self.clock, self.idle, &self.progress, None, body.frame()) => match piece {
+                Err(_) => Err(silent(self.idle)),
+                Ok(Ok(None)) => whole(self.length, self.read).map(|()| None),
+                Ok(piece) => piece,
+            },
+        };
+        if !matches!(piece, Ok(Some(_))) {
+            self.body = None;
+        }
+        let piece = piece.map_err(|failure| failed(&self.head, failure))?;
+        self.read += piece.as_ref().map_or(0, |piece| piece.len() as u64);
+        Ok(piece)
+    }
+
+    /// The rest of the body, at most `most` bytes of it.
+    ///
+    /// # Errors
+    /// As [`chunk`](StreamingResponse::chunk), and `response_too_large`.
+    pub async fn bytes(&mut self, most: usize) -> Result<Bytes, Error> {
+        let mut all = BytesMut::new();
+        while let Some(piece) = self.chunk().await? {
+            if all.len() + piece.len() > most {
+                self.body = None;
+                let message = format!("the rest of the response body is larger than {most} bytes");
+                return Err(failed(&self.head, Failure::new(ErrorKind::ResponseTooLarge, Evidence::Unknown, message)));
+            }
+            all.extend_from_slice(&piece);
+        }
+        Ok(all.freeze())
+    }
+}
+
+/// An error with what the head knows of its call.
+fn failed(head: &ResponseHead, failure: Failure) -> Error {
+    let error =
+        Error::new(failure.kind, failure.message).with_status(Some(head.status())).with_records(head.attempts.clone(), head.stop_reason);
+    match failure.source {
+        Some(source) => error.with_source(source),
+        None => error,
+    }
+}

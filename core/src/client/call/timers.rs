@@ -1,0 +1,105 @@
+//! The limits of one attempt: which one is next, and which one has fired.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::time::Duration;
+
+use crate::client::system::clock::Clock;
+use crate::client::transport::Progress;
+use crate::policy::Policy;
+use crate::time::Tick;
+
+/// The limit that ended an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::client) enum Limit {
+    PerTry,
+    Idle,
+    Deadline,
+}
+
+/// The limits of one attempt up to its response head. `connect_timeout` is not among them: the connector keeps it.
+pub(in crate::client) struct HeadTimer<'a> {
+    pub(in crate::client) progress: &'a Progress,
+    pub(in crate::client) began: Tick,
+    pub(in crate::client) per_try: Option<Duration>,
+    pub(in crate::client) idle: Option<Duration>,
+    pub(in crate::client) deadline: Option<Tick>,
+}
+
+impl<'a> HeadTimer<'a> {
+    pub(in crate::client) fn new(policy: &Policy, progress: &'a Progress, began: Tick, deadline: Option<Tick>) -> Self {
+        HeadTimer { progress, began, per_try: policy.per_try_timeout(), idle: policy.idle_timeout(), deadline }
+    }
+
+    /// The limit that has fired by `now`, or the moment before which none can fire.
+    ///
+    /// Clocks that stand still (per_try_timeout while connecting or uploading) make that moment a lower bound: who waits
+    /// for it looks again.
+    fn check(&self, now: Tick) -> Result<Tick, Limit> {
+        if self.deadline.is_some_and(|deadline| now >= deadline) {
+            return Err(Limit::Deadline);
+        }
+        // The other clock may start at any moment, with the begin or the end of the upload.
+        let (limit, spent, name, other) = match self.progress.uploading() {
+            Some(moved) => (self.idle, now.since(moved), Limit::Idle, self.per_try),
+            None => (self.per_try, self.waited(now), Limit::PerTry, self.idle.filter(|_| self.progress.uploaded_at().is_none())),
+        };
+        let mut next = other.map_or(Tick::MAX, |limit| now.after(limit));
+        if let Some(limit) = limit {
+            next = next.min(now.after(limit.checked_sub(spent).filter(|left| !left.is_zero()).ok_or(name)?));
+        }
+        Ok(next.min(self.deadline.unwrap_or(Tick::MAX)))
+    }
+
+    /// How much of per_try_timeout is used up.
+    fn waited(&self, now: Tick) -> Duration {
+        match self.progress.uploaded_at() {
+            Some(uploaded) => now.since(uploaded),
+            None => now.since(self.began).saturating_sub(self.progress.connecting_time(now)),
+        }
+    }
+
+    /// Runs `exchange` until it ends or a limit fires.
+    pub(in crate::client) async fn run<F: Future>(&self, clock: &impl Clock, mut exchange: Pin<&mut F>) -> Result<F::Output, Limit> {
+        loop {
+            let next = self.check(clock.now())?;
+            tokio::select! {
+                biased;
+                output = &mut exchange => return Ok(output),
+                () = clock.sleep_until(next) => {}
+            }
+        }
+    }
+}
+
+/// Runs `step` (reading one piece of a body) for as long as something moves at least every `idle`, and not past `deadline`. `upload` is the one that
+/// may go on meanwhile.
+pub(in crate::client) async fn within<F: Future>(
+    clock: &impl Clock,
+    idle: Option<Duration>,
+    upload: &Progress,
+    deadline: Option<Tick>,
+    step: F,
+) -> Result<F::Output, Limit> {
+    let mut step = pin!(step);
+    // What has come already needs no timer.
+    if let Poll::Ready(output) = poll_fn(|context| Poll::Ready(step.as_mut().poll(context))).await {
+        return Ok(output);
+    }
+    let end = deadline.unwrap_or(Tick::MAX);
+    let mut moved = clock.now();
+    loop {
+        moved = moved.max(upload.moved_at().unwrap_or(moved));
+        let silent = idle.map_or(Tick::MAX, |idle| moved.after(idle));
+        let next = silent.min(end);
+        if clock.now() >= next {
+            return Err(if end <= silent { Limit::Deadline } else { Limit::Idle });
+        }
+        tokio::select! {
+            biased;
+            output = &mut step => return Ok(output),
+            () = clock.sleep_until(next) => {}
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! What users hold: a client, which begins calls.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use http::HeaderMap;
+use url::{Position, Url};
+
+use super::call::attempt::{Delivery, Whole};
+use super::call::cancel::{CallOff, Cancel};
+use super::call::question::Host;
+use super::call::run::{CallConfig, CallShared, Finished, Mode, On, Running};
+use super::call::stream::StreamingResponse;
+use super::host::callbacks::Callbacks;
+use super::host::lanes::Lanes;
+use super::message::redirect::Redirects;
+use super::message::request::Request;
+use super::message::response::Response;
+use super::system::clock::{Clock, TokioClock};
+use super::system::entropy;
+use super::system::process::PerProcess;
+use super::system::runtime::PerRuntime;
+use super::transport::Transport;
+use super::transport::reqwest::ReqwestTransport;
+use crate::error::{Error, ErrorKind};
+use crate::policy::{Policy, RequestHead, envoy};
+use crate::retry::{BudgetNames, BudgetReading, Budgets};
+
+/// Sends requests under a policy.
+///
+/// Cheap to clone; clones share connections and budgets. May be used from any thread, any number of tasks and any tokio runtime
+/// at once; each runtime has connections of its own. In a forked child it starts with no connections and full budgets.
+pub struct Client<T = ReqwestTransport, C = TokioClock>(pub(super) Arc<Inner<T, C>>);
+
+pub(super) struct Inner<T, C> {
+    pub(super) config: Config<T, C>,
+    pub(super) shared: PerProcess<Arc<Shared<T>>>,
+}
+
+/// What a client was told. Never changes.
+pub(super) struct Config<T, C> {
+    pub(super) transport: Box<dyn Fn() -> Result<T, Error> + Send + Sync>,
+    pub(super) calls: CallConfig<C>,
+    pub(super) policy: Policy,
+    pub(super) headers: HeaderMap,
+    pub(super) redirects: Redirects,
+    pub(super) callbacks: Callbacks,
+    pub(super) base_url: Option<Url>,
+    pub(super) envoy_headers: bool,
+}
+
+/// What the calls of one client in one process share.
+pub(super) struct Shared<T> {
+    pub(super) transports: PerRuntime<T>,
+    pub(super) lanes: Lanes<T>,
+    pub(super) calls: CallShared,
+}
+
+impl<T, C> Clone for Client<T, C> {
+    fn clone(&self) -> Self {
+        Client(Arc::clone(&self.0))
+    }
+}
+
+/// The policy alone: header fields and the transport may hold secrets.
+impl<T, C> fmt::Debug for Client<T, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("policy", &self.0.config.policy).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// The client of those who make none: default options, one per process, made on first use.
+    ///
+    /// # Errors
+    /// As [`ClientBuilder::build`].
+    pub fn shared() -> Result<&'static Client, Error> {
+        static SHARED: PerProcess<Client> = PerProcess::new();
+        SHARED.get_or_try_make(|_| Client::builder().build())
+    }
+}
+
+/// What one call wants that differs from its client.
+#[derive(Clone, Debug, Default)]
+pub struct CallOptions {
+    /// Another policy.
+    pub policy: Option<Policy>,
+    /// Other rules for redirects.
+    pub redirects: Option<Redirects>,
+    /// Whether redirects are followed, by these rules or the client's.
+    pub follow_redirects: Option<bool>,
+    /// What may cancel the call.
+    pub cancel: Option<Cancel>,
+}
+
+impl<T: Transport, C: Clock> Client<T, C> {
+    /// Sends a request under the client's policy and reads the whole response.
+    ///
+    /// Dropping the future cancels the call in whatever state it is.
+    ///
+    /// # Errors
+    /// The original failure of the last attempt, or `deadline`; with the attempts and the stop reason. A response of any
+    /// status is no error.
+    pub async fn send(&self, request: Request) -> Result<Response, Error> {
+        self.send_with(request, &CallOptions::default(), self.0.config.callbacks.clone()).await
+    }
+
+    /// Likewise, with options of its own, asking `host` in place of the client's callbacks.
+    ///
+    /// # Errors
+    /// As [`send`](Client::send), and `config` if the policy names a budget that is in use with other parameters.
+    pub fn send_with<H: Host>(&self, request: Request, options: &CallOptions, host: H) -> impl Future<Output = Result<Response, Error>> {
+        self.send_on(None, request, options, host)
+    }
+
+    /// Sends a request under the client's policy and hands out the response once its head is there; the body is read as it comes.
+    ///
+    /// # Errors
+    /// As [`send`](Client::send).
+    pub async fn stream(&self, request: Request) -> Result<StreamingResponse<T::Body, C>, Error> {
+        self.stream_with(request, &CallOptions::default(), self.0.config.callbacks.clone()).await
+    }
+
+    /// Likewise, with options of its own, asking `host` in place of the client's callbacks.
+    ///
+    /// # Errors
+    /// As [`send_with`](Client::send_with).
+    pub fn stream_with<H: Host>(
+        &self,
+        request: Request,
+        options: &CallOptions,
+        host: H,
+    ) -> impl Future<Output = Result<StreamingResponse<T::Body, C>, Error>> {
+        self.stream_on(None, request, options, host)
+    }
+
+    /// Where a call runs: there, or in the present runtime.
+    pub(super) async fn send_on<H: Host>(
+        &self,
+        on: Option<On<'_, T>>,
+        request: Request,
+        options: &CallOptions,
+        host: H,
+    ) -> Result<Response, Error> {
+        let mut running = self.begin(on, request, options, host, Delivery::Buffered)?;
+        let Finished { head, body, stop_reason } = running.finish(options.cancel.as_ref()).await?;
+        Ok(Response { head: running.head(head, stop_reason), body: body.into_bytes() })
+    }
+
+    pub(super) async fn stream_on<H: Host>(
+        &self,
+        on: Option<On<'_, T>>,
+        request: Request,
+        options: &CallOptions,
+        host: H,
+    ) -> Result<StreamingResponse<T::Body, C>, Error> {
+        let mut running = self.begin(on, request, options, host, Delivery::Streamed)?;
+        let Finished { head, body, stop_reason } = running.finish(options.cancel.as_ref()).await?;
+        let Whole::Live(body) = body else { return Err(Error::new(ErrorKind::Internal, "a streamed call was buffered")) };
+        let (clock, idle) = (self.0.config.calls.clock.clone(), running.policy.idle_timeout());
+        let off = CallOff { cancel: options.cancel.clone(), closed: running.shared.closed.clone() };
+        let (length, progress) = (head.length, Arc::clone(&running.progress));
+        Ok(StreamingResponse { head: running.head(head, stop_reason), body: Some(body), clock, idle, progress, off, length, read: 0 })
+    }
+
+    fn begin<'a, H: Host>(
+        &'a self,
+        on: Option<On<'a, T>>,
+        mut request: Request,
+        options: &'a CallOptions,
+        host: H,
+        delivery: Delivery,
+    ) -> Result<Running<'a, T, C, H>, Error> {
+        let config = &self.0.config;
+        let on = match on {
+            Some(on) => on,
+            None => self.here()?,
+        };
+        let mut redirects = options.redirects.unwrap_or(config.redirects);
+        redirects.follow = options.follow_redirects.unwrap_or(redirects.follow);
+        config.complete(&mut request);
+        let policy = config.policy_for(&mut request, options.policy.as_ref().unwrap_or(&config.policy));
+        Running::begin(&config.calls, on, policy, host, Mode { delivery, redirects }, request)
+    }
+
+    /// Ends the calls in flight with kind `closed`, streamed bodies included, and those to come. Clones of the client are closed with it.
+    pub fn close(&self) {
+        if let Ok(shared) = self.own() {
+            shared.calls.closed.cancel();
+            shared.lanes.clear();
+        }
+    }
+
+    /// Where a call that is awaited runs.
+    fn here(&self) -> Result<On<'_, T>, Error> {
+        let shared = self.own()?;
+        Ok(On { shared: &shared.calls, transport: shared.transports.get(&self.0.config.transport)?, exchanges: None })
+    }
+
+    /// What hangs on the process; made anew in a forked child.
+    pub(super) fn own(&self) -> Result<&Arc<Shared<T>>, Error> {
+        let config = &self.0.config;
+        self.0.shared.get_or_try_make(|parents| {
+            let budgets = Budgets::sharing(Arc::clone(process_names()));
+            if let Some(spec) = config.policy.budget() {
+                budgets.hold(spec)?;
+            }
+            let closed = Cancel::new();
+            if parents.is_some_and(|parents| parents.calls.closed.is_cancelled()) {
+                closed.cancel();
+            }
+            let transports = PerRuntime::new((config.transport)()?);
+            let calls = CallShared { budgets, closed, entropy: entropy::seed(), serial: AtomicU64::new(0) };
+            Ok(Arc::new(Shared { transports, lanes: Lanes::default(), calls }))
+        })
+    }
+
+    /// The client's policy.
+    pub fn policy(&self) -> &Policy {
+        &self.0.config.policy
+    }
+
+    /// The client's callbacks.
+    pub fn callbacks(&self) -> &Callbacks {
+        &self.0.config.callbacks
+    }
+
+    /// What the budget for the origin of `url` (scheme, host and port; the rest is not looked at) has under the client's policy.
+    ///
+    /// `None` if the policy has no budget, no call used it yet, or `url` is no URL.
+    pub fn budget(&self, url: &str) -> Option<BudgetReading> {
+        let spec = self.0.config.policy.budget()?;
+        let request = Request::new("GET", url).ok()?;
+        let origin = request.origin();
+        self.own().ok()?.calls.budgets.reading(spec, origin, self.0.config.calls.clock.now())
+    }
+}
+
+impl<T, C> Config<T, C> {
+    /// The policy of one request: what its header fields change, and whether they allow retries at all.
+    fn policy_for<'a>(&self, request: &mut Request, policy: &'a Policy) -> Cow<'a, Policy> {
+        let asked = self.envoy_headers.then(|| envoy::with_request_headers(policy, &request.headers));
+        let head = RequestHead {
+            method: request.method.as_str(),
+            scheme: request.url.scheme(),
+            authority: request.url.authority(),
+            path: &request.url[Position::BeforePath..],
+            headers: &request.headers,
+        };
+        match asked {
+            None => policy.for_request(&head),
+            Some(policy) => {
+                let policy = policy.for_request(&head).into_owned();
+                envoy::REQUEST_HEADERS.iter().for_each(|name| request.remove_header(name));
+                Cow::Owned(policy)
+            }
+        }
+    }
+
+    /// Adds what every request of this client carries, under what it brings itself.
+    fn complete(&self, request: &mut Request) {
+        for name in self.headers.keys() {
+            if !request.headers.contains_key(name) {
+                for value in self.headers.get_all(name) {
+                    request.headers.append(name, value.clone());
+                }
+            }
+        }
+    }
+}
+
+/// The names of budgets that all clients of the process share.
+fn process_names() -> &'static Arc<BudgetNames> {
+    static NAMES: PerProcess<Arc<BudgetNames>> = PerProcess::new();
+    NAMES.get_or_make(Arc::default)
+}

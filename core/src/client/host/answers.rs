@@ -1,0 +1,45 @@
+//! What a host's values mean as answers of callbacks.
+
+use std::time::Duration;
+
+use crate::client::call::question::Opinion;
+use crate::error::{Error, ErrorKind};
+use crate::policy::{Unit, Value};
+
+impl Opinion {
+    /// What `retry_if` returned: true, false, nothing, or a number of `unit` to wait.
+    ///
+    /// # Errors
+    /// `callback` for anything else.
+    pub fn from_value(answer: &Value, unit: Unit) -> Result<Self, Error> {
+        match answer {
+            Value::Bool(retry) => Ok((*retry).into()),
+            Value::Null => Ok(Opinion::None),
+            answer => wait("retry_if", "true, false, none or a wait", answer, unit).map(Opinion::After),
+        }
+    }
+}
+
+/// What `delay` returned: nothing, or a number of `unit`.
+///
+/// # Errors
+/// `callback` for anything else.
+pub fn delay_from_value(answer: &Value, unit: Unit) -> Result<Option<Duration>, Error> {
+    match answer {
+        Value::Null => Ok(None),
+        answer => wait("delay", "a wait or none", answer, unit).map(Some),
+    }
+}
+
+fn wait(callback: &str, rule: &str, answer: &Value, unit: Unit) -> Result<Duration, Error> {
+    let number = match *answer {
+        Value::Int(number) => Some(number as f64),
+        Value::Float(number) => Some(number),
+        _ => None,
+    };
+    let wrong = |text: String| Error::new(ErrorKind::Callback, text);
+    match number {
+        None => Err(wrong(format!("{callback}: must return {rule}, got {}", answer.shown()))),
+        Some(number) => unit.duration(callback, number).map_err(|error| wrong(error.to_string())),
+    }
+}

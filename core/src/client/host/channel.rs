@@ -1,0 +1,109 @@
+//! How the questions and events of a call reach the thread that runs it.
+
+use std::any::Any;
+use std::fmt;
+use std::panic::resume_unwind;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{Notify, oneshot};
+
+use crate::client::call::question::{Event, Host, Question, Reply, Wants};
+use crate::error::BoxError;
+
+/// Where the questions and events of a call wait for the thread that runs it.
+pub struct Desk(Arc<Waiting>);
+
+/// The host of a call that is run by somebody with a [`Desk`].
+pub struct Remote {
+    wants: Wants,
+    desk: Arc<Waiting>,
+}
+
+/// What a call has said.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// Events since the last time, in order. They came before the question.
+    pub events: Vec<Event>,
+    /// What it asks, and where the answer goes. Without one it goes on only to its deadline.
+    pub question: Option<(Question, Answer)>,
+}
+
+/// Where the answer to a question goes.
+#[derive(Debug)]
+pub struct Answer(oneshot::Sender<Result<Result<Reply, BoxError>, Box<dyn Any + Send>>>);
+
+#[derive(Default)]
+struct Waiting {
+    told: Mutex<Told>,
+    wanted: Notify,
+}
+
+impl Desk {
+    /// A desk, and the host that brings everything to it.
+    pub fn new(wants: Wants) -> (Remote, Desk) {
+        let desk = Arc::new(Waiting::default());
+        (Remote { wants, desk: Arc::clone(&desk) }, Desk(desk))
+    }
+
+    /// Completes when there is something.
+    pub async fn wanted(&self) {
+        self.0.wanted.notified().await;
+    }
+
+    /// What there is.
+    pub fn take(&self) -> Told {
+        std::mem::take(&mut *self.0.told.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Answer {
+    /// Answers; an error ends the call with kind `callback` and this as its source. A panic that was caught does likewise.
+    pub(in crate::client) fn give(self, reply: Result<Result<Reply, BoxError>, Box<dyn Any + Send>>) {
+        // The call may have ended by its deadline meanwhile.
+        let _ = self.0.send(reply);
+    }
+
+    /// Answers; an error ends the call with kind `callback` and this as its source.
+    pub fn reply(self, reply: Result<Reply, BoxError>) {
+        self.give(Ok(reply));
+    }
+}
+
+impl Remote {
+    fn put(&self, change: impl FnOnce(&mut Told)) {
+        change(&mut self.desk.told.lock().unwrap_or_else(PoisonError::into_inner));
+        self.desk.wanted.notify_one();
+    }
+}
+
+impl Host for Remote {
+    fn wants(&self) -> Wants {
+        self.wants
+    }
+
+    async fn ask(&mut self, question: Question) -> Result<Reply, BoxError> {
+        let (sender, answer) = oneshot::channel();
+        self.put(|told| told.question = Some((question, Answer(sender))));
+        match answer.await {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(panic)) => resume_unwind(panic),
+            Err(_) => Err("the question was dropped without an answer".into()),
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.put(|told| told.events.push(event));
+    }
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Remote").field("wants", &self.wants).finish_non_exhaustive()
+    }
+}

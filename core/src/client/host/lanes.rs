@@ -1,0 +1,152 @@
+//! What lanes are while nobody has them: a runtime each, with connections of its own.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::yield_now;
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::client::system::clock::{Clock, TokioClock};
+use crate::client::system::runtime;
+#[cfg(unix)]
+use crate::client::system::signals;
+use crate::client::transport::{Exchanges, Transport};
+use crate::error::{Error, ErrorKind};
+use crate::time::Tick;
+
+/// The most lanes that a client keeps while they are not in use.
+const MOST: usize = 32;
+
+/// How long a thread that resolved names or read a file for a lane waits for more work.
+const THREAD_KEPT: Duration = Duration::from_secs(1);
+
+/// What a lane is when nobody has it.
+pub(in crate::client) struct Track<T> {
+    /// `None` only while it is being dropped.
+    runtime: Option<Runtime>,
+    pub(in crate::client) transport: Arc<T>,
+    pub(in crate::client) exchanges: Exchanges,
+    given_back: Tick,
+    /// A timer that stays set between calls. A runtime that learns of an earlier timer than it knows wakes itself, with a `write` and one
+    /// more `epoll_wait`; as long as it knows this one, the limits of a call come later. Setting a timer to a later time costs nothing.
+    alarm: Mutex<Option<Pin<Box<Sleep>>>>,
+    /// What writes may raise is kept from the threads that run it. Seen once, so that it costs nothing where SIGPIPE is ignored.
+    #[cfg(unix)]
+    guarded: bool,
+}
+
+impl<T: Transport> Track<T> {
+    pub(in crate::client) fn new(transport: Arc<T>) -> Result<Self, Error> {
+        let runtime = runtime::of_ours(&mut Builder::new_current_thread()).thread_keep_alive(THREAD_KEPT).build();
+        let runtime = runtime.map_err(|error| Error::new(ErrorKind::Internal, "a runtime cannot be made").with_source(error))?;
+        Ok(Track {
+            runtime: Some(runtime),
+            transport,
+            exchanges: Exchanges::default(),
+            given_back: Tick(0),
+            alarm: Mutex::default(),
+            #[cfg(unix)]
+            guarded: signals::pipe_is_minded(),
+        })
+    }
+}
+
+impl<T> Track<T> {
+    pub(in crate::client) fn runtime(&self) -> &Runtime {
+        self.runtime.as_ref().expect("taken by drop alone")
+    }
+
+    /// Runs a future, and what was spawned, on this thread: only here do lanes write to sockets. Closing one writes nothing.
+    pub(in crate::client) fn run<F: Future>(&self, future: F) -> F::Output {
+        #[cfg(unix)]
+        let _quiet = self.guarded.then(signals::NoPipe::here);
+        self.runtime().block_on(future)
+    }
+
+    /// A timer that fires after `slice`: the one that is kept, unless another thread has it.
+    pub(in crate::client) fn alarm(&self, slice: Duration) -> Pin<Box<Sleep>> {
+        let kept = self.alarm.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut alarm) = kept else { return Box::pin(sleep(slice)) };
+        alarm.as_mut().reset(Instant::now() + slice);
+        alarm
+    }
+
+    pub(in crate::client) fn keep(&self, alarm: Pin<Box<Sleep>>) {
+        *self.alarm.lock().unwrap_or_else(PoisonError::into_inner) = Some(alarm);
+    }
+
+    /// Runs what was woken by dropping a call: its connection closes, or resets its stream.
+    pub(in crate::client) fn tidy(&self) {
+        self.run(async {
+            for _ in 0..3 {
+                yield_now().await;
+            }
+        });
+    }
+}
+
+/// Closes its connections at once. Waits for nothing, so that it may go anywhere.
+impl<T> Drop for Track<T> {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// The lanes of one client that are not in use.
+pub(in crate::client) struct Lanes<T>(Mutex<Vec<Track<T>>>);
+
+impl<T> Default for Lanes<T> {
+    fn default() -> Self {
+        Lanes(Mutex::default())
+    }
+}
+
+impl<T> Lanes<T> {
+    /// Drops them all.
+    pub(in crate::client) fn clear(&self) {
+        let all = std::mem::take(&mut *self.lock());
+        drop(all);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Track<T>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: Transport> Lanes<T> {
+    /// The last one that was given back. Those whose connections must have aged out go.
+    pub(in crate::client) fn pop(&self) -> Option<Track<T>> {
+        let mut tracks = self.lock();
+        let last = tracks.pop()?;
+        let aged = match last.transport.idle_limit() {
+            Some(limit) if !tracks.is_empty() => {
+                let now = TokioClock.now();
+                let young = tracks.partition_point(|track| now.since(track.given_back) > limit);
+                tracks.drain(..young).collect()
+            }
+            _ => Vec::new(),
+        };
+        drop(tracks);
+        drop(aged);
+        Some(last)
+    }
+
+    pub(in crate::client) fn push(&self, mut track: Track<T>) {
+        track.given_back = TokioClock.now();
+        let mut tracks = self.lock();
+        let kept = tracks.len() < MOST;
+        let over = if kept {
+            tracks.push(track);
+            None
+        } else {
+            Some(track)
+        };
+        drop(tracks);
+        drop(over);
+    }
+}

@@ -1,0 +1,10 @@
+//! What goes out and what comes in. Knows no call.
+
+pub(super) mod auth;
+pub(super) mod body;
+pub(super) mod multipart;
+pub(super) mod redact;
+pub(super) mod redirect;
+pub(super) mod request;
+pub(super) mod response;
+mod status;

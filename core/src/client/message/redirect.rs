@@ -1,0 +1,117 @@
+//! Redirects: what the next request is. Pure; the executor follows.
+
+use std::borrow::Cow;
+
+use http::Method;
+use http::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_TYPE, COOKIE, HOST, HeaderMap, HeaderName,
+    HeaderValue, LOCATION, PROXY_AUTHORIZATION, TRANSFER_ENCODING, WWW_AUTHENTICATE,
+};
+use percent_encoding::{CONTROLS, percent_encode};
+
+use super::body::Body;
+use super::request::Request;
+
+/// What describes a body, and goes with it.
+const OF_BODY: [HeaderName; 6] = [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION, TRANSFER_ENCODING];
+
+/// What is meant for one origin alone.
+const OF_ORIGIN: [HeaderName; 6] = [AUTHORIZATION, COOKIE, HeaderName::from_static("cookie2"), PROXY_AUTHORIZATION, WWW_AUTHENTICATE, HOST];
+
+/// Which redirects are followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Redirects {
+    /// Whether any are followed; if not, their responses are results. Default on.
+    pub follow: bool,
+    /// The most that are followed in one call; one more is an error. 0 follows none: their responses are results. Default 10.
+    pub max: u32,
+    /// Whether a redirect from https to http is followed; if not, its response is the result. Default off.
+    pub allow_downgrade: bool,
+}
+
+impl Default for Redirects {
+    fn default() -> Self {
+        Redirects { follow: true, max: 10, allow_downgrade: false }
+    }
+}
+
+/// What a response means for the call.
+pub(in crate::client) enum Hop {
+    /// It is the result.
+    None,
+    /// It leads on, but the body that would have to go with it cannot be produced again.
+    BodyGone,
+    /// This request is sent next.
+    To(Box<Request>),
+}
+
+/// The next request after a response to `request` (RFC 9110 section 15.4, with the method changes of the Fetch standard).
+pub(in crate::client) fn hop(request: &Request, status: u16, headers: &HeaderMap, rules: Redirects) -> Hop {
+    if !rules.follow || rules.max == 0 || !matches!(status, 301 | 302 | 303 | 307 | 308) {
+        return Hop::None;
+    }
+    let Some(target) = headers.get(LOCATION).and_then(|location| request.url.join(&text(location)).ok()) else { return Hop::None };
+    let downgrade = request.url.scheme() == "https" && target.scheme() == "http";
+    if downgrade && !rules.allow_downgrade {
+        return Hop::None;
+    }
+
+    let mut next = request.clone();
+    next.method = method_after(status, &request.method);
+    if next.method != request.method || status == 303 {
+        next.body = Body::default();
+        OF_BODY.iter().for_each(|name| drop(next.headers.remove(name)));
+    } else if !request.body.is_replayable() {
+        return Hop::BodyGone;
+    }
+    if std::mem::take(&mut next.lent) {
+        next.headers.remove(AUTHORIZATION);
+    }
+    if target.origin() != request.url.origin() {
+        OF_ORIGIN.iter().for_each(|name| drop(next.headers.remove(name)));
+    }
+    if !target.username().is_empty() || target.password().is_some() {
+        next.headers.remove(AUTHORIZATION);
+    }
+    next.url = target;
+    match next.settle_url() {
+        Ok(()) => Hop::To(Box::new(next)),
+        // A scheme or an address that cannot be followed: the caller may know what to do with it.
+        Err(_) => Hop::None,
+    }
+}
+
+/// A location as text. Bytes in no known encoding are sent back as they are, percent-encoded.
+fn text(location: &HeaderValue) -> Cow<'_, str> {
+    match std::str::from_utf8(location.as_bytes()) {
+        Ok(text) => text.into(),
+        Err(_) => percent_encode(location.as_bytes(), CONTROLS).into(),
+    }
+}
+
+fn method_after(status: u16, method: &Method) -> Method {
+    match (status, method) {
+        (301 | 302, &Method::POST) => Method::GET,
+        (303, method) if method != Method::HEAD => Method::GET,
+        _ => method.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_location_in_no_encoding_is_followed_byte_by_byte() {
+        let request = Request::new("GET", "http://h/a/b").unwrap();
+        for (location, target) in [
+            (&b"/caf\xe9?q=\xff%20"[..], "http://h/caf%E9?q=%FF%20"),
+            (b"c\xe9", "http://h/a/c%E9"),
+            ("/caf\u{e9}".as_bytes(), "http://h/caf%C3%A9"),
+        ] {
+            let headers = HeaderMap::from_iter([(LOCATION, HeaderValue::from_bytes(location).unwrap())]);
+            let Hop::To(next) = hop(&request, 302, &headers, Redirects::default()) else { panic!("not followed: {location:?}") };
+            assert_eq!(next.url.as_str(), target);
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! Requests: what the caller wants sent.
+
+use std::fmt;
+
+use http::Method;
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use url::{Position, Url};
+
+use super::body::Body;
+use super::multipart::Multipart;
+use super::redact::redacted;
+use crate::error::{Error, ErrorKind};
+
+/// A request: method, URL, header fields, body. Checked when it is built; building sends nothing.
+#[derive(Clone)]
+pub struct Request {
+    pub(in crate::client) method: Method,
+    pub(in crate::client) url: Url,
+    pub(in crate::client) headers: HeaderMap,
+    pub(in crate::client) body: Body,
+    /// Its credentials came in a URL that a redirect led to: they are for that hop alone.
+    pub(in crate::client) lent: bool,
+}
+
+/// Without secrets: the query's values, the headers' values and the body are left out.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.headers.keys().map(HeaderName::as_str).collect();
+        f.debug_struct("Request").field("method", &self.method).field("url", &redacted(&self.url)).field("headers", &names).finish()
+    }
+}
+
+fn invalid(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidRequest, message)
+}
+
+/// Those that nobody writes in another case and means something else.
+const CASELESS: [Method; 7] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+
+fn parse_method(text: &str) -> Result<Method, Error> {
+    match CASELESS.iter().find(|method| method.as_str().eq_ignore_ascii_case(text)) {
+        Some(method) => Ok(method.clone()),
+        None => Method::from_bytes(text.as_bytes()).map_err(|_| invalid(format!("method: must be a token such as GET, got {text:?}"))),
+    }
+}
+
+fn parse_url(url: &str) -> Result<Url, Error> {
+    Url::parse(url).map_err(|error| match error {
+        url::ParseError::RelativeUrlWithoutBase => invalid("url: must be absolute, such as http://host/path".to_owned()),
+        // The text may hold secrets: it is not shown.
+        error => invalid(format!("url: {error}")),
+    })
+}
+
+/// Whether HTTP takes this URL. Most show it at a glance.
+fn carried(url: &str) -> bool {
+    url.len() < 8000 && url.bytes().all(|byte| PLAIN[usize::from(byte)]) || url.parse::<http::Uri>().is_ok()
+}
+
+/// What a URL may have anywhere behind its scheme.
+const PLAIN: [bool; 256] = {
+    let (mut plain, mut at) = ([false; 256], 0);
+    while at < plain.len() {
+        let byte = at as u8;
+        plain[at] = byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'-' | b'_' | b'=' | b'&' | b'?' | b':' | b'%' | b'+');
+        at += 1;
+    }
+    plain
+};
+
+impl Request {
+    /// A request without header fields and body.
+    ///
+    /// Methods are case-sensitive, but the common ones (`get`) may be written in any case.
+    /// `url` must be absolute, http or https. Userinfo in it becomes a basic `authorization` header; a fragment is not sent.
+    ///
+    /// # Errors
+    /// `invalid_request` for a method that is no token, or a URL that cannot be sent to.
+    pub fn new(method: &str, url: &str) -> Result<Self, Error> {
+        let mut request =
+            Request { method: parse_method(method)?, url: parse_url(url)?, headers: HeaderMap::new(), body: Body::default(), lent: false };
+        request.settle_url()?;
+        request.lent = false;
+        Ok(request)
+    }
+
+    /// Checks the URL and moves its userinfo to where it belongs.
+    pub(in crate::client) fn settle_url(&mut self) -> Result<(), Error> {
+        if !matches!(self.url.scheme(), "http" | "https") {
+            return Err(invalid(format!("url: the scheme must be http or https, got \"{}\"", self.url.scheme())));
+        }
+        // Characters that URLs take and HTTP does not would otherwise fail inside the first attempt.
+        if !carried(self.url.as_str()) || self.url.host_str().is_none_or(str::is_empty) {
+            return Err(invalid(format!("url: not a URL that HTTP can carry: {}", redacted(&self.url))));
+        }
+        if !self.url.username().is_empty() || self.url.password().is_some() {
+            let credentials = super::auth::of_url(&self.url);
+            // Both setters fail only for URLs without a host.
+            let _ = self.url.set_username("");
+            let _ = self.url.set_password(None);
+            self.headers.entry(AUTHORIZATION).or_insert(credentials);
+            self.lent = true;
+        }
+        self.url.set_fragment(None);
+        Ok(())
+    }
+
+    /// Adds a header field line.
+    ///
+    /// # Errors
+    /// `invalid_request` for a name that is no token or a value with control characters.
+    pub fn append_header(&mut self, name: &str, value: &str) -> Result<(), Error> {
+        let parsed = HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| invalid(format!("header {name:?}: the name must be a token of letters, digits and !#$%&'*+-.^_`|~")))?;
+        // The value may be a secret: it is not shown.
+        let value = HeaderValue::from_str(value)
+            .map_err(|_| invalid(format!("header \"{name}\": the value must not contain control characters such as line breaks")))?;
+        self.headers.append(parsed, value);
+        Ok(())
+    }
+
+    /// Sets a header field, in place of all lines with this name.
+    ///
+    /// # Errors
+    /// As [`append_header`](Request::append_header).
+    pub fn set_header(&mut self, name: &str, value: &str) -> Result<(), Error> {
+        self.remove_header(name);
+        self.append_header(name, value)
+    }
+
+    /// Removes all lines with this name.
+    pub fn remove_header(&mut self, name: &str) {
+        self.headers.remove(name);
+    }
+
+    /// Sends it elsewhere; the header fields stay. As in [`new`](Request::new).
+    ///
+    /// # Errors
+    /// `invalid_request` for a URL that cannot be sent to.
+    pub fn set_url(&mut self, url: &str) -> Result<(), Error> {
+        self.url = parse_url(url)?;
+        self.settle_url()?;
+        self.lent = false;
+        Ok(())
+    }
+
+    /// Appends pairs to the URL's query, percent-encoded.
+    pub fn append_query<K: AsRef<str>, V: AsRef<str>>(&mut self, pairs: impl IntoIterator<Item = (K, V)>) {
+        let mut pairs = pairs.into_iter().peekable();
+        // An empty list must not leave a bare question mark.
+        if pairs.peek().is_some() {
+            self.url.query_pairs_mut().extend_pairs(pairs);
+        }
+    }
+
+    /// Sets basic credentials, in place of any there are.
+    pub fn set_basic_auth(&mut self, user: &str, password: &str) {
+        self.headers.insert(AUTHORIZATION, super::auth::basic(user.as_bytes(), password.as_bytes()));
+    }
+
+    /// Sets a bearer token, in place of any credentials there are.
+    ///
+    /// # Errors
+    /// `invalid_request` for a token with control characters.
+    pub fn set_bearer_auth(&mut self, token: &str) -> Result<(), Error> {
+        let value =
+            super::auth::bearer(token).ok_or_else(|| invalid("bearer token: must not contain control characters such as line breaks"))?;
+        self.headers.insert(AUTHORIZATION, value);
+        Ok(())
+    }
+
+    /// Sets a form body (`application/x-www-form-urlencoded`).
+    pub fn set_form<K: AsRef<str>, V: AsRef<str>>(&mut self, pairs: impl IntoIterator<Item = (K, V)>) {
+        let text = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+        self.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/x-www-form-urlencoded"));
+        self.body = text.into();
+    }
+
+    /// Sets a multipart body (`multipart/form-data`). Its content-type names the boundary and replaces any there is.
+    pub fn set_multipart(&mut self, form: Multipart) {
+        let (content_type, body) = form.into_body();
+        self.headers.insert(CONTENT_TYPE, content_type);
+        self.body = body;
+    }
+
+    /// Sets the body. Empty by default.
+    pub fn set_body(&mut self, body: impl Into<Body>) {
+        self.body = body.into();
+    }
+
+    /// Sets a JSON body, and `content-type: application/json` if there is no content-type yet.
+    ///
+    /// # Errors
+    /// `invalid_request` if the value cannot be JSON (a map with keys that are no strings).
+    pub fn set_json(&mut self, value: &(impl serde::Serialize + ?Sized)) -> Result<(), Error> {
+        let text = serde_json::to_vec(value).map_err(|error| invalid(format!("json: {error}")))?;
+        self.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+        self.body = text.into();
+        Ok(())
+    }
+
+    /// [`set_json`](Request::set_json) for a value that the caller has written as JSON.
+    pub fn set_json_text(&mut self, text: impl Into<Body>) {
+        self.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+        self.body = text.into();
+    }
+
+    /// The body.
+    pub fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// The method.
+    pub fn method(&self) -> &str {
+        self.method.as_str()
+    }
+
+    /// The URL, without userinfo and fragment.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The header fields set so far.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// What budgets are kept by: scheme, host and, unless it is the scheme's default, port.
+    pub(in crate::client) fn origin(&self) -> &str {
+        &self.url[..Position::BeforePath]
+    }
+
+    /// A content-length that contradicts the body would hang the server or cut the body; of a stream it is the declared length.
+    pub(in crate::client) fn settle_length(&mut self) -> Result<(), Error> {
+        for value in self.headers.get_all(CONTENT_LENGTH) {
+            let said = value.to_str().unwrap_or_default();
+            let declared = said.parse().ok().filter(|_| said.bytes().all(|byte| byte.is_ascii_digit()));
+            match (declared, self.body.length()) {
+                (Some(declared), None) => self.body.declare(declared),
+                (declared, length) if declared.is_some() && declared == length => {}
+                (_, length) => {
+                    let length = length.map_or("a number of bytes".to_owned(), |length| format!("{length} as the body is"));
+                    return Err(invalid(format!("header \"content-length\": must be {length}, got {said:?}; leave it out")));
+                }
+            }
+        }
+        // Said twice, it would make the server refuse the request.
+        if let Some(first) = self.headers.get(CONTENT_LENGTH).cloned() {
+            self.headers.insert(CONTENT_LENGTH, first);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_seen_at_a_glance_is_so(text in "http://[a-zA-Z0-9._=&%+:-]{1,12}[/a-zA-Z0-9.?_=&%+:-]{0,20}") {
+            if let Ok(url) = url::Url::parse(&text) && super::carried(url.as_str()) {
+                prop_assert!(url.as_str().parse::<http::Uri>().is_ok(), "{url}");
+            }
+        }
+    }
+}

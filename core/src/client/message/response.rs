@@ -1,0 +1,147 @@
+//! Responses: a head, a body, and how they came about.
+
+use std::fmt;
+use std::ops::Deref;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, Version};
+use url::Url;
+
+use crate::error::{Error, ErrorKind};
+use crate::record::{AttemptRecord, StopReason};
+
+/// The head of a response, and how it came about.
+#[derive(Clone)]
+pub struct ResponseHead {
+    pub(in crate::client) status: StatusCode,
+    pub(in crate::client) version: Version,
+    pub(in crate::client) headers: HeaderMap,
+    pub(in crate::client) url: Url,
+    pub(in crate::client) elapsed: Duration,
+    pub(in crate::client) attempts: Vec<AttemptRecord>,
+    pub(in crate::client) stop_reason: StopReason,
+}
+
+impl ResponseHead {
+    /// A head from what another one told: for hosts that copy responses between processes. `None` if it cannot be one.
+    pub fn restored(
+        status: u16,
+        version: Version,
+        headers: HeaderMap,
+        url: &str,
+        elapsed: Duration,
+        attempts: Vec<AttemptRecord>,
+        stop_reason: StopReason,
+    ) -> Option<Self> {
+        let (status, url) = (StatusCode::from_u16(status).ok()?, Url::parse(url).ok()?);
+        Some(ResponseHead { status, version, headers, url, elapsed, attempts, stop_reason })
+    }
+
+    /// The status code, for example 200.
+    pub fn status(&self) -> u16 {
+        self.status.as_u16()
+    }
+
+    /// Whether the status is 200-299.
+    pub fn is_success(&self) -> bool {
+        self.status.is_success()
+    }
+
+    /// The protocol version.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The header fields. Those that describe a coding which was undone are removed.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The first value of a header, if it is there and text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The URL of the last attempt, after redirects, without userinfo and fragment.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// From the start of the call to the last byte of a buffered body, or to the head of a streamed one.
+    pub fn elapsed(&self) -> Duration {
+        self.elapsed
+    }
+
+    /// What was sent, in order.
+    pub fn attempts(&self) -> &[AttemptRecord] {
+        &self.attempts
+    }
+
+    /// Why nothing further was sent.
+    pub fn stop_reason(&self) -> StopReason {
+        self.stop_reason
+    }
+
+    /// The attempts as a short timeline, with the advice that fits the stop reason.
+    pub fn explain(&self) -> String {
+        crate::record::explain(&self.attempts, Some(self.stop_reason))
+    }
+}
+
+/// Header fields may hold secrets: they are left out.
+impl fmt::Debug for ResponseHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status())
+            .field("url", &super::redact::redacted(&self.url))
+            .field("attempts", &self.attempts.len())
+            .field("stop_reason", &self.stop_reason)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A response with its whole body. Any status; whether a 404 is an error is the caller's business.
+///
+/// Its head's methods can be called on it.
+#[derive(Clone, Debug)]
+pub struct Response {
+    pub(in crate::client) head: ResponseHead,
+    pub(in crate::client) body: Bytes,
+}
+
+impl Deref for Response {
+    type Target = ResponseHead;
+
+    fn deref(&self) -> &ResponseHead {
+        &self.head
+    }
+}
+
+impl Response {
+    /// The body, decoded.
+    pub fn bytes(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The body as text: UTF-8, what is not is replaced by U+FFFD.
+    pub fn text(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.body)
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Errors
+    /// `body` if it is not JSON of the expected shape. Such an error is not retried: it does not heal.
+    pub fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, Error> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            let status = Some(self.status());
+            Error::new(ErrorKind::Body, format!("the body is not the JSON expected: {error}")).with_status(status).with_source(error)
+        })
+    }
+
+    /// The head and the body.
+    pub fn into_parts(self) -> (ResponseHead, Bytes) {
+        (self.head, self.body)
+    }
+}

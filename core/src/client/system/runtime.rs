@@ -1,0 +1,122 @@
+//! The process's own runtime, for callers that have none, and one transport per runtime that sends.
+
+use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Handle, Id, Runtime};
+
+use super::process::{PerProcess, process_id};
+use crate::error::{Error, ErrorKind};
+
+static RUNTIME: PerProcess<Kept> = PerProcess::new();
+
+struct Kept {
+    handle: Handle,
+    runtime: Mutex<Option<Runtime>>,
+}
+
+/// The process that was shut down; 0 for none.
+static SHUT_DOWN: AtomicU32 = AtomicU32::new(0);
+
+/// One that another thread was faster to make. It may go inside a runtime, where nothing may wait for it.
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// The process's runtime: started on first use, one worker, never dropped, made anew in a forked child.
+///
+/// # Errors
+/// `internal` if the system refuses a thread, `closed` after [`shutdown`].
+pub fn runtime() -> Result<&'static Handle, Error> {
+    let start = |_: Option<&Kept>| -> io::Result<Kept> {
+        let runtime = of_ours(&mut Builder::new_multi_thread()).worker_threads(1).thread_name("reknock").build()?;
+        Ok(Kept { handle: runtime.handle().clone(), runtime: Mutex::new(Some(runtime)) })
+    };
+    running()?;
+    let kept = RUNTIME.get_or_try_make(start);
+    kept.map(|kept| &kept.handle).map_err(|error| Error::new(ErrorKind::Internal, "the runtime cannot start").with_source(error))
+}
+
+/// A runtime whose threads, those that read files and resolve names included, take no signals.
+pub(in crate::client) fn of_ours(builder: &mut Builder) -> &mut Builder {
+    #[cfg(unix)]
+    builder.on_thread_start(super::signals::leave_to_the_host);
+    builder.enable_all()
+}
+
+/// Whether this process was not shut down.
+pub(in crate::client) fn running() -> Result<(), Error> {
+    match SHUT_DOWN.load(Ordering::Acquire) == process_id() {
+        false => Ok(()),
+        true => Err(Error::new(ErrorKind::Closed, "reknock was shut down in this process")),
+    }
+}
+
+/// Ends the process's runtime and its thread, for good: what is in flight on it is dropped. Later calls on it, and blocking ones, fail with
+/// `closed`.
+///
+/// For programs that unload the library, or that want nothing left at their end. No blocking call may be in flight.
+pub fn shutdown() {
+    SHUT_DOWN.store(process_id(), Ordering::Release);
+    // Nothing is made only to be stopped.
+    if let Ok(kept) = RUNTIME.get_or_try_make(|_| Err(())) {
+        let runtime = kept.runtime.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(runtime) = runtime {
+            runtime.shutdown_timeout(PATIENCE);
+        }
+    }
+}
+
+/// How long a shutdown waits for file reads and name resolutions that cannot be cut.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The most runtimes one client keeps connections in.
+const MOST: usize = 32;
+
+/// One `T` per tokio runtime: connections live in the runtime that opened them, and hang in any other.
+pub(in crate::client) struct PerRuntime<T>(Mutex<Vec<(Option<Id>, Arc<T>)>>);
+
+impl<T> PerRuntime<T> {
+    /// `first` is for the first runtime that asks.
+    pub(in crate::client) fn new(first: T) -> Self {
+        PerRuntime(Mutex::new(vec![(None, Arc::new(first))]))
+    }
+
+    /// The first one, if no runtime has asked yet.
+    pub(in crate::client) fn unclaimed(&self) -> Option<Arc<T>> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = all.iter().position(|(owner, _)| owner.is_none())?;
+        Some(all.remove(first).1)
+    }
+
+    /// The present runtime's.
+    pub(in crate::client) fn get(&self, make: impl FnOnce() -> Result<T, Error>) -> Result<Arc<T>, Error> {
+        let Ok(runtime) = Handle::try_current() else {
+            return Err(Error::new(ErrorKind::Config, "a call must be made inside a tokio runtime with time and I/O enabled"));
+        };
+        let id = runtime.id();
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, value)) = all.iter().find(|(owner, _)| *owner == Some(id)) {
+            return Ok(Arc::clone(value));
+        }
+        if let Some((owner, value)) = all.iter_mut().find(|(owner, _)| owner.is_none()) {
+            *owner = Some(id);
+            return Ok(Arc::clone(value));
+        }
+        // Runtimes come and go (one per test, one per asyncio.run): the oldest that nobody uses makes room.
+        if all.len() >= MOST
+            && let Some(unused) = all.iter().position(|(_, value)| Arc::strong_count(value) == 1)
+        {
+            all.remove(unused);
+        }
+        let value = Arc::new(make()?);
+        all.push((Some(id), Arc::clone(&value)));
+        Ok(value)
+    }
+}

@@ -1,0 +1,108 @@
+//! What the executor needs of an HTTP implementation: send one attempt, say truthfully how it failed.
+
+mod coding;
+pub(super) mod options;
+mod progress;
+pub(super) mod reqwest;
+pub(super) mod script;
+mod tls;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode, Version};
+use url::Url;
+
+pub(super) use self::progress::Exchanges;
+pub use self::progress::Progress;
+pub use super::message::body::OutgoingBody;
+use crate::error::{BoxError, ErrorKind};
+use crate::record::Evidence;
+pub use crate::record::{Connection, HttpVersion};
+
+/// Sends attempts. One implementation stands on reqwest; tests and simulations have scripted ones.
+///
+/// An implementation keeps no timer of its own but `connect_timeout`, follows no redirect and repeats nothing.
+/// Dropping the future or the body ends the exchange at once.
+pub trait Transport: Send + Sync + 'static {
+    /// The body of a response.
+    type Body: Incoming;
+
+    /// Sends one attempt and waits for its response head.
+    fn send(&self, outgoing: Outgoing) -> impl Future<Output = Result<Received<Self::Body>, Failure>> + Send;
+
+    /// How long a connection that nobody uses is kept; `None` for no limit.
+    fn idle_limit(&self) -> Option<Duration> {
+        None
+    }
+}
+
+/// A response body as it arrives.
+pub trait Incoming: Send + 'static {
+    /// The next piece; `None` at the end. A failure is of kind `body`.
+    fn frame(&mut self) -> impl Future<Output = Result<Option<Bytes>, Failure>> + Send;
+}
+
+/// One attempt, ready to be sent.
+pub struct Outgoing {
+    /// The method.
+    pub method: Method,
+    /// An http or https URL without userinfo and fragment.
+    pub url: Url,
+    /// All header fields of the caller and the executor; the transport adds only what HTTP demands.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: OutgoingBody,
+    /// The limit of name resolution, TCP, proxy and TLS together; `None` for no limit.
+    pub connect_timeout: Option<Duration>,
+    /// Where the transport notes how far it is, for the executor's timers and the evidence.
+    pub progress: Arc<Progress>,
+}
+
+/// A response head with its body to come.
+#[derive(Debug)]
+pub struct Received<B> {
+    /// The status.
+    pub status: StatusCode,
+    /// The protocol version.
+    pub version: Version,
+    /// The header fields. Those that describe a coding which was undone (content-encoding, content-length) are removed.
+    pub headers: HeaderMap,
+    /// The body, decoded.
+    pub body: B,
+    /// What `content-length` said about the body as it will be handed out; `None` if it did not, or a coding was undone,
+    /// or the response has no body by rule (HEAD, 204, 304).
+    pub length: Option<u64>,
+}
+
+impl<B> Received<B> {
+    /// The head, and the body.
+    pub(in crate::client) fn split(self) -> (Received<()>, B) {
+        let Received { status, version, headers, body, length } = self;
+        (Received { status, version, headers, body: (), length }, body)
+    }
+}
+
+/// Why an attempt failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// What went wrong.
+    pub kind: ErrorKind,
+    /// Whether the server may have acted on it.
+    pub evidence: Evidence,
+    /// Repeating it cannot help and no policy may try: a proxy that demands authentication.
+    pub permanent: bool,
+    /// One line for people, without secrets.
+    pub message: String,
+    /// The original error.
+    pub source: Option<BoxError>,
+}
+
+impl Failure {
+    /// A failure that policies may judge, without an original error.
+    pub fn new(kind: ErrorKind, evidence: Evidence, message: impl Into<String>) -> Self {
+        Failure { kind, evidence, permanent: false, message: message.into(), source: None }
+    }
+}

@@ -1,0 +1,178 @@
+//! One rustls configuration per setting and process. Making one reads the system's roots (3-7 ms), sharing it costs a microsecond
+//! and shares TLS sessions, so that a new client resumes what another began.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WantsClientCert, WebPkiServerVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme};
+
+use super::options::{ClientCert, Http2, TlsOptions};
+use crate::client::system::process::PerProcess;
+use crate::error::Error;
+
+/// Settings beyond these push out the oldest; clients that use it keep their own handle.
+const KEPT: usize = 32;
+
+/// What every https call is told when there is nobody to trust. `failure` shows it as it is.
+pub(super) const NO_ROOTS: &str = "no root certificates: this system has none and no CA bundle was given; \
+     pass a CA bundle (PEM), install the ca-certificates package, or set SSL_CERT_FILE";
+
+type Configs = Mutex<Vec<(TlsOptions, Http2, ClientConfig)>>;
+static CONFIGS: PerProcess<Configs> = PerProcess::new();
+
+/// The process's configuration for these settings.
+pub(super) fn shared(options: &TlsOptions, http2: Http2) -> Result<ClientConfig, Error> {
+    let mut kept = CONFIGS.get_or_make(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, _, config)) = kept.iter().find(|(tls, version, _)| tls == options && *version == http2) {
+        return Ok(config.clone());
+    }
+    let (config, complete) = build(options, http2)?;
+    // A system without roots may get some: look again next time.
+    if complete {
+        if kept.len() >= KEPT {
+            kept.remove(0);
+        }
+        kept.push((options.clone(), http2, config.clone()));
+    }
+    Ok(config)
+}
+
+/// The configuration, and whether there is somebody to trust.
+fn build(options: &TlsOptions, http2: Http2) -> Result<(ClientConfig, bool), Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::config("tls: no usable protocol version").with_source(error))?;
+    let bundle = options.ca_bundle.as_ref().map(certificates).transpose()?.unwrap_or_default();
+    let verifier = verifier(options, bundle, &provider)?;
+    let complete = verifier.is_some();
+    let verifier = verifier.unwrap_or_else(|| Arc::new(TrustNobody(provider)));
+    let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
+    let mut config = match &options.client_cert {
+        None => builder.with_no_client_auth(),
+        Some(client) => with_client_cert(builder, client)?,
+    };
+    config.alpn_protocols = match http2 {
+        Http2::Auto => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        Http2::Only => vec![b"h2".to_vec()],
+        Http2::None => vec![b"http/1.1".to_vec()],
+    };
+    Ok((config, complete))
+}
+
+/// `None` if there is nobody to trust.
+fn verifier(
+    options: &TlsOptions,
+    bundle: Vec<CertificateDer<'static>>,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Option<Arc<dyn ServerCertVerifier>>, Error> {
+    if !options.verify {
+        return Ok(Some(Arc::new(TrustEverybody(provider.clone()))));
+    }
+    if options.system_roots {
+        // The bundle was checked, so that the only failure left is a system without roots.
+        let verifier = rustls_platform_verifier::Verifier::new_with_extra_roots(bundle, provider.clone());
+        return Ok(verifier.ok().map(|verifier| Arc::new(verifier) as Arc<dyn ServerCertVerifier>));
+    }
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(bundle);
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build();
+    Ok(verifier.ok().map(|verifier| verifier as Arc<dyn ServerCertVerifier>))
+}
+
+/// The certificates of a CA bundle, each one checked.
+fn certificates(pem: &Bytes) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let mut roots = RootCertStore::empty();
+    let mut found = Vec::new();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let number = found.len() + 1;
+        let certificate = certificate.map_err(|error| {
+            Error::config(format!("ca_bundle: must be PEM, got something else at certificate {number}")).with_source(error)
+        })?;
+        roots
+            .add(certificate.clone())
+            .map_err(|error| Error::config(format!("ca_bundle: certificate {number} is not a valid root: {error}")).with_source(error))?;
+        found.push(certificate);
+    }
+    if found.is_empty() {
+        return Err(Error::config(format!(
+            "ca_bundle: must hold at least one PEM block \"BEGIN CERTIFICATE\", got none in {} bytes",
+            pem.len()
+        )));
+    }
+    Ok(found)
+}
+
+fn with_client_cert(builder: ConfigBuilder<ClientConfig, WantsClientCert>, client: &ClientCert) -> Result<ClientConfig, Error> {
+    let chain = CertificateDer::pem_slice_iter(&client.cert).collect::<Result<Vec<_>, _>>();
+    let chain = chain.map_err(|error| Error::config("client_cert: must be PEM").with_source(error))?;
+    if chain.is_empty() {
+        return Err(Error::config("client_cert: must hold at least one PEM block \"BEGIN CERTIFICATE\", got none"));
+    }
+    let (path, pem) = match &client.key {
+        Some(key) => ("client_cert.key", key),
+        None => ("client_cert", &client.cert),
+    };
+    let key = PrivateKeyDer::from_pem_slice(pem).map_err(|error| {
+        Error::config(format!("{path}: must hold a private key in PEM (PKCS#8, PKCS#1 or SEC1, not encrypted), got none"))
+            .with_source(error)
+    })?;
+    builder
+        .with_client_auth_cert(chain, key)
+        .map_err(|error| Error::config(format!("{path}: certificate and private key do not work together: {error}")).with_source(error))
+}
+
+/// `verify: off`.
+#[derive(Debug)]
+struct TrustEverybody(Arc<CryptoProvider>);
+
+/// A system without roots.
+#[derive(Debug)]
+struct TrustNobody(Arc<CryptoProvider>);
+
+macro_rules! verifies {
+    ($name:ident, $verdict:expr) => {
+        impl ServerCertVerifier for $name {
+            fn verify_server_cert(
+                &self,
+                _: &CertificateDer<'_>,
+                _: &[CertificateDer<'_>],
+                _: &ServerName<'_>,
+                _: &[u8],
+                _: UnixTime,
+            ) -> Result<ServerCertVerified, rustls::Error> {
+                $verdict
+            }
+
+            fn verify_tls12_signature(
+                &self,
+                message: &[u8],
+                cert: &CertificateDer<'_>,
+                signature: &DigitallySignedStruct,
+            ) -> Result<HandshakeSignatureValid, rustls::Error> {
+                verify_tls12_signature(message, cert, signature, &self.0.signature_verification_algorithms)
+            }
+
+            fn verify_tls13_signature(
+                &self,
+                message: &[u8],
+                cert: &CertificateDer<'_>,
+                signature: &DigitallySignedStruct,
+            ) -> Result<HandshakeSignatureValid, rustls::Error> {
+                verify_tls13_signature(message, cert, signature, &self.0.signature_verification_algorithms)
+            }
+
+            fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+                self.0.signature_verification_algorithms.supported_schemes()
+            }
+        }
+    };
+}
+
+verifies!(TrustEverybody, Ok(ServerCertVerified::assertion()));
+verifies!(TrustNobody, Err(rustls::Error::General(NO_ROOTS.to_owned())));

@@ -1,0 +1,1 @@
+//! Empty: its manifest is all there is to it.
