@@ -102,7 +102,7 @@ class Garbage:
     def __bool__(self): return True
     def __del__(self): busy()
 class Handler(logging.Handler):
-    def emit(self, record): busy()
+    def handle(self, record): busy()
 if LOG:
     logging.getLogger('reknock').setLevel(10)
     logging.getLogger('reknock').addHandler(Handler())

@@ -8,6 +8,8 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDelta, PyDict, PyFloat, PyInt, PyList, PyMapping, PyMemoryView, PyString, PyTuple};
 use reknock::policy::{Unit, Value};
 
+use crate::ending::Ours;
+
 /// What a bare number means in Python where a duration is expected.
 pub const UNIT: Unit = Unit::Seconds;
 
@@ -15,6 +17,7 @@ const DEEPEST: usize = 100;
 
 /// A Python value as a document. A timedelta is its seconds; what no document holds is named by its type.
 pub fn to_value(value: &Bound<'_, PyAny>) -> PyResult<Value> {
+    let _ours = Ours::here();
     within(value, DEEPEST)
 }
 
@@ -124,6 +127,7 @@ fn plain(value: &Bound<'_, PyAny>) -> PyResult<String> {
 
 /// Names and values: of a mapping (a list gives one pair per item), or of pairs; of text, those of a query.
 pub fn pairs(value: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String)>> {
+    let _ours = Ours::here();
     let mut out = Vec::new();
     let mut push = |name: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>| {
         let name = plain(name)?;
@@ -162,6 +166,7 @@ fn parse_query<'py>(text: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
 
 /// A Python value as JSON text, with the settings that Python's HTTP clients use.
 pub fn json_text(value: &Bound<'_, PyAny>) -> PyResult<Bytes> {
+    let _ours = Ours::here();
     static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = value.py();
     let dumps = DUMPS.get_or_try_init(py, || -> PyResult<Py<PyAny>> {

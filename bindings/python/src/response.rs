@@ -11,6 +11,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDelta, PyTuple, PyType};
 use reknock::{StopReason, client};
 
+use crate::ending::Ours;
 use crate::headers::{Headers, joined};
 use crate::records::{AttemptRecord, records};
 
@@ -114,6 +115,7 @@ impl ResponseHead {
 
     /// Raises `HTTPStatusError` unless the status is 200-299; else returns the response.
     fn raise_for_status<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
+        let _ours = Ours::here();
         let py = slf.py();
         let Some(problem) = slf.get().head.status_problem() else { return Ok(slf) };
         static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
@@ -147,6 +149,7 @@ impl Response {
 
 /// Bytes as text: undecodable ones, and unknown encodings, do not raise.
 pub fn decoded<'py>(content: &Bound<'py, PyBytes>, encoding: &str) -> PyResult<Bound<'py, PyAny>> {
+    let _ours = Ours::here();
     let decode = |encoding: &str| content.call_method1("decode", (encoding, "replace"));
     decode(encoding).or_else(|_| decode("utf-8"))
 }

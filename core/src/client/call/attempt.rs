@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
-use http::header::{HeaderName, HeaderValue};
+use http::header::{COOKIE, HeaderName, HeaderValue};
 
 use super::question::{Attempt, Host, Opinion, Question, Reply};
 use super::run::Running;
@@ -86,6 +86,9 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
                 if self.progress.answered_at().is_none() {
                     self.progress.answered(self.config.clock.now());
                 }
+                if let Some(cookies) = &self.config.cookies {
+                    cookies.keep(&self.sent().url, &received.headers);
+                }
                 self.progress.note_connection(|connection| connection.version = Some(received.version.into()));
                 Ended::Head(received, None)
             }
@@ -105,6 +108,10 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
             && let Ok(name) = HeaderName::from_bytes(name.as_bytes())
         {
             headers.insert(name, HeaderValue::from(attempt.number));
+        }
+        if let Some(cookies) = self.config.cookies.as_ref().filter(|_| !headers.contains_key(COOKIE)) {
+            let named = self.named.as_ref() == Some(&request.url.origin());
+            headers.extend(cookies.value(&request.url, named).map(|line| (COOKIE, line)));
         }
         if self.policy.compat() == Some(Compat::Envoy) {
             headers.insert(ATTEMPT_COUNT, HeaderValue::from(attempt.number));
