@@ -35,6 +35,7 @@ from ._native import (
     AttemptRecord,
     BudgetReading,
     Budgets,
+    Cookies,
     Decision,
     Event,
     Headers,
@@ -51,7 +52,7 @@ from ._stream import AsyncStreamingResponse, StreamingResponse
 
 __all__ = [
     "AsyncClient", "AsyncStreamingResponse", "Attempt", "AttemptRecord", "BearerAuth", "BodyError", "BudgetReading", "Budgets", "CallbackError", "Cancelled", "Client", "ClientClosed",
-    "ConfigError", "ConnectError", "ConnectTimeout", "DeadlineExceeded", "Decision", "ENVOY_HEADERS", "Event", "HTTPError", "HTTPStatusError", "Headers",
+    "ConfigError", "ConnectError", "ConnectTimeout", "Cookies", "DeadlineExceeded", "Decision", "ENVOY_HEADERS", "Event", "HTTPError", "HTTPStatusError", "Headers",
     "InternalError", "InvalidRequest", "LoadedPolicy", "NetworkError", "Policy", "ProtocolError", "ReadError", "ReadTimeout", "RefusedStream",
     "RemoteProtocolError", "Request", "RequestError", "Response", "ResponseTooLarge", "Retry", "SentRequest", "StreamClosed", "StreamingResponse", "TLSError", "TimeoutException", "TooManyRedirects",
     "TransportError", "Verdict", "__version__", "delete", "get", "head", "options", "patch", "post", "put", "request", "stream",

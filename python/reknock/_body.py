@@ -29,6 +29,8 @@ class Source:
             self._file, self._start = value, value.tell()
             self.length = max(0, value.seek(0, 2) - self._start)
             value.seek(self._start)
+        elif hasattr(value, "keys"):
+            raise TypeError(f"a body must be bytes, str, a file, an iterable of these or a callable that makes one, not {type(value).__name__}; json= and data= take a mapping")
         elif hasattr(value, "__iter__") or hasattr(value, "__aiter__"):
             self.once, self._make = True, lambda: value
         elif callable(value):

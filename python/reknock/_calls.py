@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._native import Call, Client
+    from ._options import URL
 
 
-def prepared(client: Client, method: str, url: str, options: Mapping[str, Any]) -> Call:
+def prepared(client: Client, method: str, url: URL, options: Mapping[str, Any]) -> Call:
     """A call whose request is authorised."""
     call = client.call(method, url, options)
     question = call.auth()

@@ -5,7 +5,7 @@ use std::pin::pin;
 
 use bytes::Bytes;
 use core_::Error;
-use core_::client::{CallOptions, Client, Desk, Lane, Remote, Request, Response, Told, Wants};
+use core_::client::{CallOptions, ChannelHost, Client, HostMessages, HostReceiver, Lane, Request, Response, Wants};
 
 use crate::body::{Outlet, Pull, Pulls, outlet};
 use crate::ffi::Fault;
@@ -65,19 +65,19 @@ impl Functions {
         Ok((Functions { hooks, outlet, pulls }, outgoing))
     }
 
-    fn run<R, F>(&mut self, lane: &Lane, start: impl FnOnce(Remote) -> F) -> Result<R, Error>
+    fn run<R, F>(&mut self, lane: &Lane, start: impl FnOnce(ChannelHost) -> F) -> Result<R, Error>
     where
         F: Future<Output = Result<R, Error>>,
     {
-        let (host, desk) = Desk::new(self.hooks.wants());
+        let (host, receiver) = HostReceiver::new(self.hooks.wants());
         let mut work = pin!(start(host));
         loop {
-            let step = step(lane, work.as_mut(), &desk, &mut self.pulls)?;
-            let Told { events, question } = desk.take();
+            let step = step(lane, work.as_mut(), &receiver, &mut self.pulls)?;
+            let HostMessages { events, question } = receiver.take();
             events.iter().for_each(|event| self.hooks.observe(event));
             match step {
                 Step::Done(result) => return result,
-                Step::Told => {}
+                Step::Messages => {}
                 Step::Pull(pull) => pull.run(|| false),
             }
             if let Some((question, answer)) = question {
@@ -89,11 +89,11 @@ impl Functions {
 
 /// Runs something that has no callbacks, and what the call's body asks for meanwhile.
 pub(crate) fn serving<T>(lane: &Lane, pulls: &mut Pulls, work: impl Future<Output = T>) -> Result<T, Error> {
-    let (desk, mut work) = (Desk::new(Wants::default()).1, pin!(work));
+    let (receiver, mut work) = (HostReceiver::new(Wants::default()).1, pin!(work));
     loop {
-        match step(lane, work.as_mut(), &desk, pulls)? {
+        match step(lane, work.as_mut(), &receiver, pulls)? {
             Step::Done(result) => return Ok(result),
-            Step::Told => {}
+            Step::Messages => {}
             Step::Pull(pull) => pull.run(|| false),
         }
     }
@@ -101,18 +101,18 @@ pub(crate) fn serving<T>(lane: &Lane, pulls: &mut Pulls, work: impl Future<Outpu
 
 enum Step<T> {
     Done(T),
-    /// There is something on the desk.
-    Told,
+    /// There is something on the receiver.
+    Messages,
     Pull(Pull),
 }
 
 /// Runs the call until one of the caller's functions is to be run.
-fn step<T>(lane: &Lane, work: impl Future<Output = T>, desk: &Desk, pulls: &mut Pulls) -> Result<Step<T>, Error> {
+fn step<T>(lane: &Lane, work: impl Future<Output = T>, receiver: &HostReceiver, pulls: &mut Pulls) -> Result<Step<T>, Error> {
     lane.block_on(async {
         tokio::select! {
             biased;
             result = work => Step::Done(result),
-            () = desk.wanted() => Step::Told,
+            () = receiver.wanted() => Step::Messages,
             Some(pull) = pulled(pulls) => Step::Pull(pull),
         }
     })

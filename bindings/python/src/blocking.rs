@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use reknock::client::{Answer, Desk, Remote, Reply, Wants};
+use reknock::client::{AnswerSender, ChannelHost, HostReceiver, Reply, Wants};
 use tokio::sync::mpsc;
 
 use crate::body::{Outlet, Pull};
@@ -77,29 +77,29 @@ pub struct Work {
     // In this order: the lane closes what the call leaves.
     future: Pin<Box<dyn Future<Output = Outcome> + Send>>,
     on: OnLane,
-    desk: Desk,
+    receiver: HostReceiver,
     slice: Duration,
     /// What it has asked, in order; the first is with Python.
-    asked: VecDeque<(Asked, Option<Answer>)>,
-    answer: Option<Answer>,
+    asked: VecDeque<(Asked, Option<AnswerSender>)>,
+    answer: Option<AnswerSender>,
 }
 
 enum Step {
     Done(Outcome),
-    /// There is something on the desk.
-    Told,
+    /// There is something on the receiver.
+    Messages,
     Pull(Pull),
     Slice,
 }
 
 impl Work {
-    fn new<F>(on: OnLane, wants: Wants, start: impl FnOnce(Arc<CoreLane>, Remote) -> F) -> Box<Self>
+    fn new<F>(on: OnLane, wants: Wants, start: impl FnOnce(Arc<CoreLane>, ChannelHost) -> F) -> Box<Self>
     where
         F: Future<Output = Outcome> + Send + 'static,
     {
-        let (host, desk) = Desk::new(wants);
+        let (host, receiver) = HostReceiver::new(wants);
         let future = Box::pin(start(Arc::clone(&on.lane), host));
-        Box::new(Work { future, on, desk, slice: SLICE, asked: VecDeque::new(), answer: None })
+        Box::new(Work { future, on, receiver, slice: SLICE, asked: VecDeque::new(), answer: None })
     }
 
     /// Takes the reply to what Python was asked last; `None` went where it belongs.
@@ -121,12 +121,12 @@ impl Work {
                         return Err(error);
                     }
                 };
-                let told = self.desk.take();
+                let told = self.receiver.take();
                 events = told.events;
                 match step {
                     Step::Done(outcome) => return self.over(py, outcome, events),
                     Step::Pull(pull) => self.asked.push_back((Asked::Pull(Mutex::new(Some(pull))), None)),
-                    Step::Told | Step::Slice => {}
+                    Step::Messages | Step::Slice => {}
                 }
                 if let Some((question, answer)) = told.question {
                     self.asked.push_back((Asked::new(py, question)?, Some(answer)));
@@ -185,13 +185,13 @@ impl Work {
 
     /// Runs it until something is to be done with the interpreter.
     fn step(&mut self, py: Python<'_>) -> PyResult<Step> {
-        let Work { future, on: OnLane { lane, pulls, .. }, desk, slice, .. } = self;
+        let Work { future, on: OnLane { lane, pulls, .. }, receiver, slice, .. } = self;
         let stepped = py.detach(|| {
             let something = pin!(async {
                 tokio::select! {
                     biased;
                     outcome = future.as_mut() => Step::Done(outcome),
-                    () = desk.wanted() => Step::Told,
+                    () = receiver.wanted() => Step::Messages,
                     Some(pull) = pulled(pulls) => Step::Pull(pull),
                 }
             });

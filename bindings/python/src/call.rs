@@ -14,7 +14,7 @@ use crate::blocking;
 use crate::body::{Outlet, body};
 use crate::callbacks::Callbacks;
 use crate::client::NativeClient;
-use crate::convert::{credentials, json_text, pairs, to_bytes, to_value};
+use crate::convert::{credentials, fields, json_text, pairs, to_bytes, to_value};
 use crate::ending::Ours;
 use crate::engine::Core;
 use crate::errors::raised;
@@ -162,8 +162,13 @@ impl Call {
     }
 
     fn headers(&mut self, headers: &Bound<'_, PyAny>) -> PyResult<()> {
-        let given = pairs(headers)?;
-        self.change(headers.py(), |request| given.iter().try_for_each(|(name, value)| request.append_header(name, value)))
+        let given = fields(headers)?;
+        self.change(headers.py(), |request| {
+            given.iter().try_for_each(|(name, value)| match value {
+                Some(value) => request.append_header(name, value),
+                None => request.omit_header(name),
+            })
+        })
     }
 
     fn body(&mut self, bodies: Bodies<'_>) -> PyResult<()> {
@@ -172,6 +177,8 @@ impl Call {
             (Some(content), None, None, None) => self.content(&content)?,
             (None, Some(data), None, None) => match to_bytes(&data)? {
                 Some(bytes) => self.request.set_body(bytes),
+                // As requests has it: what produces pieces is no form.
+                None if ["read", "__next__", "__aiter__"].iter().any(|name| data.hasattr(name).unwrap_or_default()) => self.content(&data)?,
                 None => self.request.set_form(pairs(&data)?),
             },
             (None, None, Some(json), None) => self.request.set_json_text(json_text(&json)?),
@@ -196,9 +203,9 @@ impl Call {
         let listed = if files.hasattr("items")? { files.call_method0("items")? } else { files.clone() };
         for item in listed.try_iter()? {
             let (name, file): (String, Bound<'_, PyAny>) = item?.extract()?;
-            let File { file_name, content, content_type } = File::new(&file)?;
+            let File { file_name, content, content_type, headers } = File::new(&file)?;
             let body = body(&content, &self.outlet, &mut self.callbacks.sources)?;
-            let part = form.part(&name, file_name.as_deref(), content_type.as_deref(), body);
+            let part = form.part_with_headers(&name, file_name.as_deref(), content_type.as_deref(), &headers, body);
             form = part.map_err(|error| raised(py, &error))?;
         }
         self.request.set_multipart(form);
@@ -210,21 +217,24 @@ impl Call {
     }
 }
 
-/// A file of a multipart body: content, or a tuple of file name, content and, if it is known, content type.
+/// A file of a multipart body: content, or a tuple of file name, content and, if they are known, content type and header fields of its own.
 struct File<'py> {
     file_name: Option<String>,
     content: Bound<'py, PyAny>,
     content_type: Option<String>,
+    headers: Vec<(String, String)>,
 }
 
 impl<'py> File<'py> {
     fn new(file: &Bound<'py, PyAny>) -> PyResult<Self> {
-        let (mut file_name, content, mut content_type) = match file.cast::<PyTuple>() {
-            Err(_) => (None, file.clone(), None),
-            Ok(parts) => {
+        let (mut file_name, content, mut content_type, headers) = match file.cast::<PyTuple>() {
+            Err(_) => (None, file.clone(), None, Vec::new()),
+            Ok(parts) if (2..=4).contains(&parts.len()) => {
                 let content_type = parts.get_item(2).ok().map(|part| part.extract()).transpose()?.flatten();
-                (parts.get_item(0)?.extract()?, parts.get_item(1)?, content_type)
+                let headers = parts.get_item(3).ok().filter(|part| !part.is_none()).map_or(Ok(Vec::new()), |part| pairs(&part))?;
+                (parts.get_item(0)?.extract()?, parts.get_item(1)?, content_type, headers)
             }
+            Ok(_) => return Err(PyTypeError::new_err("a file must be content, or (name, content), (name, content, type) or (name, content, type, headers)")),
         };
         if file_name.is_none() && !file.is_instance_of::<PyTuple>() {
             // A file's own name, as Python's HTTP clients have it; else the usual one.
@@ -237,7 +247,7 @@ impl<'py> File<'py> {
                 file.py().import("mimetypes")?.call_method1("guess_type", (name,))?.extract()?;
             content_type = guessed.0.or_else(|| Some("application/octet-stream".to_owned()));
         }
-        Ok(File { file_name, content, content_type })
+        Ok(File { file_name, content, content_type, headers })
     }
 }
 

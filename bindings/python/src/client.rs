@@ -13,7 +13,8 @@ use reknock::policy::{Keys, Value};
 
 use crate::call::NativeCall;
 use crate::callbacks::Callbacks;
-use crate::convert::{UNIT, to_value};
+use crate::convert::{UNIT, address, to_value};
+use crate::cookies::{self, Cookies};
 use crate::ending::Ours;
 use crate::engine::Core;
 use crate::errors::raised;
@@ -44,7 +45,11 @@ impl NativeClient {
             Some(Core::Scripted(client, known)) if known.core.is(&script.core) => Ok(Core::Scripted(client.clone(), known.clone())),
             _ => {
                 let (builder, policy) = (Client::with_options(&self.options, UNIT, Keys::Snake)?, script.seeded(self.network.policy())?);
-                let client = builder.transport(script.core.clone()).clock(script.core.clone()).policy(policy).build()?;
+                let mut builder = builder.transport(script.core.clone()).clock(script.core.clone()).policy(policy);
+                if let Some(jar) = self.network.cookies() {
+                    builder = builder.cookies(jar.clone());
+                }
+                let client = builder.build()?;
                 if self.closed.load(Ordering::Relaxed) {
                     client.close();
                 }
@@ -90,7 +95,7 @@ impl NativeClient {
         let mut callbacks = Callbacks::default();
         let mut policy = reknock::Policy::default();
         let mut rest = Vec::new();
-        let (mut timeout, mut script, mut auth) = (None, None, None);
+        let (mut timeout, mut script, mut auth, mut jar) = (None, None, None, None);
         for (name, value) in options.iter() {
             let name: String = name.extract()?;
             match name.as_str() {
@@ -103,6 +108,8 @@ impl NativeClient {
                     Some(pair) => auth = Some(PyTuple::new(py, pair)?.into_any().unbind()),
                     None => rest.push((name, to_value(&value)?)),
                 },
+                "base_url" if !value.is_none() => rest.push((name, Value::Str(address(&value)?))),
+                "cookies" if value.hasattr("extract_cookies")? => jar = Some(cookies::copied(&value)?),
                 _ if callbacks.set(&name, &value)? => {}
                 _ => rest.push((name, to_value(&value)?)),
             }
@@ -111,21 +118,33 @@ impl NativeClient {
             policy = with_arguments(py, &policy, &Value::Map(vec![("timeout".to_owned(), to_value(&timeout)?)]))?;
         }
         let options = Value::Map(rest);
-        let network = py.detach(|| Client::with_options(&options, UNIT, Keys::Snake)?.policy(policy).build());
+        let network = py.detach(|| {
+            let mut builder = Client::with_options(&options, UNIT, Keys::Snake)?;
+            if let Some(jar) = jar {
+                builder = builder.cookies(jar);
+            }
+            builder.policy(policy).build()
+        });
         let network = network.map_err(|error| raised(py, &error))?;
         Ok(NativeClient { network, options, script, scripted: Mutex::default(), closed: AtomicBool::new(false), callbacks, auth })
     }
 
     /// A call of it.
-    fn call(&self, method: &str, url: &str, options: &Bound<'_, PyDict>) -> PyResult<NativeCall> {
+    fn call(&self, method: &str, url: &Bound<'_, PyAny>, options: &Bound<'_, PyDict>) -> PyResult<NativeCall> {
         let _ours = Ours::here();
-        NativeCall::new(self, method, url, options)
+        NativeCall::new(self, method, &address(url)?, options)
     }
 
     /// The client's policy.
     #[getter]
     fn policy(&self) -> Policy {
         Policy(self.network.policy().clone())
+    }
+
+    /// The jar, if it has one.
+    #[getter]
+    fn cookies(&self) -> Option<Cookies> {
+        self.network.cookies().cloned().map(Cookies)
     }
 
     /// What the budget for an origin has.

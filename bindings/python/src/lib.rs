@@ -7,6 +7,7 @@ mod call;
 mod callbacks;
 mod client;
 mod convert;
+mod cookies;
 mod ending;
 mod engine;
 mod errors;
@@ -39,6 +40,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<callbacks::Turn>()?;
     module.add_class::<client::NativeClient>()?;
     module.add_class::<client::BudgetReading>()?;
+    module.add_class::<cookies::Cookies>()?;
     module.add_class::<headers::Headers>()?;
     module.add_class::<policy::LoadedPolicy>()?;
     module.add_class::<policy::Policy>()?;

@@ -9,7 +9,7 @@ use std::pin::{Pin, pin};
 use super::call::question::{Host, Question};
 use super::call::stream::StreamingResponse;
 use super::client::{CallOptions, Client};
-use super::host::channel::{Answer, Desk, Remote, Told};
+use super::host::channel::{AnswerSender, ChannelHost, HostMessages, HostReceiver};
 use super::lane::Lane;
 use super::message::request::Request;
 use super::message::response::{Response, ResponseHead};
@@ -91,24 +91,24 @@ impl<T: Transport, C: Clock> fmt::Debug for BlockingStream<T, C> {
 }
 
 /// Runs a call to its end.
-fn run<T, C, H, R, F>(lane: &Lane<T, C>, mut host: H, start: impl FnOnce(Remote) -> F) -> Result<R, Error>
+fn run<T, C, H, R, F>(lane: &Lane<T, C>, mut host: H, start: impl FnOnce(ChannelHost) -> F) -> Result<R, Error>
 where
     T: Transport,
     C: Clock,
     H: Host,
     F: Future<Output = Result<R, Error>>,
 {
-    let (remote, desk) = Desk::new(host.wants());
-    let mut call = pin!(start(remote));
+    let (channel, receiver) = HostReceiver::new(host.wants());
+    let mut call = pin!(start(channel));
     loop {
         let done = lane.block_on(async {
             tokio::select! {
                 biased;
                 result = call.as_mut() => Some(result),
-                () = desk.wanted() => None,
+                () = receiver.wanted() => None,
             }
         })?;
-        let Told { events, question } = desk.take();
+        let HostMessages { events, question } = receiver.take();
         for event in events {
             // The panic hook has reported it.
             let _ = catch_unwind(AssertUnwindSafe(|| host.tell(event)));
@@ -130,7 +130,7 @@ fn reply<T, C, H, F>(
     host: &mut H,
     call: Pin<&mut F>,
     question: Question,
-    answer: Answer,
+    answer: AnswerSender,
 ) -> Result<Option<F::Output>, Error>
 where
     T: Transport,

@@ -7,7 +7,7 @@ use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, TRANSFER_E
 use url::Url;
 
 use super::call::question::{Attempt, Event, Opinion};
-use super::call::run::CallConfig;
+use super::call::state::CallConfig;
 use super::client::{Client, Config, Inner};
 use super::host::callbacks::Callbacks;
 use super::message::cookies::Cookies;

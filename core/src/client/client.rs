@@ -9,13 +9,12 @@ use std::sync::atomic::AtomicU64;
 use http::HeaderMap;
 use url::{Position, Url};
 
-use super::call::attempt::{Delivery, Whole};
-use super::call::cancel::{CallOff, Cancel};
+use super::call::cancel::{Cancel, Cancellation};
 use super::call::question::Host;
-use super::call::run::{CallConfig, CallShared, Finished, Mode, On, Running};
+use super::call::state::{CallBody, CallConfig, CallShared, CallSite, Delivery, Finished, Mode, Running};
 use super::call::stream::StreamingResponse;
 use super::host::callbacks::Callbacks;
-use super::host::lanes::Lanes;
+use super::host::lanes::LanePool;
 use super::message::cookies::Cookies;
 use super::message::redirect::Redirects;
 use super::message::request::Request;
@@ -56,7 +55,7 @@ pub(super) struct Config<T, C> {
 /// What the calls of one client in one process share.
 pub(super) struct Shared<T> {
     pub(super) transports: PerRuntime<T>,
-    pub(super) lanes: Lanes<T>,
+    pub(super) lanes: LanePool<T>,
     pub(super) calls: CallShared,
 }
 
@@ -141,7 +140,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
     /// Where a call runs: there, or in the present runtime.
     pub(super) async fn send_on<H: Host>(
         &self,
-        on: Option<On<'_, T>>,
+        on: Option<CallSite<'_, T>>,
         request: Request,
         options: &CallOptions,
         host: H,
@@ -153,23 +152,32 @@ impl<T: Transport, C: Clock> Client<T, C> {
 
     pub(super) async fn stream_on<H: Host>(
         &self,
-        on: Option<On<'_, T>>,
+        on: Option<CallSite<'_, T>>,
         request: Request,
         options: &CallOptions,
         host: H,
     ) -> Result<StreamingResponse<T::Body, C>, Error> {
         let mut running = self.begin(on, request, options, host, Delivery::Streamed)?;
         let Finished { head, body, stop_reason } = running.finish(options.cancel.as_ref()).await?;
-        let Whole::Live(body) = body else { return Err(Error::new(ErrorKind::Internal, "a streamed call was buffered")) };
+        let CallBody::Streamed(body) = body else { return Err(Error::new(ErrorKind::Internal, "a streamed call was buffered")) };
         let (clock, idle) = (self.0.config.calls.clock.clone(), running.policy.idle_timeout());
-        let off = CallOff { cancel: options.cancel.clone(), closed: running.shared.closed.clone() };
+        let cancellation = Cancellation { cancel: options.cancel.clone(), closed: running.shared.closed.clone() };
         let (length, progress) = (head.length, Arc::clone(&running.progress));
-        Ok(StreamingResponse { head: running.head(head, stop_reason), body: Some(body), clock, idle, progress, off, length, read: 0 })
+        Ok(StreamingResponse {
+            head: running.head(head, stop_reason),
+            body: Some(body),
+            clock,
+            idle,
+            progress,
+            cancellation,
+            length,
+            read: 0,
+        })
     }
 
     fn begin<'a, H: Host>(
         &'a self,
-        on: Option<On<'a, T>>,
+        on: Option<CallSite<'a, T>>,
         mut request: Request,
         options: &'a CallOptions,
         host: H,
@@ -196,9 +204,9 @@ impl<T: Transport, C: Clock> Client<T, C> {
     }
 
     /// Where a call that is awaited runs.
-    fn here(&self) -> Result<On<'_, T>, Error> {
+    fn here(&self) -> Result<CallSite<'_, T>, Error> {
         let shared = self.own()?;
-        Ok(On { shared: &shared.calls, transport: shared.transports.get(&self.0.config.transport)?, exchanges: None })
+        Ok(CallSite { shared: &shared.calls, transport: shared.transports.get(&self.0.config.transport)?, exchanges: None })
     }
 
     /// What hangs on the process; made anew in a forked child.
@@ -215,7 +223,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
             }
             let transports = PerRuntime::new((config.transport)()?);
             let calls = CallShared { budgets, closed, entropy: entropy::seed(), serial: AtomicU64::new(0) };
-            Ok(Arc::new(Shared { transports, lanes: Lanes::default(), calls }))
+            Ok(Arc::new(Shared { transports, lanes: LanePool::default(), calls }))
         })
     }
 

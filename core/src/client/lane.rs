@@ -1,4 +1,4 @@
-//! Lanes: what blocking calls run on.
+//! LanePool: what blocking calls run on.
 //!
 //! A lane is a runtime that only runs while a thread blocks on it, with connections of its own. The calling thread does all the work of
 //! its call, so that no thread is started and none has to be woken. A client keeps the lanes that are not in use, the last one used on top.
@@ -19,10 +19,10 @@ use tokio::runtime::Handle;
 use tokio::task::yield_now;
 
 use super::call::question::Host;
-use super::call::run::On;
+use super::call::state::CallSite;
 use super::call::stream::StreamingResponse;
 use super::client::{CallOptions, Client, Shared};
-use super::host::lanes::Track;
+use super::host::lanes::LaneRuntime;
 use super::message::request::Request;
 use super::message::response::Response;
 use super::system::clock::{Clock, TokioClock};
@@ -32,7 +32,7 @@ use super::transport::Transport;
 use super::transport::reqwest::ReqwestTransport;
 use crate::error::{Error, ErrorKind};
 
-/// How long [`Lane::block_on`] sleeps in one go. Limits that are longer cost no system call: see [`Track::alarm`].
+/// How long [`Lane::block_on`] sleeps in one go. Limits that are longer cost no system call: see [`LaneRuntime::alarm`].
 const SLICE: Duration = Duration::from_secs(1);
 
 /// A client's means to make one blocking call at a time; dropping it gives it back. From [`Client::lane`].
@@ -44,7 +44,7 @@ pub struct Lane<T: Transport = ReqwestTransport, C: Clock = TokioClock> {
     shared: Arc<Shared<T>>,
     pid: u32,
     /// `None` only while it is being dropped.
-    track: Option<Track<T>>,
+    track: Option<LaneRuntime<T>>,
     used: AtomicBool,
     settled: bool,
 }
@@ -59,7 +59,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
         runtime::running()?;
         let track = match shared.lanes.pop() {
             Some(track) => track,
-            None => Track::new(shared.transports.unclaimed().map_or_else(|| (self.0.config.transport)().map(Arc::new), Ok)?)?,
+            None => LaneRuntime::new(shared.transports.unclaimed().map_or_else(|| (self.0.config.transport)().map(Arc::new), Ok)?)?,
         };
         Ok(Lane {
             client: self.clone(),
@@ -159,12 +159,12 @@ impl<T: Transport, C: Clock> Lane<T, C> {
     }
 
     /// Where its calls run.
-    fn on(&self) -> On<'_, T> {
+    fn on(&self) -> CallSite<'_, T> {
         let track = self.track();
-        On { shared: &self.shared.calls, transport: Arc::clone(&track.transport), exchanges: Some(&track.exchanges) }
+        CallSite { shared: &self.shared.calls, transport: Arc::clone(&track.transport), exchanges: Some(&track.exchanges) }
     }
 
-    fn track(&self) -> &Track<T> {
+    fn track(&self) -> &LaneRuntime<T> {
         self.track.as_ref().expect("taken by drop alone")
     }
 }

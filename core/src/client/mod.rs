@@ -26,7 +26,7 @@ pub use call::stream::StreamingResponse;
 pub use client::{CallOptions, Client};
 pub use host::answers::delay_from_value;
 pub use host::callbacks::Callbacks;
-pub use host::channel::{Answer, Desk, Remote, Told};
+pub use host::channel::{AnswerSender, ChannelHost, HostMessages, HostReceiver};
 pub use host::queue;
 pub use lane::Lane;
 pub use message::body::{Body, BodyStream};

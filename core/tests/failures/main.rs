@@ -10,3 +10,4 @@ mod http2;
 mod progress;
 mod support;
 mod tls;
+mod trust;

@@ -22,14 +22,14 @@ use crate::support::*;
 static AUTHORITIES: AtomicU32 = AtomicU32::new(0);
 
 /// A certificate authority of our own.
-struct Authority {
-    pem: String,
+pub(crate) struct Authority {
+    pub(crate) pem: String,
     der: rustls::pki_types::CertificateDer<'static>,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         // Two authorities of one name would be taken for each other.
@@ -40,7 +40,7 @@ impl Authority {
         Authority { pem: cert.pem(), der: cert.der().clone(), issuer: Issuer::new(params, key) }
     }
 
-    fn certify(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> (rcgen::Certificate, KeyPair) {
+    pub(crate) fn certify(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> (rcgen::Certificate, KeyPair) {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         change(&mut params);
@@ -48,11 +48,11 @@ impl Authority {
     }
 
     /// A server's configuration with a certificate for `name`; it asks for client certificates if told so.
-    fn server(&self, name: &str, version: &'static SupportedProtocolVersion, asks: bool) -> ServerConfig {
+    pub(crate) fn server(&self, name: &str, version: &'static SupportedProtocolVersion, asks: bool) -> ServerConfig {
         self.server_with(self.certify(name, |_| ()), version, asks)
     }
 
-    fn server_with(
+    pub(crate) fn server_with(
         &self,
         (cert, key): (rcgen::Certificate, KeyPair),
         version: &'static SupportedProtocolVersion,
@@ -72,7 +72,7 @@ impl Authority {
     }
 
     /// Options that trust this authority alone.
-    fn trusted(&self) -> TransportOptions {
+    pub(crate) fn trusted(&self) -> TransportOptions {
         let mut options = options();
         options.tls.system_roots = false;
         options.tls.ca_bundle = Some(Bytes::from(self.pem.clone()));
@@ -82,7 +82,7 @@ impl Authority {
 }
 
 /// A peer that answers 204 over TLS.
-async fn serve(config: ServerConfig) -> SocketAddr {
+pub(crate) async fn serve(config: ServerConfig) -> SocketAddr {
     let acceptor = TlsAcceptor::from(Arc::new(config));
     peer(move |stream| {
         let acceptor = acceptor.clone();
@@ -97,13 +97,13 @@ async fn serve(config: ServerConfig) -> SocketAddr {
     .await
 }
 
-async fn get(options: &TransportOptions, address: SocketAddr) -> Result<u16, Failure> {
+pub(crate) async fn get(options: &TransportOptions, address: SocketAddr) -> Result<u16, Failure> {
     let url = format!("https://named.test:{}/?secret=hunter2", address.port());
     send(&ReqwestTransport::new(options).unwrap(), outgoing(Method::GET, &url, "")).await.map(|received| received.status.as_u16())
 }
 
-const V13: &SupportedProtocolVersion = &rustls::version::TLS13;
-const V12: &SupportedProtocolVersion = &rustls::version::TLS12;
+pub(crate) const V13: &SupportedProtocolVersion = &rustls::version::TLS13;
+pub(crate) const V12: &SupportedProtocolVersion = &rustls::version::TLS12;
 
 pub(crate) async fn untrusted() -> Failure {
     let address = serve(Authority::new().server("named.test", V13, false)).await;

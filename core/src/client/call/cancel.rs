@@ -1,4 +1,4 @@
-//! Calling calls off.
+//! Cancelling calls.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,22 +19,22 @@ struct Inner {
     waiting: Notify,
 }
 
-/// What calls a call off: its own cancel, or that of its client.
+/// What cancels a call: its own cancel, or that of its client.
 #[derive(Clone, Debug)]
-pub(in crate::client) struct CallOff {
+pub(in crate::client) struct Cancellation {
     pub(in crate::client) cancel: Option<Cancel>,
     pub(in crate::client) closed: Cancel,
 }
 
-impl CallOff {
-    /// As [`any_of`].
-    pub(in crate::client) async fn called_off(&self) -> ErrorKind {
-        any_of(self.cancel.as_ref(), &self.closed).await
+impl Cancellation {
+    /// As [`cancelled_kind`].
+    pub(in crate::client) async fn cancelled(&self) -> ErrorKind {
+        cancelled_kind(self.cancel.as_ref(), &self.closed).await
     }
 }
 
-/// Completes when a call is called off, with the kind of error that this is.
-pub(in crate::client) async fn any_of(cancel: Option<&Cancel>, closed: &Cancel) -> ErrorKind {
+/// Completes when a call is cancelled, with the kind of error that this is.
+pub(in crate::client) async fn cancelled_kind(cancel: Option<&Cancel>, closed: &Cancel) -> ErrorKind {
     let Some(cancel) = cancel else {
         closed.cancelled().await;
         return ErrorKind::Closed;
@@ -47,7 +47,7 @@ pub(in crate::client) async fn any_of(cancel: Option<&Cancel>, closed: &Cancel) 
 }
 
 /// What an error of this kind says.
-pub(in crate::client) fn called_off(kind: ErrorKind) -> &'static str {
+pub(in crate::client) fn cancel_message(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::Closed => "the client was closed",
         _ => "the call was cancelled",

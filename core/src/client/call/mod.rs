@@ -1,10 +1,12 @@
 //! One call: the loop around the decision machine, its attempts and their limits.
 
-pub(super) mod attempt;
+mod attempt;
 pub(super) mod cancel;
+mod consult;
 mod drain;
 mod event_text;
 pub(super) mod question;
-pub(super) mod run;
+mod run;
+pub(super) mod state;
 pub(super) mod stream;
 mod timers;

@@ -1,98 +1,21 @@
-//! One call: the loop around the decision machine. It decides nothing itself.
+//! The loop of one call around the decision machine. It decides nothing itself.
 
-use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::Bytes;
-use http::header::HeaderName;
-
-use super::attempt::{Delivery, Ended, Whole};
-use super::cancel::{Cancel, any_of, called_off};
+use super::cancel::{Cancel, cancel_message, cancelled_kind};
 use super::drain::drain;
 use super::question::{Event, Host};
-use crate::client::message::cookies::Cookies;
-use crate::client::message::redirect::{Hop, Redirects, hop};
+use super::state::{AttemptResult, CallBody, CallFailure, Delivery, Finished, Running, facts};
+use crate::client::message::redact::redacted;
+use crate::client::message::redirect::{Hop, hop};
 use crate::client::message::request::Request;
 use crate::client::message::response::ResponseHead;
 use crate::client::system::clock::Clock;
-use crate::client::transport::{Exchanges, Failure, Progress, Received, Transport};
+use crate::client::transport::{Failure, Received, Transport};
 use crate::error::{Error, ErrorKind};
-use crate::policy::{IdempotencyKey, Policy};
 use crate::record::{AttemptRecord, Evidence, StopReason};
-use crate::retry::{Budgets, Call, Decision, Outcome, Retry, Verdict};
+use crate::retry::{Decision, Outcome, Verdict};
 use crate::time::Tick;
-
-pub(in crate::client) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-
-/// What the caller wants, besides the request.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::client) struct Mode {
-    pub(in crate::client) delivery: Delivery,
-    pub(in crate::client) redirects: Redirects,
-}
-
-/// What a client was told of all its calls.
-pub(in crate::client) struct CallConfig<C> {
-    pub(in crate::client) clock: C,
-    pub(in crate::client) max_response_size: Option<u64>,
-    pub(in crate::client) cookies: Option<Cookies>,
-}
-
-/// What the calls of one client in one process share, wherever they run.
-pub(in crate::client) struct CallShared {
-    pub(in crate::client) budgets: Budgets,
-    pub(in crate::client) closed: Cancel,
-    pub(in crate::client) entropy: u64,
-    pub(in crate::client) serial: AtomicU64,
-}
-
-impl CallShared {
-    fn next_serial(&self) -> u64 {
-        self.serial.fetch_add(1, Ordering::Relaxed)
-    }
-}
-
-/// Where one call runs.
-pub(in crate::client) struct On<'a, T> {
-    pub(in crate::client) shared: &'a CallShared,
-    /// The present runtime's, or a lane's.
-    pub(in crate::client) transport: Arc<T>,
-    /// Where a lane is told of what the call begins.
-    pub(in crate::client) exchanges: Option<&'a Exchanges>,
-}
-
-/// The state of one call.
-pub(in crate::client) struct Running<'a, T: Transport, C, H> {
-    pub(in crate::client) config: &'a CallConfig<C>,
-    pub(in crate::client) shared: &'a CallShared,
-    pub(in crate::client) transport: Arc<T>,
-    pub(in crate::client) exchanges: Option<&'a Exchanges>,
-    pub(in crate::client) policy: Cow<'a, Policy>,
-    pub(in crate::client) host: H,
-    pub(in crate::client) mode: Mode,
-    /// The request of the present hop.
-    pub(in crate::client) request: Request,
-    /// The origin that the caller named, if there are cookies for it.
-    pub(in crate::client) named: Option<url::Origin>,
-    /// The request of the present attempt alone, if a callback edited it.
-    pub(in crate::client) edited: Option<Request>,
-    pub(in crate::client) retry: Retry,
-    pub(in crate::client) began: Tick,
-    pub(in crate::client) records: Vec<AttemptRecord>,
-    /// The attempt of the last record is going on.
-    pub(in crate::client) open: bool,
-    /// How far the attempt in flight is.
-    pub(in crate::client) progress: Arc<Progress>,
-}
-
-/// A call that ended with a response.
-pub(in crate::client) struct Finished<B> {
-    pub(in crate::client) head: Received<()>,
-    pub(in crate::client) body: Whole<B>,
-    pub(in crate::client) stop_reason: StopReason,
-}
 
 /// Where the loop goes after an outcome.
 enum Next {
@@ -103,75 +26,30 @@ enum Next {
     Stop(StopReason),
 }
 
-impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
-    pub(in crate::client) fn begin(
-        config: &'a CallConfig<C>,
-        on: On<'a, T>,
-        policy: Cow<'a, Policy>,
-        host: H,
-        mode: Mode,
-        mut request: Request,
-    ) -> Result<Self, Error> {
-        request.settle_length()?;
-        let On { shared, transport, exchanges } = on;
-        let may_mint = policy.idempotency_key() == IdempotencyKey::Auto && !policy.methods().contains(request.method());
-        if may_mint
-            && !request.headers.contains_key(IDEMPOTENCY_KEY)
-            && let Some(key) = crate::client::system::entropy::uuid()
-        {
-            request.headers.insert(IDEMPOTENCY_KEY, key);
-        }
-        let began = config.clock.now();
-        let budget = match policy.budget() {
-            Some(spec) => Some(shared.budgets.find(spec, request.origin(), began)?),
-            None => None,
-        };
-        let asked = host.wants().retry_if;
-        let retry = Retry::begin(&policy, facts(&request, asked), budget, shared.entropy, shared.next_serial(), began);
-        let (records, progress) = (Vec::with_capacity(1), Arc::default());
-        let named = config.cookies.is_some().then(|| request.url.origin());
-        Ok(Running {
-            config,
-            shared,
-            transport,
-            exchanges,
-            policy,
-            host,
-            mode,
-            request,
-            named,
-            edited: None,
-            retry,
-            began,
-            records,
-            open: false,
-            progress,
-        })
-    }
-
-    /// Sends until the machine says stop, or somebody calls it off.
+impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
+    /// Sends until the machine says stop, or somebody cancels it.
     pub(in crate::client) async fn finish(&mut self, cancel: Option<&Cancel>) -> Result<Finished<T::Body>, Error> {
         let closed = &self.shared.closed;
         let ended = tokio::select! {
-            // In this order: a call that is called off sends nothing more, nor anything at all.
+            // In this order: a call that is cancelled sends nothing more, nor anything at all.
             biased;
-            kind = any_of(cancel, closed) => Err(kind),
+            kind = cancelled_kind(cancel, closed) => Err(kind),
             ended = self.run() => Ok(ended),
         };
         let ended = match ended {
             Ok(ended) => ended,
-            Err(kind) => Err(self.call_off(kind).await),
+            Err(kind) => Err(self.cancelled(kind).await),
         };
         match ended {
             Ok(finished) => {
                 self.over(finished.stop_reason);
                 Ok(finished)
             }
-            Err((failure, status, reason)) => Err(self.fail(failure, status, reason)),
+            Err(failure) => Err(self.fail(failure)),
         }
     }
 
-    async fn run(&mut self) -> Result<Finished<T::Body>, (Failure, Option<u16>, StopReason)> {
+    async fn run(&mut self) -> Result<Finished<T::Body>, CallFailure> {
         loop {
             let mut ended = self.attempt().await;
             loop {
@@ -182,7 +60,7 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
                 let next = match self.next(&ended, verdict).await {
                     Ok(next) => next,
                     // It takes the place of the outcome, which stays on the record.
-                    Err(failure) => return Err(instead(failure, ended.status())),
+                    Err(failure) => return Err(CallFailure::replacing(ended.status(), failure)),
                 };
                 match next {
                     // Boxed like all that is no part of a call that just succeeds: it keeps the future of that small.
@@ -196,8 +74,8 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
                     }
                     Next::Stop(reason) => {
                         let (mut received, bytes) = match ended {
-                            Ended::Failed(failure, status) => return Err((failure, status, reason)),
-                            Ended::Head(received, bytes) => (received, bytes),
+                            AttemptResult::Failed(failure, status) => return Err(CallFailure { failure, status, stop_reason: reason }),
+                            AttemptResult::Response(received, bytes) => (received, bytes),
                         };
                         let body = match (bytes, self.mode.delivery) {
                             (Some(bytes), _) => Ok(Some(bytes)),
@@ -211,11 +89,15 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
                         match body {
                             Ok(bytes) => {
                                 let (head, live) = received.split();
-                                return Ok(Finished { head, body: bytes.map_or(Whole::Live(live), Whole::Bytes), stop_reason: reason });
+                                return Ok(Finished {
+                                    head,
+                                    body: bytes.map_or(CallBody::Streamed(live), CallBody::Buffered),
+                                    stop_reason: reason,
+                                });
                             }
                             // A body that breaks is an outcome of its own, unless its response had been given up on.
-                            Err(failure) if judged_on_its_own(reason) => ended = Ended::Failed(failure, status),
-                            Err(failure) => return Err((failure, status, reason)),
+                            Err(failure) if judged_on_its_own(reason) => ended = AttemptResult::Failed(failure, status),
+                            Err(failure) => return Err(CallFailure { failure, status, stop_reason: reason }),
                         }
                     }
                 }
@@ -224,10 +106,10 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
     }
 
     /// The verdict on an outcome, noted on its record.
-    fn classify(&mut self, ended: &Ended<T::Body>) -> Verdict {
+    fn classify(&mut self, ended: &AttemptResult<T::Body>) -> Verdict {
         let (outcome, error) = match ended {
-            Ended::Head(Received { status, headers, .. }, _) => (Outcome::Response { status: status.as_u16(), headers }, None),
-            Ended::Failed(failure, _) => (Outcome::Failure { kind: failure.kind, evidence: failure.evidence }, Some(failure.kind)),
+            AttemptResult::Response(Received { status, headers, .. }, _) => (Outcome::Response { status: status.as_u16(), headers }, None),
+            AttemptResult::Failed(failure, _) => (Outcome::Failure { kind: failure.kind, evidence: failure.evidence }, Some(failure.kind)),
         };
         let verdict = self.retry.classify(outcome, self.config.clock.wall());
         self.close_record();
@@ -241,8 +123,8 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
     }
 
     /// Asks the callbacks and the machine. A failure is that of a callback, or of too many redirects.
-    async fn next(&mut self, ended: &Ended<T::Body>, verdict: Verdict) -> Result<Next, Failure> {
-        if matches!(ended, Ended::Failed(failure, _) if failure.permanent) {
+    async fn next(&mut self, ended: &AttemptResult<T::Body>, verdict: Verdict) -> Result<Next, Failure> {
+        if matches!(ended, AttemptResult::Failed(failure, _) if failure.permanent) {
             return Ok(Next::Stop(StopReason::NotRetryable));
         }
         let replayable = self.request.body.is_replayable() && self.policy.keeps(self.request.body.length());
@@ -269,8 +151,8 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
     }
 
     /// A response that is not retried may lead elsewhere.
-    fn redirect(&self, ended: &Ended<T::Body>, reason: StopReason) -> Result<Next, Failure> {
-        let Ended::Head(received, _) = ended else { return Ok(Next::Stop(reason)) };
+    fn redirect(&self, ended: &AttemptResult<T::Body>, reason: StopReason) -> Result<Next, Failure> {
+        let AttemptResult::Response(received, _) = ended else { return Ok(Next::Stop(reason)) };
         let rules = self.mode.redirects;
         match hop(self.sent(), received.status.as_u16(), &received.headers, rules) {
             Hop::None => Ok(Next::Stop(reason)),
@@ -284,26 +166,26 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
     }
 
     /// Frees the connection of a response that is not handed out, waits, and lets a callback edit what is sent next.
-    async fn pause(&mut self, ended: Ended<T::Body>, verdict: Verdict, until: Tick) -> Result<(), (Failure, Option<u16>, StopReason)> {
+    async fn pause(&mut self, ended: AttemptResult<T::Body>, verdict: Verdict, until: Tick) -> Result<(), CallFailure> {
         self.tell(|records| records.last().cloned().map(Event::Retry));
-        let asked = self.host.wants().before_retry.then(|| self.told(&ended, verdict));
+        let asked = self.host.wants().before_retry.then(|| self.attempt_view(&ended, verdict));
         let status = ended.status();
         self.drain(ended).await;
         self.config.clock.pause_until(until).await;
         self.edited = None;
         let Some(attempt) = asked else { return Ok(()) };
-        self.edited = Some(self.before_retry(attempt).await.map_err(|failure| instead(failure, status))?);
+        self.edited = Some(self.before_retry(attempt).await.map_err(|failure| CallFailure::replacing(status, failure))?);
         Ok(())
     }
 
-    async fn drain(&self, ended: Ended<T::Body>) {
-        if let Ended::Head(Received { body, .. }, None) = ended {
+    async fn drain(&self, ended: AttemptResult<T::Body>) {
+        if let AttemptResult::Response(Received { body, .. }, None) = ended {
             drain(&self.config.clock, body, self.retry.deadline()).await;
         }
     }
 
-    async fn follow(&mut self, ended: Ended<T::Body>, request: Request) -> Result<(), (Failure, Option<u16>, StopReason)> {
-        self.tell(|records| Some(Event::Redirect(records.last()?.clone(), crate::client::message::redact::redacted(&request.url))));
+    async fn follow(&mut self, ended: AttemptResult<T::Body>, request: Request) -> Result<(), CallFailure> {
+        self.tell(|records| Some(Event::Redirect(records.last()?.clone(), redacted(&request.url))));
         self.drain(ended).await;
         let now = self.config.clock.now();
         // A name that is in use with other parameters was refused when the first hop looked it up.
@@ -312,11 +194,6 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
         self.request = request;
         self.edited = None;
         Ok(())
-    }
-
-    /// What the present attempt sends, or the last one sent.
-    pub(in crate::client) fn sent(&self) -> &Request {
-        self.edited.as_ref().unwrap_or(&self.request)
     }
 
     /// An attempt lasts until the last byte of its body, when that is read; not while somebody thinks about it.
@@ -361,7 +238,8 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
         }
     }
 
-    fn fail(&mut self, failure: Failure, status: Option<u16>, stop_reason: StopReason) -> Error {
+    fn fail(&mut self, ended: CallFailure) -> Error {
+        let CallFailure { failure, status, stop_reason } = ended;
         // An attempt that had ended keeps its outcome, whatever ended the call afterwards.
         if let Some(record) = self.records.last_mut()
             && (self.open || failure.kind == ErrorKind::TooManyRedirects)
@@ -378,9 +256,8 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
         }
     }
 
-    /// The failure of a call that somebody called off, in whatever state it was.
-    async fn call_off(&mut self, kind: ErrorKind) -> (Failure, Option<u16>, StopReason) {
-        let reason = StopReason::of_kind(kind).unwrap_or(StopReason::Cancelled);
+    /// The failure of a call that was cancelled, or whose client was closed, in whatever state it was.
+    async fn cancelled(&mut self, kind: ErrorKind) -> CallFailure {
         let evidence = self.progress.proof(&self.config.clock).await;
         let status = self.records.last_mut().and_then(|record| {
             if self.open && record.status.is_none() {
@@ -388,31 +265,12 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
             }
             record.status
         });
-        (Failure::new(kind, evidence, called_off(kind)), status, reason)
+        let stop_reason = StopReason::of_kind(kind).unwrap_or(StopReason::Cancelled);
+        CallFailure { failure: Failure::new(kind, evidence, cancel_message(kind)), status, stop_reason }
     }
-}
-
-/// A failure that ends the call in place of the outcome at hand.
-fn instead(failure: Failure, status: Option<u16>) -> (Failure, Option<u16>, StopReason) {
-    let reason = StopReason::of_kind(failure.kind).unwrap_or(StopReason::NotRetryable);
-    (failure, status, reason)
 }
 
 /// Whether the outcome was simply not one to retry, so that a redirect is followed and a body that breaks is judged anew.
 fn judged_on_its_own(reason: StopReason) -> bool {
     matches!(reason, StopReason::Completed | StopReason::NotRetryable | StopReason::PredicateStop)
-}
-
-fn facts(request: &Request, asked: bool) -> Call<'_> {
-    Call { method: request.method.as_str(), has_idempotency_key: request.headers.contains_key(IDEMPOTENCY_KEY), asked }
-}
-
-impl<B> Whole<B> {
-    /// The bytes of a buffered call.
-    pub(in crate::client) fn into_bytes(self) -> Bytes {
-        match self {
-            Whole::Bytes(bytes) => bytes,
-            Whole::Live(_) => Bytes::new(),
-        }
-    }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-use super::attempt::{silent, whole};
-use super::cancel::{CallOff, called_off};
+use super::attempt::{check_length, idle_failure};
+use super::cancel::{Cancellation, cancel_message};
 use super::timers::within;
 use crate::client::message::response::ResponseHead;
 use crate::client::system::clock::Clock;
@@ -28,7 +28,7 @@ pub struct StreamingResponse<B, C> {
     pub(in crate::client) idle: Option<Duration>,
     /// Of the upload, which may still be going on.
     pub(in crate::client) progress: Arc<Progress>,
-    pub(in crate::client) off: CallOff,
+    pub(in crate::client) cancellation: Cancellation,
     /// What content-length announced.
     pub(in crate::client) length: Option<u64>,
     pub(in crate::client) read: u64,
@@ -58,10 +58,10 @@ impl<B: Incoming, C: Clock> StreamingResponse<B, C> {
         let Some(body) = &mut self.body else { return Ok(None) };
         let piece = tokio::select! {
             biased;
-            kind = self.off.called_off() => Err(Failure::new(kind, Evidence::Unknown, called_off(kind))),
+            kind = self.cancellation.cancelled() => Err(Failure::new(kind, Evidence::Unknown, cancel_message(kind))),
             piece = within(&self.clock, self.idle, &self.progress, None, body.frame()) => match piece {
-                Err(_) => Err(silent(self.idle)),
-                Ok(Ok(None)) => whole(self.length, self.read).map(|()| None),
+                Err(_) => Err(idle_failure(self.idle)),
+                Ok(Ok(None)) => check_length(self.length, self.read).map(|()| None),
                 Ok(piece) => piece,
             },
         };

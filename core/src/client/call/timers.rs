@@ -12,23 +12,23 @@ use crate::time::Tick;
 
 /// The limit that ended an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::client) enum Limit {
+pub(super) enum Limit {
     PerTry,
     Idle,
     Deadline,
 }
 
 /// The limits of one attempt up to its response head. `connect_timeout` is not among them: the connector keeps it.
-pub(in crate::client) struct HeadTimer<'a> {
-    pub(in crate::client) progress: &'a Progress,
-    pub(in crate::client) began: Tick,
-    pub(in crate::client) per_try: Option<Duration>,
-    pub(in crate::client) idle: Option<Duration>,
-    pub(in crate::client) deadline: Option<Tick>,
+pub(super) struct HeadTimer<'a> {
+    pub(super) progress: &'a Progress,
+    pub(super) began: Tick,
+    pub(super) per_try: Option<Duration>,
+    pub(super) idle: Option<Duration>,
+    pub(super) deadline: Option<Tick>,
 }
 
 impl<'a> HeadTimer<'a> {
-    pub(in crate::client) fn new(policy: &Policy, progress: &'a Progress, began: Tick, deadline: Option<Tick>) -> Self {
+    pub(super) fn new(policy: &Policy, progress: &'a Progress, began: Tick, deadline: Option<Tick>) -> Self {
         HeadTimer { progress, began, per_try: policy.per_try_timeout(), idle: policy.idle_timeout(), deadline }
     }
 
@@ -61,7 +61,7 @@ impl<'a> HeadTimer<'a> {
     }
 
     /// Runs `exchange` until it ends or a limit fires.
-    pub(in crate::client) async fn run<F: Future>(&self, clock: &impl Clock, mut exchange: Pin<&mut F>) -> Result<F::Output, Limit> {
+    pub(super) async fn run<F: Future>(&self, clock: &impl Clock, mut exchange: Pin<&mut F>) -> Result<F::Output, Limit> {
         loop {
             let next = self.check(clock.now())?;
             tokio::select! {
@@ -75,7 +75,7 @@ impl<'a> HeadTimer<'a> {
 
 /// Runs `step` (reading one piece of a body) for as long as something moves at least every `idle`, and not past `deadline`. `upload` is the one that
 /// may go on meanwhile.
-pub(in crate::client) async fn within<F: Future>(
+pub(super) async fn within<F: Future>(
     clock: &impl Clock,
     idle: Option<Duration>,
     upload: &Progress,

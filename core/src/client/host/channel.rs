@@ -11,38 +11,38 @@ use crate::client::call::question::{Event, Host, Question, Reply, Wants};
 use crate::error::BoxError;
 
 /// Where the questions and events of a call wait for the thread that runs it.
-pub struct Desk(Arc<Waiting>);
+pub struct HostReceiver(Arc<Channel>);
 
-/// The host of a call that is run by somebody with a [`Desk`].
-pub struct Remote {
+/// The host of a call that is run by somebody with a [`HostReceiver`].
+pub struct ChannelHost {
     wants: Wants,
-    desk: Arc<Waiting>,
+    channel: Arc<Channel>,
 }
 
 /// What a call has said.
 #[derive(Debug, Default)]
-pub struct Told {
+pub struct HostMessages {
     /// Events since the last time, in order. They came before the question.
     pub events: Vec<Event>,
     /// What it asks, and where the answer goes. Without one it goes on only to its deadline.
-    pub question: Option<(Question, Answer)>,
+    pub question: Option<(Question, AnswerSender)>,
 }
 
 /// Where the answer to a question goes.
 #[derive(Debug)]
-pub struct Answer(oneshot::Sender<Result<Result<Reply, BoxError>, Box<dyn Any + Send>>>);
+pub struct AnswerSender(oneshot::Sender<Result<Result<Reply, BoxError>, Box<dyn Any + Send>>>);
 
 #[derive(Default)]
-struct Waiting {
-    told: Mutex<Told>,
+struct Channel {
+    messages: Mutex<HostMessages>,
     wanted: Notify,
 }
 
-impl Desk {
-    /// A desk, and the host that brings everything to it.
-    pub fn new(wants: Wants) -> (Remote, Desk) {
-        let desk = Arc::new(Waiting::default());
-        (Remote { wants, desk: Arc::clone(&desk) }, Desk(desk))
+impl HostReceiver {
+    /// A receiver, and the host that brings everything to it.
+    pub fn new(wants: Wants) -> (ChannelHost, HostReceiver) {
+        let channel = Arc::new(Channel::default());
+        (ChannelHost { wants, channel: Arc::clone(&channel) }, HostReceiver(channel))
     }
 
     /// Completes when there is something.
@@ -51,12 +51,12 @@ impl Desk {
     }
 
     /// What there is.
-    pub fn take(&self) -> Told {
-        std::mem::take(&mut *self.0.told.lock().unwrap_or_else(PoisonError::into_inner))
+    pub fn take(&self) -> HostMessages {
+        std::mem::take(&mut *self.0.messages.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl Answer {
+impl AnswerSender {
     /// Answers; an error ends the call with kind `callback` and this as its source. A panic that was caught does likewise.
     pub(in crate::client) fn give(self, reply: Result<Result<Reply, BoxError>, Box<dyn Any + Send>>) {
         // The call may have ended by its deadline meanwhile.
@@ -69,21 +69,21 @@ impl Answer {
     }
 }
 
-impl Remote {
-    fn put(&self, change: impl FnOnce(&mut Told)) {
-        change(&mut self.desk.told.lock().unwrap_or_else(PoisonError::into_inner));
-        self.desk.wanted.notify_one();
+impl ChannelHost {
+    fn put(&self, change: impl FnOnce(&mut HostMessages)) {
+        change(&mut self.channel.messages.lock().unwrap_or_else(PoisonError::into_inner));
+        self.channel.wanted.notify_one();
     }
 }
 
-impl Host for Remote {
+impl Host for ChannelHost {
     fn wants(&self) -> Wants {
         self.wants
     }
 
     async fn ask(&mut self, question: Question) -> Result<Reply, BoxError> {
         let (sender, answer) = oneshot::channel();
-        self.put(|told| told.question = Some((question, Answer(sender))));
+        self.put(|messages| messages.question = Some((question, AnswerSender(sender))));
         match answer.await {
             Ok(Ok(reply)) => reply,
             Ok(Err(panic)) => resume_unwind(panic),
@@ -92,18 +92,18 @@ impl Host for Remote {
     }
 
     fn tell(&mut self, event: Event) {
-        self.put(|told| told.events.push(event));
+        self.put(|messages| messages.events.push(event));
     }
 }
 
-impl fmt::Debug for Desk {
+impl fmt::Debug for HostReceiver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Desk").finish_non_exhaustive()
+        f.debug_struct("HostReceiver").finish_non_exhaustive()
     }
 }
 
-impl fmt::Debug for Remote {
+impl fmt::Debug for ChannelHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Remote").field("wants", &self.wants).finish_non_exhaustive()
+        f.debug_struct("ChannelHost").field("wants", &self.wants).finish_non_exhaustive()
     }
 }

@@ -24,7 +24,7 @@ const MOST: usize = 32;
 const THREAD_KEPT: Duration = Duration::from_secs(1);
 
 /// What a lane is when nobody has it.
-pub(in crate::client) struct Track<T> {
+pub(in crate::client) struct LaneRuntime<T> {
     /// `None` only while it is being dropped.
     runtime: Option<Runtime>,
     pub(in crate::client) transport: Arc<T>,
@@ -38,11 +38,11 @@ pub(in crate::client) struct Track<T> {
     guarded: bool,
 }
 
-impl<T: Transport> Track<T> {
+impl<T: Transport> LaneRuntime<T> {
     pub(in crate::client) fn new(transport: Arc<T>) -> Result<Self, Error> {
         let runtime = runtime::of_ours(&mut Builder::new_current_thread()).thread_keep_alive(THREAD_KEPT).build();
         let runtime = runtime.map_err(|error| Error::new(ErrorKind::Internal, "a runtime cannot be made").with_source(error))?;
-        Ok(Track {
+        Ok(LaneRuntime {
             runtime: Some(runtime),
             transport,
             exchanges: Exchanges::default(),
@@ -54,7 +54,7 @@ impl<T: Transport> Track<T> {
     }
 }
 
-impl<T> Track<T> {
+impl<T> LaneRuntime<T> {
     pub(in crate::client) fn runtime(&self) -> &Runtime {
         self.runtime.as_ref().expect("taken by drop alone")
     }
@@ -89,7 +89,7 @@ impl<T> Track<T> {
 }
 
 /// Closes its connections at once. Waits for nothing, so that it may go anywhere.
-impl<T> Drop for Track<T> {
+impl<T> Drop for LaneRuntime<T> {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
@@ -98,29 +98,29 @@ impl<T> Drop for Track<T> {
 }
 
 /// The lanes of one client that are not in use.
-pub(in crate::client) struct Lanes<T>(Mutex<Vec<Track<T>>>);
+pub(in crate::client) struct LanePool<T>(Mutex<Vec<LaneRuntime<T>>>);
 
-impl<T> Default for Lanes<T> {
+impl<T> Default for LanePool<T> {
     fn default() -> Self {
-        Lanes(Mutex::default())
+        LanePool(Mutex::default())
     }
 }
 
-impl<T> Lanes<T> {
+impl<T> LanePool<T> {
     /// Drops them all.
     pub(in crate::client) fn clear(&self) {
         let all = std::mem::take(&mut *self.lock());
         drop(all);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Track<T>>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<LaneRuntime<T>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<T: Transport> Lanes<T> {
+impl<T: Transport> LanePool<T> {
     /// The last one that was given back. Those whose connections must have aged out go.
-    pub(in crate::client) fn pop(&self) -> Option<Track<T>> {
+    pub(in crate::client) fn pop(&self) -> Option<LaneRuntime<T>> {
         let mut tracks = self.lock();
         let last = tracks.pop()?;
         let aged = match last.transport.idle_limit() {
@@ -136,7 +136,7 @@ impl<T: Transport> Lanes<T> {
         Some(last)
     }
 
-    pub(in crate::client) fn push(&self, mut track: Track<T>) {
+    pub(in crate::client) fn push(&self, mut track: LaneRuntime<T>) {
         track.given_back = TokioClock.now();
         let mut tracks = self.lock();
         let kept = tracks.len() < MOST;

@@ -8,7 +8,6 @@ use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::proxy::matcher::Matcher;
-use rustls::AlertDescription;
 use tower_service::Service;
 use url::Url;
 
@@ -16,6 +15,7 @@ use super::connect::ConnectTimeout;
 use super::message;
 use super::probe::BodyError;
 use crate::client::transport::Failure;
+use crate::client::transport::tls::failure::{self as tls, Meaning};
 use crate::error::ErrorKind;
 use crate::record::Evidence;
 
@@ -102,7 +102,12 @@ fn judge(error: &reqwest::Error, sent: Sent) -> (ErrorKind, Evidence) {
         return judge_http2(h2, sent, probed);
     }
     if let Some(tls) = find::<rustls::Error>(error) {
-        return (if matches!(tls, rustls::Error::AlertReceived(_)) { Kind::Tls } else { Kind::Protocol }, probed);
+        let kind = match tls::meaning(tls) {
+            Meaning::Refused => Kind::Tls,
+            Meaning::Broken => Kind::Reset,
+            Meaning::Nonsense => Kind::Protocol,
+        };
+        return (kind, probed);
     }
     if http.is_parse() {
         return (Kind::Protocol, probed);
@@ -138,11 +143,11 @@ fn connecting(error: &reqwest::Error) -> ErrorKind {
     }
 }
 
-/// A refusal on the level of TLS does not heal; an internal error of the peer can.
+/// A refusal on the level of TLS does not heal; a lost connection can.
 fn tls_or(other: ErrorKind, error: &reqwest::Error) -> ErrorKind {
-    match find::<rustls::Error>(error) {
-        None | Some(rustls::Error::AlertReceived(AlertDescription::InternalError)) => other,
-        Some(_) => ErrorKind::Tls,
+    match find::<rustls::Error>(error).map(tls::meaning) {
+        None | Some(Meaning::Broken) => other,
+        Some(Meaning::Refused | Meaning::Nonsense) => ErrorKind::Tls,
     }
 }
 

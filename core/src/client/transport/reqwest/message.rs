@@ -4,13 +4,12 @@ use std::fmt::Write as _;
 use std::io;
 
 use hyper_util::client::proxy::matcher::Matcher;
-use rustls::{AlertDescription, CertificateError};
 use url::Url;
 
 use super::connect::ConnectTimeout;
 use super::failure::{TunnelError, chain, find, root};
 use super::probe::BodyError;
-use crate::client::transport::tls::NO_ROOTS;
+use crate::client::transport::tls::failure as tls;
 use crate::error::ErrorKind;
 
 /// `what happened (host:port)`, or `(proxy host:port, for host:port)`. Of the URL nothing else is shown.
@@ -73,8 +72,8 @@ fn what(error: &reqwest::Error) -> Option<String> {
             _ => format!("the proxy did not open a tunnel: {}", io_text(error).map_or_else(|| one_line(error), str::to_owned)),
         });
     }
-    if let Some(tls) = find::<rustls::Error>(error) {
-        return Some(tls_text(tls));
+    if let Some(error) = find::<rustls::Error>(error) {
+        return Some(tls::text(error));
     }
     if let Some(h2) = find::<h2::Error>(error) {
         return Some(h2_text(h2));
@@ -102,26 +101,6 @@ fn io_text(error: &reqwest::Error) -> Option<&'static str> {
         io::ErrorKind::TimedOut => "the peer does not answer on the level of TCP",
         _ => return None,
     })
-}
-
-fn tls_text(error: &rustls::Error) -> String {
-    match error {
-        rustls::Error::General(text) if text == NO_ROOTS => format!("certificate not trusted: {text}"),
-        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            "certificate not trusted: its issuer is unknown; a private CA goes into the CA bundle option".to_owned()
-        }
-        rustls::Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
-            "certificate not trusted: it has expired".to_owned()
-        }
-        rustls::Error::InvalidCertificate(CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }) => {
-            "certificate not trusted: it is not valid yet".to_owned()
-        }
-        rustls::Error::InvalidCertificate(reason) => format!("certificate not trusted: {reason}"),
-        rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => "the server demands a client certificate".to_owned(),
-        rustls::Error::AlertReceived(alert) => format!("the peer refused the TLS connection: {alert:?}"),
-        rustls::Error::InvalidMessage(_) => "the peer does not speak TLS on this port".to_owned(),
-        other => format!("TLS failed: {other}"),
-    }
 }
 
 fn h2_text(error: &h2::Error) -> String {

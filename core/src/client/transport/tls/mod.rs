@@ -1,16 +1,23 @@
 //! One rustls configuration per setting and process. Making one reads the system's roots (3-7 ms), sharing it costs a microsecond
 //! and shares TLS sessions, so that a new client resumes what another began.
 
+pub(super) mod failure;
+mod roots;
+mod trust;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{WantsClientCert, WebPkiServerVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{CertificateError, ClientConfig, ConfigBuilder, InconsistentKeys, RootCertStore};
 
+use self::roots::Roots;
+use self::trust::{Pinned, TrustEverybody, TrustNobody};
 use super::options::{ClientCert, Http2, TlsOptions};
 use crate::client::system::process::PerProcess;
 use crate::error::Error;
@@ -18,17 +25,24 @@ use crate::error::Error;
 /// Settings beyond these push out the oldest; clients that use it keep their own handle.
 const KEPT: usize = 32;
 
-/// What every https call is told when there is nobody to trust. `failure` shows it as it is.
-pub(super) const NO_ROOTS: &str = "no root certificates: this system has none and no CA bundle was given; \
-     pass a CA bundle (PEM), install the ca-certificates package, or set SSL_CERT_FILE";
+/// What a configuration was made of.
+#[derive(Clone, PartialEq, Eq)]
+struct Made {
+    options: TlsOptions,
+    http2: Http2,
+    /// The state of the system's roots; `None` if they are not trusted.
+    roots: Option<Roots>,
+}
 
-type Configs = Mutex<Vec<(TlsOptions, Http2, ClientConfig)>>;
+type Configs = Mutex<Vec<(Made, ClientConfig)>>;
 static CONFIGS: PerProcess<Configs> = PerProcess::new();
 
-/// The process's configuration for these settings.
+/// The process's configuration for these settings. Roots whose files have changed since are read anew.
 pub(super) fn shared(options: &TlsOptions, http2: Http2) -> Result<ClientConfig, Error> {
+    let roots = (options.verify && options.system_roots).then(Roots::look);
+    let made = Made { options: options.clone(), http2, roots };
     let mut kept = CONFIGS.get_or_make(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((_, _, config)) = kept.iter().find(|(tls, version, _)| tls == options && *version == http2) {
+    if let Some((_, config)) = kept.iter().find(|(known, _)| *known == made) {
         return Ok(config.clone());
     }
     let (config, complete) = build(options, http2)?;
@@ -37,7 +51,7 @@ pub(super) fn shared(options: &TlsOptions, http2: Http2) -> Result<ClientConfig,
         if kept.len() >= KEPT {
             kept.remove(0);
         }
-        kept.push((options.clone(), http2, config.clone()));
+        kept.push((made, config.clone()));
     }
     Ok(config)
 }
@@ -49,13 +63,17 @@ fn build(options: &TlsOptions, http2: Http2) -> Result<(ClientConfig, bool), Err
         .with_safe_default_protocol_versions()
         .map_err(|error| Error::config("tls: no usable protocol version").with_source(error))?;
     let bundle = options.ca_bundle.as_ref().map(certificates).transpose()?.unwrap_or_default();
+    let pinned = if options.verify { [bundle.clone(), roots::of_the_user(options.system_roots)].concat() } else { Vec::new() };
     let verifier = verifier(options, bundle, &provider)?;
     let complete = verifier.is_some();
-    let verifier = verifier.unwrap_or_else(|| Arc::new(TrustNobody(provider)));
+    let mut verifier = verifier.unwrap_or_else(|| Arc::new(TrustNobody(provider.clone())));
+    if !pinned.is_empty() {
+        verifier = Arc::new(Pinned { inner: verifier, certificates: pinned });
+    }
     let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
     let mut config = match &options.client_cert {
         None => builder.with_no_client_auth(),
-        Some(client) => with_client_cert(builder, client)?,
+        Some(client) => with_client_cert(builder, client, &provider)?,
     };
     config.alpn_protocols = match http2 {
         Http2::Auto => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
@@ -94,9 +112,9 @@ fn certificates(pem: &Bytes) -> Result<Vec<CertificateDer<'static>>, Error> {
         let certificate = certificate.map_err(|error| {
             Error::config(format!("ca_bundle: must be PEM, got something else at certificate {number}")).with_source(error)
         })?;
-        roots
-            .add(certificate.clone())
-            .map_err(|error| Error::config(format!("ca_bundle: certificate {number} is not a valid root: {error}")).with_source(error))?;
+        roots.add(certificate.clone()).map_err(|error| {
+            Error::config(format!("ca_bundle: certificate {number} is not a valid root: {}", failure::reason(&error))).with_source(error)
+        })?;
         found.push(certificate);
     }
     if found.is_empty() {
@@ -108,7 +126,11 @@ fn certificates(pem: &Bytes) -> Result<Vec<CertificateDer<'static>>, Error> {
     Ok(found)
 }
 
-fn with_client_cert(builder: ConfigBuilder<ClientConfig, WantsClientCert>, client: &ClientCert) -> Result<ClientConfig, Error> {
+fn with_client_cert(
+    builder: ConfigBuilder<ClientConfig, WantsClientCert>,
+    client: &ClientCert,
+    provider: &CryptoProvider,
+) -> Result<ClientConfig, Error> {
     let chain = CertificateDer::pem_slice_iter(&client.cert).collect::<Result<Vec<_>, _>>();
     let chain = chain.map_err(|error| Error::config("client_cert: must be PEM").with_source(error))?;
     if chain.is_empty() {
@@ -122,57 +144,16 @@ fn with_client_cert(builder: ConfigBuilder<ClientConfig, WantsClientCert>, clien
         Error::config(format!("{path}: must hold a private key in PEM (PKCS#8, PKCS#1 or SEC1, not encrypted), got none"))
             .with_source(error)
     })?;
-    builder
-        .with_client_auth_cert(chain, key)
-        .map_err(|error| Error::config(format!("{path}: certificate and private key do not work together: {error}")).with_source(error))
-}
-
-/// `verify: off`.
-#[derive(Debug)]
-struct TrustEverybody(Arc<CryptoProvider>);
-
-/// A system without roots.
-#[derive(Debug)]
-struct TrustNobody(Arc<CryptoProvider>);
-
-macro_rules! verifies {
-    ($name:ident, $verdict:expr) => {
-        impl ServerCertVerifier for $name {
-            fn verify_server_cert(
-                &self,
-                _: &CertificateDer<'_>,
-                _: &[CertificateDer<'_>],
-                _: &ServerName<'_>,
-                _: &[u8],
-                _: UnixTime,
-            ) -> Result<ServerCertVerified, rustls::Error> {
-                $verdict
-            }
-
-            fn verify_tls12_signature(
-                &self,
-                message: &[u8],
-                cert: &CertificateDer<'_>,
-                signature: &DigitallySignedStruct,
-            ) -> Result<HandshakeSignatureValid, rustls::Error> {
-                verify_tls12_signature(message, cert, signature, &self.0.signature_verification_algorithms)
-            }
-
-            fn verify_tls13_signature(
-                &self,
-                message: &[u8],
-                cert: &CertificateDer<'_>,
-                signature: &DigitallySignedStruct,
-            ) -> Result<HandshakeSignatureValid, rustls::Error> {
-                verify_tls13_signature(message, cert, signature, &self.0.signature_verification_algorithms)
-            }
-
-            fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-                self.0.signature_verification_algorithms.supported_schemes()
-            }
-        }
+    let refuse = |error: rustls::Error| {
+        let reason = failure::text(&error);
+        Error::config(format!("{path}: certificate and private key do not work together: {reason}")).with_source(error)
     };
+    let certified = CertifiedKey::new(chain, provider.key_provider.load_private_key(key).map_err(refuse)?);
+    match certified.keys_match() {
+        Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}
+        // Of X.509 version 1: whether it is good enough is the server's business, which alone reads it.
+        Err(rustls::Error::InvalidCertificate(CertificateError::Other(_))) => {}
+        Err(error) => return Err(refuse(error)),
+    }
+    Ok(builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified))))
 }
-
-verifies!(TrustEverybody, Ok(ServerCertVerified::assertion()));
-verifies!(TrustNobody, Err(rustls::Error::General(NO_ROOTS.to_owned())));

@@ -1,0 +1,207 @@
+//! The state of one call, and the values that its steps hand on.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use http::header::HeaderName;
+
+use super::cancel::Cancel;
+use super::question::Host;
+use crate::client::message::cookies::Cookies;
+use crate::client::message::redirect::Redirects;
+use crate::client::message::request::Request;
+use crate::client::system::clock::Clock;
+use crate::client::system::entropy;
+use crate::client::transport::{Exchanges, Failure, Progress, Received, Transport};
+use crate::error::Error;
+use crate::policy::{IdempotencyKey, Policy};
+use crate::record::{AttemptRecord, StopReason};
+use crate::retry::{Budgets, Call, Retry};
+use crate::time::Tick;
+
+pub(in crate::client) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// How the caller wants the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::client) enum Delivery {
+    /// CallBody, in memory.
+    Buffered,
+    /// As it comes.
+    Streamed,
+}
+
+/// How an attempt ended.
+pub(in crate::client) enum AttemptResult<B> {
+    /// With a head, and its whole body if that was read already.
+    Response(Received<B>, Option<Bytes>),
+    /// With a failure, of the body if a status came before it.
+    Failed(Failure, Option<u16>),
+}
+
+/// A body as it is handed out.
+pub(in crate::client) enum CallBody<B> {
+    Buffered(Bytes),
+    Streamed(B),
+}
+
+impl<B> AttemptResult<B> {
+    pub(in crate::client) fn status(&self) -> Option<u16> {
+        match self {
+            AttemptResult::Response(received, _) => Some(received.status.as_u16()),
+            AttemptResult::Failed(_, status) => *status,
+        }
+    }
+}
+
+/// A call that ended without a response.
+pub(in crate::client) struct CallFailure {
+    pub(in crate::client) failure: Failure,
+    /// Of the response whose body failed, or that the failure takes the place of.
+    pub(in crate::client) status: Option<u16>,
+    pub(in crate::client) stop_reason: StopReason,
+}
+
+impl CallFailure {
+    /// A failure that ends the call in place of the outcome at hand, whose status stays on the error.
+    pub(in crate::client) fn replacing(status: Option<u16>, failure: Failure) -> Self {
+        let stop_reason = StopReason::of_kind(failure.kind).unwrap_or(StopReason::NotRetryable);
+        CallFailure { failure, status, stop_reason }
+    }
+}
+
+/// What the caller wants, besides the request.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::client) struct Mode {
+    pub(in crate::client) delivery: Delivery,
+    pub(in crate::client) redirects: Redirects,
+}
+
+/// What a client was told of all its calls.
+pub(in crate::client) struct CallConfig<C> {
+    pub(in crate::client) clock: C,
+    pub(in crate::client) max_response_size: Option<u64>,
+    pub(in crate::client) cookies: Option<Cookies>,
+}
+
+/// What the calls of one client in one process share, wherever they run.
+pub(in crate::client) struct CallShared {
+    pub(in crate::client) budgets: Budgets,
+    pub(in crate::client) closed: Cancel,
+    pub(in crate::client) entropy: u64,
+    pub(in crate::client) serial: AtomicU64,
+}
+
+impl CallShared {
+    fn next_serial(&self) -> u64 {
+        self.serial.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// Where one call runs.
+pub(in crate::client) struct CallSite<'a, T> {
+    pub(in crate::client) shared: &'a CallShared,
+    /// The present runtime's, or a lane's.
+    pub(in crate::client) transport: Arc<T>,
+    /// Where a lane is told of what the call begins.
+    pub(in crate::client) exchanges: Option<&'a Exchanges>,
+}
+
+/// The state of one call.
+pub(in crate::client) struct Running<'a, T: Transport, C, H> {
+    pub(in crate::client) config: &'a CallConfig<C>,
+    pub(in crate::client) shared: &'a CallShared,
+    pub(in crate::client) transport: Arc<T>,
+    pub(in crate::client) exchanges: Option<&'a Exchanges>,
+    pub(in crate::client) policy: Cow<'a, Policy>,
+    pub(in crate::client) host: H,
+    pub(in crate::client) mode: Mode,
+    /// The request of the present hop.
+    pub(in crate::client) request: Request,
+    /// The origin that the caller named, if there are cookies for it.
+    pub(in crate::client) named: Option<url::Origin>,
+    /// The request of the present attempt alone, if a callback edited it.
+    pub(in crate::client) edited: Option<Request>,
+    pub(in crate::client) retry: Retry,
+    pub(in crate::client) began: Tick,
+    pub(in crate::client) records: Vec<AttemptRecord>,
+    /// The attempt of the last record is going on.
+    pub(in crate::client) open: bool,
+    /// How far the attempt in flight is.
+    pub(in crate::client) progress: Arc<Progress>,
+}
+
+/// A call that ended with a response.
+pub(in crate::client) struct Finished<B> {
+    pub(in crate::client) head: Received<()>,
+    pub(in crate::client) body: CallBody<B>,
+    pub(in crate::client) stop_reason: StopReason,
+}
+
+impl<B> CallBody<B> {
+    /// The bytes of a buffered call.
+    pub(in crate::client) fn into_bytes(self) -> Bytes {
+        match self {
+            CallBody::Buffered(bytes) => bytes,
+            CallBody::Streamed(_) => Bytes::new(),
+        }
+    }
+}
+
+impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
+    pub(in crate::client) fn begin(
+        config: &'a CallConfig<C>,
+        on: CallSite<'a, T>,
+        policy: Cow<'a, Policy>,
+        host: H,
+        mode: Mode,
+        mut request: Request,
+    ) -> Result<Self, Error> {
+        request.settle_length()?;
+        let CallSite { shared, transport, exchanges } = on;
+        let may_mint = policy.idempotency_key() == IdempotencyKey::Auto && !policy.methods().contains(request.method());
+        if may_mint
+            && !request.headers.contains_key(IDEMPOTENCY_KEY)
+            && let Some(key) = entropy::uuid()
+        {
+            request.headers.insert(IDEMPOTENCY_KEY, key);
+        }
+        let began = config.clock.now();
+        let budget = match policy.budget() {
+            Some(spec) => Some(shared.budgets.find(spec, request.origin(), began)?),
+            None => None,
+        };
+        let asked = host.wants().retry_if;
+        let retry = Retry::begin(&policy, facts(&request, asked), budget, shared.entropy, shared.next_serial(), began);
+        let (records, progress) = (Vec::with_capacity(1), Arc::default());
+        let named = config.cookies.is_some().then(|| request.url.origin());
+        Ok(Running {
+            config,
+            shared,
+            transport,
+            exchanges,
+            policy,
+            host,
+            mode,
+            request,
+            named,
+            edited: None,
+            retry,
+            began,
+            records,
+            open: false,
+            progress,
+        })
+    }
+
+    /// What the present attempt sends, or the last one sent.
+    pub(in crate::client) fn sent(&self) -> &Request {
+        self.edited.as_ref().unwrap_or(&self.request)
+    }
+}
+
+/// What the machine is told of a request.
+pub(in crate::client) fn facts(request: &Request, asked: bool) -> Call<'_> {
+    Call { method: request.method.as_str(), has_idempotency_key: request.headers.contains_key(IDEMPOTENCY_KEY), asked }
+}
