@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from ._native import Turn
 
 TYPE_CHECKING = False  # typing is slow to import
@@ -22,7 +24,10 @@ class Source:
     def __init__(self, value: Any) -> None:
         self.length: int | None = None
         self.once = False
-        self._file = self._make = self._pass = self._start = None
+        self._file: Any = None
+        self._make: Any = None
+        self._pass: Any = None
+        self._start: Any = None
         if hasattr(value, "read") and hasattr(value, "seek") and value.seekable():
             if isinstance(value.read(0), str):
                 raise TypeError("a file that is a body must be opened in binary mode: the size of one of text is not that of its bytes")
@@ -51,7 +56,6 @@ class Source:
         return next(self._pass, _END)
 
     def _begin(self) -> None:
-        assert self._make is not None, "what is no file is made"
         made = self._make()
         if isinstance(made, (bytes, str, bytearray, memoryview)):
             made = [made]
@@ -66,8 +70,6 @@ class Source:
                 raise TypeError("the body's function made the same iterator again; it must make a new one each time")
             self._pass.seek(self._start)
         elif self._start is None and hasattr(self._pass, "seek"):
-            try:
+            # Pipes have the method, too, and fail.
+            with suppress(Exception):
                 self._start = self._pass.tell()
-            except Exception:
-                # Pipes have the method, too.
-                pass

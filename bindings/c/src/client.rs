@@ -11,6 +11,7 @@ use core_::client::{CallOptions, Client, ClientCert, Http2, Proxy, Redirects, Re
 
 use crate::blocking::{self, Functions};
 use crate::cancel::reknock_cancel;
+use crate::cookies::reknock_cookies;
 use crate::error::{reknock_error, reknock_status};
 use crate::ffi::{Fault, Options, bytes, entry, given, hand_out, list, options, plain, put, shared, take_back, text};
 use crate::hooks::Hooks;
@@ -111,6 +112,8 @@ pub struct reknock_client_options {
     pub local_address: *const c_char,
     /// Not 0: `x-envoy-retry-on` and its kin on a request change its policy, as in Envoy.
     pub envoy_headers: i32,
+    /// Where cookies that servers set are kept, and sent back from. Default: they are not.
+    pub cookies: *const reknock_cookies,
 }
 
 // SAFETY: numbers and nullable pointers, the size first.
@@ -220,6 +223,10 @@ pub unsafe extern "C" fn reknock_client_new(
             // SAFETY: NUL-terminated.
             let password = password.map_or(Ok(""), |password| unsafe { text(password, "password") })?;
             builder = builder.basic_auth(name, password);
+        }
+        // SAFETY: a live jar or NULL.
+        if let Some(cookies) = unsafe { said.cookies.as_ref() } {
+            builder = builder.cookies(cookies.jar.clone());
         }
         if said.max_response_size != 0 {
             builder = builder.max_response_size(said.max_response_size);

@@ -178,7 +178,9 @@ impl Call {
             (None, Some(data), None, None) => match to_bytes(&data)? {
                 Some(bytes) => self.request.set_body(bytes),
                 // As requests has it: what produces pieces is no form.
-                None if ["read", "__next__", "__aiter__"].iter().any(|name| data.hasattr(name).unwrap_or_default()) => self.content(&data)?,
+                None if ["read", "__next__", "__aiter__"].iter().any(|name| data.hasattr(name).unwrap_or_default()) => {
+                    self.content(&data)?
+                }
                 None => self.request.set_form(pairs(&data)?),
             },
             (None, None, Some(json), None) => self.request.set_json_text(json_text(&json)?),
@@ -234,7 +236,11 @@ impl<'py> File<'py> {
                 let headers = parts.get_item(3).ok().filter(|part| !part.is_none()).map_or(Ok(Vec::new()), |part| pairs(&part))?;
                 (parts.get_item(0)?.extract()?, parts.get_item(1)?, content_type, headers)
             }
-            Ok(_) => return Err(PyTypeError::new_err("a file must be content, or (name, content), (name, content, type) or (name, content, type, headers)")),
+            Ok(_) => {
+                return Err(PyTypeError::new_err(
+                    "a file must be content, or (name, content), (name, content, type) or (name, content, type, headers)",
+                ));
+            }
         };
         if file_name.is_none() && !file.is_instance_of::<PyTuple>() {
             // A file's own name, as Python's HTTP clients have it; else the usual one.

@@ -32,7 +32,11 @@ pub static CLIENT_OPTIONS: OptionBlock = OptionBlock {
         row("local_address", "IP address", "The address to connect from."),
         row("pool_idle_timeout", "duration, or `none`", "How long an unused connection is kept."),
         row("pool_max_idle_per_host", "0..=100000", "How many unused connections are kept per origin."),
-        row("cookies", "true, false, or map of names and values", "Whether cookies that servers set are kept and sent back; a map is what to begin with."),
+        row(
+            "cookies",
+            "true, false, or map of names and values",
+            "Whether cookies that servers set are kept and sent back; a map is what to begin with.",
+        ),
         row("envoy_headers", "true or false", "Whether `x-envoy-retry-on` and its kin on a request change its policy, as in Envoy."),
     ],
 };
@@ -252,7 +256,11 @@ mod tests {
             ("auth", "secret".into(), "auth: must be a list of a user name and a password"),
             ("cookies", "secret".into(), "cookies: must be true, false, or a map of names and values"),
             ("cookies", Value::from([("a", 1)]), "cookies.a: must be text"),
-            ("ca_bundle", "-----KEY-----\nsecret".into(), "ca_bundle: must be PEM text or the path of a file that can be read (No such file or directory (os error 2)), got text of 20 characters with line breaks"),
+            (
+                "ca_bundle",
+                "-----KEY-----\nsecret".into(),
+                "ca_bundle: must be PEM text or the path of a file that can be read (No such file or directory (os error 2)), got text of 20 characters with line breaks",
+            ),
             ("verify", "ca.pem".into(), "verify: must be true or false, got \"ca.pem\"; give the path of a bundle as ca_bundle"),
             ("pool_idle_timeout", (-1).into(), "pool_idle_timeout: must be a number of seconds from 0, got -1"),
             ("local_address", "home".into(), "local_address: must be an IP address, got \"home\""),

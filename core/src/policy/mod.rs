@@ -38,9 +38,9 @@ pub use request::RequestHead;
 #[cfg(feature = "documents")]
 pub use text::{load_all, read_all};
 pub use typed::{Argument, Unit};
-pub use value::Value;
 #[cfg(feature = "client")]
 pub(crate) use value::ShownText;
+pub use value::Value;
 #[cfg(feature = "simulate")]
 pub(crate) use {names::Names, node::Fields};
 /// What the readers of a client's options and of scenarios share with the reader of policies.

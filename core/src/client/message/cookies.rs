@@ -103,10 +103,7 @@ impl Cookies {
                 return false;
             }
         }
-        matches!(
-            kept.store.insert_raw(&cookie, url),
-            Ok(cookie_store::StoreAction::Inserted | cookie_store::StoreAction::UpdatedExisting)
-        )
+        matches!(kept.store.insert_raw(&cookie, url), Ok(cookie_store::StoreAction::Inserted | cookie_store::StoreAction::UpdatedExisting))
     }
 
     /// What a request to `url` carries: the value of its `cookie` header. None if there is nothing.
@@ -192,7 +189,10 @@ fn is_allowed(cookie: &mut RawCookie<'_>, url: &Url) -> bool {
         cookie.unset_domain();
     }
     // As browsers do: 400 days.
-    let most = cookie_store::RawCookie::build(("", "")).max_age(Duration::from_secs(400 * 86_400).try_into().unwrap_or_default()).build().max_age();
+    let most = cookie_store::RawCookie::build(("", ""))
+        .max_age(Duration::from_secs(400 * 86_400).try_into().unwrap_or_default())
+        .build()
+        .max_age();
     if cookie.max_age() > most {
         cookie.set_max_age(most);
     }

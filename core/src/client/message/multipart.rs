@@ -51,7 +51,10 @@ impl Multipart {
         body: Body,
     ) -> Result<Self, Error> {
         if [Some(name), file_name, content_type].into_iter().flatten().any(|text| text.contains(['\r', '\n', '\0'])) {
-            return Err(Error::new(ErrorKind::InvalidRequest, format!("multipart {}: names and types must not contain line breaks", ShownText(name))));
+            return Err(Error::new(
+                ErrorKind::InvalidRequest,
+                format!("multipart {}: names and types must not contain line breaks", ShownText(name)),
+            ));
         }
         // Quotes as browsers escape them.
         let quoted = |text: &str| text.replace('"', "%22");

@@ -157,7 +157,9 @@ impl Request {
     pub fn append_header_bytes(&mut self, name: &str, value: &[u8]) -> Result<(), Error> {
         let (name, value) = field_of_bytes(name, value)?;
         if name == TRANSFER_ENCODING {
-            return Err(invalid("header \"transfer-encoding\": is written by the connection, which knows how the body goes out; leave it out"));
+            return Err(invalid(
+                "header \"transfer-encoding\": is written by the connection, which knows how the body goes out; leave it out",
+            ));
         }
         self.headers.append(name, value);
         Ok(())
