@@ -196,7 +196,7 @@ export interface Backoff {
   form?: 'aws' | 'increasing';
   /** The waits in order; the last one repeats. Takes list of 1 to 1000 durations. For sequence. */
   delays?: readonly Duration[] | string;
-  /** What chance does to a wait d: anything from 0 to d; from d/2 to d; nothing; d plus or minus that share, at most `max`; up to `extra` more, also above `max`. Takes `full`, `equal`, `none`, `{ratio: 0..=1}` or `{extra: duration}`. For constant, linear, exponential, sequence. Default: full (exponential), none (constant, linear, sequence). */
+  /** What chance does to a wait d: anything from 0 to d; from d/2 to d; nothing; d plus or minus that share, at most `max`; up to `extra` more, also above `max`; up to that share more, at most `max`. Takes `full`, `equal`, `none`, `{ratio: 0..=1}`, `{extra: duration}` or `{extra_ratio: 0..=1}`. For constant, linear, exponential, sequence. Default: full (exponential), none (constant, linear, sequence). */
   jitter?: 'full' | 'equal' | Jitter | Off;
 }
 
@@ -206,6 +206,8 @@ export interface Jitter {
   ratio?: number;
   /** The wait is up to this much longer. Takes duration. */
   extra?: Duration;
+  /** The wait is up to this share longer. Takes 0..=1. */
+  extraRatio?: number;
 }
 
 /** How waits that the server asks for are obeyed. */
@@ -295,10 +297,10 @@ export interface ClientSettings {
   /** What relative URLs are appended to. Takes URL. */
   baseUrl?: string | Off;
   /** Header fields of all requests that do not bring them themselves. Takes map, or list of pairs. */
-  headers?: Readonly<Record<string, string>> | readonly (readonly [string, string])[];
+  headers?: Readonly<Record<string, string | null>> | readonly (readonly [string, string])[];
   /** Basic credentials of all requests. Takes user name and password. */
   auth?: readonly [user: string, password: string] | Off;
-  /** Whether redirects are followed. Takes true or false. */
+  /** Whether redirects are followed. One whose `Location` leads nowhere (empty, `#top`, `data:`) is the answer itself. Takes true or false. */
   followRedirects?: boolean;
   /** The most redirects that are followed in one call. Takes 0..=1000. */
   maxRedirects?: number;
@@ -322,6 +324,8 @@ export interface ClientSettings {
   poolIdleTimeout?: number | Duration | Off;
   /** How many unused connections are kept per origin. Takes 0..=100000. */
   poolMaxIdlePerHost?: number;
+  /** Whether cookies that servers set are kept and sent back; a map is what to begin with. Takes true, false, or map of names and values. */
+  cookies?: boolean | Readonly<Record<string, string>>;
   /** Whether `x-envoy-retry-on` and its kin on a request change its policy, as in Envoy. Takes true or false. */
   envoyHeaders?: boolean;
 }

@@ -116,7 +116,7 @@ fn takes(block: &OptionBlock, row: &OptionRow) -> &'static str {
         ("compat", "per_try_timeout") => "Duration | Off",
         ("backoff", "kind") => "'exponential' | 'constant' | 'linear' | 'decorrelated' | 'sequence'",
         ("backoff", "delay" | "base" | "step" | "min" | "max") | ("backoff.jitter", "extra") | ("budget", "ttl") => "Duration",
-        ("backoff", "factor") | ("backoff.jitter", "ratio") | ("retry_after", "spread") => "number",
+        ("backoff", "factor") | ("backoff.jitter", "ratio" | "extra_ratio") | ("retry_after", "spread") => "number",
         ("backoff", "first_uncapped") | ("response_headers[]", "present" | "ignore_case" | "invert") => "boolean",
         ("backoff", "form") => "'aws' | 'increasing'",
         ("backoff", "delays") => "readonly Duration[] | string",

@@ -56,9 +56,9 @@ impl NativeClient {
 
     /// Name, value, domain (empty: none) and path of each cookie.
     #[napi(catch_unwind)]
-    pub fn cookies(&self) -> Vec<[String; 4]> {
+    pub fn cookies(&self) -> Vec<Vec<String>> {
         let all = self.core.cookies().map(Cookies::list).unwrap_or_default();
-        all.into_iter().map(|Cookie { name, value, domain, path, .. }| [name, value, domain.unwrap_or_default(), path]).collect()
+        all.into_iter().map(|Cookie { name, value, domain, path, .. }| vec![name, value, domain.unwrap_or_default(), path]).collect()
     }
 
     /// Sets a cookie without a domain.

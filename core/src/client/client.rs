@@ -22,7 +22,7 @@ use super::message::response::Response;
 use super::system::clock::{Clock, TokioClock};
 use super::system::entropy;
 use super::system::process::PerProcess;
-use super::system::runtime::PerRuntime;
+use super::system::runtime::{PerRuntime, runtime_here};
 use super::transport::Transport;
 use super::transport::reqwest::ReqwestTransport;
 use crate::error::{Error, ErrorKind};
@@ -54,6 +54,8 @@ pub(super) struct Config<T, C> {
 
 /// What the calls of one client in one process share.
 pub(super) struct Shared<T> {
+    /// The one for all runtimes, if it is such a one; else each has its own.
+    pub(super) everywhere: Option<Arc<T>>,
     pub(super) transports: PerRuntime<T>,
     pub(super) lanes: LanePool<T>,
     pub(super) calls: CallShared,
@@ -200,13 +202,21 @@ impl<T: Transport, C: Clock> Client<T, C> {
         if let Ok(shared) = self.own() {
             shared.calls.closed.cancel();
             shared.lanes.clear();
+            shared.everywhere.iter().for_each(|transport| transport.close());
         }
     }
 
     /// Where a call that is awaited runs.
     fn here(&self) -> Result<CallSite<'_, T>, Error> {
         let shared = self.own()?;
-        Ok(CallSite { shared: &shared.calls, transport: shared.transports.get(&self.0.config.transport)?, exchanges: None })
+        let transport = match &shared.everywhere {
+            Some(transport) => {
+                runtime_here()?;
+                Arc::clone(transport)
+            }
+            None => shared.transports.get(&self.0.config.transport)?,
+        };
+        Ok(CallSite { shared: &shared.calls, transport, exchanges: None })
     }
 
     /// What hangs on the process; made anew in a forked child.
@@ -221,9 +231,11 @@ impl<T: Transport, C: Clock> Client<T, C> {
             if parents.is_some_and(|parents| parents.calls.closed.is_cancelled()) {
                 closed.cancel();
             }
-            let transports = PerRuntime::new((config.transport)()?);
+            let first = (config.transport)()?;
+            let everywhere = first.for_another_runtime().map(Arc::new);
+            let transports = PerRuntime::new(first);
             let calls = CallShared { budgets, closed, entropy: entropy::seed(), serial: AtomicU64::new(0) };
-            Ok(Arc::new(Shared { transports, lanes: LanePool::default(), calls }))
+            Ok(Arc::new(Shared { everywhere, transports, lanes: LanePool::default(), calls }))
         })
     }
 

@@ -59,7 +59,10 @@ impl<T: Transport, C: Clock> Client<T, C> {
         runtime::running()?;
         let track = match shared.lanes.pop() {
             Some(track) => track,
-            None => LaneRuntime::new(shared.transports.unclaimed().map_or_else(|| (self.0.config.transport)().map(Arc::new), Ok)?)?,
+            None => {
+                let kept = shared.everywhere.clone().or_else(|| shared.transports.unclaimed());
+                LaneRuntime::new(kept.map_or_else(|| (self.0.config.transport)().map(Arc::new), Ok)?)?
+            }
         };
         Ok(Lane {
             client: self.clone(),
@@ -126,7 +129,9 @@ impl<T: Transport, C: Clock> Lane<T, C> {
         Ok(track.run(async {
             let mut alarm = track.alarm(slice);
             // Lets the runtime see which connections were closed meanwhile.
-            yield_now().await;
+            if track.leaves_tasks {
+                yield_now().await;
+            }
             let output = poll_fn(|context| match future.as_mut().poll(context) {
                 Poll::Ready(output) => Poll::Ready(Some(output)),
                 Poll::Pending => alarm.as_mut().poll(context).map(|()| None),
@@ -161,7 +166,8 @@ impl<T: Transport, C: Clock> Lane<T, C> {
     /// Where its calls run.
     fn on(&self) -> CallSite<'_, T> {
         let track = self.track();
-        CallSite { shared: &self.shared.calls, transport: Arc::clone(&track.transport), exchanges: Some(&track.exchanges) }
+        let exchanges = track.leaves_tasks.then_some(&track.exchanges);
+        CallSite { shared: &self.shared.calls, transport: Arc::clone(&track.transport), exchanges }
     }
 
     fn track(&self) -> &LaneRuntime<T> {
@@ -178,11 +184,11 @@ impl<T: Transport, C: Clock> fmt::Debug for Lane<T, C> {
 impl<T: Transport, C: Clock> Drop for Lane<T, C> {
     fn drop(&mut self) {
         let Some(track) = self.track.take() else { return };
-        if !self.settled || !track.exchanges.are_over() {
-            if self.pid != process_id() {
-                // Its sockets are the parent's as well, and so is what they are registered with.
-                return std::mem::forget(track);
-            }
+        if self.pid != process_id() {
+            // Its sockets are the parent's as well, and so is what they are registered with; locks may be held by threads that are not here.
+            return std::mem::forget(track);
+        }
+        if track.leaves_tasks && (!self.settled || !track.exchanges.are_over()) {
             // Where it cannot be run, it goes: that closes what was dropped, too.
             if Handle::try_current().is_ok() || std::thread::panicking() {
                 return;

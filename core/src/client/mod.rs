@@ -41,5 +41,6 @@ pub use system::clock::{Clock, TokioClock};
 pub use system::entropy::{seed as entropy, seed_or as entropy_or};
 pub use system::process::process_id;
 pub use system::runtime::{runtime, shutdown};
+pub use transport::http::{HttpBody, HttpTransport};
 pub use transport::options::{ClientCert, Http2, Proxy, TlsOptions, TransportOptions};
 pub use transport::reqwest::{ReqwestBody, ReqwestTransport};

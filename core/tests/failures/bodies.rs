@@ -7,17 +7,17 @@ use http::{Method, header};
 use reknock::ErrorKind::Body;
 use reknock::Evidence::Unknown;
 use reknock::client::transport::{Failure, Received};
-use reknock::client::{ReqwestBody, ReqwestTransport};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Notify;
 
 use crate::support::*;
+use crate::{Tested, TestedBody};
 
 async fn failed(address: SocketAddr) -> Vec<u8> {
     broken(get(address).await.unwrap()).await
 }
 
-async fn broken(received: Received<ReqwestBody>) -> Vec<u8> {
+async fn broken(received: Received<TestedBody>) -> Vec<u8> {
     let (bytes, failure) = read(received.body).await;
     let failure = failure.expect("the body must fail");
     presentable(&failure);
@@ -90,7 +90,7 @@ async fn whole_bodies() {
     let mut plain = options();
     plain.compression = false;
     let url = format!("http://{}/", answers(gzipped(GZIP.len(), GZIP)).await);
-    let received = send(&ReqwestTransport::new(&plain).unwrap(), outgoing(Method::GET, &url, "")).await.unwrap();
+    let received = send(&Tested::new(&plain).unwrap(), outgoing(Method::GET, &url, "")).await.unwrap();
     assert_eq!(lengths(&received), (Some(GZIP.len() as u64), true));
     assert_eq!(read(received.body).await.0, GZIP);
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 use http::{HeaderValue, Method, header};
 use reknock::ErrorKind::{Connect, ConnectTimeout, InvalidRequest, Protocol, Reset};
 use reknock::Evidence::{NotSent, Unknown};
-use reknock::client::{Proxy, ReqwestTransport};
+use reknock::client::Proxy;
 use tokio::io::AsyncWriteExt;
 
+use crate::Tested;
 use crate::support::*;
 
 #[tokio::test]
@@ -34,7 +35,7 @@ async fn unknown_name() {
 async fn bad_local_address() {
     let mut options = options();
     options.local_address = Some("192.0.2.1".parse().unwrap());
-    let transport = ReqwestTransport::new(&options).unwrap();
+    let transport = Tested::new(&options).unwrap();
     let url = format!("http://{}/", closed_port().await);
     assert_eq!(verdict(send(&transport, outgoing(Method::GET, &url, "")).await), (Connect, NotSent));
 }
@@ -72,7 +73,7 @@ async fn a_silent_first_address_is_passed_over() {
     });
     let mut options = options();
     options.resolve = vec![("twins.test".to_owned(), vec!["127.0.0.2".parse().unwrap(), "127.0.0.1".parse().unwrap()])];
-    let transport = ReqwestTransport::new(&options).unwrap();
+    let transport = Tested::new(&options).unwrap();
     let received = send(&transport, outgoing(Method::GET, &format!("http://twins.test:{port}/"), "")).await.unwrap();
     assert_eq!(received.status, 204);
     assert_eq!(received.body.remote_addr().unwrap(), format!("127.0.0.1:{port}").parse().unwrap());
@@ -116,7 +117,7 @@ async fn impossible_requests() {
 async fn through(proxy: std::net::SocketAddr) -> reknock::client::transport::Failure {
     let mut options = options();
     options.proxy = Proxy::Url(format!("http://user:hunter2@{proxy}"));
-    let transport = ReqwestTransport::new(&options).unwrap();
+    let transport = Tested::new(&options).unwrap();
     let failure = send(&transport, outgoing(Method::GET, "https://target.test/", "")).await.err().unwrap();
     presentable(&failure);
     failure
@@ -151,7 +152,7 @@ async fn proxies_that_open_no_tunnel() {
 async fn plain_http_through_a_proxy() {
     let mut options = options();
     options.proxy = Proxy::Url(format!("http://{}", answers("HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n").await));
-    let transport = ReqwestTransport::new(&options).unwrap();
+    let transport = Tested::new(&options).unwrap();
     let received = send(&transport, outgoing(Method::GET, "http://target.test/", "")).await.unwrap();
     assert_eq!(received.status, 502);
 }
@@ -162,7 +163,7 @@ async fn a_proxy_that_is_not_there() {
     let mut options = options();
     let proxy = closed_port().await;
     options.proxy = Proxy::Url(format!("http://user:hunter2@{proxy}"));
-    let transport = ReqwestTransport::new(&options).unwrap();
+    let transport = Tested::new(&options).unwrap();
     for (url, message) in [
         ("http://target.test/", format!("connection refused (proxy {proxy}, for target.test:80)")),
         ("https://target.test/", format!("the proxy did not open a tunnel: connection refused (proxy {proxy}, for target.test:443)")),

@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use http::Method;
 use reknock::ErrorKind::{Connect, Protocol, RefusedStream, Reset};
 use reknock::Evidence::{NotSent, Refused, Unknown};
+use reknock::client::Http2;
 use reknock::client::transport::{Failure, Received};
-use reknock::client::{Http2, ReqwestBody, ReqwestTransport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::*;
+use crate::{Tested, TestedBody};
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -75,18 +76,18 @@ pub(crate) async fn resets(code: u32) -> SocketAddr {
     says(frame(RST_STREAM, 0, 1, &code.to_be_bytes())).await
 }
 
-async fn request(address: SocketAddr, method: Method, body: &'static str) -> Result<Received<ReqwestBody>, Failure> {
+async fn request(address: SocketAddr, method: Method, body: &'static str) -> Result<Received<TestedBody>, Failure> {
     let mut options = options();
     options.http2 = Http2::Only;
-    let transport = ReqwestTransport::new(&options).unwrap();
+    let transport = Tested::new(&options).unwrap();
     send(&transport, outgoing(method, &format!("http://{address}/path?secret=hunter2"), body)).await
 }
 
-pub(crate) async fn get(address: SocketAddr) -> Result<Received<ReqwestBody>, Failure> {
+pub(crate) async fn get(address: SocketAddr) -> Result<Received<TestedBody>, Failure> {
     request(address, Method::GET, "").await
 }
 
-async fn post(address: SocketAddr) -> Result<Received<ReqwestBody>, Failure> {
+async fn post(address: SocketAddr) -> Result<Received<TestedBody>, Failure> {
     request(address, Method::POST, "body").await
 }
 

@@ -9,11 +9,12 @@ use futures_util::StreamExt;
 use http::Method;
 use reknock::Evidence;
 use reknock::client::transport::{Incoming, OutgoingBody, Transport};
-use reknock::client::{Clock, Http2, ReqwestTransport, TokioClock};
+use reknock::client::{Clock, Http2, TokioClock};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
+use crate::Tested;
 use crate::support::*;
 
 #[tokio::test]
@@ -103,7 +104,7 @@ async fn dropped_while_waiting_for_a_stream() {
     .await;
     let mut options = options();
     options.http2 = Http2::Only;
-    let transport = ReqwestTransport::new(&options).unwrap();
+    let transport = Tested::new(&options).unwrap();
     // One request may overtake the settings, one takes the place in front of the closed door; whoever comes then waits behind it.
     let url = format!("http://{address}/");
     let mut waiting = Vec::new();

@@ -9,10 +9,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use reknock::client::transport::{Failure, Incoming, Outgoing, OutgoingBody, Progress, Received, Transport};
-use reknock::client::{Proxy, ReqwestBody, ReqwestTransport, TransportOptions};
+use reknock::client::{Proxy, TransportOptions};
 use reknock::{ErrorKind, Evidence};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
+use crate::{Tested, TestedBody};
 
 /// What nothing here may take, however slow the machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -99,8 +101,8 @@ pub(crate) fn options() -> TransportOptions {
     options
 }
 
-pub(crate) fn transport() -> ReqwestTransport {
-    ReqwestTransport::new(&options()).unwrap()
+pub(crate) fn transport() -> Tested {
+    Tested::new(&options()).unwrap()
 }
 
 pub(crate) fn outgoing(method: Method, url: &str, body: impl Into<Bytes>) -> Outgoing {
@@ -114,20 +116,20 @@ pub(crate) fn outgoing(method: Method, url: &str, body: impl Into<Bytes>) -> Out
     }
 }
 
-pub(crate) async fn send(transport: &ReqwestTransport, outgoing: Outgoing) -> Result<Received<ReqwestBody>, Failure> {
+pub(crate) async fn send(transport: &Tested, outgoing: Outgoing) -> Result<Received<TestedBody>, Failure> {
     tokio::time::timeout(PATIENCE, transport.send(outgoing)).await.expect("neither a response nor a failure")
 }
 
-pub(crate) async fn get(address: SocketAddr) -> Result<Received<ReqwestBody>, Failure> {
+pub(crate) async fn get(address: SocketAddr) -> Result<Received<TestedBody>, Failure> {
     send(&transport(), outgoing(Method::GET, &format!("http://{address}/path?secret=hunter2"), "")).await
 }
 
-pub(crate) async fn post(address: SocketAddr, body: impl Into<Bytes>) -> Result<Received<ReqwestBody>, Failure> {
+pub(crate) async fn post(address: SocketAddr, body: impl Into<Bytes>) -> Result<Received<TestedBody>, Failure> {
     send(&transport(), outgoing(Method::POST, &format!("http://{address}/path?secret=hunter2"), body)).await
 }
 
 /// The body up to its end or failure.
-pub(crate) async fn read(mut body: ReqwestBody) -> (Vec<u8>, Option<Failure>) {
+pub(crate) async fn read(mut body: TestedBody) -> (Vec<u8>, Option<Failure>) {
     let mut bytes = Vec::new();
     loop {
         match tokio::time::timeout(PATIENCE, body.frame()).await.expect("the body neither ends nor fails") {

@@ -10,13 +10,14 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use reknock::ErrorKind::{Connect, Protocol, Reset, Tls};
 use reknock::Evidence::{NotSent, Unknown};
 use reknock::client::transport::Failure;
-use reknock::client::{ClientCert, Http2, ReqwestTransport, TransportOptions};
+use reknock::client::{ClientCert, Http2, TransportOptions};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 
+use crate::Tested;
 use crate::support::*;
 
 static AUTHORITIES: AtomicU32 = AtomicU32::new(0);
@@ -99,7 +100,7 @@ pub(crate) async fn serve(config: ServerConfig) -> SocketAddr {
 
 pub(crate) async fn get(options: &TransportOptions, address: SocketAddr) -> Result<u16, Failure> {
     let url = format!("https://named.test:{}/?secret=hunter2", address.port());
-    send(&ReqwestTransport::new(options).unwrap(), outgoing(Method::GET, &url, "")).await.map(|received| received.status.as_u16())
+    send(&Tested::new(options).unwrap(), outgoing(Method::GET, &url, "")).await.map(|received| received.status.as_u16())
 }
 
 pub(crate) const V13: &SupportedProtocolVersion = &rustls::version::TLS13;
@@ -159,7 +160,7 @@ async fn nobody_to_trust() {
     assert_eq!(verdict::<()>(Err(failure)), (Tls, NotSent));
 
     let plain = format!("http://{}/", answers("HTTP/1.1 204 No Content\r\n\r\n").await);
-    assert!(send(&ReqwestTransport::new(&options).unwrap(), outgoing(Method::GET, &plain, "")).await.is_ok());
+    assert!(send(&Tested::new(&options).unwrap(), outgoing(Method::GET, &plain, "")).await.is_ok());
 }
 
 #[tokio::test]

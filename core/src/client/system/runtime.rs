@@ -64,6 +64,7 @@ pub(in crate::client) fn running() -> Result<(), Error> {
 /// For programs that unload the library, or that want nothing left at their end. No blocking call may be in flight.
 pub fn shutdown() {
     SHUT_DOWN.store(process_id(), Ordering::Release);
+    crate::client::transport::http::idle::stop();
     // Nothing is made only to be stopped.
     if let Ok(kept) = RUNTIME.get_or_try_make(|_| Err(())) {
         let runtime = kept.runtime.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -78,6 +79,13 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The most runtimes one client keeps connections in.
 const MOST: usize = 32;
+
+/// The runtime that runs this code.
+pub(in crate::client) fn runtime_here() -> Result<Id, Error> {
+    let here = Handle::try_current();
+    here.map(|runtime| runtime.id())
+        .map_err(|_| Error::new(ErrorKind::Config, "a call must be made inside a tokio runtime with time and I/O enabled"))
+}
 
 /// One `T` per tokio runtime: connections live in the runtime that opened them, and hang in any other.
 pub(in crate::client) struct PerRuntime<T>(Mutex<Vec<(Option<Id>, Arc<T>)>>);
@@ -97,10 +105,7 @@ impl<T> PerRuntime<T> {
 
     /// The present runtime's.
     pub(in crate::client) fn get(&self, make: impl FnOnce() -> Result<T, Error>) -> Result<Arc<T>, Error> {
-        let Ok(runtime) = Handle::try_current() else {
-            return Err(Error::new(ErrorKind::Config, "a call must be made inside a tokio runtime with time and I/O enabled"));
-        };
-        let id = runtime.id();
+        let id = runtime_here()?;
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, value)) = all.iter().find(|(owner, _)| *owner == Some(id)) {
             return Ok(Arc::clone(value));

@@ -1,6 +1,8 @@
 //! What the executor needs of an HTTP implementation: send one attempt, say truthfully how it failed.
 
 mod coding;
+mod framing;
+pub(super) mod http;
 pub(super) mod options;
 mod progress;
 pub(super) mod reqwest;
@@ -11,12 +13,12 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::http::{HeaderMap, Method, StatusCode, Version};
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, Version};
 use url::Url;
 
 pub(super) use self::progress::Exchanges;
-pub use self::progress::Progress;
+pub use self::progress::{Pausing, Progress};
 pub use super::message::body::OutgoingBody;
 use crate::error::{BoxError, ErrorKind};
 use crate::record::Evidence;
@@ -37,6 +39,22 @@ pub trait Transport: Send + Sync + 'static {
     fn idle_limit(&self) -> Option<Duration> {
         None
     }
+
+    /// Itself for another runtime, if its connections may be used in any. `None`, the default, asks for another one to be made.
+    fn for_another_runtime(&self) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
+
+    /// Whether it leaves tasks in the runtime, which has to run now and then so that connections are closed and seen to be closed. Default: yes.
+    fn leaves_tasks(&self) -> bool {
+        true
+    }
+
+    /// Closes the connections that nobody uses: its client was closed. Default: nothing, they are closed when it is dropped.
+    fn close(&self) {}
 }
 
 /// A response body as it arrives.
@@ -94,6 +112,10 @@ pub struct Failure {
     pub evidence: Evidence,
     /// Repeating it cannot help and no policy may try: a proxy that demands authentication.
     pub permanent: bool,
+    /// This machine alone is at fault: no descriptor, port or memory was left.
+    pub local: bool,
+    /// A kept connection was found dead before anything of the request was taken: the same attempt may be sent on another one.
+    pub stale: bool,
     /// One line for people, without secrets.
     pub message: String,
     /// The original error.
@@ -103,6 +125,6 @@ pub struct Failure {
 impl Failure {
     /// A failure that policies may judge, without an original error.
     pub fn new(kind: ErrorKind, evidence: Evidence, message: impl Into<String>) -> Self {
-        Failure { kind, evidence, permanent: false, message: message.into(), source: None }
+        Failure { kind, evidence, permanent: false, local: false, stale: false, message: message.into(), source: None }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,6 +27,11 @@ pub struct TransportOptions {
     pub pool_idle_timeout: Option<Duration>,
     /// How many unused connections are kept per origin; 0 keeps none. Default: 1000. Fewer than calls in flight means opening connections anew all the time.
     pub pool_max_idle_per_host: usize,
+    /// The most connections that are open at once, those that nobody uses included. Calls beyond wait in order, which is no attempt's time: its limits
+    /// stand still, only `timeout` goes on. At least 1. Default: 512. The transport on reqwest knows no such limit.
+    pub max_connections: usize,
+    /// Likewise, to one origin (scheme, host and port). At least 1. Default: 256.
+    pub max_connections_per_origin: usize,
     /// Whether requests go through a proxy. Default: [`Proxy::Environment`].
     pub proxy: Proxy,
     /// Whom to trust and who to be. Default: the system's roots, no client certificate.
@@ -40,6 +46,8 @@ pub struct TransportOptions {
     pub write_stall: Option<Duration>,
     /// Whether small writes go out at once (`TCP_NODELAY`). Default: on.
     pub tcp_nodelay: bool,
+    /// The path of a Unix socket to connect to in place of any address; URLs are as usual, and no proxy is used. Default: none.
+    pub unix_socket: Option<PathBuf>,
     /// Addresses of names that are not asked from the resolver, lower case; the port is the URL's. Default: none.
     pub resolve: Vec<(String, Vec<IpAddr>)>,
 }
@@ -50,12 +58,15 @@ impl Default for TransportOptions {
             http2: Http2::Auto,
             pool_idle_timeout: Some(Duration::from_secs(4)),
             pool_max_idle_per_host: 1000,
+            max_connections: 512,
+            max_connections_per_origin: 256,
             proxy: Proxy::Environment,
             tls: TlsOptions::default(),
             compression: true,
             local_address: None,
             write_stall: Some(Duration::from_secs(20)),
             tcp_nodelay: true,
+            unix_socket: None,
             resolve: Vec::new(),
         }
     }

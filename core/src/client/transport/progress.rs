@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::client::system::clock::Clock;
+use crate::client::system::clock::{Clock, TokioClock};
 use crate::record::{Connection, Evidence};
 use crate::time::Tick;
 
@@ -92,6 +92,16 @@ impl Progress {
         }
         self.moved.store(now.nanos() + 1, Ordering::Release);
         true
+    }
+
+    /// The connection took a piece of the body, or begins to: whether anything was sent is another matter, see [`sent`](Progress::sent).
+    pub fn moved(&self, now: Tick) {
+        self.moved.store(now.nanos() + 1, Ordering::Release);
+    }
+
+    /// Something of the request was sent.
+    pub fn sent(&self) {
+        self.settle(TOUCHED);
     }
 
     /// Takes the state there, unless it was settled before. What it is now.
@@ -197,5 +207,23 @@ impl Exchanges {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|progress| progress.is_held());
         all
+    }
+}
+
+/// While it lives, an attempt connects or waits for a connection: its `per_try_timeout` stands still.
+#[derive(Debug)]
+pub struct Pausing<'a>(&'a Progress);
+
+impl<'a> Pausing<'a> {
+    /// From now on.
+    pub fn new(progress: &'a Progress) -> Self {
+        progress.connect_began(TokioClock.now());
+        Pausing(progress)
+    }
+}
+
+impl Drop for Pausing<'_> {
+    fn drop(&mut self) {
+        self.0.connect_ended(TokioClock.now());
     }
 }

@@ -36,13 +36,13 @@ pub(super) fn classify(error: reqwest::Error, sent: Sent, proxies: Option<&Match
     let (kind, evidence) = judge(&error, sent);
     let permanent = matches!(find::<TunnelError>(&error), Some(TunnelError::ProxyAuthRequired));
     let message = message::of(kind, &error, proxies);
-    Failure { kind, evidence, permanent, message, source: Some(Box::new(error.without_url())) }
+    Failure { permanent, source: Some(Box::new(error.without_url())), ..Failure::new(kind, evidence, message) }
 }
 
 /// The failure of a response body.
 pub(super) fn classify_body(error: reqwest::Error) -> Failure {
     let message = message::of(ErrorKind::Body, &error, None);
-    Failure { kind: ErrorKind::Body, evidence: Evidence::Unknown, permanent: false, message, source: Some(Box::new(error.without_url())) }
+    Failure { source: Some(Box::new(error.without_url())), ..Failure::new(ErrorKind::Body, Evidence::Unknown, message) }
 }
 
 /// The failure of a body whose coding is being undone: that of the body itself, or of the coding.

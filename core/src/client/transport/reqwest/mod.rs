@@ -15,10 +15,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue, RANGE, TRANSFER_ENCODING};
+use http::header::{ACCEPT_ENCODING, RANGE};
 use http::{Method, StatusCode};
 use hyper_util::client::proxy::matcher::Matcher;
 
+use super::framing::{declare_length, declared_length};
 use super::options::{Http2, Proxy, TransportOptions};
 use super::{coding, tls};
 pub use body::ReqwestBody;
@@ -26,8 +27,7 @@ pub use body::ReqwestBody;
 use self::connect::{ATTEMPT, Attempt, ConnectLayer};
 use self::failure::Sent;
 use crate::client::transport::{Failure, Outgoing, Progress, Received, Transport};
-use crate::error::{Error, ErrorKind};
-use crate::record::Evidence;
+use crate::error::Error;
 
 /// The largest HTTP/2 response head, about what HTTP/1 gets (408 KiB); h2's own 16 KiB are below what servers send.
 const MAX_HEAD: u32 = 256 * 1024;
@@ -163,40 +163,6 @@ fn canonical(peer: SocketAddr) -> SocketAddr {
 /// An attempt that has a connection, and for which none was opened, has one that was kept.
 fn note_kept(progress: &Progress) {
     progress.note_connection(|connection| connection.reused = connection.reused.or(Some(true)));
-}
-
-/// Makes the framing true: POST, PUT and PATCH always say their length if it is known, nobody says a wrong one, no body is left out. (hyper would send a
-/// wrong one as it is.)
-fn declare_length(method: &Method, headers: &mut HeaderMap, length: Option<u64>) -> Result<(), Failure> {
-    if headers.contains_key(CONTENT_LENGTH) {
-        if headers.get_all(CONTENT_LENGTH).iter().any(|value| parse_length(value) != length) {
-            let body = length.map_or("unknown size".to_owned(), |length| format!("{length} bytes"));
-            return Err(Failure::new(
-                ErrorKind::InvalidRequest,
-                Evidence::NotSent,
-                format!("the request cannot be sent: its content-length header contradicts its body of {body}"),
-            ));
-        }
-    } else if length == Some(0) && matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
-        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-    } else if length.is_none() && matches!(*method, Method::GET | Method::HEAD | Method::CONNECT) {
-        // Else hyper sends these without their body, silently. It takes the header out again for HTTP/2.
-        headers.entry(TRANSFER_ENCODING).or_insert(HeaderValue::from_static("chunked"));
-    }
-    Ok(())
-}
-
-/// What `content-length` says about a response, unless its framing is another: then it may be anything (RFC 9112 section 6.3).
-fn declared_length(headers: &HeaderMap) -> Option<u64> {
-    if headers.contains_key(TRANSFER_ENCODING) {
-        return None;
-    }
-    headers.get(CONTENT_LENGTH).and_then(parse_length)
-}
-
-fn parse_length(value: &HeaderValue) -> Option<u64> {
-    let digits = value.to_str().ok()?.trim();
-    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::client::transport::options::ClientCert;
+use crate::error::ErrorKind;
 
 fn rejected(options: &TransportOptions) -> String {
     let error = ReqwestTransport::new(options).unwrap_err();
@@ -56,19 +57,4 @@ fn a_client_certificate_needs_its_own_key() {
     assert!(with(&cert, None).unwrap_err().starts_with("client_cert: must hold a private key"));
     let other = rcgen::KeyPair::generate().unwrap().serialize_pem();
     assert!(with(&cert, Some(other)).unwrap_err().starts_with("client_cert.key: certificate and private key do not work together"));
-}
-
-#[test]
-fn lengths_are_declared_and_true() {
-    let declare = |method: Method, given: Option<&'static str>, length: usize| {
-        let mut headers = HeaderMap::new();
-        headers.extend(given.map(|given| (CONTENT_LENGTH, HeaderValue::from_static(given))));
-        declare_length(&method, &mut headers, Some(length as u64)).map(|()| declared_length(&headers)).map_err(|failure| failure.kind)
-    };
-    assert_eq!(declare(Method::POST, None, 0), Ok(Some(0)));
-    assert_eq!(declare(Method::GET, None, 0), Ok(None));
-    assert_eq!(declare(Method::POST, None, 5), Ok(None), "hyper adds it");
-    assert_eq!(declare(Method::POST, Some("5"), 5), Ok(Some(5)));
-    assert_eq!(declare(Method::POST, Some("6"), 5), Err(ErrorKind::InvalidRequest));
-    assert_eq!(declare(Method::POST, Some("+5"), 5), Err(ErrorKind::InvalidRequest));
 }

@@ -1,0 +1,342 @@
+//! The connections of one client: those that nobody uses, and how many there may be.
+//!
+//! A connection belongs to no runtime for good: it moves to the one that uses it next. So the calls of all runtimes and lanes share what is there.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use url::Url;
+
+use super::http1::Http1;
+use super::idle;
+use super::origin::Origin;
+use crate::client::system::clock::{Clock, TokioClock};
+use crate::client::system::process::process_id;
+use crate::client::transport::{Failure, Pausing, Progress};
+use crate::time::Tick;
+
+/// How many connections there may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Open ones, of all origins.
+    pub(super) open: usize,
+    /// Open ones, of each origin.
+    pub(super) open_per_origin: usize,
+    /// Unused ones, of all origins.
+    pub(super) idle: usize,
+    /// Unused ones, of each origin.
+    pub(super) idle_per_origin: usize,
+    /// How long an unused one is kept.
+    pub(super) age: Option<Duration>,
+}
+
+/// The connections of one client.
+pub(super) struct Pool {
+    limits: Limits,
+    pid: u32,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    origins: HashMap<Box<str>, Entry>,
+    open: usize,
+    idle: usize,
+    /// Calls that wait, of all origins.
+    waiting: usize,
+    /// The number of the next call that waits: they are served in order.
+    next: u64,
+    /// Somebody will look after the idle ones in time.
+    watched: bool,
+}
+
+struct Entry {
+    origin: Arc<Origin>,
+    /// The last one used is last.
+    idle: VecDeque<Box<Http1>>,
+    /// Connections that are open, being opened, or idle.
+    open: usize,
+    waiting: VecDeque<Waiting>,
+}
+
+struct Waiting {
+    number: u64,
+    call: oneshot::Sender<Granted>,
+}
+
+/// Leave to have one connection open to an origin. Dropping it gives it to the next call that waits.
+pub(super) struct Lease {
+    pool: Arc<Pool>,
+    origin: Arc<Origin>,
+    /// The connection has gone back to the pool, and takes its place there.
+    kept: bool,
+}
+
+/// What a call gets: a connection that was kept, or leave to open one.
+pub(super) struct Granted {
+    pub(super) lease: Lease,
+    pub(super) kept: Option<Box<Http1>>,
+}
+
+/// What a call finds.
+enum Taken {
+    Granted(Granted),
+    /// It comes later, in order.
+    Later(oneshot::Receiver<Granted>),
+}
+
+impl Pool {
+    pub(super) fn new(limits: Limits) -> Arc<Self> {
+        Arc::new(Pool { limits, pid: process_id(), state: Mutex::default() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection to `origin` that is alive, or leave to open one; waits where there are as many as there may be. The wait is no attempt's time.
+    ///
+    /// # Errors
+    /// `invalid_request` for a URL that leads nowhere.
+    pub(super) async fn acquire(self: &Arc<Self>, url: &Url, progress: &Progress) -> Result<Granted, Failure> {
+        loop {
+            let mut granted = match self.take(url)? {
+                Taken::Granted(granted) => granted,
+                Taken::Later(waiting) => {
+                    let _standing = Pausing::new(progress);
+                    match waiting.await {
+                        Ok(granted) => granted,
+                        // Who would have served it is gone.
+                        Err(_) => continue,
+                    }
+                }
+            };
+            match granted.kept.as_mut().map(|kept| kept.is_usable()) {
+                // Another may be alive. What was taken is closed here, outside of the lock.
+                Some(false) => continue,
+                _ => return Ok(granted),
+            }
+        }
+    }
+
+    /// What there is now, or a place in the queue.
+    fn take(self: &Arc<Self>, url: &Url) -> Result<Taken, Failure> {
+        let mut state = self.lock();
+        let entry = match state.origins.get_mut(Origin::name(url)) {
+            Some(entry) => entry,
+            None => {
+                let origin = Origin::of(url)?;
+                let entry = Entry { origin: Arc::clone(&origin), idle: VecDeque::new(), open: 0, waiting: VecDeque::new() };
+                state.origins.entry(origin.name.clone()).or_insert(entry)
+            }
+        };
+        let lease = Lease { pool: Arc::clone(self), origin: Arc::clone(&entry.origin), kept: false };
+        if let Some(last) = entry.idle.len().checked_sub(1) {
+            let here = Handle::current().id();
+            let best = entry.idle.iter().rposition(|kept| kept.home() == here).unwrap_or(last);
+            let kept = entry.idle.remove(best);
+            state.idle -= 1;
+            return Ok(Taken::Granted(Granted { lease, kept }));
+        }
+        if entry.open < self.limits.open_per_origin {
+            // One that nobody uses makes room. It is closed outside of the lock.
+            let gone = if state.open >= self.limits.open { state.drop_oldest() } else { None };
+            if state.open < self.limits.open {
+                state.count(&lease.origin, 1);
+                drop(state);
+                drop(gone);
+                return Ok(Taken::Granted(Granted { lease, kept: None }));
+            }
+        }
+        let (call, waiting) = oneshot::channel();
+        let number = state.next;
+        state.next += 1;
+        state.waiting += 1;
+        if let Some(entry) = state.origins.get_mut(&lease.origin.name) {
+            entry.waiting.push_back(Waiting { number, call });
+        }
+        drop(state);
+        lease.forget();
+        Ok(Taken::Later(waiting))
+    }
+
+    /// Closes the connection that has been idle for longest, so that its descriptor is free. False if there is none.
+    pub(super) fn give_up_one(&self) -> bool {
+        let gone = self.lock().drop_oldest();
+        gone.is_some()
+    }
+
+    /// Closes all that are idle.
+    pub(super) fn clear(&self) {
+        let mut state = self.lock();
+        let gone: Vec<_> = std::iter::from_fn(|| state.drop_oldest()).collect();
+        drop(state);
+        drop(gone);
+    }
+
+    /// Closes what has been idle for too long. When to look again; `None` if nothing is left to look after.
+    pub(super) fn sweep(&self, now: Tick) -> Option<Tick> {
+        let mut gone = Vec::new();
+        let mut state = self.lock();
+        let next = loop {
+            let Some((since, _)) = state.oldest() else {
+                state.watched = false;
+                break None;
+            };
+            // Without a limit nobody watches.
+            let due = since.after(self.limits.age?);
+            if due > now {
+                break Some(due);
+            }
+            gone.extend(state.drop_oldest());
+        };
+        drop(state);
+        drop(gone);
+        next
+    }
+
+    /// Gives what came free, a place or a connection with its place, to the call that waits for it. Without one the connection is kept, and
+    /// the place is free.
+    fn serve(self: &Arc<Self>, origin: &Arc<Origin>, mut kept: Option<Box<Http1>>) {
+        let mut gone = Vec::new();
+        let mut state = self.lock();
+        loop {
+            let next = state.next_waiting(origin, kept.is_some(), &self.limits);
+            let Some((other, waiting)) = next else { break };
+            if !Arc::ptr_eq(&other, origin) {
+                // Its place goes to another origin.
+                gone.extend(kept.take());
+                state.count(origin, -1);
+                state.count(&other, 1);
+            }
+            let lease = Lease { pool: Arc::clone(self), origin: other, kept: false };
+            drop(state);
+            let refused = waiting.call.send(Granted { lease, kept: kept.take() });
+            let Err(Granted { lease, kept: back }) = refused else { return drop(gone) };
+            // That call is gone.
+            kept = back;
+            let other = lease.forget();
+            state = self.lock();
+            if !Arc::ptr_eq(&other, origin) {
+                state.count(&other, -1);
+                state.count(origin, 1);
+            }
+        }
+        match kept {
+            Some(kept) => gone.extend(state.keep(origin, kept, &self.limits)),
+            None => state.count(origin, -1),
+        }
+        let watch = self.limits.age.is_some() && state.idle > 0 && !std::mem::replace(&mut state.watched, true);
+        drop(state);
+        drop(gone);
+        if watch {
+            idle::watch(self);
+        }
+    }
+
+    /// How long an unused connection may be kept.
+    pub(super) fn age(&self) -> Option<Duration> {
+        self.limits.age
+    }
+}
+
+impl State {
+    /// Changes the number of open connections; forgets an origin that has none and for which nobody waits.
+    fn count(&mut self, origin: &Origin, change: isize) {
+        let Some(entry) = self.origins.get_mut(&origin.name) else { return };
+        entry.open = entry.open.saturating_add_signed(change);
+        self.open = self.open.saturating_add_signed(change);
+        if entry.open == 0 && entry.waiting.is_empty() {
+            self.origins.remove(&origin.name);
+        }
+    }
+
+    /// Since when the longest idle connection has been so, and where.
+    fn oldest(&self) -> Option<(Tick, &Arc<Origin>)> {
+        let firsts = self.origins.values().filter_map(|entry| Some((entry.idle.front()?.since, &entry.origin)));
+        firsts.min_by_key(|(since, _)| *since)
+    }
+
+    fn drop_oldest(&mut self) -> Option<Box<Http1>> {
+        let origin = Arc::clone(self.oldest()?.1);
+        let gone = self.origins.get_mut(&origin.name)?.idle.pop_front();
+        self.idle -= 1;
+        self.count(&origin, -1);
+        gone
+    }
+
+    /// The call whose turn it is when `origin` has something to give: a connection, which is for its own calls first, or a place.
+    fn next_waiting(&mut self, origin: &Arc<Origin>, connection: bool, limits: &Limits) -> Option<(Arc<Origin>, Waiting)> {
+        if self.waiting == 0 {
+            return None;
+        }
+        let own = self.origins.get(&origin.name).is_some_and(|entry| !entry.waiting.is_empty());
+        let first = |entry: &Entry| {
+            let full = !Arc::ptr_eq(&entry.origin, origin) && entry.open >= limits.open_per_origin;
+            let number = entry.waiting.front().filter(|_| !full)?.number;
+            Some((number, Arc::clone(&entry.origin)))
+        };
+        let chosen = match own && connection {
+            true => Arc::clone(origin),
+            false => self.origins.values().filter_map(first).min_by_key(|(number, _)| *number)?.1,
+        };
+        let waiting = self.origins.get_mut(&chosen.name)?.waiting.pop_front()?;
+        self.waiting -= 1;
+        Some((chosen, waiting))
+    }
+
+    /// Keeps a connection; what is too many goes, the longest idle first.
+    fn keep(&mut self, origin: &Origin, mut kept: Box<Http1>, limits: &Limits) -> Vec<Box<Http1>> {
+        kept.since = TokioClock.now();
+        let mut gone = Vec::new();
+        if let Some(entry) = self.origins.get_mut(&origin.name) {
+            entry.idle.push_back(kept);
+            self.idle += 1;
+            if entry.idle.len() > limits.idle_per_origin {
+                gone.extend(entry.idle.pop_front());
+                self.idle -= 1;
+                self.count(origin, -1);
+            }
+        }
+        while self.idle > limits.idle {
+            let Some(oldest) = self.drop_oldest() else { break };
+            gone.push(oldest);
+        }
+        gone
+    }
+}
+
+impl Lease {
+    /// Gives the connection back, for the next call.
+    pub(super) fn keep(self, connection: Box<Http1>) {
+        let pool = Arc::clone(&self.pool);
+        pool.serve(&self.forget(), Some(connection));
+    }
+
+    /// Where it leads.
+    pub(super) fn origin(&self) -> &Arc<Origin> {
+        &self.origin
+    }
+
+    /// Whether it belongs to the parent of this process.
+    pub(super) fn is_inherited(&self) -> bool {
+        self.pool.pid != process_id()
+    }
+
+    /// Its place is counted otherwise.
+    fn forget(mut self) -> Arc<Origin> {
+        self.kept = true;
+        Arc::clone(&self.origin)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.pool.serve(&self.origin, None);
+        }
+    }
+}
