@@ -1,23 +1,17 @@
 'use strict';
 
 const assert = require('node:assert/strict');
-const { after, before, test } = require('node:test');
+const { test } = require('node:test');
 
 const { createClient } = require('..');
-const { Server } = require('./support/server.js');
-
-const FAST = { backoff: '5ms', budget: 'none' };
-let server;
-
-before(async () => (server = await Server.start()));
-after(() => server.close());
+const { FAST, serve } = require('./support/server.js');
 
 const SET = { headers: [['set-cookie', 'a=1; Path=/'], ['set-cookie', 'b=2; HttpOnly; Path=/'], ['set-cookie', 'gone=1; Max-Age=0']] };
 const status = (code, rest) => ({ do: 'status', status: code, ...rest });
 const carried = async (script) => (await script.log()).map((arrival) => Object.fromEntries(arrival.headers).cookie);
 
-test('what servers set comes back, retried responses and redirects included', async () => {
-  const script = await server.script([status(503, SET), { do: 'redirect', status: 302, location: '/next', headers: [['set-cookie', 'c=3; Path=/']] }, status(200)]);
+test('what servers set comes back, retried responses and redirects included', async (t) => {
+  const script = await serve(t, status(503, SET), { do: 'redirect', status: 302, location: '/next', headers: [['set-cookie', 'c=3; Path=/']] }, status(200));
   const client = createClient({ policy: FAST, cookies: true });
   await client(script.url);
   assert.deepEqual(await carried(script), [undefined, 'a=1; b=2', 'a=1; b=2; c=3']);
@@ -29,8 +23,8 @@ test('what servers set comes back, retried responses and redirects included', as
   client.close();
 });
 
-test('none unless they are asked for', async () => {
-  const script = await server.script([status(200, SET)]);
+test('none unless they are asked for', async (t) => {
+  const script = await serve(t, status(200, SET));
   const client = createClient({ policy: FAST });
   await client(script.url);
   await client(script.url);
@@ -38,8 +32,8 @@ test('none unless they are asked for', async () => {
   client.close();
 });
 
-test('an object to begin with, cookies by hand, and those of a call alone', async () => {
-  const script = await server.script([status(200)]);
+test('an object to begin with, cookies by hand, and those of a call alone', async (t) => {
+  const script = await serve(t, status(200));
   const client = createClient({ policy: FAST, cookies: { a: '1' } });
   client.cookies.set('b', '2');
   assert.equal(client.cookies.store(script.url, 'c=3'), true);

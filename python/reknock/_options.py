@@ -22,6 +22,16 @@ Content: TypeAlias = bytes | bytearray | memoryview | str | IO[bytes] | Pieces |
 PartHeaders: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]] | None
 File: TypeAlias = Content | tuple[str | None, Content] | tuple[str | None, Content, str | None] | tuple[str | None, Content, str | None, PartHeaders]
 Dialect: TypeAlias = Literal["reknock", "envoy", "kgateway", "linkerd", "ballerina", "ktor", "istio", "envoy-gateway", "linkerd2"]
+Kind: TypeAlias = Literal[
+    "config", "invalid_request", "connect", "connect_timeout", "tls", "reset", "refused_stream", "protocol", "per_try_timeout", "body", "deadline",
+    "too_many_redirects", "response_too_large", "cancelled", "callback", "closed", "internal",
+]
+StopReason: TypeAlias = Literal[
+    "completed", "not_retryable", "predicate_stop", "not_idempotent", "body_not_replayable", "retries_exhausted", "retry_after_too_long", "deadline",
+    "budget_exhausted", "cancelled", "callback", "closed",
+]
+Evidence: TypeAlias = Literal["not_sent", "refused", "unknown"]
+EventKind: TypeAlias = Literal["retry", "redirect", "end"]
 Opinion: TypeAlias = bool | Seconds | None
 RetryIf: TypeAlias = Callable[[Attempt], Opinion | Awaitable[Opinion]]
 Delay: TypeAlias = Callable[[Attempt], Seconds | None | Awaitable[Seconds | None]]

@@ -7,7 +7,7 @@ use cbindgen::{Builder, Config, DocumentationLength, DocumentationStyle, Languag
 /// The files of the binding, in the order of the header.
 const SOURCES: &[&str] = &[
     "version", "error", "record", "policy", "policies", "cancel", "request", "callback", "body", "client", "hooks", "response", "queue",
-    "submit", "budgets", "retry", "envoy",
+    "submit", "cookies", "budgets", "retry", "envoy",
 ];
 
 /// What stands above everything.

@@ -81,15 +81,15 @@ pub unsafe extern "C" fn reknock_cookies_header(
     let mut found = false;
     let status = entry(error, || {
         let length = given(length, "length")?;
+        if buffer.is_null() && size > 0 {
+            return Err(Fault::Argument("buffer: must not be NULL".to_owned()));
+        }
         // SAFETY: a live jar or NULL; NUL-terminated or NULL.
         let (cookies, url) = unsafe { (shared(cookies, "cookies")?, text(url, "url")?) };
         let Some(line) = cookies.jar.header(Request::new("GET", url)?.url()) else { return Ok::<(), Fault>(()) };
         found = true;
         length.write(line.len());
         if size > line.len() {
-            if buffer.is_null() {
-                return Err(Fault::Argument("buffer: must not be NULL".to_owned()));
-            }
             // SAFETY: `size` writable bytes, which is at least one more than the text has.
             unsafe {
                 buffer.copy_from_nonoverlapping(line.as_ptr().cast(), line.len());

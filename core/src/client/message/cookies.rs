@@ -49,6 +49,22 @@ pub struct Cookie {
     pub path: String,
 }
 
+impl Kept {
+    /// Whether there is room for one more, after those that have expired are gone.
+    fn has_room(&mut self) -> bool {
+        let all = self.store.iter_any().count();
+        if all < MOST {
+            return true;
+        }
+        if self.store.iter_unexpired().count() == all {
+            return false;
+        }
+        let store = CookieStore::from_cookies(self.store.iter_unexpired().cloned().map(Ok::<_, Error>), false);
+        self.store = store.unwrap_or_default();
+        true
+    }
+}
+
 impl Default for Jar {
     fn default() -> Self {
         Jar(PerProcess::new())
@@ -95,15 +111,15 @@ impl Cookies {
         if cookie.name().is_empty() || cookie.name().len() + cookie.value().len() > LONGEST || !is_allowed(&mut cookie, url) {
             return false;
         }
+        let Ok(cookie) = cookie_store::Cookie::try_from_raw_cookie(&cookie, url).map(cookie_store::Cookie::into_owned) else {
+            return false;
+        };
         let mut kept = self.kept();
-        if kept.store.iter_any().count() >= MOST {
-            let store = CookieStore::from_cookies(kept.store.iter_unexpired().cloned().map(Ok::<_, Error>), false);
-            kept.store = store.unwrap_or_default();
-            if kept.store.iter_any().count() >= MOST {
-                return false;
-            }
+        let known = cookie.domain.as_cow().is_some_and(|domain| kept.store.contains_any(&domain, &cookie.path, cookie.name()));
+        if !known && !kept.has_room() {
+            return false;
         }
-        matches!(kept.store.insert_raw(&cookie, url), Ok(cookie_store::StoreAction::Inserted | cookie_store::StoreAction::UpdatedExisting))
+        matches!(kept.store.insert(cookie, url), Ok(cookie_store::StoreAction::Inserted | cookie_store::StoreAction::UpdatedExisting))
     }
 
     /// What a request to `url` carries: the value of its `cookie` header. None if there is nothing.
