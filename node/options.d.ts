@@ -83,7 +83,9 @@ export type StopReason =
   /** A callback failed. */
   | 'callback'
   /** The client was closed. */
-  | 'closed';
+  | 'closed'
+  /** It would have been retried, but was made within an attempt of another call, which does the retrying. */
+  | 'nested';
 
 /** Whether the server may have acted on an attempt. */
 export type Evidence =
@@ -308,10 +310,12 @@ export interface ClientSettings {
   maxResponseSize?: number | string | Off;
   /** Which HTTP versions to speak. Takes `auto`, `only`, `none`, true or false. */
   http2?: 'auto' | 'only' | 'none' | boolean;
-  /** The proxy for everything; none also ignores the environment's. Takes URL, or `none`. */
+  /** How long the peer of an HTTP/2 connection is silent, while requests are open, before it is asked for a sign of life. After as long again the connection is lost. Takes duration, or `none`. */
+  http2Ping?: number | Duration | Off;
+  /** The proxy for everything (http, https, socks5 or socks5h); none also ignores the environment's. Takes URL, or `none`. */
   proxy?: string | Off;
-  /** Whether the server's certificate is checked. Takes true or false. */
-  verify?: boolean;
+  /** Whether the server's certificate is checked; or the root certificates to trust alone. Takes true or false, PEM text, or a path. */
+  verify?: boolean | string;
   /** Root certificates to trust besides the system's. Takes PEM text, or a path. */
   caBundle?: string | Off;
   /** The certificate to show to servers that ask for one. Takes PEM text or a path, or a list of certificate and key. */

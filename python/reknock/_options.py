@@ -7,7 +7,7 @@ from datetime import timedelta
 from os import PathLike
 from typing import IO, TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict
 
-from ._native import Attempt, Event, Policy, Request, Script
+from ._native import Attempt, Budgets, Event, Policy, Request, Script
 
 if TYPE_CHECKING:
     from http.cookiejar import CookieJar
@@ -145,10 +145,12 @@ class ClientOptions(Callbacks, total=False):
     """The largest response body, decompressed, that is read into memory: bytes, or text such as "10MiB"."""
     http2: bool | Literal["auto", "only", "none"]
     """Which HTTP versions to speak."""
+    http2_ping: Seconds | None
+    """How long the peer of an HTTP/2 connection is silent, while requests are open, before it is asked for a sign of life, in seconds. None asks never."""
     proxy: str | Literal[False] | None
-    """The proxy for everything. None or False also ignores the environment's."""
-    verify: bool
-    """Whether the server's certificate is checked."""
+    """The proxy for everything (http, https, socks5 or socks5h). None or False also ignores the environment's."""
+    verify: bool | str | PathLike[str]
+    """Whether the server's certificate is checked; or the root certificates to trust alone: PEM text, or a path."""
     ca_bundle: str | PathLike[str] | None
     """Root certificates to trust besides the system's: PEM text, or a path."""
     cert: str | PathLike[str] | Sequence[str | PathLike[str]] | None
@@ -165,5 +167,7 @@ class ClientOptions(Callbacks, total=False):
     """Whether cookies that servers set are kept and sent back: yes by default. A mapping, or a jar that is copied, is what to begin with."""
     envoy_headers: bool
     """Whether `x-envoy-retry-on` and its kin on a request change its policy, as in Envoy."""
+    budgets: Budgets | None
+    """Retry budgets to share with other clients, adapters and functions, in place of the client's own."""
     transport: Script | None
     """What answers in place of servers: a script of `reknock.testing`."""

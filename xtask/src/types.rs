@@ -134,7 +134,8 @@ fn takes(block: &OptionBlock, row: &OptionRow) -> &'static str {
         ("client", "base_url") => "string | Off",
         ("client", "headers") => "Readonly<Record<string, string | null>> | readonly (readonly [string, string])[]",
         ("client", "auth") => "readonly [user: string, password: string] | Off",
-        ("client", "follow_redirects" | "verify" | "compression" | "envoy_headers") => "boolean",
+        ("client", "follow_redirects" | "compression" | "envoy_headers") => "boolean",
+        ("client", "verify") => "boolean | string",
         ("client", "cookies") => "boolean | Readonly<Record<string, string>>",
         ("client", "max_redirects" | "pool_max_idle_per_host") => "number",
         ("client", "max_response_size") => "number | string | Off",
@@ -142,7 +143,7 @@ fn takes(block: &OptionBlock, row: &OptionRow) -> &'static str {
         ("client", "proxy" | "ca_bundle") => "string | Off",
         ("client", "cert") => "string | readonly [cert: string, key: string] | Off",
         ("client", "local_address") => "string",
-        ("client", "pool_idle_timeout") => "number | Duration | Off",
+        ("client", "pool_idle_timeout" | "http2_ping") => "number | Duration | Off",
         (block, key) => panic!("{key} of the block {block:?} has no TypeScript type yet"),
     }
 }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use core_::client::{CallOptions, Client, ClientCert, Http2, Proxy, Redirects, Request, TransportOptions, whole_option};
 
 use crate::blocking::{self, Functions};
+use crate::budgets::reknock_budgets;
 use crate::cancel::reknock_cancel;
 use crate::cookies::reknock_cookies;
 use crate::error::{reknock_error, reknock_status};
@@ -82,7 +83,7 @@ pub struct reknock_client_options {
     pub http2: i32,
     /// Not 0: bodies are not asked for and handed out compressed.
     pub no_compression: i32,
-    /// An http or https proxy for everything, userinfo allowed; "" for none. Default: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY.
+    /// An http, https, socks5 or socks5h proxy for everything, userinfo allowed; "" for none. Default: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY.
     pub proxy: *const c_char,
     /// How long an unused connection is kept, in milliseconds; REKNOCK_UNLIMITED_MS for as long as the server does. Default: 4 s.
     pub pool_idle_timeout_ms: u64,
@@ -112,6 +113,11 @@ pub struct reknock_client_options {
     pub local_address: *const c_char,
     /// Not 0: `x-envoy-retry-on` and its kin on a request change its policy, as in Envoy.
     pub envoy_headers: i32,
+    /// Budgets to share with other clients and with reknock_retry, whose times must then be those of CLOCK_MONOTONIC. Default: its own.
+    pub budgets: *const reknock_budgets,
+    /// How long the peer of an HTTP/2 connection is silent, while requests are open, before it is asked for a sign of life, in milliseconds;
+    /// REKNOCK_UNLIMITED_MS asks never. After as long again the connection is lost. Default: 5 s.
+    pub http2_ping_ms: u64,
     /// Where cookies that servers set are kept, and sent back from. Default: they are not.
     pub cookies: *const reknock_cookies,
 }
@@ -129,6 +135,11 @@ impl reknock_client_options {
             REKNOCK_HTTP2_NONE => Http2::None,
             other => return Err(no_choice("http2", other)),
         };
+        match self.http2_ping_ms {
+            0 => {}
+            REKNOCK_UNLIMITED_MS => out.http2_ping = None,
+            ms => out.http2_ping = Some(Duration::from_millis(ms)),
+        }
         match self.pool_idle_timeout_ms {
             0 => {}
             REKNOCK_UNLIMITED_MS => out.pool_idle_timeout = None,
@@ -227,6 +238,10 @@ pub unsafe extern "C" fn reknock_client_new(
         // SAFETY: a live jar or NULL.
         if let Some(cookies) = unsafe { said.cookies.as_ref() } {
             builder = builder.cookies(cookies.jar.clone());
+        }
+        if !said.budgets.is_null() {
+            // SAFETY: live budgets.
+            builder = builder.budgets(Arc::clone(&unsafe { shared(said.budgets, "budgets") }?.budgets));
         }
         if said.max_response_size != 0 {
             builder = builder.max_response_size(said.max_response_size);

@@ -20,6 +20,7 @@ use super::transport::options::TransportOptions;
 use super::transport::reqwest::ReqwestTransport;
 use crate::error::Error;
 use crate::policy::{Policy, ShownText};
+use crate::retry::Budgets;
 
 /// Collects the options of a [`Client`]; [`build`](ClientBuilder::build) checks them.
 #[must_use]
@@ -37,6 +38,7 @@ pub struct ClientBuilder<S = TransportOptions, C = TokioClock> {
     base_url: Option<String>,
     envoy_headers: bool,
     cookies: Option<Cookies>,
+    budgets: Option<Arc<Budgets>>,
 }
 
 /// What a client can be built on: options for the transport on reqwest, or a transport.
@@ -93,6 +95,7 @@ impl Client {
             base_url: None,
             envoy_headers: false,
             cookies: None,
+            budgets: None,
         }
     }
 }
@@ -128,6 +131,7 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
             base_url,
             envoy_headers,
             cookies,
+            budgets,
         } = self;
         let (transport, clock) = replace(transport, clock);
         ClientBuilder {
@@ -143,6 +147,7 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
             base_url,
             envoy_headers,
             cookies,
+            budgets,
         }
     }
 
@@ -237,6 +242,13 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
         self
     }
 
+    /// Budgets to share with other clients and with those who drive the machine themselves, in place of the client's own. Their ticks must be
+    /// those of the client's clock: by default, the host's CLOCK_MONOTONIC. A forked child whose parent used the client has budgets of its own.
+    pub fn budgets(mut self, budgets: Arc<Budgets>) -> Self {
+        self.budgets = Some(budgets);
+        self
+    }
+
     /// The client.
     ///
     /// # Errors
@@ -263,6 +275,7 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
             callbacks: self.callbacks,
             base_url,
             envoy_headers: self.envoy_headers,
+            budgets: self.budgets,
         };
         let client = Client(Arc::new(Inner { config, shared: PerProcess::new() }));
         // So that what cannot be shows now and not at the first call.

@@ -32,6 +32,7 @@ pub struct Retry {
     /// An attempt of this call may have reached a server.
     touched: bool,
     asked: bool,
+    nested: bool,
     seed: u64,
     deadline: Option<Tick>,
     now: Tick,
@@ -60,6 +61,7 @@ impl Retry {
             idempotent: false,
             touched: false,
             asked: call.asked,
+            nested: false,
             seed: mix(policy.seed().unwrap_or(entropy), serial),
             deadline: policy.timeout().map(|timeout| now.after(timeout)),
             now,
@@ -71,6 +73,14 @@ impl Retry {
         };
         retry.target(call, budget);
         retry
+    }
+
+    /// The call is made within an attempt of another one that retries: where it would be retried it ends with `nested`, as else the
+    /// retries of the two would multiply.
+    #[must_use]
+    pub fn nested(mut self, nested: bool) -> Self {
+        self.nested = nested;
+        self
     }
 
     /// A redirect is followed: the next attempt goes to another place, counts in that place's budget, and is no retry. Whether somebody
@@ -117,6 +127,11 @@ impl Retry {
                 verdict.evidence = evidence;
                 verdict.over = StopReason::of_kind(kind);
             }
+            Outcome::Foreign { evidence } => verdict.evidence = evidence,
+            Outcome::Returned => {
+                verdict.completed = true;
+                self.succeeded = true;
+            }
             Outcome::Response { status, headers } => {
                 let headers = HeaderView(headers);
                 verdict.retry = self.retryable(status, headers);
@@ -128,17 +143,29 @@ impl Retry {
                 }
                 let envoy = self.policy.compat() == Some(Compat::Envoy);
                 verdict.at_once = envoy && status == 425 && self.policy.statuses().contains(425);
-                if (verdict.retry || self.asked) && !verdict.at_once {
-                    let read = |hints: &super::RetryAfter| match envoy {
-                        true => hints.read_as_envoy(headers, wall),
-                        false => hints.read(headers, wall),
-                    };
-                    verdict.hint = self.policy.retry_after().and_then(read);
-                }
+                verdict.hint = self.hint(verdict, headers, wall);
             }
         }
         self.touched |= verdict.evidence != Evidence::NotSent;
         verdict
+    }
+
+    /// The verdict on a failure, with the wait that a proxy asks for which refused a tunnel.
+    #[cfg(feature = "client")]
+    pub(crate) fn hinted(&self, verdict: Verdict, headers: &dyn super::Headers, wall: UnixTime) -> Verdict {
+        Verdict { hint: self.hint(verdict, HeaderView(headers), wall), ..verdict }
+    }
+
+    /// The wait that these fields ask for, if anybody wants to know.
+    fn hint(&self, verdict: Verdict, headers: HeaderView<'_>, wall: UnixTime) -> Option<Duration> {
+        if !(verdict.retry || self.asked) || verdict.at_once {
+            return None;
+        }
+        let hints = self.policy.retry_after()?;
+        match self.policy.compat() {
+            Some(Compat::Envoy) => hints.read_as_envoy(headers, wall),
+            None => hints.read(headers, wall),
+        }
     }
 
     /// To Envoy "before request" means before the first byte of the whole call.
@@ -215,6 +242,9 @@ impl Retry {
         };
         if self.deadline.is_some_and(|deadline| now.after(wait) >= deadline) {
             return Decision::Stop(StopReason::Deadline);
+        }
+        if self.nested {
+            return Decision::Stop(StopReason::Nested);
         }
         if let Some(budget) = &self.budget {
             self.grant = budget.withdraw(now);

@@ -29,8 +29,6 @@ pub(in crate::client) struct LaneRuntime<T> {
     runtime: Option<Runtime>,
     pub(in crate::client) transport: Arc<T>,
     pub(in crate::client) exchanges: Exchanges,
-    /// Of its transport, see [`Transport::leaves_tasks`].
-    pub(in crate::client) leaves_tasks: bool,
     given_back: Tick,
     /// A timer that stays set between calls. A runtime that learns of an earlier timer than it knows wakes itself, with a `write` and one
     /// more `epoll_wait`; as long as it knows this one, the limits of a call come later. Setting a timer to a later time costs nothing.
@@ -48,7 +46,6 @@ impl<T: Transport> LaneRuntime<T> {
         Ok(LaneRuntime {
             runtime: Some(runtime),
             transport,
-            leaves_tasks,
             exchanges: Exchanges::default(),
             given_back: Tick(0),
             alarm: Mutex::default(),
@@ -59,6 +56,14 @@ impl<T: Transport> LaneRuntime<T> {
 }
 
 impl<T> LaneRuntime<T> {
+    /// Whether the runtime has to run now and then: see [`Transport::leaves_tasks`].
+    pub(in crate::client) fn leaves_tasks(&self) -> bool
+    where
+        T: Transport,
+    {
+        self.transport.leaves_tasks()
+    }
+
     pub(in crate::client) fn runtime(&self) -> &Runtime {
         self.runtime.as_ref().expect("taken by drop alone")
     }
