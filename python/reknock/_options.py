@@ -28,7 +28,7 @@ Kind: TypeAlias = Literal[
 ]
 StopReason: TypeAlias = Literal[
     "completed", "not_retryable", "predicate_stop", "not_idempotent", "body_not_replayable", "retries_exhausted", "retry_after_too_long", "deadline",
-    "budget_exhausted", "cancelled", "callback", "closed",
+    "budget_exhausted", "cancelled", "callback", "closed", "nested",
 ]
 Evidence: TypeAlias = Literal["not_sent", "refused", "unknown"]
 EventKind: TypeAlias = Literal["retry", "redirect", "end"]
