@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from os import PathLike
-from typing import Any, ClassVar, Literal, Self, Unpack, final, overload
+from typing import Any, ClassVar, Final, Literal, Self, Unpack, final, overload
 
 from typing_extensions import disjoint_base
 
@@ -12,6 +12,8 @@ from ._options import URL, ClientOptions, Dialect, EventKind, Evidence, HasItems
 
 __version__: str
 ENVOY_HEADERS: tuple[str, ...]
+STOP: Final = "stop"
+"""What `retry_if` returns to stop a call, whatever its policy says. False does not: it leaves the attempt to the policy."""
 
 def command_help(program: str) -> str: ...
 def unraisable(error: BaseException, observer: object) -> None: ...
@@ -53,6 +55,8 @@ class Policy:
         Outcomes that are retried. Exclusions win. Given without 'statuses', no status is retried but what it says.
     statuses: list of 100..=999, "500-599", "not 501", or 'none'. Default [408, 425, 429, 500, 502, 503, 504].
         Statuses that are retried. Exclusions win over every condition on a response.
+    stop_headers: list of matchers, at most 100, or 'none'. Default [].
+        A response that one of these matches is never retried, whatever else says so, a callback included ('{name: x-should-retry, exact: "false"}').
     response_headers: list of matchers, at most 100, or 'none'. Default [].
         A response that one of these matches is retried.
     refused_headers: list of matchers, at most 100, or 'none'. Default [].
@@ -122,6 +126,8 @@ class Policy:
     def retry_on(self) -> list[str]: ...
     @property
     def statuses(self) -> list[int | str]: ...
+    @property
+    def stop_headers(self) -> list[dict[str, str | bool]]: ...
     @property
     def response_headers(self) -> list[dict[str, str | bool]]: ...
     @property
@@ -482,6 +488,7 @@ class Retry:
         error: None = None,
         evidence: Literal["unknown"] = "unknown",
         error_class: None = None,
+        local: Literal[False] = False,
         returned: Literal[False] = False,
         wall: float | None = None,
         now: float | None = None,
@@ -495,6 +502,7 @@ class Retry:
         error: Kind | None = None,
         evidence: Evidence = "unknown",
         error_class: str | None = None,
+        local: bool = False,
         returned: Literal[False] = False,
         wall: float | None = None,
         now: float | None = None,
@@ -508,6 +516,7 @@ class Retry:
         error: None = None,
         evidence: Literal["unknown"] = "unknown",
         error_class: None = None,
+        local: Literal[False] = False,
         returned: Literal[True],
         wall: float | None = None,
         now: float | None = None,
@@ -595,8 +604,8 @@ class Client:
 class Call:
     def auth(self) -> tuple[Callable[[Request], object], Request] | None: ...
     def authorised(self, request: Request) -> None: ...
-    def send(self, log: bool) -> Response | Turn: ...
-    def stream(self, log: bool) -> StreamParts | Turn: ...
+    def send(self, log: int) -> Response | Turn: ...
+    def stream(self, log: int) -> StreamParts | Turn: ...
 
 @final
 class Bridge:
@@ -604,7 +613,7 @@ class Bridge:
     def fileno(self) -> int: ...
     @property
     def in_flight(self) -> int: ...
-    def send(self, call: Call, log: bool, streamed: bool) -> tuple[int, Awaitable[Any]]: ...
+    def send(self, call: Call, log: int, streamed: bool) -> tuple[int, Awaitable[Any]]: ...
     def upload(self, id: int) -> int | None: ...
     def fail(self, id: int, error: BaseException) -> None: ...
     def piece(self, stream: Stream) -> tuple[int, Awaitable[Any]]: ...

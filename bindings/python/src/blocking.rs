@@ -26,7 +26,7 @@ const SLICE: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_secs(3600);
 
 /// Sends a call and reads the whole response; returns that or a turn.
-pub fn send(py: Python<'_>, call: Call, log: bool) -> PyResult<Py<PyAny>> {
+pub fn send(py: Python<'_>, call: Call, log: u8) -> PyResult<Py<PyAny>> {
     let Call { client, request, options, callbacks, outlet } = call;
     let lane = client.lane().map_err(|error| raised(py, &error))?;
     let on = OnLane::new(lane, callbacks, &outlet);
@@ -35,7 +35,7 @@ pub fn send(py: Python<'_>, call: Call, log: bool) -> PyResult<Py<PyAny>> {
 }
 
 /// Sends a call and hands out the response once its head is there; returns that or a turn.
-pub fn stream(py: Python<'_>, call: Call, log: bool) -> PyResult<Py<PyAny>> {
+pub fn stream(py: Python<'_>, call: Call, log: u8) -> PyResult<Py<PyAny>> {
     let Call { client, request, options, callbacks, outlet } = call;
     let lane = client.lane().map_err(|error| raised(py, &error))?;
     let on = OnLane::new(lane, callbacks, &outlet);

@@ -109,7 +109,7 @@ impl Bridge {
     }
 
     /// Begins a call; returns its number and a future of what comes first.
-    fn send(&self, py: Python<'_>, call: &NativeCall, log: bool, streamed: bool) -> PyResult<(u64, Py<PyAny>)> {
+    fn send(&self, py: Python<'_>, call: &NativeCall, log: u8, streamed: bool) -> PyResult<(u64, Py<PyAny>)> {
         let _ours = Ours::here();
         let Call { client, request, options, mut callbacks, outlet } = call.take()?;
         let wants = callbacks.wants(log);
@@ -320,7 +320,7 @@ impl Bridge {
         let Delivery { id, events, item } = delivery;
         let mut slots = lock(&self.slots);
         let Some(slot) = slots.get_mut(&id) else { return Ok(()) };
-        let (callbacks, wants_events) = (Arc::clone(&slot.callbacks), slot.events);
+        let (callbacks, told) = (Arc::clone(&slot.callbacks), slot.events || !events.is_empty());
         drop(slots);
         let turn = |asked, result| {
             let callbacks = Arc::clone(&callbacks);
@@ -346,7 +346,7 @@ impl Bridge {
                     }
                     Item::Question(_) => Err(PyRuntimeError::new_err("a question twice")),
                 };
-                if wants_events { turn(None, Some(result)) } else { result }
+                if told { turn(None, Some(result)) } else { result }
             }
         };
         self.hand_over(py, id, item, over);

@@ -106,13 +106,13 @@ impl NativeCall {
     }
 
     /// Sends it on the calling thread and reads the whole response; returns that or a turn.
-    fn send(&self, py: Python<'_>, log: bool) -> PyResult<Py<PyAny>> {
+    fn send(&self, py: Python<'_>, log: u8) -> PyResult<Py<PyAny>> {
         let _ours = Ours::here();
         blocking::send(py, self.take()?, log)
     }
 
     /// Sends it on the calling thread; returns the parts of the response or a turn.
-    fn stream(&self, py: Python<'_>, log: bool) -> PyResult<Py<PyAny>> {
+    fn stream(&self, py: Python<'_>, log: u8) -> PyResult<Py<PyAny>> {
         let _ours = Ours::here();
         blocking::stream(py, self.take()?, log)
     }
