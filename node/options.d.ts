@@ -146,6 +146,8 @@ export interface PolicySettings {
   connectTimeout?: Duration | Off;
   /** Limit of one attempt up to the end of its response headers; stands still while connecting and while the body is moving. Takes duration above 0, or `none`. Default: 20s. */
   perTryTimeout?: Duration | Off;
+  /** Where `per_try_timeout` ends: with the response headers, or in buffered calls with the end of the body. Takes `head` or `body`. Default: head. */
+  perTryUntil?: 'head' | 'body';
   /** Longest silence while a body is written or read. Takes duration above 0, or `none`. Default: 20s. */
   idleTimeout?: Duration | Off;
   /** Outcomes that are retried. Exclusions win. Given without `statuses`, no status is retried but what it says. Takes list of conditions, `"not X"` excludes, or `none`. Default: [reset, connect-failure, refused-stream, truncated-body]. */

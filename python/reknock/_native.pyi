@@ -49,6 +49,8 @@ class Policy:
         Limit of name resolution, TCP, proxy and TLS of one attempt.
     per_try_timeout: duration above 0, or 'none'. Default 20s.
         Limit of one attempt up to the end of its response headers; stands still while connecting and while the body is moving.
+    per_try_until: 'head' or 'body'. Default head.
+        Where 'per_try_timeout' ends: with the response headers, or in buffered calls with the end of the body.
     idle_timeout: duration above 0, or 'none'. Default 20s.
         Longest silence while a body is written or read.
     retry_on: list of conditions, "not X" excludes, or 'none'. Default [reset, connect-failure, refused-stream, truncated-body].
@@ -120,6 +122,8 @@ class Policy:
     def connect_timeout(self) -> str: ...
     @property
     def per_try_timeout(self) -> str: ...
+    @property
+    def per_try_until(self) -> str: ...
     @property
     def idle_timeout(self) -> str: ...
     @property

@@ -65,6 +65,7 @@ class PolicySettings(TypedDict, total=False):
     timeout: Seconds | str | None
     connect_timeout: Seconds | str | None
     per_try_timeout: Seconds | str | None
+    per_try_until: Literal["head", "body"]
     idle_timeout: Seconds | str | None
     retry_on: str | Iterable[str] | None
     statuses: str | int | Iterable[str | int] | None

@@ -102,6 +102,7 @@ fn takes(block: &OptionBlock, row: &OptionRow) -> &'static str {
         ("", "statuses") => "ListOf<number | string>",
         ("", "stop_headers" | "response_headers" | "refused_headers" | "request_headers") => "readonly HeaderMatcher[] | Off",
         ("", "methods") => "'idempotent' | 'any' | readonly string[] | string",
+        ("", "per_try_until") => "'head' | 'body'",
         ("", "backoff") => "Backoff | Duration | Off",
         ("", "retry_after") => "RetryAfter | Off",
         ("", "budget") => "Budget | Off",

@@ -13,9 +13,10 @@ use super::timers::{HeadTimer, Limit, within};
 use crate::client::system::clock::Clock;
 use crate::client::transport::{Failure, Incoming, Outgoing, Received, Transport};
 use crate::error::ErrorKind;
+use crate::policy::PerTryUntil;
 use crate::record::{AttemptRecord, Evidence};
 use crate::retry::{self, Outcome};
-use crate::time::DurationText;
+use crate::time::{DurationText, Tick};
 
 impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     /// Sends one attempt and waits for its head.
@@ -98,6 +99,11 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
 
     fn timed_out(&self, limit: Limit) -> Failure {
         match limit {
+            Limit::Body => {
+                let limit = DurationText(self.policy.per_try_timeout().unwrap_or_default());
+                let message = format!("the response did not end within per_try_timeout ({limit})");
+                Failure::new(ErrorKind::PerTryTimeout, Evidence::Unknown, message)
+            }
             Limit::PerTry => {
                 let limit = DurationText(self.policy.per_try_timeout().unwrap_or_default());
                 let message = format!("no response head within per_try_timeout ({limit})");
@@ -133,16 +139,30 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         }
     }
 
+    /// Until when a buffered body may be read: the call's deadline, or where `per_try_timeout` holds for the body, its end.
+    fn attempt_end(&self) -> Option<Tick> {
+        let deadline = self.retry.deadline();
+        let Some(limit) = self.policy.per_try_timeout().filter(|_| self.policy.per_try_until() == PerTryUntil::Body) else {
+            return deadline;
+        };
+        let begun = self.records.last().map_or(self.began, |record| self.began.after(record.start));
+        let connecting = self.progress.connecting_time(self.config.clock.now());
+        let clock_began = self.progress.uploaded_at().unwrap_or_else(|| begun.after(connecting));
+        Some(deadline.unwrap_or(Tick::MAX).min(clock_began.after(limit)))
+    }
+
     /// Reads a whole body.
     pub(super) async fn read(&self, received: &mut Received<T::Body>) -> Result<Bytes, Failure> {
         let most = self.config.max_response_size;
+        let until = self.attempt_end();
         let mut first = Bytes::new();
         let mut more = BytesMut::new();
         let mut size = 0_u64;
         loop {
-            let frame =
-                within(&self.config.clock, self.policy.idle_timeout(), &self.progress, self.retry.deadline(), received.body.frame()).await;
+            let frame = within(&self.config.clock, self.policy.idle_timeout(), &self.progress, until, received.body.frame()).await;
             let piece = match frame {
+                // The attempt's own end came before the call's.
+                Err(Limit::Deadline) if until != self.retry.deadline() => return Err(self.timed_out(Limit::Body)),
                 Err(limit) => return Err(self.timed_out(limit)),
                 Ok(frame) => match frame? {
                     None => break,
