@@ -38,6 +38,8 @@ pub use request::RequestHead;
 #[cfg(feature = "documents")]
 pub use text::{load_all, read_all};
 pub use typed::{Argument, Unit};
+#[cfg(feature = "client")]
+pub(crate) use value::ShownText;
 pub use value::Value;
 #[cfg(feature = "simulate")]
 pub(crate) use {names::Names, node::Fields};

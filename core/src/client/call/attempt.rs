@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{HeaderName, HeaderValue};
+use http::header::{COOKIE, HeaderName, HeaderValue};
 
 use super::question::Host;
 use super::state::{AttemptResult, Delivery, Running};
@@ -59,6 +59,9 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
                 if self.progress.answered_at().is_none() {
                     self.progress.answered(self.config.clock.now());
                 }
+                if let Some(cookies) = &self.config.cookies {
+                    cookies.keep(&self.sent().url, &received.headers);
+                }
                 self.progress.note_connection(|connection| connection.version = Some(received.version.into()));
                 AttemptResult::Response(received, None)
             }
@@ -76,6 +79,10 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     fn outgoing(&mut self, attempt: &retry::Attempt) -> Result<Outgoing, Failure> {
         let request = self.sent();
         let mut headers = request.headers.clone();
+        if let Some(cookies) = self.config.cookies.as_ref().filter(|_| !headers.contains_key(COOKIE)) {
+            let named = self.named.as_ref() == Some(&request.url.origin());
+            headers.extend(cookies.value(&request.url, named).map(|line| (COOKIE, line)));
+        }
         for (name, value) in self.policy.attempt_fields(attempt.number, self.config.clock.now().since(self.began)) {
             if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&value)) {
                 headers.insert(name, value);
