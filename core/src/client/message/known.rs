@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use url::{ParseError, Url};
+use url::Url;
 
 /// The most origins that a thread remembers.
 const MOST: usize = 8;
@@ -12,32 +12,39 @@ thread_local! {
     static KNOWN: RefCell<Vec<(Box<str>, Url)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What [`Url::parse`] gives.
-pub(super) fn parse(text: &str) -> Result<Url, ParseError> {
-    let Some((origin, path)) = split(text) else { return Url::parse(text) };
+/// What [`Url::parse`] gives, if the origin is known and the rest plain.
+pub(super) fn url(text: &str) -> Option<Url> {
+    let (origin, path) = split(text)?;
     // A thread that ends may have forgotten already.
-    KNOWN.try_with(|known| parse_at(&mut known.borrow_mut(), origin, path, text)).unwrap_or_else(|_| Url::parse(text))
+    let mut url = KNOWN.try_with(|known| root(&mut known.borrow_mut(), origin)).ok()??;
+    // Cheaper than a join.
+    let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
+    if path != "/" {
+        url.set_path(path);
+    }
+    if query.is_some() {
+        url.set_query(query);
+    }
+    Some(url)
 }
 
-fn parse_at(known: &mut Vec<(Box<str>, Url)>, origin: &str, path: &str, text: &str) -> Result<Url, ParseError> {
-    if let Some(at) = known.iter().position(|(name, _)| **name == *origin) {
-        known[..=at].rotate_right(1);
-        let mut url = known[0].1.clone();
-        // Cheaper than a join.
-        let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
-        if path != "/" {
-            url.set_path(path);
-        }
-        if query.is_some() {
-            url.set_query(query);
-        }
-        return Ok(url);
+fn root(known: &mut [(Box<str>, Url)], origin: &str) -> Option<Url> {
+    let at = known.iter().position(|(name, _)| **name == *origin)?;
+    known[..=at].rotate_right(1);
+    Some(known[0].1.clone())
+}
+
+/// Remembers the origin of a URL that was parsed, in place of the one that was not asked for the longest.
+pub(super) fn remember(text: &str, url: &Url) {
+    if let Some((origin, _)) = split(text)
+        && let Ok(root) = url.join("/")
+    {
+        let _ = KNOWN.try_with(|known| {
+            let mut known = known.borrow_mut();
+            known.truncate(MOST - 1);
+            known.insert(0, (origin.into(), root));
+        });
     }
-    let url = Url::parse(text)?;
-    let root = url.join("/")?;
-    known.truncate(MOST - 1);
-    known.insert(0, (origin.into(), root));
-    Ok(url)
 }
 
 /// The origin and the path with its query, if both are plain enough that one can be parsed without the other.
@@ -74,6 +81,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn parse(text: &str) -> Result<Url, url::ParseError> {
+        if let Some(url) = url(text) {
+            return Ok(url);
+        }
+        let url = Url::parse(text)?;
+        remember(text, &url);
+        Ok(url)
+    }
 
     #[test]
     fn origins_make_room_for_others() {
