@@ -34,7 +34,7 @@ demo-needs:
 	@echo "The first time this takes 2 to 5 minutes of two cores and 1 GB of disk, nearly all of it for the libraries; then seconds."
 	@$(NEW_PYTHON)
 
-demo-native:
+demo-native: built
 	@$(STEP) "Rust" $(BUILT)/examples/demo
 	@$(STEP) "C" examples/c/demo.sh $(BUILT)
 	@$(PYTHON) python/place.py $(BUILT)
@@ -83,7 +83,7 @@ ifdef NODE
 test-node: node ## run the tests of the Node package
 	@cd node && $(STEP) "test the Node package" npm test --silent
 
-demo-node:
+demo-node: built
 	@node node/scripts/place.js $(BUILT)
 	@$(STEP) "Node" node node/examples/demo.js
 
