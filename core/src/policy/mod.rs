@@ -38,6 +38,8 @@ pub use request::RequestHead;
 #[cfg(feature = "documents")]
 pub use text::{load_all, read_all};
 pub use typed::{Argument, Unit};
+#[cfg(feature = "client")]
+pub(crate) use value::ShownText;
 pub use value::Value;
 #[cfg(feature = "simulate")]
 pub(crate) use {names::Names, node::Fields};
@@ -68,6 +70,7 @@ pub(crate) struct Settings {
     pub(crate) timeout: Option<Duration>,
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) per_try_timeout: Option<Duration>,
+    pub(crate) per_try_until: PerTryUntil,
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) retry_on: Conditions,
     pub(crate) statuses: StatusSet,
@@ -101,10 +104,20 @@ pub enum IdempotencyKey {
     None,
 }
 
+/// Where an attempt's `per_try_timeout` ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum PerTryUntil {
+    /// At the end of the response's head.
+    #[default]
+    Head,
+    /// In buffered calls at the end of its body; streamed calls end it with the head.
+    Body,
+}
+
 /// Whose differences from the rules above apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Compat {
-    /// Envoy 1.40: `x-envoy-ratelimited` vetoes all conditions but its own, 425 is retried at once unless the request is `early-data`,
+    /// Envoy 1.40: `timeout` starts when the first attempt's upload has ended, nothing is retried after an interim answer (1xx), `x-envoy-ratelimited` vetoes all conditions but its own, 425 is retried at once unless the request is `early-data`,
     /// `reset-before-request` ends with the first byte of the call, a body above `max_body_buffer` is sent once whatever it is made of,
     /// hints are read by Envoy's rules, `x-envoy-attempt-count` and `x-envoy-expected-rq-timeout-ms` are sent.
     Envoy,
@@ -155,6 +168,11 @@ impl Policy {
     /// The limit of one attempt up to its response head, without connecting and uploading. Default 20 s, `None` for no limit.
     pub fn per_try_timeout(&self) -> Option<Duration> {
         self.0.per_try_timeout
+    }
+
+    /// Where the limit of one attempt ends. Default: with the head.
+    pub fn per_try_until(&self) -> PerTryUntil {
+        self.0.per_try_until
     }
 
     /// The longest silence while a body is written or read. Default 20 s, `None` for no limit.

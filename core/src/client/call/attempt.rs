@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{HeaderName, HeaderValue};
+use http::header::{COOKIE, HeaderName, HeaderValue};
 
 use super::question::Host;
 use super::state::{AttemptResult, Delivery, Running};
@@ -13,9 +13,10 @@ use super::timers::{HeadTimer, Limit, within};
 use crate::client::system::clock::Clock;
 use crate::client::transport::{Failure, Incoming, Outgoing, Received, Transport};
 use crate::error::ErrorKind;
+use crate::policy::{Compat, PerTryUntil};
 use crate::record::{AttemptRecord, Evidence};
 use crate::retry::{self, Outcome};
-use crate::time::DurationText;
+use crate::time::{DurationText, Tick};
 
 impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     /// Sends one attempt and waits for its head.
@@ -38,16 +39,28 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
             Err(failure) => return AttemptResult::Failed(failure, None),
         };
         let transport = Arc::clone(&self.transport);
-        let timer = HeadTimer::new(&self.policy, &self.progress, began, attempt.deadline);
+        let is_first = attempt.number == 1 && self.retry.hops() == 0 && self.sent().body.length() != Some(0);
+        let counts_from_upload = self.policy.compat() == Some(Compat::Envoy) && is_first;
+        let mut timer = HeadTimer::new(&self.policy, &self.progress, began, attempt.deadline);
+        timer.from_upload = self.policy.timeout().filter(|_| counts_from_upload);
         // The exchange is gone before anybody asks what it proves: until then it could still go out.
         let ended = {
             let exchange = pin!(transport.send(outgoing));
             timer.run(&self.config.clock, exchange).await
         };
+        if let Some(at) = self.progress.uploaded_at().or(self.progress.moved_at()).filter(|_| counts_from_upload) {
+            self.retry.uploaded(at);
+        }
+        if self.progress.saw_interim() {
+            self.retry.interim();
+        }
         match ended {
             Ok(Ok(received)) => {
                 if self.progress.answered_at().is_none() {
                     self.progress.answered(self.config.clock.now());
+                }
+                if let Some(cookies) = &self.config.cookies {
+                    cookies.keep(&self.sent().url, &received.headers);
                 }
                 self.progress.note_connection(|connection| connection.version = Some(received.version.into()));
                 AttemptResult::Response(received, None)
@@ -66,6 +79,10 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     fn outgoing(&mut self, attempt: &retry::Attempt) -> Result<Outgoing, Failure> {
         let request = self.sent();
         let mut headers = request.headers.clone();
+        if let Some(cookies) = self.config.cookies.as_ref().filter(|_| !headers.contains_key(COOKIE)) {
+            let named = self.named.as_ref() == Some(&request.url.origin());
+            headers.extend(cookies.value(&request.url, named).map(|line| (COOKIE, line)));
+        }
         for (name, value) in self.policy.attempt_fields(attempt.number, self.config.clock.now().since(self.began)) {
             if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&value)) {
                 headers.insert(name, value);
@@ -91,6 +108,11 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
 
     fn timed_out(&self, limit: Limit) -> Failure {
         match limit {
+            Limit::Body => {
+                let limit = DurationText(self.policy.per_try_timeout().unwrap_or_default());
+                let message = format!("the response did not end within per_try_timeout ({limit})");
+                Failure::new(ErrorKind::PerTryTimeout, Evidence::Unknown, message)
+            }
             Limit::PerTry => {
                 let limit = DurationText(self.policy.per_try_timeout().unwrap_or_default());
                 let message = format!("no response head within per_try_timeout ({limit})");
@@ -126,16 +148,30 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         }
     }
 
+    /// Until when a buffered body may be read: the call's deadline, or where `per_try_timeout` holds for the body, its end.
+    fn attempt_end(&self) -> Option<Tick> {
+        let deadline = self.retry.deadline();
+        let Some(limit) = self.policy.per_try_timeout().filter(|_| self.policy.per_try_until() == PerTryUntil::Body) else {
+            return deadline;
+        };
+        let begun = self.records.last().map_or(self.began, |record| self.began.after(record.start));
+        let connecting = self.progress.connecting_time(self.config.clock.now());
+        let clock_began = self.progress.uploaded_at().unwrap_or_else(|| begun.after(connecting));
+        Some(deadline.unwrap_or(Tick::MAX).min(clock_began.after(limit)))
+    }
+
     /// Reads a whole body.
     pub(super) async fn read(&self, received: &mut Received<T::Body>) -> Result<Bytes, Failure> {
         let most = self.config.max_response_size;
+        let until = self.attempt_end();
         let mut first = Bytes::new();
         let mut more = BytesMut::new();
         let mut size = 0_u64;
         loop {
-            let frame =
-                within(&self.config.clock, self.policy.idle_timeout(), &self.progress, self.retry.deadline(), received.body.frame()).await;
+            let frame = within(&self.config.clock, self.policy.idle_timeout(), &self.progress, until, received.body.frame()).await;
             let piece = match frame {
+                // The attempt's own end came before the call's.
+                Err(Limit::Deadline) if until != self.retry.deadline() => return Err(self.timed_out(Limit::Body)),
                 Err(limit) => return Err(self.timed_out(limit)),
                 Ok(frame) => match frame? {
                     None => break,

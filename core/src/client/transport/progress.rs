@@ -31,6 +31,8 @@ pub struct Progress {
     uploaded: AtomicU64,
     /// When the first byte of the response came, plus one; 0 for not yet, or not noted.
     answered: AtomicU64,
+    /// An interim answer came.
+    interim: AtomicBool,
     /// How often it was sent again on another connection.
     resends: AtomicU32,
     /// What it goes over.
@@ -40,7 +42,7 @@ pub struct Progress {
 impl Progress {
     /// The connector starts.
     pub fn connect_began(&self, now: Tick) {
-        self.connecting_since.store(now.nanos() + 1, Ordering::Release);
+        self.connecting_since.store(now.nanos().saturating_add(1), Ordering::Release);
     }
 
     /// The connector is done, well or not.
@@ -64,12 +66,22 @@ impl Progress {
     /// The first byte of the response came. Transports that do not say so are taken to have seen it when they hand out the head.
     pub fn answered(&self, now: Tick) {
         // Only the first one counts.
-        let _ = self.answered.compare_exchange(0, now.nanos() + 1, Ordering::AcqRel, Ordering::Relaxed);
+        let _ = self.answered.compare_exchange(0, now.nanos().saturating_add(1), Ordering::AcqRel, Ordering::Relaxed);
     }
 
     /// When the first byte of the response came, if that was noted.
     pub fn answered_at(&self) -> Option<Tick> {
         moment(&self.answered)
+    }
+
+    /// An interim answer (1xx) came. Transports that do not see them do not say so.
+    pub fn note_interim(&self) {
+        self.interim.store(true, Ordering::Release);
+    }
+
+    /// Whether an interim answer came, as far as that was noted.
+    pub fn saw_interim(&self) -> bool {
+        self.interim.load(Ordering::Acquire)
     }
 
     /// The request is sent again on another connection, because one that was kept turned out dead before a byte of it was taken.
@@ -90,13 +102,13 @@ impl Progress {
         if self.settle(TOUCHED) != TOUCHED {
             return false;
         }
-        self.moved.store(now.nanos() + 1, Ordering::Release);
+        self.moved.store(now.nanos().saturating_add(1), Ordering::Release);
         true
     }
 
     /// The connection took a piece of the body, or begins to: whether anything was sent is another matter, see [`sent`](Progress::sent).
     pub fn moved(&self, now: Tick) {
-        self.moved.store(now.nanos() + 1, Ordering::Release);
+        self.moved.store(now.nanos().saturating_add(1), Ordering::Release);
     }
 
     /// Something of the request was sent.
@@ -111,7 +123,7 @@ impl Progress {
 
     /// The last byte of the body was handed over.
     pub fn uploaded(&self, now: Tick) {
-        self.uploaded.store(now.nanos() + 1, Ordering::Release);
+        self.uploaded.store(now.nanos().saturating_add(1), Ordering::Release);
     }
 
     /// The body is handed over to somebody who may touch it. Transports that hold nothing back need not say so.
