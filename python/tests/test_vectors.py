@@ -110,7 +110,7 @@ def dialect_cases(name, count):
     "case",
     [
         *dialect_cases("envoy", 145), *dialect_cases("kgateway", 59), *dialect_cases("linkerd", 74),
-        *dialect_cases("ballerina", 64), *dialect_cases("ktor", 65), *dialect_cases("load", 72),
+        *dialect_cases("ballerina", 65), *dialect_cases("ktor", 65), *dialect_cases("load", 74),
         *dialect_cases("istio", 48), *dialect_cases("envoy-gateway", 36), *dialect_cases("linkerd2", 39),
     ],
 )
