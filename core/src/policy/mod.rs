@@ -38,6 +38,8 @@ pub use request::RequestHead;
 #[cfg(feature = "documents")]
 pub use text::{load_all, read_all};
 pub use typed::{Argument, Unit};
+#[cfg(feature = "client")]
+pub(crate) use value::ShownText;
 pub use value::Value;
 #[cfg(feature = "simulate")]
 pub(crate) use {names::Names, node::Fields};
@@ -115,7 +117,7 @@ pub enum PerTryUntil {
 /// Whose differences from the rules above apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Compat {
-    /// Envoy 1.40: `x-envoy-ratelimited` vetoes all conditions but its own, 425 is retried at once unless the request is `early-data`,
+    /// Envoy 1.40: `timeout` starts when the first attempt's upload has ended, nothing is retried after an interim answer (1xx), `x-envoy-ratelimited` vetoes all conditions but its own, 425 is retried at once unless the request is `early-data`,
     /// `reset-before-request` ends with the first byte of the call, a body above `max_body_buffer` is sent once whatever it is made of,
     /// hints are read by Envoy's rules, `x-envoy-attempt-count` and `x-envoy-expected-rq-timeout-ms` are sent.
     Envoy,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{HeaderName, HeaderValue};
+use http::header::{COOKIE, HeaderName, HeaderValue};
 
 use super::question::Host;
 use super::state::{AttemptResult, Delivery, Running};
@@ -13,7 +13,7 @@ use super::timers::{HeadTimer, Limit, within};
 use crate::client::system::clock::Clock;
 use crate::client::transport::{Failure, Incoming, Outgoing, Received, Transport};
 use crate::error::ErrorKind;
-use crate::policy::PerTryUntil;
+use crate::policy::{Compat, PerTryUntil};
 use crate::record::{AttemptRecord, Evidence};
 use crate::retry::{self, Outcome};
 use crate::time::{DurationText, Tick};
@@ -39,16 +39,28 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
             Err(failure) => return AttemptResult::Failed(failure, None),
         };
         let transport = Arc::clone(&self.transport);
-        let timer = HeadTimer::new(&self.policy, &self.progress, began, attempt.deadline);
+        let is_first = attempt.number == 1 && self.retry.hops() == 0 && self.sent().body.length() != Some(0);
+        let counts_from_upload = self.policy.compat() == Some(Compat::Envoy) && is_first;
+        let mut timer = HeadTimer::new(&self.policy, &self.progress, began, attempt.deadline);
+        timer.from_upload = self.policy.timeout().filter(|_| counts_from_upload);
         // The exchange is gone before anybody asks what it proves: until then it could still go out.
         let ended = {
             let exchange = pin!(transport.send(outgoing));
             timer.run(&self.config.clock, exchange).await
         };
+        if let Some(at) = self.progress.uploaded_at().or(self.progress.moved_at()).filter(|_| counts_from_upload) {
+            self.retry.uploaded(at);
+        }
+        if self.progress.saw_interim() {
+            self.retry.interim();
+        }
         match ended {
             Ok(Ok(received)) => {
                 if self.progress.answered_at().is_none() {
                     self.progress.answered(self.config.clock.now());
+                }
+                if let Some(cookies) = &self.config.cookies {
+                    cookies.keep(&self.sent().url, &received.headers);
                 }
                 self.progress.note_connection(|connection| connection.version = Some(received.version.into()));
                 AttemptResult::Response(received, None)
@@ -67,6 +79,10 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     fn outgoing(&mut self, attempt: &retry::Attempt) -> Result<Outgoing, Failure> {
         let request = self.sent();
         let mut headers = request.headers.clone();
+        if let Some(cookies) = self.config.cookies.as_ref().filter(|_| !headers.contains_key(COOKIE)) {
+            let named = self.named.as_ref() == Some(&request.url.origin());
+            headers.extend(cookies.value(&request.url, named).map(|line| (COOKIE, line)));
+        }
         for (name, value) in self.policy.attempt_fields(attempt.number, self.config.clock.now().since(self.began)) {
             if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&value)) {
                 headers.insert(name, value);

@@ -3,13 +3,15 @@
 use std::fmt;
 
 use http::Method;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use url::{Position, Url};
 
 use super::body::Body;
+use super::known::{self, is_plain};
 use super::multipart::Multipart;
 use super::redact::redacted;
 use crate::error::{Error, ErrorKind};
+use crate::policy::ShownText;
 
 /// A request: method, URL, header fields, body. Checked when it is built; building sends nothing.
 #[derive(Clone)]
@@ -18,6 +20,8 @@ pub struct Request {
     pub(in crate::client) url: Url,
     pub(in crate::client) headers: HeaderMap,
     pub(in crate::client) body: Body,
+    /// What the client would add, and shall not.
+    pub(in crate::client) without: Vec<HeaderName>,
     /// The `authorization` that came in a URL's userinfo: it is for that URL's origin, and gives way to one that the caller sets.
     of_url: Option<HeaderValue>,
     /// It came in a URL that a redirect led to: it is for that hop alone.
@@ -39,36 +43,58 @@ fn invalid(message: impl Into<String>) -> Error {
 /// Those that nobody writes in another case and means something else.
 const CASELESS: [Method; 7] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
 
-fn parse_method(text: &str) -> Result<Method, Error> {
-    match CASELESS.iter().find(|method| method.as_str().eq_ignore_ascii_case(text)) {
-        Some(method) => Ok(method.clone()),
-        None => Method::from_bytes(text.as_bytes()).map_err(|_| invalid(format!("method: must be a token such as GET, got {text:?}"))),
+pub(in crate::client) fn parse_method(text: &str) -> Result<Method, Error> {
+    if let Some(method) = CASELESS.iter().find(|method| method.as_str().eq_ignore_ascii_case(text)) {
+        return Ok(method.clone());
+    }
+    match Method::from_bytes(text.as_bytes()) {
+        Ok(Method::CONNECT) => Err(invalid("method: CONNECT asks for a tunnel, which is no request; proxies are an option of the client")),
+        Ok(method) => Ok(method),
+        Err(_) => Err(invalid(format!("method: must be a token such as GET, got {}", ShownText(text)))),
     }
 }
 
+/// A header field line.
+pub(super) fn field(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Error> {
+    field_of_bytes(name, value.as_bytes())
+}
+
+fn field_of_bytes(name: &str, value: &[u8]) -> Result<(HeaderName, HeaderValue), Error> {
+    let parsed = HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| invalid(format!("header {}: the name must be a token of letters, digits and !#$%&'*+-.^_`|~", ShownText(name))))?;
+    // The value may be a secret: it is not shown.
+    let value = HeaderValue::from_bytes(value)
+        .map_err(|_| invalid(format!("header \"{parsed}\": the value must not contain control characters such as line breaks")))?;
+    Ok((parsed, value))
+}
+
 fn parse_url(url: &str) -> Result<Url, Error> {
-    Url::parse(url).map_err(|error| match error {
+    if let Some(url) = known::url(url) {
+        return Ok(url);
+    }
+    // The parser would pass over these without a word, and over missing or further slashes.
+    if url.contains(['\r', '\n', '\t']) {
+        return Err(invalid("url: must not contain line breaks or tabs; percent-encode them as %0D, %0A, %09"));
+    }
+    let web = url.split_once(':').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"));
+    if let Some((scheme, rest)) = web
+        && !rest.strip_prefix("//").is_some_and(|rest| !rest.starts_with(['/', '\\']))
+    {
+        return Err(invalid(format!("url: must name a host behind two slashes, such as {scheme}://host/path")));
+    }
+    let parsed = Url::parse(url).map_err(|error| match error {
         url::ParseError::RelativeUrlWithoutBase => invalid("url: must be absolute, such as http://host/path".to_owned()),
         // The text may hold secrets: it is not shown.
         error => invalid(format!("url: {error}")),
-    })
+    })?;
+    known::remember(url, &parsed);
+    Ok(parsed)
 }
 
 /// Whether HTTP takes this URL. Most show it at a glance.
 fn carried(url: &str) -> bool {
-    url.len() < 8000 && url.bytes().all(|byte| PLAIN[usize::from(byte)]) || url.parse::<http::Uri>().is_ok()
+    url.len() < 8000 && url.bytes().all(is_plain) || url.parse::<http::Uri>().is_ok()
 }
-
-/// What a URL may have anywhere behind its scheme.
-const PLAIN: [bool; 256] = {
-    let (mut plain, mut at) = ([false; 256], 0);
-    while at < plain.len() {
-        let byte = at as u8;
-        plain[at] = byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'-' | b'_' | b'=' | b'&' | b'?' | b':' | b'%' | b'+');
-        at += 1;
-    }
-    plain
-};
 
 impl Request {
     /// A request without header fields and body.
@@ -79,14 +105,13 @@ impl Request {
     /// # Errors
     /// `invalid_request` for a method that is no token, or a URL that cannot be sent to.
     pub fn new(method: &str, url: &str) -> Result<Self, Error> {
-        let mut request = Request {
-            method: parse_method(method)?,
-            url: parse_url(url)?,
-            headers: HeaderMap::new(),
-            body: Body::default(),
-            of_url: None,
-            lent: false,
-        };
+        Self::to(parse_method(method)?, parse_url(url)?)
+    }
+
+    /// Likewise, to a URL that was parsed before.
+    pub(in crate::client) fn to(method: Method, url: Url) -> Result<Self, Error> {
+        let mut request =
+            Request { method, url, headers: HeaderMap::new(), body: Body::default(), without: Vec::new(), of_url: None, lent: false };
         request.settle_url()?;
         request.lent = false;
         Ok(request)
@@ -128,15 +153,35 @@ impl Request {
     /// # Errors
     /// `invalid_request` for a name that is no token or a value with control characters.
     pub fn append_header(&mut self, name: &str, value: &str) -> Result<(), Error> {
-        let parsed = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| invalid(format!("header {name:?}: the name must be a token of letters, digits and !#$%&'*+-.^_`|~")))?;
-        // The value may be a secret: it is not shown.
-        let value = HeaderValue::from_str(value)
-            .map_err(|_| invalid(format!("header \"{name}\": the value must not contain control characters such as line breaks")))?;
-        if parsed == AUTHORIZATION {
+        self.append_header_bytes(name, value.as_bytes())
+    }
+
+    /// Likewise, of a value that is not UTF-8, such as Latin-1.
+    ///
+    /// # Errors
+    /// As [`append_header`](Request::append_header).
+    pub fn append_header_bytes(&mut self, name: &str, value: &[u8]) -> Result<(), Error> {
+        let (name, value) = field_of_bytes(name, value)?;
+        if name == TRANSFER_ENCODING {
+            return Err(invalid(
+                "header \"transfer-encoding\": is written by the connection, which knows how the body goes out; leave it out",
+            ));
+        }
+        if name == AUTHORIZATION {
             self.forget_url_credentials();
         }
-        self.headers.append(parsed, value);
+        self.headers.append(name, value);
+        Ok(())
+    }
+
+    /// Leaves out a header field that the client has for all its requests, and one that was set.
+    ///
+    /// # Errors
+    /// `invalid_request` for a name that is no token.
+    pub fn omit_header(&mut self, name: &str) -> Result<(), Error> {
+        let (name, _) = field(name, "")?;
+        self.headers.remove(&name);
+        self.without.push(name);
         Ok(())
     }
 
@@ -265,7 +310,7 @@ impl Request {
                 (declared, length) if declared.is_some() && declared == length => {}
                 (_, length) => {
                     let length = length.map_or("a number of bytes".to_owned(), |length| format!("{length} as the body is"));
-                    return Err(invalid(format!("header \"content-length\": must be {length}, got {said:?}; leave it out")));
+                    return Err(invalid(format!("header \"content-length\": must be {length}, got {}; leave it out", ShownText(said))));
                 }
             }
         }
