@@ -130,7 +130,7 @@ def test_dialects(case, tmp_path):
         assert all(note in one.explain() for note in one.notes)
 
 
-@pytest.mark.parametrize("case", dialect_cases("presets", 12))
+@pytest.mark.parametrize("case", dialect_cases("presets", 13))
 def test_presets(case):
     if "error" in case:
         with pytest.raises(reknock.ConfigError) as caught:

@@ -201,7 +201,7 @@ fn presets() {
             (other, _) => panic!("{name}: {other:?}"),
         }
     }
-    assert_eq!(list(&vectors, "cases").len(), 12);
+    assert_eq!(list(&vectors, "cases").len(), 13);
 }
 
 #[test]
