@@ -19,7 +19,7 @@ const CASES: &[(&str, usize)] = &[
     ("ktor", 65),
     ("load", 74),
     ("istio", 48),
-    ("envoy-gateway", 36),
+    ("envoy-gateway", 37),
     ("linkerd2", 39),
 ];
 
@@ -201,7 +201,7 @@ fn presets() {
             (other, _) => panic!("{name}: {other:?}"),
         }
     }
-    assert_eq!(list(&vectors, "cases").len(), 12);
+    assert_eq!(list(&vectors, "cases").len(), 13);
 }
 
 #[test]
