@@ -74,7 +74,7 @@ async fn interim_heads_without_end() {
 #[tokio::test]
 async fn redirect_loops() {
     let error = attacked(json!([{"do": "redirect", "status": 302, "location": "$url/again"}]), json!({})).await.unwrap_err();
-    assert_eq!((error.kind(), error.attempts().len()), (ErrorKind::TooManyRedirects, 11));
+    assert_eq!((error.kind(), error.attempts().len()), (ErrorKind::TooManyRedirects, 21));
 }
 
 #[tokio::test]
