@@ -60,6 +60,28 @@ __all__ = [
     "AsyncClient", "AsyncStreamingResponse", "Attempt", "AttemptRecord", "BearerAuth", "BodyError", "BudgetReading", "Budgets", "CallbackError", "Cancelled", "Client", "ClientClosed",
     "ConfigError", "ConnectError", "ConnectTimeout", "Cookies", "DeadlineExceeded", "Decision", "ENVOY_HEADERS", "Event", "HTTPError", "HTTPStatusError", "Headers",
     "InternalError", "InvalidRequest", "Limits", "Lint", "LoadedPolicy", "NetworkError", "Policy", "ProtocolError", "ReadError", "ReadTimeout", "RefusedStream",
-    "RemoteProtocolError", "Report", "Request", "RequestError", "Response", "ResponseTooLarge", "Retry", "STOP", "SentRequest", "StreamClosed", "StreamingResponse", "TLSError", "TimeoutException", "TooManyRedirects",
-    "TransportError", "Verdict", "__version__", "delete", "get", "head", "lint", "options", "patch", "post", "put", "request", "simulate", "stream",
+    "RemoteProtocolError", "Records", "Report", "Request", "RequestError", "Response", "ResponseTooLarge", "Retry", "STOP", "SentRequest", "StreamClosed", "StreamingResponse", "TLSError", "TimeoutException", "TooManyRedirects",
+    "TransportError", "Verdict", "__version__", "acall", "attempts", "attempts_of", "call", "current_attempt", "delete", "get", "head", "lint", "options", "patch", "post", "put", "request", "retrying", "simulate", "stream",
 ]
+
+
+_LATER = {
+    **dict.fromkeys(("acall", "attempts", "call", "retrying"), "_functions"),
+    **dict.fromkeys(("Records", "attempts_of"), "_records"),
+    "current_attempt": "_retrying",
+}
+"""What is seldom needed, and where it is: imported when it is needed."""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._functions import acall, attempts, call, retrying
+    from ._records import Records, attempts_of
+    from ._retrying import current_attempt
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f".{_LATER[name]}", __name__), name)

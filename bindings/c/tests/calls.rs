@@ -134,6 +134,11 @@ fn clients_and_calls_do_as_they_are_told() {
 }
 
 #[test]
+fn a_cancelled_thread_ends_after_its_call() {
+    listed(&scripts(), "cancelled");
+}
+
+#[test]
 fn a_server_that_goes_away_raises_no_signal() {
     listed(&scripts(), "sigpipe");
 }

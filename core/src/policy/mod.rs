@@ -5,6 +5,7 @@ mod defaults;
 mod dialect;
 mod emit;
 mod explain;
+mod llm;
 mod names;
 mod node;
 mod options;

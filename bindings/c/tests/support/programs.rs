@@ -81,6 +81,7 @@ pub const PROGRAMS: &[Program] = &[
     program("tests/c/upload.c", &[ECHO, RETRIED, RETRIED, RETRIED, RETRIED, RETRIED, EARLY, SLOW, LARGE]),
     program("tests/c/slow_bodies.c", &[ECHO, FINE]),
     program("tests/c/options.c", &[ECHO, REDIRECT, THOUSAND, TLS, Authority, HTTP2, DOWNGRADE, ECHO, FAILING, COOKIES]),
+    program("tests/c/cancelled.c", &[]),
     program("tests/c/sigpipe.c", &[FINE]),
     program("tests/c/shutdown.c", &[LARGE, SLOW, STALLED]),
     Program { leaks: true, ..program("tests/c/fork.c", &[HALF]) },
