@@ -2,7 +2,7 @@
 //! thing. hyper promises nothing about the types inside its errors, so this table is what notices when an upgrade moves them.
 #![allow(clippy::unwrap_used)] // helpers of tests
 
-use reknock::client::{ReqwestBody as TestedBody, ReqwestTransport as Tested};
+use reknock::client::{HttpBody as TestedBody, HttpTransport as Tested};
 
 mod bodies;
 mod connect;

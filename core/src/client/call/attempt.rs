@@ -21,6 +21,10 @@ use crate::time::DurationText;
 const ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-attempt-count");
 const EXPECTED_TIMEOUT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
 
+/// How often an attempt is sent again because the connection that was kept for it turned out dead. It happens once in a great while, and to as many
+/// connections as a server closes at once.
+const MOST_RESENDS: u32 = 8;
+
 impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     /// Sends one attempt and waits for its head.
     pub(super) async fn attempt(&mut self) -> AttemptResult<T::Body> {
@@ -35,16 +39,24 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         }
         self.records.push(AttemptRecord::begun(attempt.number, self.retry.hops(), began.since(self.began)));
         self.open = true;
-        let outgoing = match self.outgoing(&attempt) {
-            Ok(outgoing) => outgoing,
-            Err(failure) => return AttemptResult::Failed(failure, None),
-        };
         let transport = Arc::clone(&self.transport);
-        let timer = HeadTimer::new(&self.policy, &self.progress, began, attempt.deadline);
-        // The exchange is gone before anybody asks what it proves: until then it could still go out.
-        let ended = {
-            let exchange = pin!(transport.send(outgoing));
-            timer.run(&self.config.clock, exchange).await
+        let ended = loop {
+            let outgoing = match self.outgoing(&attempt) {
+                Ok(outgoing) => outgoing,
+                Err(failure) => return AttemptResult::Failed(failure, None),
+            };
+            let timer = HeadTimer::new(&self.policy, &self.progress, began, attempt.deadline);
+            // The exchange is gone before anybody asks what it proves: until then it could still go out.
+            let ended = {
+                let exchange = pin!(transport.send(outgoing));
+                timer.run(&self.config.clock, exchange).await
+            };
+            // Nothing of it was sent: it is the same attempt still.
+            let again = matches!(&ended, Ok(Err(failure)) if failure.stale) && self.sent().body.is_replayable();
+            if !again || self.progress.resends() >= MOST_RESENDS {
+                break ended;
+            }
+            self.progress.resent();
         };
         match ended {
             Ok(Ok(received)) => {
