@@ -559,7 +559,7 @@ typedef struct reknock_client_options {
    */
   int32_t no_compression;
   /**
-   * An http or https proxy for everything, userinfo allowed; "" for none. Default: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY.
+   * An http, https, socks5 or socks5h proxy for everything, userinfo allowed; "" for none. Default: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY.
    */
   const char *proxy;
   /**
@@ -618,6 +618,11 @@ typedef struct reknock_client_options {
    * Not 0: `x-envoy-retry-on` and its kin on a request change its policy, as in Envoy.
    */
   int32_t envoy_headers;
+  /**
+   * How long the peer of an HTTP/2 connection is silent, while requests are open, before it is asked for a sign of life, in milliseconds;
+   * REKNOCK_UNLIMITED_MS asks never. After as long again the connection is lost. Default: 5 s.
+   */
+  uint64_t http2_ping_ms;
 } reknock_client_options;
 
 /**
@@ -1087,8 +1092,8 @@ reknock_status reknock_policy_from_yaml_n(const char *yaml,
 reknock_status reknock_policy_from_toml(const char *toml, struct reknock_policy **out, struct reknock_error **error);
 
 /**
- * Makes the policy of this name in `*out`: "default", "none", or what "envoy", "kgateway", "linkerd", "ballerina" and "ktor" do unless
- * told otherwise. Free it with reknock_policy_free.
+ * Makes the policy of this name in `*out`: "default", "none", or what "envoy", "kgateway", "linkerd", "ballerina", "ktor", "istio",
+ * "envoy-gateway" and "linkerd2" do unless told otherwise. Free it with reknock_policy_free.
  *
  * Errors: REKNOCK_ERROR_CONFIG with the names there are.
  */
@@ -1118,8 +1123,8 @@ const char *reknock_policy_to_json(const struct reknock_policy *policy);
 const char *reknock_policy_to_yaml(const struct reknock_policy *policy);
 
 /**
- * The policy in words: its document, the range of each wait, the worst case, and what the budget may refuse. It belongs to the
- * policy and lives as long. Empty for NULL. Any thread.
+ * The policy in words: its document, the range of each wait, the worst case, what the budget may refuse, and what differs from the
+ * document of another system that it was read from. It belongs to the policy and lives as long. Empty for NULL. Any thread.
  */
 const char *reknock_policy_explain(const struct reknock_policy *policy);
 
@@ -1132,7 +1137,7 @@ void reknock_policy_free(struct reknock_policy *policy);
  * Reads all policies of a file into `*out`: YAML, JSON, TOML or Ballerina source, by its name's ending. Free them with
  * reknock_policies_free.
  *
- * `dialect` is "reknock", "envoy", "kgateway", "linkerd", "ballerina" or "ktor"; NULL recognises it by the keys.
+ * `dialect` is "reknock", "envoy", "kgateway", "linkerd", "ballerina", "ktor", "istio", "envoy-gateway" or "linkerd2"; NULL recognises it by the keys.
  *
  * Errors: REKNOCK_ERROR_CONFIG if the file cannot be read, holds no policy, or has a mistake, told in its own words.
  */

@@ -290,7 +290,7 @@ export class Policy {
   static fromYaml(text: string): Policy;
   static fromJson(text: string): Policy;
   static fromToml(text: string): Policy;
-  /** The policy of a file: a document of ours, or of Envoy, kgateway, linkerd, Ballerina or Ktor. */
+  /** The policy of a file: a document of ours, or of one of the systems that `Dialect` names. A missing one: `cause.code` is 'ENOENT'. */
   static load(file: string | URL): Policy;
   /** All policies of such a file, or those with a name, with notes on what differs from the original. */
   static loadAll(file: string | URL, dialect?: Dialect, name?: string): LoadedPolicy[];
@@ -310,7 +310,9 @@ export class Policy {
   /** The value of `x-envoy-expected-rq-timeout-ms` for an attempt that begins so long after its call; null without limits. */
   expectedRqTimeoutMs(elapsedMs?: number): number | null;
   equals(other: unknown): boolean;
-  /** The policy in full, the range of each wait, and the worst case. */
+  /** What differs from the original, if it was read in the words of another system. */
+  readonly notes: readonly PolicyNote[];
+  /** The policy in full, the range of each wait, the worst case, and the notes. */
   explain(): string;
   toYaml(): string;
   /** The whole document. */
@@ -322,7 +324,13 @@ export class Policy {
 export const ENVOY_HEADERS: readonly string[];
 
 /** Whose document it is. */
-export type Dialect = 'reknock' | 'envoy' | 'kgateway' | 'linkerd' | 'ballerina' | 'ktor';
+export type Dialect = 'reknock' | 'envoy' | 'kgateway' | 'linkerd' | 'ballerina' | 'ktor' | 'istio' | 'envoy-gateway' | 'linkerd2';
+
+/** What differs from the document of another system, and where. */
+export interface PolicyNote {
+  readonly path: string;
+  readonly text: string;
+}
 
 /** A policy of a file. */
 export interface LoadedPolicy {
@@ -331,7 +339,7 @@ export interface LoadedPolicy {
   readonly dialect: Dialect;
   readonly policy: Policy;
   /** What differs from the original. */
-  readonly notes: readonly { readonly path: string; readonly text: string }[];
+  readonly notes: readonly PolicyNote[];
   explain(): string;
 }
 

@@ -196,7 +196,7 @@ export interface Backoff {
   form?: 'aws' | 'increasing';
   /** The waits in order; the last one repeats. Takes list of 1 to 1000 durations. For sequence. */
   delays?: readonly Duration[] | string;
-  /** What chance does to a wait d: anything from 0 to d; from d/2 to d; nothing; d plus or minus that share, at most `max`; up to `extra` more, also above `max`. Takes `full`, `equal`, `none`, `{ratio: 0..=1}` or `{extra: duration}`. For constant, linear, exponential, sequence. Default: full (exponential), none (constant, linear, sequence). */
+  /** What chance does to a wait d: anything from 0 to d; from d/2 to d; nothing; d plus or minus that share, at most `max`; up to `extra` more, also above `max`; up to that share more, at most `max`. Takes `full`, `equal`, `none`, `{ratio: 0..=1}`, `{extra: duration}` or `{extra_ratio: 0..=1}`. For constant, linear, exponential, sequence. Default: full (exponential), none (constant, linear, sequence). */
   jitter?: 'full' | 'equal' | Jitter | Off;
 }
 
@@ -206,6 +206,8 @@ export interface Jitter {
   ratio?: number;
   /** The wait is up to this much longer. Takes duration. */
   extra?: Duration;
+  /** The wait is up to this share longer. Takes 0..=1. */
+  extraRatio?: number;
 }
 
 /** How waits that the server asks for are obeyed. */
@@ -306,10 +308,12 @@ export interface ClientSettings {
   maxResponseSize?: number | string | Off;
   /** Which HTTP versions to speak. Takes `auto`, `only`, `none`, true or false. */
   http2?: 'auto' | 'only' | 'none' | boolean;
-  /** The proxy for everything; none also ignores the environment's. Takes URL, or `none`. */
+  /** How long the peer of an HTTP/2 connection is silent, while requests are open, before it is asked for a sign of life. After as long again the connection is lost. Takes duration, or `none`. */
+  http2Ping?: number | Duration | Off;
+  /** The proxy for everything (http, https, socks5 or socks5h); none also ignores the environment's. Takes URL, or `none`. */
   proxy?: string | Off;
-  /** Whether the server's certificate is checked. Takes true or false. */
-  verify?: boolean;
+  /** Whether the server's certificate is checked; or the root certificates to trust alone. Takes true or false, PEM text, or a path. */
+  verify?: boolean | string;
   /** Root certificates to trust besides the system's. Takes PEM text, or a path. */
   caBundle?: string | Off;
   /** The certificate to show to servers that ask for one. Takes PEM text or a path, or a list of certificate and key. */

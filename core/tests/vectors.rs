@@ -124,7 +124,7 @@ fn backoff() {
             count += 1;
         }
     }
-    counted(count, 104);
+    counted(count, 111);
 }
 
 /// Runners that cannot choose a draw choose a seed.

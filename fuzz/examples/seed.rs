@@ -8,7 +8,7 @@ fn main() {
     let into = std::env::args().nth(1).expect("a folder");
     let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors/dialects");
     let mut written = 0;
-    for file in ["envoy", "kgateway", "linkerd", "ballerina", "ktor", "load", "request_headers"] {
+    for file in ["envoy", "kgateway", "linkerd", "ballerina", "ktor", "load", "istio", "envoy-gateway", "linkerd2", "request_headers"] {
         let path = vectors.join(file).with_extension("json");
         let text = std::fs::read_to_string(&path).expect("vectors");
         let all = Value::from_json(&text).expect("JSON");

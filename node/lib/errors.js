@@ -1,5 +1,7 @@
 'use strict';
 
+const { getSystemErrorName } = require('node:util');
+
 /** What a call, a policy or a client fails with. What it says comes from the core. */
 class ReknockError extends Error {
   #timeline;
@@ -22,9 +24,16 @@ class ReknockError extends Error {
 }
 Object.defineProperty(ReknockError.prototype, 'name', { value: 'ReknockError', configurable: true, writable: true });
 
-/** The error for one of the core's. Its cause is an error of ours or of the caller's, or a text. */
-function fromNative({ cause, ...parts }) {
-  return new ReknockError({ ...parts, cause: typeof cause === 'string' ? new Error(cause) : cause ?? undefined });
+/** The error for one of the core's. Its cause is an error of ours or of the caller's, or a text, with the system's number if it has one. */
+function fromNative({ cause, errno, ...parts }) {
+  return new ReknockError({ ...parts, cause: typeof cause === 'string' ? ofSystem(cause, errno) : cause ?? undefined });
+}
+
+/** As Node's own errors: `code` is 'ENOENT'. */
+function ofSystem(text, errno) {
+  const error = new Error(text);
+  if (errno > 0) Object.assign(error, { errno: -errno, code: getSystemErrorName(-errno) });
+  return error;
 }
 
 /** An argument that is not what JavaScript's own fetch would take either. */

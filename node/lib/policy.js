@@ -52,6 +52,10 @@ class Policy {
     return policy instanceof Policy ? policy.#native : policy;
   }
 
+  get notes() {
+    return notesOf(this.#native);
+  }
+
   merge(settings) {
     return new Policy(guard(() => this.#native.merge(Policy.native(settings))));
   }
@@ -95,8 +99,11 @@ const ENVOY_HEADERS = Object.freeze(native.envoyHeaders());
 
 /** A policy of a file, with what differs from the original. */
 function loaded(found) {
-  const notes = found.notes.map(([place, text]) => ({ path: place, text }));
-  return { name: found.name, dialect: found.dialect, policy: new Policy(found.policy), notes, explain: () => found.explain() };
+  return { name: found.name, dialect: found.dialect, policy: new Policy(found.policy), notes: notesOf(found), explain: () => found.explain() };
+}
+
+function notesOf(found) {
+  return found.notes.map(([path, text]) => ({ path, text }));
 }
 
 function pathOf(file) {

@@ -17,7 +17,7 @@ PolicyLike: TypeAlias = Policy | Block | Literal[False] | None
 Pieces: TypeAlias = Iterable[bytes | str] | AsyncIterable[bytes | str]
 Content: TypeAlias = bytes | bytearray | memoryview | str | IO[bytes] | Pieces | Callable[[], bytes | str | Pieces]
 File: TypeAlias = Content | tuple[str | None, Content] | tuple[str | None, Content, str | None]
-Dialect: TypeAlias = Literal["reknock", "envoy", "kgateway", "linkerd", "ballerina", "ktor"]
+Dialect: TypeAlias = Literal["reknock", "envoy", "kgateway", "linkerd", "ballerina", "ktor", "istio", "envoy-gateway", "linkerd2"]
 Opinion: TypeAlias = bool | Seconds | None
 RetryIf: TypeAlias = Callable[[Attempt], Opinion | Awaitable[Opinion]]
 Delay: TypeAlias = Callable[[Attempt], Seconds | None | Awaitable[Seconds | None]]
@@ -120,10 +120,12 @@ class ClientOptions(Callbacks, total=False):
     """The largest response body, decompressed, that is read into memory: bytes, or text such as "10MiB"."""
     http2: bool | Literal["auto", "only", "none"]
     """Which HTTP versions to speak."""
+    http2_ping: Seconds | None
+    """How long the peer of an HTTP/2 connection is silent, while requests are open, before it is asked for a sign of life, in seconds. None asks never."""
     proxy: str | Literal[False] | None
-    """The proxy for everything. None or False also ignores the environment's."""
-    verify: bool
-    """Whether the server's certificate is checked."""
+    """The proxy for everything (http, https, socks5 or socks5h). None or False also ignores the environment's."""
+    verify: bool | str | PathLike[str]
+    """Whether the server's certificate is checked; or the root certificates to trust alone: PEM text, or a path."""
     ca_bundle: str | PathLike[str] | None
     """Root certificates to trust besides the system's: PEM text, or a path."""
     cert: str | PathLike[str] | Sequence[str | PathLike[str]] | None

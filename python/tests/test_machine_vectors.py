@@ -222,7 +222,7 @@ def check_waits(case, waits):
         assert abs(wait * 1000 - milliseconds) <= max(0.5, milliseconds * 1e-6)
 
 
-@pytest.mark.parametrize("case", named(BACKOFF["cases"], 21))
+@pytest.mark.parametrize("case", named(BACKOFF["cases"], 23))
 def test_backoff(call, case):
     def waits(policy, seed):
         script = Script([503], seed=seed)

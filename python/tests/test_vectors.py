@@ -54,7 +54,7 @@ def copies(policy):
     yield from (eval(repr(policy), {"Policy": read}), policy.replace(), policy.merge({}), pickle.loads(pickle.dumps(policy)), copy.deepcopy(policy))
 
 
-@pytest.mark.parametrize("case", named(config(), 485))
+@pytest.mark.parametrize("case", named(config(), 488))
 def test_config(case):
     if "error" in case:
         with pytest.raises(reknock.ConfigError) as caught:
@@ -67,7 +67,7 @@ def test_config(case):
         assert again == policy and hash(again) == hash(policy)
 
 
-@pytest.mark.parametrize("case", named([case for case in config() if text_of(case)[0] is None and case["document"] is not None], 408))
+@pytest.mark.parametrize("case", named([case for case in config() if text_of(case)[0] is None and case["document"] is not None], 411))
 def test_config_of_a_call(call, case):
     """The policy of a call is layered over the client's, `base`."""
     client = {"policy": case.get("base", {}), "transport": Script([200])}
@@ -111,6 +111,7 @@ def dialect_cases(name, count):
     [
         *dialect_cases("envoy", 145), *dialect_cases("kgateway", 59), *dialect_cases("linkerd", 73),
         *dialect_cases("ballerina", 60), *dialect_cases("ktor", 61), *dialect_cases("load", 45),
+        *dialect_cases("istio", 48), *dialect_cases("envoy-gateway", 36), *dialect_cases("linkerd2", 39),
     ],
 )
 def test_dialects(case, tmp_path):
@@ -129,7 +130,7 @@ def test_dialects(case, tmp_path):
         assert all(note in one.explain() for note in one.notes)
 
 
-@pytest.mark.parametrize("case", dialect_cases("presets", 9))
+@pytest.mark.parametrize("case", dialect_cases("presets", 12))
 def test_presets(case):
     if "error" in case:
         with pytest.raises(reknock.ConfigError) as caught:
@@ -186,3 +187,34 @@ def test_files(tmp_path):
         reknock.Policy.load_all(path, "ktor")
     with pytest.raises(reknock.ConfigError, match='did you mean "ktor"'):
         reknock.Policy.load_all(path, "ktro")
+
+
+def test_what_a_loaded_policy_keeps(tmp_path):
+    path = tmp_path / "route.yaml"
+    path.write_text("retry_policy: {retry_on: 5xx, retry_priority: {}}\n")
+    policy = reknock.Policy.load(path)
+    note = "retry_policy.retry_priority: not copied: a client has no choice of hosts"
+    assert policy.notes == (note,) and note in policy.explain() and reknock.Policy().notes == ()
+    assert policy == reknock.Policy.from_json(policy.to_json())
+    missing = tmp_path / "missing.yaml"
+    for load in (reknock.Policy.load, reknock.Policy.load_all):
+        with pytest.raises(FileNotFoundError) as caught:
+            load(missing)
+        assert caught.value.filename == str(missing)
+
+
+def test_manifests():
+    """Whole manifests, as clusters hold them."""
+    folder = ROOT / "tests/vectors/dialects/manifests"
+    expected = json.loads((folder / "expected.json").read_text())
+    for name in expected.keys() - {"about"}:
+        loaded = reknock.Policy.load_all(folder / name)
+        assert [(one.dialect, one.name) for one in loaded] == [(one["dialect"], one["name"]) for one in expected[name]], name
+        for one, wanted in zip(loaded, expected[name], strict=True):
+            policy = one.policy.to_dict()
+            for key, value in wanted["policy"].items():
+                written = reknock.Policy(**{key: value}).to_dict()[key]
+                if isinstance(value, dict):
+                    assert policy[key].items() >= {inner: written[inner] for inner in value}.items(), (name, key)
+                else:
+                    assert policy[key] == written, (name, key)

@@ -81,7 +81,7 @@ pub struct reknock_client_options {
     pub http2: i32,
     /// Not 0: bodies are not asked for and handed out compressed.
     pub no_compression: i32,
-    /// An http or https proxy for everything, userinfo allowed; "" for none. Default: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY.
+    /// An http, https, socks5 or socks5h proxy for everything, userinfo allowed; "" for none. Default: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY.
     pub proxy: *const c_char,
     /// How long an unused connection is kept, in milliseconds; REKNOCK_UNLIMITED_MS for as long as the server does. Default: 4 s.
     pub pool_idle_timeout_ms: u64,
@@ -111,6 +111,9 @@ pub struct reknock_client_options {
     pub local_address: *const c_char,
     /// Not 0: `x-envoy-retry-on` and its kin on a request change its policy, as in Envoy.
     pub envoy_headers: i32,
+    /// How long the peer of an HTTP/2 connection is silent, while requests are open, before it is asked for a sign of life, in milliseconds;
+    /// REKNOCK_UNLIMITED_MS asks never. After as long again the connection is lost. Default: 5 s.
+    pub http2_ping_ms: u64,
 }
 
 // SAFETY: numbers and nullable pointers, the size first.
@@ -126,6 +129,11 @@ impl reknock_client_options {
             REKNOCK_HTTP2_NONE => Http2::None,
             other => return Err(no_choice("http2", other)),
         };
+        match self.http2_ping_ms {
+            0 => {}
+            REKNOCK_UNLIMITED_MS => out.http2_ping = None,
+            ms => out.http2_ping = Some(Duration::from_millis(ms)),
+        }
         match self.pool_idle_timeout_ms {
             0 => {}
             REKNOCK_UNLIMITED_MS => out.pool_idle_timeout = None,

@@ -66,7 +66,7 @@ fn read(
 /// Reads all policies of a file into `*out`: YAML, JSON, TOML or Ballerina source, by its name's ending. Free them with
 /// reknock_policies_free.
 ///
-/// `dialect` is "reknock", "envoy", "kgateway", "linkerd", "ballerina" or "ktor"; NULL recognises it by the keys.
+/// `dialect` is "reknock", "envoy", "kgateway", "linkerd", "ballerina", "ktor", "istio", "envoy-gateway" or "linkerd2"; NULL recognises it by the keys.
 ///
 /// Errors: REKNOCK_ERROR_CONFIG if the file cannot be read, holds no policy, or has a mistake, told in its own words.
 #[unsafe(no_mangle)]

@@ -125,8 +125,8 @@ pub unsafe extern "C" fn reknock_policy_from_toml(
     read(unsafe { text(toml, "toml") }, Policy::from_toml, out, error)
 }
 
-/// Makes the policy of this name in `*out`: "default", "none", or what "envoy", "kgateway", "linkerd", "ballerina" and "ktor" do unless
-/// told otherwise. Free it with reknock_policy_free.
+/// Makes the policy of this name in `*out`: "default", "none", or what "envoy", "kgateway", "linkerd", "ballerina", "ktor", "istio",
+/// "envoy-gateway" and "linkerd2" do unless told otherwise. Free it with reknock_policy_free.
 ///
 /// Errors: REKNOCK_ERROR_CONFIG with the names there are.
 #[unsafe(no_mangle)]
@@ -171,8 +171,8 @@ pub extern "C" fn reknock_policy_to_yaml(policy: Option<&reknock_policy>) -> *co
     plain(null(), || policy.map_or(null(), |policy| policy.yaml.get_or_init(|| c_text(&policy.policy.to_yaml())).as_ptr()))
 }
 
-/// The policy in words: its document, the range of each wait, the worst case, and what the budget may refuse. It belongs to the
-/// policy and lives as long. Empty for NULL. Any thread.
+/// The policy in words: its document, the range of each wait, the worst case, what the budget may refuse, and what differs from the
+/// document of another system that it was read from. It belongs to the policy and lives as long. Empty for NULL. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn reknock_policy_explain(policy: Option<&reknock_policy>) -> *const c_char {
     plain(null(), || policy.map_or(c"".as_ptr(), |policy| policy.explained.get_or_init(|| c_text(&policy.policy.explain())).as_ptr()))

@@ -11,9 +11,11 @@ use crate::head::records;
 /// What an error is made of.
 pub fn parts<'env>(env: &'env Env, error: &reknock::Error) -> Result<Object<'env>> {
     let mut causes = Vec::new();
+    let mut errno = None;
     let mut source = error.source();
     while let Some(cause) = source {
         causes.push(cause.to_string());
+        errno = errno.or_else(|| cause.downcast_ref::<std::io::Error>()?.raw_os_error());
         source = cause.source();
     }
     let mut parts = Object::new(env)?;
@@ -24,6 +26,7 @@ pub fn parts<'env>(env: &'env Env, error: &reknock::Error) -> Result<Object<'env
     parts.set("stopReason", error.stop_reason().map(StopReason::code))?;
     parts.set("explain", error.explain())?;
     parts.set("causes", causes)?;
+    parts.set("errno", errno)?;
     Ok(parts)
 }
 

@@ -4,7 +4,7 @@ use napi::bindgen_prelude::{ClassInstance, FromNapiValue, JavaScriptClassExt, Un
 use napi::{Env, Result, ValueType};
 use napi_derive::napi;
 use reknock::Policy as Core;
-use reknock::policy::{Dialect, Loaded, Value, envoy, load_all, named, read_all};
+use reknock::policy::{Dialect, Loaded, Note, Value, envoy, load_all, named, read_all};
 
 use crate::error::or_throw;
 use crate::value::{KEYS, UNIT, from_value, to_value};
@@ -140,6 +140,12 @@ impl NativePolicy {
         self.core.to_json()
     }
 
+    /// What differs from the original: places and texts in turn.
+    #[napi(getter, catch_unwind)]
+    pub fn notes(&self) -> Vec<(String, String)> {
+        pairs(self.core.notes())
+    }
+
     /// What it can do at worst.
     #[napi(catch_unwind)]
     pub fn explain(&self) -> String {
@@ -176,7 +182,7 @@ impl NativeLoaded {
     /// What differs from the original: places and texts in turn.
     #[napi(getter, catch_unwind)]
     pub fn notes(&self) -> Vec<(String, String)> {
-        self.loaded.notes.iter().map(|note| (note.path.clone(), note.text.clone())).collect()
+        pairs(&self.loaded.notes)
     }
 
     /// The policy, what it can do at worst, and the notes.
@@ -184,6 +190,10 @@ impl NativeLoaded {
     pub fn explain(&self) -> String {
         self.loaded.explain()
     }
+}
+
+fn pairs(notes: &[Note]) -> Vec<(String, String)> {
+    notes.iter().map(|note| (note.path.clone(), note.text.clone())).collect()
 }
 
 /// The policies of a file, in the order they stand there, or those with a name.

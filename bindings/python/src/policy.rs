@@ -76,10 +76,12 @@ impl Policy {
         Self::of(class.py(), Core::from_toml(text))
     }
 
-    /// The policy of a file (.yaml, .yml, .json, .toml, .bal): ours, or in the words of Envoy, kgateway, linkerd, Ballerina or Ktor.
+    /// The policy of a file (.yaml, .yml, .json, .toml, .bal): ours, or in the words of a system that `dialect` of
+    /// `load_all` can name. `notes` tells what differs from the original.
     #[classmethod]
     fn load(class: &Bound<'_, PyType>, path: std::path::PathBuf) -> PyResult<Self> {
-        Self::of(class.py(), class.py().detach(|| Core::load(path)))
+        let read = class.py().detach(|| Core::load(&path));
+        read.map(Policy).map_err(|error| unread(class.py(), &path, &error))
     }
 
     /// All policies of such a file, or those with a name, with what differs from the original. The dialect is recognised unless it is named.
@@ -91,8 +93,9 @@ impl Policy {
         dialect: Option<&str>,
         name: Option<&str>,
     ) -> PyResult<Vec<LoadedPolicy>> {
-        let load = || policy::load_all(path, dialect_of(dialect)?);
-        all(class.py(), class.py().detach(load), name)
+        let load = || policy::load_all(&path, dialect_of(dialect)?);
+        let loaded = class.py().detach(load).map_err(|error| unread(class.py(), &path, &error))?;
+        all(class.py(), Ok(loaded), name)
     }
 
     /// All policies of a document, or of a text, or those with a name, with what differs from the original. The dialect is recognised
@@ -114,7 +117,8 @@ impl Policy {
         all(py, read, name)
     }
 
-    /// A policy by name: "default", "none", or what "envoy", "kgateway", "linkerd", "ballerina" or "ktor" do unless told otherwise.
+    /// A policy by name: "default", "none", or what "envoy", "kgateway", "linkerd", "ballerina", "ktor", "istio", "envoy-gateway" or "linkerd2" do
+    /// unless told otherwise.
     #[classmethod]
     fn preset(class: &Bound<'_, PyType>, name: &str) -> PyResult<Self> {
         Self::of(class.py(), Core::preset(name))
@@ -168,7 +172,13 @@ impl Policy {
         self.0.to_json()
     }
 
-    /// The policy in words: its document, the range of each wait, the worst case, and what the budget may refuse.
+    /// What differs from the original, for a policy of a file or a document in the words of another system.
+    #[getter]
+    fn notes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, self.0.notes().iter().map(ToString::to_string))
+    }
+
+    /// The policy in words: its document, the range of each wait, the worst case, what the budget may refuse, and the notes.
     fn explain(&self) -> String {
         self.0.explain()
     }
@@ -200,6 +210,14 @@ fn dialect_of(dialect: Option<&str>) -> Result<Option<Dialect>, Error> {
     dialect.map(Dialect::from_name).transpose()
 }
 
+/// A file that the system does not give: OSError of its kind, as of `open`. Anything else is ours.
+fn unread(py: Python<'_>, path: &std::path::Path, error: &Error) -> PyErr {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    let Some(errno) = source.and_then(std::io::Error::raw_os_error) else { return raised(py, error) };
+    let text = py.import("os").and_then(|os| os.call_method1("strerror", (errno,))?.extract::<String>());
+    text.map_or_else(|broken| broken, |text| pyo3::exceptions::PyOSError::new_err((errno, text, path.display().to_string())))
+}
+
 fn all(py: Python<'_>, read: Result<Vec<policy::Loaded>, Error>, name: Option<&str>) -> PyResult<Vec<LoadedPolicy>> {
     let chosen = read.and_then(|all| match name {
         Some(name) => Ok(policy::named(&all, name)?.into_iter().cloned().collect()),
@@ -217,7 +235,8 @@ impl LoadedPolicy {
         self.0.name.as_deref()
     }
 
-    /// Whose words the document was written in: "reknock", "envoy", "kgateway", "linkerd", "ballerina" or "ktor".
+    /// Whose words the document was written in: "reknock", "envoy", "kgateway", "linkerd", "ballerina", "ktor", "istio",
+    /// "envoy-gateway" or "linkerd2".
     #[getter]
     fn dialect(&self) -> &'static str {
         self.0.dialect.name()

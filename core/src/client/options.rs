@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::builder::ClientBuilder;
 use super::client::Client;
 use super::message::redirect::Redirects;
-use super::transport::options::{ClientCert, Http2, Proxy, TransportOptions};
+use super::transport::options::{ClientCert, Http2, Proxy, TlsOptions, TransportOptions};
 use crate::error::Error;
 use crate::policy::{Keys, Node, OptionBlock, Problem, Unit, Value, bytes, or_none, row};
 
@@ -23,8 +23,17 @@ pub static CLIENT_OPTIONS: OptionBlock = OptionBlock {
         row("max_redirects", "0..=1000", "The most redirects that are followed in one call."),
         row("max_response_size", "bytes, or `none`", "The largest response body, decompressed, that is read into memory."),
         row("http2", "`auto`, `only`, `none`, true or false", "Which HTTP versions to speak."),
-        row("proxy", "URL, or `none`", "The proxy for everything; none also ignores the environment's."),
-        row("verify", "true or false", "Whether the server's certificate is checked."),
+        row(
+            "http2_ping",
+            "duration, or `none`",
+            "How long the peer of an HTTP/2 connection is silent, while requests are open, before it is asked for a sign of life. After as long again the connection is lost.",
+        ),
+        row("proxy", "URL, or `none`", "The proxy for everything (http, https, socks5 or socks5h); none also ignores the environment's."),
+        row(
+            "verify",
+            "true or false, PEM text, or a path",
+            "Whether the server's certificate is checked; or the root certificates to trust alone.",
+        ),
         row("ca_bundle", "PEM text, or a path", "Root certificates to trust besides the system's."),
         row("cert", "PEM text or a path, or a list of certificate and key", "The certificate to show to servers that ask for one."),
         row("compression", "true or false", "Whether to ask for compressed bodies, and decompress them."),
@@ -44,12 +53,13 @@ impl Client {
         let root = Node::root(options, keys);
         let fields = root.fields(&CLIENT_OPTIONS)?;
         let mut transport = TransportOptions::default();
-        let mut cert = None;
+        let (mut cert, mut roots) = (None, None);
         for (key, node) in fields.iter() {
             match key {
                 "http2" => transport.http2 = http2(node)?,
+                "http2_ping" => transport.http2_ping = or_none(node, |node| ping(node, unit))?,
                 "proxy" => transport.proxy = or_none(node, |node| node.text().map(str::to_owned))?.map_or(Proxy::None, Proxy::Url),
-                "verify" => transport.tls.verify = verify(node)?,
+                "verify" => roots = verify(node, &mut transport.tls)?,
                 "ca_bundle" => transport.tls.ca_bundle = or_none(node, pem)?,
                 "cert" => cert = or_none(node, client_cert)?,
                 "compression" => transport.compression = node.flag()?,
@@ -60,6 +70,13 @@ impl Client {
             }
         }
         transport.tls.client_cert = cert;
+        if let Some(roots) = roots {
+            if fields.iter().any(|(key, _)| key == "ca_bundle") {
+                return Err(Problem::new("verify", "must be true or false where ca_bundle says whom to trust").into());
+            }
+            transport.tls.system_roots = false;
+            transport.tls.ca_bundle = Some(roots);
+        }
         let mut builder = Client::on(transport);
         let mut redirects = Redirects::default();
         for (key, node) in fields.iter() {
@@ -117,11 +134,20 @@ fn http2(node: &Node<'_>) -> Result<Http2, Problem> {
     node.choice(&[("auto", Http2::Auto), ("only", Http2::Only), ("none", Http2::None)])
 }
 
-fn verify(node: &Node<'_>) -> Result<bool, Problem> {
-    node.flag().map_err(|problem| match node.str() {
-        Some(_) => problem.fix("give the path of a bundle as ca_bundle"),
-        None => problem,
-    })
+/// Whether to check certificates, or by which ones alone.
+fn verify(node: &Node<'_>, tls: &mut TlsOptions) -> Result<Option<Bytes>, Problem> {
+    match node.str() {
+        Some(_) => pem(node).map(Some),
+        None => {
+            tls.verify = node.flag().map_err(|problem| problem.fix("give root certificates as text or path, a client's own as cert"))?;
+            Ok(None)
+        }
+    }
+}
+
+fn ping(node: &Node<'_>, unit: Unit) -> Result<std::time::Duration, Problem> {
+    let every = typed(node, unit)?;
+    if every.is_zero() { Err(node.must("be above 0, or none for no pings")) } else { Ok(every) }
 }
 
 fn address(node: &Node<'_>) -> Result<IpAddr, Problem> {
@@ -201,6 +227,7 @@ mod tests {
             ("max_redirects", 3.into()),
             ("max_response_size", "1MiB".into()),
             ("http2", false.into()),
+            ("http2_ping", "5s".into()),
             ("proxy", Value::Null),
             ("verify", true.into()),
             ("ca_bundle", Value::Null),
@@ -223,7 +250,8 @@ mod tests {
             ("headers", "x-key: secret".into(), "headers: must be a map, or a list of pairs of a name and a value"),
             ("headers", Value::from([("x-a", 1)]), "headers.x-a: must be text"),
             ("auth", "secret".into(), "auth: must be a list of a user name and a password"),
-            ("verify", "ca.pem".into(), "verify: must be true or false, got \"ca.pem\"; give the path of a bundle as ca_bundle"),
+            ("verify", 1.into(), "verify: must be true or false, got 1; give root certificates as text or path, a client's own as cert"),
+            ("http2_ping", 0.into(), "http2_ping: must be above 0, or none for no pings, got 0"),
             ("pool_idle_timeout", (-1).into(), "pool_idle_timeout: must be a number of seconds from 0, got -1"),
             ("local_address", "home".into(), "local_address: must be an IP address, got \"home\""),
             ("http2", "yes please".into(), "http2: must be one of auto, only, none, got \"yes please\""),

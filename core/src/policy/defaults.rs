@@ -47,6 +47,7 @@ impl Default for Settings {
             compat: None,
             aside: None,
             seed: None,
+            notes: Default::default(),
         }
     }
 }

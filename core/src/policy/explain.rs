@@ -27,8 +27,15 @@ impl Policy {
         }
         out.push('\n');
         // Writing to a String cannot fail.
-        let _ = self.worst(&mut out).and_then(|()| self.purse(&mut out));
+        let _ = self.worst(&mut out).and_then(|()| self.purse(&mut out)).and_then(|()| self.told(&mut out));
         out
+    }
+
+    fn told(&self, out: &mut String) -> std::fmt::Result {
+        if !self.notes().is_empty() {
+            out.push_str("notes:\n");
+        }
+        self.notes().iter().try_for_each(|note| writeln!(out, "  - {note}"))
     }
 
     fn worst(&self, out: &mut String) -> std::fmt::Result {
@@ -135,12 +142,6 @@ impl Loaded {
             let _ = writeln!(out, "# {}{name}", self.dialect);
         }
         out.push_str(&self.policy.explain());
-        if !self.notes.is_empty() {
-            out.push_str("notes:\n");
-        }
-        for note in &self.notes {
-            let _ = writeln!(out, "  - {note}");
-        }
         out
     }
 }

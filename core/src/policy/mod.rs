@@ -86,6 +86,7 @@ pub(crate) struct Settings {
     /// The rest of the `compat` block.
     pub(crate) aside: Option<Box<dialect::envoy::Aside>>,
     pub(crate) seed: Option<u64>,
+    pub(crate) notes: dialect::Notes,
 }
 
 /// What an `Idempotency-Key` header means for retries.
@@ -224,6 +225,11 @@ impl Policy {
     /// Whose differences apply.
     pub fn compat(&self) -> Option<Compat> {
         self.0.compat
+    }
+
+    /// What differs from the document of another system that it was read from.
+    pub fn notes(&self) -> &[Note] {
+        self.0.notes.as_slice()
     }
 
     /// The seed of reproducible waits, if one was set on the builder.

@@ -121,9 +121,9 @@ pub(super) static BACKOFF: OptionBlock = OptionBlock {
         of(
             JITTERED,
             "jitter",
-            "`full`, `equal`, `none`, `{ratio: 0..=1}` or `{extra: duration}`",
+            "`full`, `equal`, `none`, `{ratio: 0..=1}`, `{extra: duration}` or `{extra_ratio: 0..=1}`",
             "What chance does to a wait d: anything from 0 to d; from d/2 to d; nothing; d plus or minus that share, at most `max`; \
-             up to `extra` more, also above `max`.",
+             up to `extra` more, also above `max`; up to that share more, at most `max`.",
         ),
     ],
 };
@@ -134,6 +134,7 @@ pub(super) static JITTER: OptionBlock = OptionBlock {
     rows: &[
         row("ratio", "0..=1", "The wait varies by this share to both sides."),
         row("extra", DURATION, "The wait is up to this much longer."),
+        row("extra_ratio", "0..=1", "The wait is up to this share longer."),
     ],
 };
 

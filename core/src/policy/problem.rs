@@ -22,7 +22,11 @@ impl Problem {
 
     /// `path: must RULE, got VALUE`.
     pub(crate) fn must(path: impl Into<String>, rule: impl Display, got: &Value) -> Self {
-        Problem { got: Some(got.shown().to_string()), ..Self::new(path, format!("must {rule}")) }
+        let problem = Problem { got: Some(got.shown().to_string()), ..Self::new(path, format!("must {rule}")) };
+        match got {
+            Value::Str(text) if is_template(text) => problem.fix("this is a template: render it first"),
+            _ => problem,
+        }
     }
 
     /// `path: must be one of a, b, got c; did you mean "b"?`
@@ -125,6 +129,11 @@ impl From<Problem> for Error {
         let fixes: String = fixes.iter().map(|fix| format!("; {fix}")).collect();
         Error::config(format!("{path}: {rule}{got}{fixes}"))
     }
+}
+
+/// Whether a text has the marks of a template, `{{ .. }}`.
+pub(super) fn is_template(text: &str) -> bool {
+    text.split_once("{{").is_some_and(|(_, rest)| rest.contains("}}"))
 }
 
 /// `max_retries` as `maxRetries`.

@@ -82,14 +82,16 @@ fn jitter(node: &Node<'_>) -> Result<Jitter, Problem> {
         return node.choice(JITTERS).map_err(|problem| if node.str().is_some() { problem } else { node.must(JITTER_RULE) });
     }
     let fields = node.fields(&JITTER)?;
-    match (fields.read("ratio", Node::number)?, fields.read("extra", Node::duration)?) {
-        (Some(ratio), None) => Ok(Jitter::Ratio(ratio)),
-        (None, Some(extra)) => Ok(Jitter::Extra(extra)),
-        _ => Err(Problem::new(node.path.as_str(), "must have one key, ratio or extra")),
+    let number = |key| fields.read(key, Node::number);
+    match (number("ratio")?, fields.read("extra", Node::duration)?, number("extra_ratio")?) {
+        (Some(ratio), None, None) => Ok(Jitter::Ratio(ratio)),
+        (None, Some(extra), None) => Ok(Jitter::Extra(extra)),
+        (None, None, Some(ratio)) => Ok(Jitter::ExtraRatio(ratio)),
+        _ => Err(Problem::new(node.path.as_str(), "must have one key, ratio, extra or extra_ratio")),
     }
 }
 
-const JITTER_RULE: &str = "be full, equal, none, {ratio: 0.25} or {extra: \"1s\"}";
+const JITTER_RULE: &str = "be full, equal, none, {ratio: 0.25}, {extra: \"1s\"} or {extra_ratio: 0.5}";
 
 pub(super) fn retry_after(node: &Node<'_>) -> Result<Option<RetryAfter>, Problem> {
     let Some(fields) = block(node, &RETRY_AFTER)? else { return Ok(None) };

@@ -203,6 +203,7 @@ fn check_jitter(jitter: Jitter) -> Checked {
     match jitter {
         Jitter::Ratio(ratio) => share("backoff.jitter.ratio", ratio),
         Jitter::Extra(extra) => writable("backoff.jitter.extra", extra),
+        Jitter::ExtraRatio(ratio) => share("backoff.jitter.extra_ratio", ratio),
         Jitter::None | Jitter::Full | Jitter::Equal => Ok(()),
     }
 }

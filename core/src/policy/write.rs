@@ -195,6 +195,7 @@ fn write_jitter(jitter: Jitter) -> Value {
         Jitter::Equal => "equal".into(),
         Jitter::Ratio(ratio) => Value::from([("ratio", Value::number(ratio))]),
         Jitter::Extra(extra) => Value::from([("extra", duration(extra))]),
+        Jitter::ExtraRatio(ratio) => Value::from([("extra_ratio", Value::number(ratio))]),
     }
 }
 

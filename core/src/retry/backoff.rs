@@ -82,6 +82,8 @@ pub enum Jitter {
     Ratio(f64),
     /// d + u * R, added after the cap (Ktor), so a wait may pass `max` by up to R.
     Extra(Duration),
+    /// d + u * r * d, capped at `max` (tower, linkerd2); r in 0..=1.
+    ExtraRatio(f64),
 }
 
 impl Backoff {
@@ -116,6 +118,7 @@ impl Backoff {
             Jitter::Equal => plain / 2.0 + u * plain / 2.0,
             Jitter::Ratio(r) => plain * (1.0 - r + 2.0 * r * u),
             Jitter::Extra(extra) => plain + u * extra.as_secs_f64(),
+            Jitter::ExtraRatio(r) => plain + u * r * plain,
         });
         // Seconds as a double round by a nanosecond from 104 days on: the cap is kept to the nanosecond.
         wait.min(if let Jitter::Extra(extra) = jitter { cap.saturating_add(extra) } else { cap })

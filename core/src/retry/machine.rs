@@ -128,17 +128,29 @@ impl Retry {
                 }
                 let envoy = self.policy.compat() == Some(Compat::Envoy);
                 verdict.at_once = envoy && status == 425 && self.policy.statuses().contains(425);
-                if (verdict.retry || self.asked) && !verdict.at_once {
-                    let read = |hints: &super::RetryAfter| match envoy {
-                        true => hints.read_as_envoy(headers, wall),
-                        false => hints.read(headers, wall),
-                    };
-                    verdict.hint = self.policy.retry_after().and_then(read);
-                }
+                verdict.hint = self.hint(verdict, headers, wall);
             }
         }
         self.touched |= verdict.evidence != Evidence::NotSent;
         verdict
+    }
+
+    /// The verdict on a failure, with the wait that a proxy asks for which refused a tunnel.
+    #[cfg(feature = "client")]
+    pub(crate) fn hinted(&self, verdict: Verdict, headers: &dyn super::Headers, wall: UnixTime) -> Verdict {
+        Verdict { hint: self.hint(verdict, HeaderView(headers), wall), ..verdict }
+    }
+
+    /// The wait that these fields ask for, if anybody wants to know.
+    fn hint(&self, verdict: Verdict, headers: HeaderView<'_>, wall: UnixTime) -> Option<Duration> {
+        if !(verdict.retry || self.asked) || verdict.at_once {
+            return None;
+        }
+        let hints = self.policy.retry_after()?;
+        match self.policy.compat() {
+            Some(Compat::Envoy) => hints.read_as_envoy(headers, wall),
+            None => hints.read(headers, wall),
+        }
     }
 
     /// To Envoy "before request" means before the first byte of the whole call.

@@ -15,7 +15,7 @@ fn page(name: &str) -> String {
     std::fs::read_to_string(docs().join(name)).expect("a page")
 }
 
-const PAGES: &[&str] = &["envoy.md", "linkerd.md", "ballerina.md", "ktor.md"];
+const PAGES: &[&str] = &["envoy.md", "linkerd.md", "ballerina.md", "ktor.md", "istio.md", "envoy-gateway.md", "linkerd2.md"];
 
 /// What stands in backquotes.
 fn quoted(cell: &str) -> impl Iterator<Item = &str> {
@@ -57,7 +57,8 @@ fn every_row_has_its_cases_and_every_case_its_row() {
     for name in PAGES {
         files.extend(named(&page(name)));
     }
-    let expected = ["ballerina", "envoy", "envoy_calls", "kgateway", "ktor", "linkerd", "request_headers"];
+    let expected =
+        ["ballerina", "envoy", "envoy-gateway", "envoy_calls", "istio", "kgateway", "ktor", "linkerd", "linkerd2", "request_headers"];
     assert_eq!(files.keys().map(String::as_str).collect::<Vec<_>>(), expected);
     let mut wrong = Vec::new();
     for (file, patterns) in files {
@@ -75,7 +76,7 @@ fn every_row_has_its_cases_and_every_case_its_row() {
 fn examples_are_what_the_pages_show() {
     let pages: String = PAGES.iter().map(|name| page(name)).collect();
     let files: Vec<_> = std::fs::read_dir(docs().join("examples")).expect("examples").map(|entry| entry.expect("a file").path()).collect();
-    assert_eq!(files.len(), 4);
+    assert_eq!(files.len(), 7);
     for file in files {
         let text = std::fs::read_to_string(&file).expect("text");
         assert!(pages.contains(&format!("\n{text}```\n")), "{} is on no page as it is", file.display());

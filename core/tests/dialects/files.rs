@@ -25,15 +25,15 @@ fn files() {
     let broken = write("broken.yaml", "retry_policy:\n\tretry_on: 5xx\n");
     let error = Policy::load(&broken).expect_err("a tab").to_string();
     assert_eq!(error, format!("{}: YAML line 2, column 2: tabs cannot indent YAML; write spaces", broken.display()));
-    let large = write("large.yaml", &"retry_policy: {retry_on: 5xx}\n# \n".repeat(300_000));
-    let error = load_all(&large, None).expect_err("10 MB").to_string();
-    assert!(error.contains("must be at most 1MiB of text, got"), "{error}");
+    let large = write("large.yaml", &format!("retry_policy: {{retry_on: 5xx}}\n{}", "# \n".repeat(22_400_000)));
+    let error = load_all(&large, None).expect_err("more than 64 MiB").to_string();
+    assert!(error.contains("must be at most 64MiB of text, got"), "{error}");
     let other = write("policy.txt", "");
     let error = load_all(&other, None).expect_err("another ending").to_string();
     assert!(error.ends_with("must end in .yaml, .yml, .json, .toml or .bal"), "{error}");
     std::fs::remove_dir_all(&folder).expect("its folder");
     assert_eq!(
         Dialect::from_name("envoi").expect_err("no dialect").to_string(),
-        "dialect: must be one of reknock, envoy, kgateway, linkerd, ballerina, ktor, got \"envoi\"; did you mean \"envoy\"?"
+        "dialect: must be one of reknock, envoy, kgateway, linkerd, ballerina, ktor, istio, envoy-gateway, linkerd2, got \"envoi\"; did you mean \"envoy\"?"
     );
 }

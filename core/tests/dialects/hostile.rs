@@ -8,7 +8,7 @@ use super::{CASES, floats, list, text, vectors};
 /// Values that bindings make are not bounded by a text: they are read in bounded time nevertheless.
 #[test]
 fn deep_and_wide_values() {
-    let mut deep = Value::from([("retry_policy", Value::EMPTY)]);
+    let mut deep = Value::from([("route", Value::from([("retry_policy", Value::EMPTY)]))]);
     for _ in 0..60 {
         deep = Value::from([("inner", deep)]);
     }
@@ -131,11 +131,11 @@ fn what_repeats_is_bounded() {
             Dialect::Envoy,
             "policy: all of them must have at most 10000 header matchers in one text",
         ),
-        (clusters + &routes, Dialect::Envoy, "envoy: no policy found; it is told by a retry_policy"),
+        (clusters + &routes, Dialect::Envoy, few),
         (
             filled("", &|_| "---\na: 1\n".to_owned(), "---\n{clusters: [{circuit_breakers: {}}]}\n"),
             Dialect::Envoy,
-            "envoy: no policy found; it is told by a retry_policy",
+            "envoy: no policy found; it is told by routes, virtual hosts or a retry_policy",
         ),
         (
             filled("retry_policy: {", &|i| format!("k{i}: 1,"), "num_retries: -1}"),

@@ -4,13 +4,24 @@
 mod docs;
 mod files;
 mod hostile;
+mod meshes;
 mod requests;
 
 use reknock::policy::{Dialect, Loaded, Value, named, read_all, read_all_from_value};
 use reknock::{Error, ErrorKind, Policy};
 
 /// Fails if cases disappear, or come without being counted.
-const CASES: &[(&str, usize)] = &[("envoy", 145), ("kgateway", 59), ("linkerd", 73), ("ballerina", 60), ("ktor", 61), ("load", 45)];
+const CASES: &[(&str, usize)] = &[
+    ("envoy", 145),
+    ("kgateway", 59),
+    ("linkerd", 73),
+    ("ballerina", 60),
+    ("ktor", 61),
+    ("load", 45),
+    ("istio", 48),
+    ("envoy-gateway", 36),
+    ("linkerd2", 39),
+];
 
 fn vectors(name: &str) -> Value {
     let path = format!("{}/../tests/vectors/dialects/{name}.json", env!("CARGO_MANIFEST_DIR"));
@@ -156,6 +167,21 @@ fn ktor_documents() {
 }
 
 #[test]
+fn istio_documents() {
+    every_case("istio");
+}
+
+#[test]
+fn envoy_gateway_documents() {
+    every_case("envoy-gateway");
+}
+
+#[test]
+fn linkerd2_documents() {
+    every_case("linkerd2");
+}
+
+#[test]
 fn texts_are_recognised_and_hostile_ones_refused() {
     every_case("load");
 }
@@ -175,7 +201,7 @@ fn presets() {
             (other, _) => panic!("{name}: {other:?}"),
         }
     }
-    assert_eq!(list(&vectors, "cases").len(), 9);
+    assert_eq!(list(&vectors, "cases").len(), 12);
 }
 
 #[test]

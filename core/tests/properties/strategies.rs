@@ -34,6 +34,7 @@ pub fn jitter() -> impl Strategy<Value = Jitter> {
         Just(Jitter::Equal),
         number().prop_map(Jitter::Ratio),
         duration().prop_map(Jitter::Extra),
+        number().prop_map(Jitter::ExtraRatio),
     ]
 }
 

@@ -21,7 +21,7 @@ fn limit(backoff: &Backoff, n: u32) -> (Duration, bool) {
     };
     match jitter {
         Jitter::Extra(extra) => (most.saturating_add(extra), capped),
-        Jitter::Ratio(ratio) if !capped => (most.mul_f64_saturating(1.0 + ratio), false),
+        Jitter::Ratio(ratio) | Jitter::ExtraRatio(ratio) if !capped => (most.mul_f64_saturating(1.0 + ratio), false),
         _ => (most, capped),
     }
 }

@@ -66,7 +66,10 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
                 self.progress.note_connection(|connection| connection.version = Some(received.version.into()));
                 AttemptResult::Response(received, None)
             }
-            Ok(Err(failure)) => AttemptResult::Failed(failure, None),
+            Ok(Err(failure)) => {
+                let status = failure.refusal.as_ref().map(|refusal| refusal.status.as_u16());
+                AttemptResult::Failed(failure, status)
+            }
             Err(limit) => {
                 let failure = self.timed_out(limit);
                 AttemptResult::Failed(Failure { evidence: self.progress.proof(&self.config.clock).await, ..failure }, None)

@@ -111,7 +111,11 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
             AttemptResult::Response(Received { status, headers, .. }, _) => (Outcome::Response { status: status.as_u16(), headers }, None),
             AttemptResult::Failed(failure, _) => (Outcome::Failure { kind: failure.kind, evidence: failure.evidence }, Some(failure.kind)),
         };
-        let verdict = self.retry.classify(outcome, self.config.clock.wall());
+        let wall = self.config.clock.wall();
+        let mut verdict = self.retry.classify(outcome, wall);
+        if let AttemptResult::Failed(Failure { refusal: Some(refusal), .. }, _) = ended {
+            verdict = self.retry.hinted(verdict, &refusal.headers, wall);
+        }
         self.close_record();
         if let Some(record) = self.records.last_mut() {
             record.status = ended.status();

@@ -112,6 +112,8 @@ pub struct Failure {
     pub evidence: Evidence,
     /// Repeating it cannot help and no policy may try: a proxy that demands authentication.
     pub permanent: bool,
+    /// What a proxy answered that refused to open a tunnel.
+    pub refusal: Option<Box<Refusal>>,
     /// This machine alone is at fault: no descriptor, port or memory was left.
     pub local: bool,
     /// A kept connection was found dead before anything of the request was taken: the same attempt may be sent on another one.
@@ -122,9 +124,19 @@ pub struct Failure {
     pub source: Option<BoxError>,
 }
 
+/// The head of a proxy's answer to CONNECT. A wait it asks for is minded as that of a response.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its header fields.
+    pub headers: HeaderMap,
+}
+
 impl Failure {
     /// A failure that policies may judge, without an original error.
     pub fn new(kind: ErrorKind, evidence: Evidence, message: impl Into<String>) -> Self {
-        Failure { kind, evidence, permanent: false, local: false, stale: false, message: message.into(), source: None }
+        let message = message.into();
+        Failure { kind, evidence, permanent: false, refusal: None, local: false, stale: false, message, source: None }
     }
 }

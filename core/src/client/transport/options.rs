@@ -20,6 +20,9 @@ use bytes::Bytes;
 pub struct TransportOptions {
     /// Which HTTP versions to speak. Default: [`Http2::Auto`].
     pub http2: Http2,
+    /// How long the peer of an HTTP/2 connection is silent, while requests are open, before it is asked for a sign of life. After as long again the
+    /// connection is lost, and its requests with it (kind `reset`). `None` asks never. Default: 5 s.
+    pub http2_ping: Option<Duration>,
     /// How long an unused connection is kept; `None` for as long as the server does. Default: 4 s.
     ///
     /// A request that meets its kept connection just as the server closes it fails with evidence "unknown", so that a POST is not
@@ -56,6 +59,7 @@ impl Default for TransportOptions {
     fn default() -> Self {
         TransportOptions {
             http2: Http2::Auto,
+            http2_ping: Some(Duration::from_secs(5)),
             pool_idle_timeout: Some(Duration::from_secs(4)),
             pool_max_idle_per_host: 1000,
             max_connections: 512,
@@ -88,12 +92,14 @@ pub enum Http2 {
 #[derive(Clone, Default, PartialEq, Eq)]
 pub enum Proxy {
     /// What `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` say (either case) when the transport is made. Ignored in a CGI
-    /// process (`REQUEST_METHOD` is set), where `HTTP_PROXY` could be a request header.
+    /// process (`REQUEST_METHOD` is set), where `HTTP_PROXY` could be a request header. A variable that would be used and cannot be is an error of kind `config`.
+    /// `NO_PROXY` holds names (they and what is below them), addresses and networks, each perhaps with a port, or `*`, between commas or spaces.
     #[default]
     Environment,
     /// No proxy.
     None,
-    /// This proxy for everything: an `http` or `https` URL, with userinfo if the proxy wants basic authentication.
+    /// This proxy for everything: an `http`, `https`, `socks5` (names are resolved here) or `socks5h` (names are resolved by the proxy) URL, with
+    /// userinfo if the proxy wants to know a user and a password.
     Url(String),
 }
 

@@ -15,44 +15,64 @@ pub(super) struct Block<'a> {
     pub(super) path: String,
     entries: &'a [(String, Value)],
     taken: Vec<&'a str>,
+    /// Keys may be written in any case.
+    any_case: bool,
 }
 
 impl<'a> Block<'a> {
     pub(super) fn of(path: &str, value: &'a Value) -> Result<Self, Problem> {
         match value {
-            Value::Map(entries) => Ok(Block { path: path.to_owned(), entries, taken: Vec::new() }),
+            Value::Map(entries) => Ok(Block { path: path.to_owned(), entries, taken: Vec::new(), any_case: false }),
             value => Err(Problem::must(path, "be a map", value)),
         }
     }
 
+    /// A block whose keys, and those of the blocks in it, may be written in any case.
+    pub(super) fn any_case(path: &str, value: &'a Value) -> Result<Self, Problem> {
+        Ok(Block { any_case: true, ..Block::of(path, value)? })
+    }
+
+    fn is(&self, written: &str, key: &str) -> bool {
+        written == key || *written == camel(key) || (self.any_case && written.eq_ignore_ascii_case(key))
+    }
+
     /// Nothing, where a block is not given.
     pub(super) fn empty(path: &str) -> Self {
-        Block { path: path.to_owned(), entries: &[], taken: Vec::new() }
+        Block { path: path.to_owned(), entries: &[], taken: Vec::new(), any_case: false }
     }
 
     /// The value under `key`, which may be written in camel case; null is the same as nothing.
     pub(super) fn take(&mut self, key: &str) -> Result<Option<Node<'a>>, Problem> {
+        Ok(self.found(key)?.map(|(path, value)| Node::at(path, value)))
+    }
+
+    /// [`Block::take`], as it was written.
+    pub(super) fn found(&mut self, key: &str) -> Result<Option<(String, &'a Value)>, Problem> {
         let mut found: Option<(&'a str, &'a Value)> = None;
-        for (written, value) in self.entries.iter().filter(|(written, _)| written == key || *written == camel(key)) {
+        for (written, value) in self.entries {
+            if !self.is(written, key) {
+                continue;
+            }
             if let Some((before, _)) = found {
                 return Err(Problem::new(join(&self.path, written), format!("given twice, also as {before}")));
             }
             self.taken.push(written);
             found = Some((written, value));
         }
-        Ok(found.filter(|(_, value)| **value != Value::Null).map(|(written, value)| Node::at(join(&self.path, written), value)))
+        Ok(found.filter(|(_, value)| **value != Value::Null).map(|(written, value)| (join(&self.path, written), value)))
     }
 
     /// The block under `key`; an empty one if there is none.
     pub(super) fn block(&mut self, key: &str) -> Result<Option<Block<'a>>, Problem> {
         let path = join(&self.path, key);
-        let Some((written, value)) = self.entries.iter().find(|(written, _)| written == key || *written == camel(key)) else {
+        let Some((written, value)) = self.entries.iter().find(|(written, _)| self.is(written, key)) else {
             return Ok(None);
         };
         self.taken.push(written);
+        let any_case = self.any_case;
         match value {
             Value::Null => Ok(Some(Block::empty(&path))),
-            value => Block::of(&join(&self.path, written), value).map(Some),
+            value => Ok(Some(Block { any_case, ..Block::of(&join(&self.path, written), value)? })),
         }
     }
 
@@ -63,7 +83,7 @@ impl<'a> Block<'a> {
     }
 
     pub(super) fn has(&self, key: &str) -> bool {
-        self.entries.iter().any(|(written, _)| written == key || *written == camel(key))
+        self.entries.iter().any(|(written, _)| self.is(written, key))
     }
 
     /// Takes keys that have no counterpart, with a note for each that is there.
@@ -154,6 +174,16 @@ pub(super) fn proto_duration(node: &Node<'_>) -> Result<Duration, Problem> {
         node.must("be a duration").maybe_fix(number)
     })?;
     Ok(Duration::from_millis(u64::try_from(exact.as_millis()).unwrap_or(u64::MAX)))
+}
+
+/// A number from 0 to `most`, which may be wrapped (`{value: 3}`).
+pub(super) fn percent(node: &Node<'_>, rule: &str, most: f64) -> Result<f64, Problem> {
+    let number = match node.value.get("value").unwrap_or(&node.value) {
+        Value::Int(number) => *number as f64,
+        Value::Float(number) => *number,
+        _ => f64::NAN,
+    };
+    if (0.0..=most).contains(&number) { Ok(number) } else { Err(node.must(rule)) }
 }
 
 /// A number of milliseconds.

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use super::super::Value;
 use super::super::node::{Node, join};
-use super::super::problem::{Problem, placed};
+use super::super::problem::Problem;
 use super::block::{Block, list, proto_duration, whole};
 use super::draft::Draft;
 use super::envoy::retry_policy::{self, Flavour, Timeouts};
+use super::gateway_api::part;
+use super::pieces::Piece;
 use super::{Dialect, Found, envoy};
 
 /// The timeout of a route that does not say: Envoy's.
@@ -59,21 +61,17 @@ pub(super) struct Bounds<'a> {
     constraint: Option<String>,
 }
 
-pub(super) fn bounds(documents: &[Value]) -> Bounds<'_> {
-    let constraint = of_spec(documents, "retryConstraint").next().map(|(path, _)| path);
+pub(super) fn bounds<'a>(pieces: &'a [Piece<'_>]) -> Bounds<'a> {
+    let constraint = of_spec(pieces, "retryConstraint").next().map(|(path, _)| path);
     // One is read; what is more is told.
-    Bounds { breakers: of_spec(documents, "circuitBreakers").take(2).collect(), constraint }
+    Bounds { breakers: of_spec(pieces, "circuitBreakers").take(2).collect(), constraint }
 }
 
 /// The values of a key in the `spec` of resources, and where they stand.
-fn of_spec<'a>(documents: &'a [Value], key: &'static str) -> impl Iterator<Item = (String, &'a Value)> {
-    let all = documents.iter().enumerate().flat_map(|(i, document)| match document.get("items") {
-        Some(Value::List(items)) => items.iter().enumerate().map(|(j, item)| (i, format!("items[{j}]"), item)).collect(),
-        _ => vec![(i, String::new(), document)],
-    });
-    all.filter_map(move |(i, path, resource)| {
-        let value = resource.get("spec")?.get(key).filter(|_| resource.get("apiVersion").is_some_and(is_ours))?;
-        Some((placed(&super::place(documents, i), &join(&join(&path, "spec"), key)), value))
+fn of_spec<'a>(pieces: &'a [Piece<'_>], key: &'static str) -> impl Iterator<Item = (String, &'a Value)> {
+    pieces.iter().filter_map(move |piece| {
+        let resource = piece.resource().filter(|resource| is_ours(resource.group) || resource.group.starts_with(GATEWAY_API))?;
+        Some((join(&piece.at("spec"), key), resource.spec(key)?))
     })
 }
 
@@ -112,41 +110,61 @@ fn resource(gateway: &mut Gateway<'_>, path: &str, value: &Value, name: Option<&
             if let Some(inner) = block.block("retry")? {
                 return retry(gateway, of_resource, inner, block.block("timeouts")?);
             }
-            let inner = entries.iter().filter(|(key, _)| !matches!(key.as_str(), "metadata" | "status"));
+            // A route that only says how long it may take.
+            let says = |value: &Value| ["request", "backendRequest"].iter().any(|key| value.get(key).is_some());
+            if let Some(timeouts) = entries.iter().find(|(key, value)| key == "timeouts" && says(value)).and(block.block("timeouts")?) {
+                return no_retry(gateway, of_resource, timeouts);
+            }
+            if path.ends_with("options")
+                && let Some(node) = block.take("timeout")?
+            {
+                let mut draft = envoy::draft();
+                draft.note(path, envoy::NO_POLICY);
+                Timeouts::default().set(&mut draft, proto_duration(&node)?);
+                return gateway.add(draft, of_resource);
+            }
+            let holds = |key: &str| HOLDERS.contains(&key) || path.ends_with("virtualHosts");
+            let inner = entries.iter().filter(|(key, _)| holds(key));
             inner.into_iter().try_for_each(|(key, value)| resource(gateway, &join(path, key), value, of_resource))
         }
         _ => Ok(()),
     }
 }
 
-/// The groups of the resources that may hold retries.
-const GROUPS: &[&str] = &[
-    "gateway.networking.k8s.io/",
-    "gateway.networking.x-k8s.io/",
-    "gateway.kgateway.dev/",
-    "gateway.gloo.solo.io/",
-    "gateway.solo.io/",
-    "gloo.solo.io/",
+/// The keys on the way to the retries of requests; those of other services (JWKS, authorization, logs) stand under others.
+const HOLDERS: &[&str] = &[
+    "spec",
+    "options",
+    "rules",
+    "routes",
+    "virtualHost",
+    "virtualHosts",
+    "listeners",
+    "httpListener",
+    "hybridListener",
+    "matchedListeners",
+    "aggregateListener",
+    "httpResources",
+    "routeOptions",
 ];
 
+/// The groups of gloo's and kgateway's own resources.
+const GROUPS: &[&str] = &["gateway.kgateway.dev", "gateway.gloo.solo.io", "gateway.solo.io", "gloo.solo.io"];
+const GATEWAY_API: &str = "gateway.networking.";
+
+/// Whether a group is gloo's or kgateway's own.
+pub(super) fn is_ours(group: &str) -> bool {
+    GROUPS.contains(&group)
+}
+
 /// Whether an `apiVersion` is of a group that may hold retries.
-pub(super) fn is_ours(version: &Value) -> bool {
-    matches!(version, Value::Str(version) if GROUPS.iter().any(|group| version.starts_with(group)))
+pub(super) fn is_version_of_ours(version: &str) -> bool {
+    version.split_once('/').is_some_and(|(group, _)| is_ours(group) || group.starts_with(GATEWAY_API))
 }
 
-/// Whether to look into a resource: one of our groups, one without a version, or a list.
+/// Whether to look into a resource: one of our groups, or one without a version.
 fn may_hold(resource: &Value) -> bool {
-    resource.get("items").is_some() || resource.get("apiVersion").is_none_or(is_ours)
-}
-
-/// The name of the ith part of something with a name; the first needs no other.
-fn part(name: Option<&str>, item: &Value, i: usize) -> Option<String> {
-    let own = match item.get("name") {
-        Some(Value::Str(text)) => text.clone(),
-        _ if i == 0 => return name.map(str::to_owned),
-        _ => format!("[{i}]"),
-    };
-    name.map(|name| format!("{name}/{own}"))
+    resource.get("apiVersion").is_none_or(|version| matches!(version, Value::Str(version) if is_version_of_ours(version)))
 }
 
 /// gloo's `retries`: Envoy's retry policy in other letters.
@@ -177,6 +195,16 @@ fn retry(gateway: &mut Gateway<'_>, name: Option<&str>, mut block: Block<'_>, ti
     timeouts.leave(&[("streamIdle", "the idle timeout of a stream is not copied")], &mut notes)?;
     draft.note_all(notes);
     block.ignore_rest(&mut draft);
+    gateway.add(draft, name)
+}
+
+/// `timeouts` of a TrafficPolicy or of an HTTPRoute's rule without `retry`: one attempt is the whole.
+fn no_retry(gateway: &mut Gateway<'_>, name: Option<&str>, mut timeouts: Block<'_>) -> Result<(), Problem> {
+    let mut draft = envoy::draft();
+    draft.note(timeouts.path.as_str(), envoy::NO_POLICY);
+    let (request, backend) = (timeouts.take("request")?, timeouts.take("backendRequest")?);
+    let total = backend.or(request);
+    Timeouts::default().set(&mut draft, total.as_ref().map_or(Ok(ROUTE_TIMEOUT), proto_duration)?);
     gateway.add(draft, name)
 }
 

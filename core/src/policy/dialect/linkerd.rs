@@ -27,6 +27,8 @@ fn ratio(ratio: f64, min_per_second: i64, ttl: i64) -> Value {
         ("ratio", Value::number(ratio)),
         ("min_per_second", Value::Int(min_per_second)),
         ("ttl", Value::from(format!("{ttl}s"))),
+        // Finagle's, whatever our default is.
+        ("deposit_on", Value::from("call")),
     ])
 }
 

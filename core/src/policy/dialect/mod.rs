@@ -5,21 +5,31 @@
 
 mod ballerina;
 mod block;
+mod documents;
 mod draft;
 pub mod envoy;
+mod envoy_gateway;
+mod found;
+mod gateway_api;
+mod istio;
 mod kgateway;
 mod ktor;
 mod linkerd;
+mod linkerd2;
+mod owner;
+mod pieces;
 mod recognise;
 
 use std::fmt;
+use std::sync::Arc;
 
-use super::node::Node;
-use super::problem::{Problem, nearest, path_name, placed};
+use super::problem::{Problem, nearest, path_name};
 use super::{Policy, Value};
 use crate::error::Error;
 
-pub(super) use recognise::recognise;
+pub(super) use documents::{documents, ours};
+use found::Found;
+pub(super) use found::Limits;
 
 /// Whose words a document is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,12 +46,27 @@ pub enum Dialect {
     Ballerina,
     /// Ktor's plugin `HttpRequestRetry`.
     Ktor,
+    /// Istio's VirtualService and DestinationRule, and HTTPRoute as Istio reads it.
+    Istio,
+    /// Envoy Gateway's BackendTrafficPolicy, and HTTPRoute as Envoy Gateway reads it.
+    EnvoyGateway,
+    /// linkerd2's ServiceProfile, and its annotations of services and routes.
+    Linkerd2,
 }
 
 impl Dialect {
     /// Every dialect.
-    pub const ALL: &'static [Dialect] =
-        &[Dialect::Reknock, Dialect::Envoy, Dialect::Kgateway, Dialect::Linkerd, Dialect::Ballerina, Dialect::Ktor];
+    pub const ALL: &'static [Dialect] = &[
+        Dialect::Reknock,
+        Dialect::Envoy,
+        Dialect::Kgateway,
+        Dialect::Linkerd,
+        Dialect::Ballerina,
+        Dialect::Ktor,
+        Dialect::Istio,
+        Dialect::EnvoyGateway,
+        Dialect::Linkerd2,
+    ];
 
     /// Its name, for example `"kgateway"`.
     pub const fn name(self) -> &'static str {
@@ -52,6 +77,9 @@ impl Dialect {
             Dialect::Linkerd => "linkerd",
             Dialect::Ballerina => "ballerina",
             Dialect::Ktor => "ktor",
+            Dialect::Istio => "istio",
+            Dialect::EnvoyGateway => "envoy-gateway",
+            Dialect::Linkerd2 => "linkerd2",
         }
     }
 
@@ -95,6 +123,32 @@ impl fmt::Display for Note {
     }
 }
 
+/// The notes of a policy: no part of what it decides, so all are equal.
+#[derive(Clone, Default)]
+pub(crate) struct Notes(Option<Arc<[Note]>>);
+
+impl Notes {
+    fn of(notes: &[Note]) -> Self {
+        Notes((!notes.is_empty()).then(|| notes.into()))
+    }
+
+    pub(super) fn as_slice(&self) -> &[Note] {
+        self.0.as_deref().unwrap_or_default()
+    }
+}
+
+impl PartialEq for Notes {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl fmt::Debug for Notes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_slice(), f)
+    }
+}
+
 /// A policy that was read, and what is to be known about it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
@@ -113,7 +167,7 @@ pub struct Loaded {
 /// # Errors
 /// `config`: what is wrong, in the words of the document; it holds no policy, or its keys belong to several dialects.
 pub fn read_all_from_value(document: &Value, dialect: Option<Dialect>) -> Result<Vec<Loaded>, Error> {
-    Ok(documents(std::slice::from_ref(document), dialect)?)
+    Ok(of_value(document, dialect)?)
 }
 
 /// Those of these policies that have this name, in their order: at least one.
@@ -134,16 +188,24 @@ pub fn named<'a>(all: impl IntoIterator<Item = &'a Loaded>, name: &str) -> Resul
     Err(problem.maybe_fix(nearest(name, names()).map(|near| format!("did you mean \"{}\"?", path_name(near)))).into())
 }
 
+fn of_value(document: &Value, dialect: Option<Dialect>) -> Result<Vec<Loaded>, Problem> {
+    match documents(std::slice::from_ref(document), dialect, Limits::TEXT)? {
+        Some(all) => Ok(all),
+        None => ours(document),
+    }
+}
+
 impl Policy {
     /// The policy of a document in the words of another system. What differs from the original is told by [`read_all_from_value`].
     ///
     /// # Errors
     /// `config`: what is wrong, in the words of the document; it holds no policy, or several, whose names are listed.
     pub fn from_dialect(dialect: Dialect, document: &Value) -> Result<Policy, Error> {
-        Ok(only(documents(std::slice::from_ref(document), Some(dialect))?)?.policy)
+        Ok(only(of_value(document, Some(dialect))?)?.policy)
     }
 
-    /// A policy by name: `default`, `none`, or what `envoy`, `kgateway`, `linkerd`, `ballerina` and `ktor` do unless told otherwise.
+    /// A policy by name: `default`, `none`, or what `envoy`, `kgateway`, `linkerd`, `ballerina`, `ktor`, `istio`, `envoy-gateway` and
+    /// `linkerd2` (a route whose profile says that it is retryable) do unless told otherwise.
     /// What the other system does not do is off.
     ///
     /// # Errors
@@ -156,6 +218,9 @@ impl Policy {
             "linkerd" => linkerd::draft(),
             "ballerina" => ballerina::draft(),
             "ktor" => ktor::draft(),
+            "istio" => istio::draft(),
+            "envoy-gateway" => envoy_gateway::draft(),
+            "linkerd2" => linkerd2::draft(),
             _ => return Err(unknown_name("preset", name, ["default", "none"].into_iter().chain(Dialect::names().skip(1))).into()),
         };
         Ok(draft.finish(Dialect::Reknock, None)?.policy)
@@ -184,92 +249,4 @@ fn listed<'a>(all: impl IntoIterator<Item = &'a Loaded>) -> String {
         text.push_str(", ...");
     }
     text
-}
-
-/// The most policies of one text.
-const MOST_POLICIES: usize = 1000;
-/// The most header matchers of all policies of one text; each may be a regular expression to compile.
-const MOST_MATCHERS: usize = 10_000;
-
-/// The policies found so far, within bounds: what is small in a text may stand for much.
-#[derive(Default)]
-struct Found {
-    policies: Vec<Loaded>,
-    matchers: usize,
-    /// Blocks that are compared with each other.
-    blocks: usize,
-}
-
-impl Found {
-    fn add(&mut self, loaded: Loaded) -> Result<(), Problem> {
-        let settings = loaded.policy.settings();
-        self.matchers += settings.response_headers.len() + settings.request_headers.len();
-        self.matchers += settings.aside.as_ref().map_or(0, |aside| aside.response_headers.len());
-        self.policies.push(loaded);
-        if self.matchers > MOST_MATCHERS {
-            return Err(Problem::new("policy", format!("all of them must have at most {MOST_MATCHERS} header matchers in one text")));
-        }
-        if self.policies.len() > MOST_POLICIES { Err(too_many()) } else { Ok(()) }
-    }
-
-    /// An error if there are more of these in the text than policies may be.
-    fn blocks(&mut self, more: usize) -> Result<(), Problem> {
-        self.blocks += more;
-        if self.blocks > MOST_POLICIES { Err(too_many()) } else { Ok(()) }
-    }
-}
-
-fn too_many() -> Problem {
-    Problem::new("policy", format!("must be at most {MOST_POLICIES} in one text"))
-}
-
-/// The policies of the documents of one text.
-pub(super) fn documents(documents: &[Value], dialect: Option<Dialect>) -> Result<Vec<Loaded>, Problem> {
-    let dialect = match dialect {
-        Some(dialect) => dialect,
-        None => recognise(documents)?,
-    };
-    // What one document says may matter to another.
-    let clusters = if dialect == Dialect::Envoy { envoy::cluster::all(documents) } else { Vec::new() };
-    let bounds = kgateway::bounds(if dialect == Dialect::Kgateway { documents } else { &[] });
-    let mut found = Found::default();
-    for (i, document) in documents.iter().enumerate() {
-        let (place, node) = (place(documents, i), Node::at("", document));
-        let before = found.policies.len();
-        let read = match dialect {
-            Dialect::Reknock => reknock(&mut found, &node),
-            Dialect::Envoy => envoy::read(&mut found, &node, &clusters),
-            Dialect::Kgateway => kgateway::read(&mut found, &node, &bounds),
-            Dialect::Linkerd => linkerd::read(&mut found, &node),
-            Dialect::Ballerina => ballerina::read(&mut found, &node),
-            Dialect::Ktor => ktor::read(&mut found, &node),
-        };
-        read.map_err(|problem| problem.within(&place))?;
-        for note in found.policies[before..].iter_mut().flat_map(|loaded| &mut loaded.notes) {
-            note.path = placed(&place, &note.path);
-        }
-    }
-    if found.policies.is_empty() { Err(nothing(dialect)) } else { Ok(found.policies) }
-}
-
-/// What the ith document is called, if there are several.
-fn place(documents: &[Value], i: usize) -> String {
-    if documents.len() > 1 { format!("document {}", i + 1) } else { String::new() }
-}
-
-fn reknock(found: &mut Found, node: &Node<'_>) -> Result<(), Problem> {
-    let policy = super::read::of_document(&node.value)?;
-    found.add(Loaded { name: None, dialect: Dialect::Reknock, policy, notes: Vec::new() })
-}
-
-fn nothing(dialect: Dialect) -> Problem {
-    let sought = match dialect {
-        Dialect::Reknock => "a map of keys",
-        Dialect::Envoy => "a retry_policy",
-        Dialect::Kgateway => "a RouteOption, TrafficPolicy or HTTPRoute with retries",
-        Dialect::Linkerd => "a retries block",
-        Dialect::Ballerina => "a retryConfig",
-        Dialect::Ktor => "HttpRequestRetry or one of its functions",
-    };
-    Problem::new(dialect.name(), format!("no policy found; it is told by {sought}"))
 }

@@ -2,30 +2,38 @@
 
 use super::super::Value;
 use super::super::problem::Problem;
-use super::Dialect;
+use super::{Dialect, envoy};
 
-/// Whose words the documents of one text are in. A document that shows no other system's keys is ours.
-pub(in super::super) fn recognise(documents: &[Value]) -> Result<Dialect, Problem> {
+/// Whose words a document is in that is no resource of Kubernetes; `None` if it shows nobody's keys.
+///
+/// # Errors
+/// Its keys are of several.
+pub(super) fn recognise(document: &Value) -> Result<Option<Dialect>, Problem> {
     let mut found: Vec<Dialect> = Vec::new();
-    for document in documents {
-        let Value::Map(entries) = document else { continue };
+    if let (Value::Map(entries), false) = (document, is_schema(document)) {
         for (key, _) in entries {
             add(&mut found, at_root(key, document));
         }
-        search(document, 0, &mut found);
     }
-    let is_resource = |document: &Value| document.get("apiVersion").is_some() && document.get("kind").is_some();
-    if found.is_empty() && documents.iter().any(is_resource) {
-        found.push(Dialect::Kgateway);
-    }
+    search(document, 0, &mut found);
     match found.as_slice() {
-        [] => Ok(Dialect::Reknock),
-        [one] => Ok(*one),
+        [] => Ok(None),
+        [one] => Ok(Some(*one)),
         several => {
             let names: Vec<_> = several.iter().map(|dialect| dialect.name()).collect();
             Err(Problem::new("dialect", format!("the keys are of several: {}", names.join(", "))).fix("name the one that is meant"))
         }
     }
+}
+
+/// Whether a value describes how others look: the names of its properties are no keys.
+pub(super) fn is_schema(value: &Value) -> bool {
+    let is_map = |key: &str| matches!(value.get(key), Some(Value::Map(_)));
+    let is_object = || matches!(value.get("type"), Some(Value::Str(word)) if word == "object");
+    value.get("openAPIV3Schema").is_some()
+        || value.get("$schema").is_some()
+        || ["openapi", "swagger"].iter().any(|key| value.get(key).is_some() && is_map("info"))
+        || (is_map("properties") && (is_object() || value.get("type").is_none()))
 }
 
 fn add(found: &mut Vec<Dialect>, dialect: Option<Dialect>) {
@@ -53,6 +61,9 @@ fn at_root(key: &str, document: &Value) -> Option<Dialect> {
         | "backoffBaseInterval"
         | "rateLimitedBackOff"
         | "codes" => Some(Dialect::Kgateway),
+        "retry_policy" | "retryPolicy" => Some(Dialect::Envoy),
+        "route" if has("match") => Some(Dialect::Envoy),
+        "defaultHttpRetryPolicy" | "defaultInboundHttpRetryPolicy" => Some(Dialect::Istio),
         // Ballerina's list has the same name; beside these it is a gateway's.
         "statusCodes" if has("retryOn") || has("attempts") || has("perTryTimeout") => Some(Dialect::Kgateway),
         "retryOn" if has("attempts") || has("perTryTimeout") => Some(Dialect::Kgateway),
@@ -88,7 +99,12 @@ fn holder(key: &str, value: &Value) -> Option<Dialect> {
     match key {
         // Of a resource: how many retries an upstream permits.
         "circuitBreakers" if has(&["maxRetries", "maxConnections", "maxPendingRequests", "maxRequests"]) => Some(Dialect::Kgateway),
-        "retry_policy" | "retryPolicy" | "virtual_hosts" | "virtualHosts" | "circuit_breakers" | "circuitBreakers" => Some(Dialect::Envoy),
+        "virtual_hosts" | "virtualHosts" | "circuit_breakers" | "circuitBreakers" | "route_config" | "routeConfig" => Some(Dialect::Envoy),
+        "static_resources" | "staticResources" => Some(Dialect::Envoy),
+        "typed_extension_protocol_options" | "typedExtensionProtocolOptions" => Some(Dialect::Envoy),
+        "route" if envoy::is_action(value) => Some(Dialect::Envoy),
+        "routes" if envoy::are_routes(value) => Some(Dialect::Envoy),
+        "meshConfig" if value.get("defaultHttpRetryPolicy").is_some() => Some(Dialect::Istio),
         "retries" if has(&["budget", "backoff"]) => Some(Dialect::Linkerd),
         "budget" | "requeueBudget" if has(&["percentCanRetry", "minRetriesPerSec", "ttlSecs"]) => Some(Dialect::Linkerd),
         "backoff" if has(&["minMs", "maxMs", "ms"]) => Some(Dialect::Linkerd),
@@ -104,7 +120,7 @@ fn holder(key: &str, value: &Value) -> Option<Dialect> {
             Some(Dialect::Kgateway)
         }
         "retry" if has(&["attempts", "codes", "retryOn", "statusCodes", "perTryTimeout", "backoff"]) => Some(Dialect::Kgateway),
-        "apiVersion" if super::kgateway::is_ours(value) => Some(Dialect::Kgateway),
+        "apiVersion" if matches!(value, Value::Str(version) if super::kgateway::is_version_of_ours(version)) => Some(Dialect::Kgateway),
         "retryConfig" => Some(Dialect::Ballerina),
         "HttpRequestRetry" => Some(Dialect::Ktor),
         _ => None,
@@ -116,12 +132,13 @@ const DEEPEST: usize = 64;
 
 fn search(value: &Value, depth: usize, found: &mut Vec<Dialect>) {
     match value {
-        _ if depth > DEEPEST => {}
+        _ if depth > DEEPEST || is_schema(value) => {}
         Value::List(items) => items.iter().for_each(|item| search(item, depth + 1, found)),
         Value::Map(entries) => {
             for (key, value) in entries {
                 match holder(key, value) {
                     Some(dialect) => add(found, Some(dialect)),
+                    None if envoy::ELSEWHERE.contains(&key.as_str()) => {}
                     None => search(value, depth + 1, found),
                 }
             }

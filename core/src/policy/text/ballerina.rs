@@ -2,16 +2,16 @@
 
 use super::super::value::Value;
 use super::place::Steps;
-use super::{MOST_DEPTH, MOST_NODES, Mistake, given_twice, too_deep, too_many};
+use super::{Bounds, MOST_DEPTH, Mistake, given_twice, too_deep, too_many};
 
 /// Maps of what is written as `key: value` or `key = value`, nested like the brackets; a group without a name has an empty key.
-pub(super) fn read(text: &str) -> Result<Value, Mistake> {
-    Reader { text, at: 0, nodes: 0, sought: None, found: None }.group(None, 0)
+pub(super) fn read(text: &str, bounds: Bounds) -> Result<Value, Mistake> {
+    Reader { text, at: 0, nodes: 0, bounds, sought: None, found: None }.group(None, 0)
 }
 
 /// The byte at which the key or item stands that `steps` lead to.
 pub(super) fn place(text: &str, steps: Steps<'_>) -> Option<usize> {
-    let mut reader = Reader { text, at: 0, nodes: 0, sought: Some(steps), found: None };
+    let mut reader = Reader { text, at: 0, nodes: 0, bounds: Bounds::FILE, sought: Some(steps), found: None };
     // Whatever is wrong, the text was read before.
     let _ = reader.group(None, 0);
     reader.found.map(|(_, at)| at)
@@ -38,6 +38,7 @@ struct Reader<'t> {
     text: &'t str,
     at: usize,
     nodes: usize,
+    bounds: Bounds,
     /// The steps that are left from here to what is looked for.
     sought: Option<Steps<'t>>,
     /// How many letters of the steps were left at the nearest so far, and where it stands.
@@ -162,7 +163,7 @@ impl<'t> Reader<'t> {
 
     fn count(&mut self, at: usize) -> Read<()> {
         self.nodes += 1;
-        if self.nodes > MOST_NODES { self.mistake(at, too_many()) } else { Ok(()) }
+        if self.nodes > self.bounds.nodes { self.mistake(at, too_many(self.bounds)) } else { Ok(()) }
     }
 
     /// Any code up to `close`, of which only what looks like `key: value` is kept.

@@ -7,12 +7,12 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use super::super::value::Value;
-use super::{MOST_DEPTH, MOST_NODES, Mistake, given_twice, too_deep, too_many};
+use super::{Bounds, MOST_DEPTH, Mistake, given_twice, too_deep, too_many};
 
-pub(super) fn read(text: &str) -> Result<Value, Mistake> {
+pub(super) fn read(text: &str, bounds: Bounds) -> Result<Value, Mistake> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let nodes = Cell::new(0);
-    let value = Reader { nodes: &nodes, depth: 0 }.deserialize(&mut deserializer);
+    let value = Reader { nodes: &nodes, depth: 0, bounds }.deserialize(&mut deserializer);
     value.and_then(|value| deserializer.end().map(|()| value)).map_err(|error| {
         // The error ends with its place, which every language here puts in front.
         let message = error.to_string();
@@ -26,6 +26,7 @@ pub(super) fn read(text: &str) -> Result<Value, Mistake> {
 struct Reader<'n> {
     nodes: &'n Cell<usize>,
     depth: usize,
+    bounds: Bounds,
 }
 
 impl Reader<'_> {
@@ -39,8 +40,8 @@ impl<'de> DeserializeSeed<'de> for Reader<'_> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
         self.nodes.set(self.nodes.get() + 1);
-        if self.nodes.get() > MOST_NODES {
-            return Err(D::Error::custom(too_many()));
+        if self.nodes.get() > self.bounds.nodes {
+            return Err(D::Error::custom(too_many(self.bounds)));
         }
         deserializer.deserialize_any(self)
     }

@@ -2,19 +2,20 @@
 
 use std::path::Path;
 
-use super::super::dialect::{self, Dialect, Loaded};
+use super::super::dialect::{self, Dialect, Limits, Loaded};
 use super::super::problem::Problem;
 use super::super::{Policy, Value};
 use super::place::place;
-use super::{Language, MOST_BYTES, ballerina, file_size, read_file, too_long, without_mark};
+use super::{Bounds, Language, ballerina, file_size, read_file, too_long, without_mark};
 use crate::error::{Error, ErrorKind};
 
 /// The policies of a file, in the order they stand there: `.yaml`, `.yml`, `.json`, `.toml`, or `.bal` for Ballerina source; at most
-/// 1 MiB. The dialect is recognised by the keys unless it is named. YAML may hold several documents, and a file other things.
+/// 64 MiB and 20,000 policies. The dialects are recognised by resources and keys unless one is named. YAML may hold several documents, and
+/// a file other things.
 ///
 /// # Errors
-/// `config`, beginning with the path: the file cannot be read, its name has another ending, its keys belong to several dialects, it
-/// holds no policy, or what is wrong in one of them, with the line and column.
+/// `config`, beginning with the path: the file cannot be read (the error's source says why), its name has another ending, the keys of one
+/// document belong to several dialects, it holds no policy, or what is wrong in one of them, with the line and column.
 pub fn load_all(path: impl AsRef<Path>, dialect: Option<Dialect>) -> Result<Vec<Loaded>, Error> {
     let path = path.as_ref();
     let name = path.display().to_string();
@@ -22,23 +23,24 @@ pub fn load_all(path: impl AsRef<Path>, dialect: Option<Dialect>) -> Result<Vec<
         return Err(Problem::new(name, "must end in .yaml, .yml, .json, .toml or .bal").into());
     };
     let text = read_file(path).map_err(|error| Error::from(Problem::new(name.as_str(), error.to_string())).with_source(error))?;
-    if text.len() > MOST_BYTES {
-        return Err(too_long(&name, file_size(path, text.len())).into());
+    if text.len() > Bounds::FILE.bytes {
+        return Err(too_long(&name, file_size(path, text.len()), Bounds::FILE).into());
     }
-    read(language, &text, dialect).map_err(|error| Error::new(ErrorKind::Config, format!("{name}: {error}")))
+    read(language, &text, dialect, Bounds::FILE, Limits::FILE).map_err(|error| Error::new(ErrorKind::Config, format!("{name}: {error}")))
 }
 
-/// The policies of a text, as [`load_all`] reads those of a file: JSON, TOML, YAML or Ballerina source, by its looks.
+/// The policies of a text, as [`load_all`] reads those of a file: JSON, TOML, YAML or Ballerina source, by its looks; at most 1 MiB,
+/// 100,000 values and 1,000 policies, because it may be anyone's.
 ///
 /// # Errors
 /// As [`load_all`], without a path.
 pub fn read_all(text: &str, dialect: Option<Dialect>) -> Result<Vec<Loaded>, Error> {
-    read(by_looks(text), text, dialect)
+    read(by_looks(text), text, dialect, Bounds::TEXT, Limits::TEXT)
 }
 
 impl Policy {
     /// The policy of a file: ours, or in the words of one of the systems that [`Dialect`] lists, recognised by its keys.
-    /// `.yaml`, `.yml`, `.json`, `.toml`, or `.bal` for Ballerina source; at most 1 MiB.
+    /// `.yaml`, `.yml`, `.json`, `.toml`, or `.bal` for Ballerina source; at most 64 MiB. [`Policy::notes`] tells what differs.
     ///
     /// # Errors
     /// As [`load_all`]; and if it holds several policies, with their names.
@@ -49,21 +51,19 @@ impl Policy {
     }
 }
 
-fn read(language: Language, text: &str, dialect: Option<Dialect>) -> Result<Vec<Loaded>, Error> {
-    let documents = language.read_all(text)?;
-    let dialect = match dialect {
-        Some(dialect) => dialect,
-        None => dialect::recognise(&documents)?,
+fn read(language: Language, text: &str, dialect: Option<Dialect>, bounds: Bounds, limits: Limits) -> Result<Vec<Loaded>, Error> {
+    let documents = language.read_all(text, bounds)?;
+    let loaded = match dialect::documents(&documents, dialect, limits).transpose() {
+        Some(loaded) => loaded,
+        // Our own documents are read to the letter.
+        None => dialect::ours(&language.read(text, bounds)?),
     };
-    // Our own documents are read to the letter.
-    let documents = if dialect == Dialect::Reknock { vec![language.read(text)?] } else { documents };
-    let loaded = dialect::documents(&documents, Some(dialect));
     Ok(loaded.map_err(|problem| problem.standing(|path| Some((language.name(), place(language, without_mark(text), path)?))))?)
 }
 
 fn by_looks(text: &str) -> Language {
     let start = text.trim_start_matches('\u{feff}').trim_start();
-    let is_json = |text: &str| Language::Json.read(text).is_ok();
+    let is_json = |text: &str| Language::Json.read(text, Bounds::TEXT).is_ok();
     if start.starts_with(['{', '[']) && is_json(text) {
         return Language::Json;
     }
@@ -71,7 +71,7 @@ fn by_looks(text: &str) -> Language {
         |line: &str| line.split_once('=').is_some_and(|(key, _)| !key.contains([':', ' ']) || key.trim().chars().all(is_key));
     let lines = || start.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let is_toml = lines().next().is_some_and(|line| (line.starts_with('[') && line.ends_with(']')) || key_is_first(line));
-    if is_toml && (Language::Toml.read(text).is_ok() || !ballerina::is_source(text)) {
+    if is_toml && (Language::Toml.read(text, Bounds::TEXT).is_ok() || !ballerina::is_source(text)) {
         return Language::Toml;
     }
     if ballerina::is_source(text) {
@@ -88,11 +88,11 @@ fn is_key(c: char) -> bool {
 
 impl Language {
     /// Every document of a text. What only other keys than ours hold is taken leniently: tags, numbers with leading zeros.
-    fn read_all(self, text: &str) -> Result<Vec<Value>, Error> {
-        let plain = without_mark(text);
-        if !matches!(self, Language::Yaml) || plain.len() > MOST_BYTES {
-            return self.read(text).map(|value| vec![value]);
+    fn read_all(self, text: &str, bounds: Bounds) -> Result<Vec<Value>, Error> {
+        if !matches!(self, Language::Yaml) {
+            return self.read(text, bounds).map(|value| vec![value]);
         }
-        super::yaml::read_all(plain).map_err(|mistake| mistake.problem(self).into())
+        let text = self.within(text, bounds)?;
+        super::yaml::read_all(text, bounds).map_err(|mistake| mistake.problem(self, text).into())
     }
 }

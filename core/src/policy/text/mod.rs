@@ -20,12 +20,24 @@ use crate::error::Error;
 
 pub use load::{load_all, read_all};
 
-/// The longest text that is read.
-const MOST_BYTES: usize = 1 << 20;
-/// The most values of one document, with aliases expanded.
-const MOST_NODES: usize = 100_000;
-/// The most text of one document, with aliases expanded.
-const MOST_TEXT: usize = 4 << 20;
+/// How much a text may be and stand for.
+#[derive(Clone, Copy)]
+struct Bounds {
+    /// The longest text, in bytes.
+    bytes: usize,
+    /// The most values of all documents, with aliases expanded.
+    nodes: usize,
+    /// The most text of all documents, with aliases expanded.
+    text: usize,
+}
+
+impl Bounds {
+    /// Of texts, which may be anyone's.
+    const TEXT: Bounds = Bounds { bytes: 1 << 20, nodes: 100_000, text: 4 << 20 };
+    /// Of files that the caller names.
+    const FILE: Bounds = Bounds { bytes: 64 << 20, nodes: 8_000_000, text: 256 << 20 };
+}
+
 /// The deepest nesting.
 const MOST_DEPTH: usize = 64;
 
@@ -58,18 +70,21 @@ impl Language {
         }
     }
 
-    fn read(self, text: &str) -> Result<Value, Error> {
-        let text = without_mark(text);
-        if text.len() > MOST_BYTES {
-            return Err(too_long(self.name(), text.len()).into());
-        }
+    fn read(self, text: &str, bounds: Bounds) -> Result<Value, Error> {
+        let text = self.within(text, bounds)?;
         let value = match self {
-            Language::Yaml => yaml::read(text),
-            Language::Json => json::read(text),
+            Language::Yaml => yaml::read(text, bounds),
+            Language::Json => json::read(text, bounds),
             Language::Toml => toml::read(text),
-            Language::Ballerina => ballerina::read(text),
+            Language::Ballerina => ballerina::read(text, bounds),
         };
-        value.map_err(|mistake| mistake.problem(self).into())
+        value.map_err(|mistake| mistake.problem(self, text).into())
+    }
+
+    /// The text without its mark, if it is not too long.
+    fn within(self, text: &str, bounds: Bounds) -> Result<&str, Error> {
+        let text = without_mark(text);
+        if text.len() > bounds.bytes { Err(too_long(self.name(), text.len(), bounds).into()) } else { Ok(text) }
     }
 }
 
@@ -78,8 +93,17 @@ fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
-fn too_long(what: &str, bytes: usize) -> Problem {
-    Problem::new(what, format!("must be at most 1MiB of text, got {bytes} bytes"))
+fn too_long(what: &str, bytes: usize, bounds: Bounds) -> Problem {
+    Problem::new(what, format!("must be at most {}MiB of text, got {bytes} bytes", bounds.bytes >> 20))
+}
+
+/// The documents of a text in a ConfigMap: YAML or JSON, within what is left of `values`; `None` if it is neither.
+pub(super) fn embedded(text: &str, values: &mut usize) -> Option<Vec<Value>> {
+    let bounds = Bounds { nodes: *values, ..Bounds::FILE };
+    let text = without_mark(text);
+    let (documents, used) = yaml::read_all_counted(text, bounds).ok()?;
+    *values = values.saturating_sub(used);
+    Some(documents)
 }
 
 /// What is wrong with a text, and where: line and column from 1; without a place if it is about the whole.
@@ -99,11 +123,15 @@ impl Mistake {
         Mistake::at(line, column, message)
     }
 
-    fn problem(self, language: Language) -> Problem {
+    fn problem(self, language: Language, text: &str) -> Problem {
         let name = language.name();
-        match self.place {
+        let problem = match self.place {
             Some((line, column)) => Problem::new(format!("{name} line {line}, column {column}"), self.text),
             None => Problem::new(name, self.text),
+        };
+        match text.lines().position(super::problem::is_template) {
+            Some(line) => problem.fix(format!("this is a template ({{{{ }}}} in line {}): render it first", line + 1)),
+            None => problem,
         }
     }
 }
@@ -119,8 +147,8 @@ fn too_deep() -> String {
     format!("nested deeper than {MOST_DEPTH} levels")
 }
 
-fn too_many() -> String {
-    format!("more than {MOST_NODES} values")
+fn too_many(bounds: Bounds) -> String {
+    format!("more than {} values", bounds.nodes)
 }
 
 fn given_twice(key: &str) -> String {
@@ -134,7 +162,7 @@ impl Value {
     /// `config` with line and column: syntax, a key given twice, tags, merge keys, more than one document, more than 64 levels or
     /// 100,000 values with aliases expanded.
     pub fn from_yaml(text: &str) -> Result<Value, Error> {
-        Language::Yaml.read(text)
+        Language::Yaml.read(text, Bounds::TEXT)
     }
 
     /// Reads JSON of at most 1 MiB.
@@ -142,7 +170,7 @@ impl Value {
     /// # Errors
     /// `config` with line and column: syntax, a key given twice, more than 64 levels or 100,000 values, a number that no double holds.
     pub fn from_json(text: &str) -> Result<Value, Error> {
-        Language::Json.read(text)
+        Language::Json.read(text, Bounds::TEXT)
     }
 
     /// Reads TOML of at most 1 MiB.
@@ -150,7 +178,7 @@ impl Value {
     /// # Errors
     /// `config` with line and column: syntax, a key given twice, dates and times (no key takes one), more than 64 levels.
     pub fn from_toml(text: &str) -> Result<Value, Error> {
-        Language::Toml.read(text)
+        Language::Toml.read(text, Bounds::TEXT)
     }
 }
 
@@ -183,7 +211,7 @@ impl Policy {
 /// The text of a file, or a little more than is allowed of it.
 fn read_file(path: &Path) -> std::io::Result<String> {
     let mut text = String::new();
-    File::open(path)?.take(MOST_BYTES as u64 + 1).read_to_string(&mut text)?;
+    File::open(path)?.take(Bounds::FILE.bytes as u64 + 1).read_to_string(&mut text)?;
     Ok(text)
 }
 

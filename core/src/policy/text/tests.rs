@@ -170,7 +170,7 @@ fn errors_of_files_begin_with_the_path() {
     begins(&folder.file("p.txt", ""), "must end in .yaml, .yml, .json, .toml or .bal");
     begins(&folder.file("p.yaml", "timeout: 30"), "YAML line 1, column 1: timeout: must be a duration with a unit, got 30; write \"30s\"");
     begins(&folder.file("p.yml", "a: 1\na: 2"), "YAML line 2, column 1: key \"a\" given twice");
-    begins(&folder.file("big.json", vec![b' '; 10 << 20]), "must be at most 1MiB of text, got 10485760 bytes");
+    begins(&folder.file("big.json", vec![b' '; 65 << 20]), "must be at most 64MiB of text, got 68157440 bytes");
     begins(&folder.file("bytes.yaml", [0xff, 0xfe]), "stream did not contain valid UTF-8");
     let missing = folder.0.join("missing.yaml");
     assert!(message(&missing).starts_with(&format!("{}: ", missing.display())));

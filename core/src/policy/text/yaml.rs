@@ -5,10 +5,10 @@ use std::collections::{HashMap, HashSet};
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError};
 
 use super::super::value::Value;
-use super::{MOST_DEPTH, MOST_NODES, MOST_TEXT, Mistake, given_twice, too_deep, too_many};
+use super::{Bounds, MOST_DEPTH, Mistake, given_twice, too_deep, too_many};
 
-pub(super) fn read(text: &str) -> Result<Value, Mistake> {
-    let builder = build(text, Builder::default())?;
+pub(super) fn read(text: &str, bounds: Bounds) -> Result<Value, Mistake> {
+    let builder = build(text, Builder::new(bounds))?;
     match builder.documents {
         0 | 1 => Ok(builder.roots.into_iter().next().unwrap_or(Value::EMPTY)),
         count => Err(Mistake { place: None, text: format!("holds {count} documents, must hold one") }),
@@ -16,9 +16,14 @@ pub(super) fn read(text: &str) -> Result<Value, Mistake> {
 }
 
 /// Every document of a text that others wrote for others: tags are passed over, and numbers with leading zeros are text.
-pub(super) fn read_all(text: &str) -> Result<Vec<Value>, Mistake> {
-    let builder = build(text, Builder { lenient: true, ..Builder::default() })?;
-    Ok(if builder.roots.is_empty() { vec![Value::EMPTY] } else { builder.roots })
+pub(super) fn read_all(text: &str, bounds: Bounds) -> Result<Vec<Value>, Mistake> {
+    read_all_counted(text, bounds).map(|(documents, _)| documents)
+}
+
+/// [`read_all`], and how many values they are.
+pub(super) fn read_all_counted(text: &str, bounds: Bounds) -> Result<(Vec<Value>, usize), Mistake> {
+    let builder = build(text, Builder { lenient: true, ..Builder::new(bounds) })?;
+    Ok((if builder.roots.is_empty() { vec![Value::EMPTY] } else { builder.roots }, builder.nodes))
 }
 
 fn build(text: &str, mut builder: Builder) -> Result<Builder, Mistake> {
@@ -49,8 +54,8 @@ struct Weight {
     depth: usize,
 }
 
-#[derive(Default)]
 struct Builder {
+    bounds: Bounds,
     documents: usize,
     lenient: bool,
     roots: Vec<Value>,
@@ -69,6 +74,10 @@ struct Frame {
 }
 
 impl Builder {
+    fn new(bounds: Bounds) -> Self {
+        Builder { bounds, documents: 0, lenient: false, roots: Vec::new(), open: Vec::new(), anchors: HashMap::new(), nodes: 0, text: 0 }
+    }
+
     fn event(&mut self, event: Event<'_>) -> Result<(), String> {
         match event {
             Event::DocumentStart(_) => {
@@ -180,11 +189,11 @@ impl Builder {
     fn count(&mut self, nodes: usize, text: usize) -> Result<(), String> {
         self.nodes = self.nodes.saturating_add(nodes);
         self.text = self.text.saturating_add(text);
-        if self.nodes > MOST_NODES {
-            return Err(too_many());
+        if self.nodes > self.bounds.nodes {
+            return Err(too_many(self.bounds));
         }
-        if self.text > MOST_TEXT {
-            return Err("more than 4MiB of text with aliases expanded".to_owned());
+        if self.text > self.bounds.text {
+            return Err(format!("more than {}MiB of text with aliases expanded", self.bounds.text >> 20));
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ use tokio_util::io::StreamReader;
 
 use super::failure;
 use super::http1::Http1Body;
+use super::http2::Http2Body;
 use super::origin::Origin;
 use crate::client::transport::coding::{Coding, Source, undone};
 use crate::client::transport::{Failure, Incoming};
@@ -30,8 +31,14 @@ pub struct HttpBody {
 }
 
 enum Pieces {
-    Plain(Http1Body),
+    Plain(Live),
     Coded(Box<Coded>),
+}
+
+/// A body as its connection has it.
+pub(super) enum Live {
+    Http1(Http1Body),
+    Http2(Http2Body),
 }
 
 /// A body whose codings are being undone.
@@ -41,14 +48,20 @@ struct Coded {
 }
 
 /// The pieces as they are, for the decoders.
-struct Raw(Http1Body);
+struct Raw {
+    live: Live,
+    origin: Arc<Origin>,
+}
+
+/// A failure that is not the decoder's, on its way through one.
+struct Broken(Failure);
 
 impl HttpBody {
-    pub(super) fn new(body: Http1Body, peer: Option<SocketAddr>, codings: Option<&[Coding]>, origin: Arc<Origin>) -> Self {
+    pub(super) fn new(body: Live, peer: Option<SocketAddr>, codings: Option<&[Coding]>, origin: Arc<Origin>) -> Self {
         let pieces = match codings {
             None => Pieces::Plain(body),
             Some(codings) => {
-                let source = StreamReader::new(Raw(body));
+                let source = StreamReader::new(Raw { live: body, origin: Arc::clone(&origin) });
                 Pieces::Coded(Box::new(Coded { source: undone(Box::pin(source), codings), buffer: BytesMut::new() }))
             }
         };
@@ -65,7 +78,19 @@ impl Stream for Raw {
     type Item = io::Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_frame(context).map(|piece| piece.map(|piece| piece.map_err(io::Error::other)))
+        let Raw { live, origin } = &mut *self;
+        live.poll_frame(origin, context).map(|piece| piece.map(|piece| piece.map_err(|failure| io::Error::other(Broken(failure)))))
+    }
+}
+
+impl Live {
+    fn poll_frame(&mut self, origin: &Origin, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+        match self {
+            Live::Http1(body) => {
+                body.poll_frame(context).map(|piece| piece.map(|piece| piece.map_err(|error| failure::body(error, origin))))
+            }
+            Live::Http2(body) => body.poll_frame(context).map(|piece| piece.map(|piece| piece.map_err(|error| failure::at(error, origin)))),
+        }
     }
 }
 
@@ -73,10 +98,7 @@ impl Incoming for HttpBody {
     async fn frame(&mut self) -> Result<Option<Bytes>, Failure> {
         let origin = &self.origin;
         match &mut self.pieces {
-            Pieces::Plain(body) => {
-                let piece = std::future::poll_fn(|context| body.poll_frame(context)).await;
-                piece.transpose().map_err(|error| failure::body(error, origin))
-            }
+            Pieces::Plain(body) => std::future::poll_fn(|context| body.poll_frame(origin, context)).await.transpose(),
             Pieces::Coded(coded) => {
                 let Coded { source, buffer } = &mut **coded;
                 buffer.reserve(PIECE);
@@ -89,11 +111,25 @@ impl Incoming for HttpBody {
 
 /// The failure of the body itself, or of its coding.
 fn of_coded(error: io::Error, origin: &Origin) -> Failure {
-    match error.downcast::<hyper::Error>() {
-        Ok(error) => failure::body(error, origin),
+    match error.downcast::<Broken>() {
+        Ok(Broken(failure)) => failure,
         Err(error) => failure::coding(error, origin),
     }
 }
+
+impl fmt::Debug for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl std::error::Error for Broken {}
 
 impl fmt::Debug for HttpBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

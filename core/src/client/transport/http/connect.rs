@@ -1,21 +1,21 @@
 //! From a target to a stream that is ready for HTTP: addresses of its name, a race between them, TLS.
 
 use std::collections::HashMap;
-use std::io::{self, IoSlice};
+use std::fmt;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 #[cfg(unix)]
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use http::HeaderValue;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -24,7 +24,10 @@ use url::Host;
 use super::failure;
 use super::origin::Origin;
 use super::pool::Pool;
+use super::proxy::{Proxies, Route, Speaks, Via};
 use super::socket::{Line, Socket};
+use super::stream::Stream;
+use super::tunnel;
 use crate::client::system::clock::{Clock, TokioClock};
 use crate::client::transport::options::{Http2, TransportOptions};
 use crate::client::transport::{Failure, Progress, tls};
@@ -48,6 +51,9 @@ pub(super) struct Connector {
     write_stall: Option<Duration>,
     nodelay: bool,
     http2: Http2,
+    proxies: Proxies,
+    /// To a proxy that speaks HTTP over TLS.
+    proxy_tls: TlsConnector,
 }
 
 /// A stream that is ready for HTTP.
@@ -56,19 +62,68 @@ pub(super) struct Connected {
     pub(super) line: Line,
     /// Whether HTTP/2 is to be spoken: both sides said so in the handshake, or the options leave no choice.
     pub(super) http2: bool,
+    /// The proxy that is at the other end, if it is to forward requests.
+    pub(super) forward: Option<Forward>,
 }
 
-/// Bytes from and to a server.
-pub(super) enum Stream {
-    Plain(Socket),
-    Tls(Box<TlsStream<Socket>>),
+/// One connect: for whom, and what messages call its goal.
+struct Errand<'a, P> {
+    pool: &'a Pool,
+    progress: &'a Progress,
+    place: P,
+}
+
+impl<P: fmt::Display> Errand<'_, P> {
+    /// Speaks TLS to `host` on a stream.
+    async fn handshake<S>(&self, tls: &TlsConnector, host: &Host<String>, stream: S) -> Result<TlsStream<S>, Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let name = match host {
+            Host::Domain(name) => ServerName::try_from(name.clone()).map_err(|error| {
+                let message = format!("the host name cannot be in a certificate: {error} ({})", self.place);
+                Failure::new(ErrorKind::InvalidRequest, Evidence::NotSent, message)
+            })?,
+            Host::Ipv4(address) => ServerName::from(IpAddr::V4(*address)),
+            Host::Ipv6(address) => ServerName::from(IpAddr::V6(*address)),
+        };
+        let began = TokioClock.now();
+        let stream = tls.connect(name, stream).await.map_err(|error| failure::connecting(error, &self.place))?;
+        self.progress.note_connection(|connection| connection.tls = Some(TokioClock.now().since(began)));
+        Ok(stream)
+    }
+}
+
+impl Errand<'_, Route<'_>> {
+    /// Asks the proxy at the other end for a way to a server.
+    async fn tunnel<S>(&self, stream: S, host: &Host<String>, port: u16) -> Result<S, Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let began = TokioClock.now();
+        let through = tunnel::through(self.place.via, stream, host, port).await;
+        self.progress.note_connection(|connection| {
+            connection.connect = Some(connection.connect.unwrap_or_default() + TokioClock.now().since(began));
+        });
+        through.map_err(|failure| failure::at(failure, &self.place))
+    }
+}
+
+/// How requests are written for a proxy that forwards them.
+#[derive(Clone, Debug)]
+pub(super) struct Forward {
+    pub(super) authorization: Option<HeaderValue>,
 }
 
 impl Connector {
     pub(super) fn new(options: &TransportOptions) -> Result<Self, Error> {
         let tls: ClientConfig = tls::shared(&options.tls, options.http2)?;
+        let mut proxy_tls = tls.clone();
+        proxy_tls.alpn_protocols.clear();
         Ok(Connector {
             tls: TlsConnector::from(Arc::new(tls)),
+            proxies: Proxies::new(&options.proxy, variable)?,
+            proxy_tls: TlsConnector::from(Arc::new(proxy_tls)),
             fixed: options.resolve.iter().map(|(name, to)| (name.to_ascii_lowercase(), to.clone())).collect(),
             #[cfg(unix)]
             unix_socket: options.unix_socket.clone(),
@@ -98,67 +153,112 @@ impl Connector {
     }
 
     async fn open(&self, origin: &Origin, pool: &Pool, progress: &Progress) -> Result<Connected, Failure> {
-        let socket = self.socket(origin, pool, progress).await?;
+        if let Some(via) = self.proxy(origin) {
+            return self.through(origin, &Errand { pool, progress, place: Route { via, origin } }).await;
+        }
+        let errand = Errand { pool, progress, place: origin };
+        let socket = self.socket(&origin.host, origin.port, &errand).await?;
         let line = socket.line();
         if !origin.secure {
-            return Ok(Connected { stream: Stream::Plain(socket), line, http2: self.http2 == Http2::Only });
+            return Ok(self.plain(Stream::Plain(socket), line));
         }
-        let name = match &origin.host {
-            Host::Domain(name) => ServerName::try_from(name.clone()).map_err(|error| {
-                let message = format!("the host name cannot be in a certificate: {error} ({origin})");
-                Failure::new(ErrorKind::InvalidRequest, Evidence::NotSent, message)
-            })?,
-            Host::Ipv4(address) => ServerName::from(IpAddr::V4(*address)),
-            Host::Ipv6(address) => ServerName::from(IpAddr::V6(*address)),
-        };
-        let began = TokioClock.now();
-        let stream = self.tls.connect(name, socket).await.map_err(|error| failure::connecting(error, origin))?;
-        progress.note_connection(|connection| connection.tls = Some(TokioClock.now().since(began)));
-        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2") || self.http2 == Http2::Only;
-        Ok(Connected { stream: Stream::Tls(Box::new(stream)), line, http2 })
+        let stream = errand.handshake(&self.tls, &origin.host, socket).await?;
+        Ok(self.secure(Stream::Tls, stream, line))
     }
 
-    async fn socket(&self, origin: &Origin, pool: &Pool, progress: &Progress) -> Result<Socket, Failure> {
+    /// The proxy to this origin. A Unix socket is the peer, whoever is asked for.
+    fn proxy(&self, origin: &Origin) -> Option<&Via> {
+        #[cfg(unix)]
+        if self.unix_socket.is_some() {
+            return None;
+        }
+        self.proxies.via(origin.secure, &origin.host, origin.port)
+    }
+
+    async fn through(&self, origin: &Origin, errand: &Errand<'_, Route<'_>>) -> Result<Connected, Failure> {
+        let via = errand.place.via;
+        let host = match via.speaks {
+            // It is given no names.
+            Speaks::Socks5 => match self.addresses(&origin.host, origin.port, errand).await?.first().map(SocketAddr::ip) {
+                Some(IpAddr::V4(address)) => Host::Ipv4(address),
+                Some(IpAddr::V6(address)) => Host::Ipv6(address),
+                None => origin.host.clone(),
+            },
+            _ => origin.host.clone(),
+        };
+        let socket = self.socket(&via.host, via.port, errand).await?;
+        let line = socket.line();
+        let forwards = matches!(via.speaks, Speaks::Http | Speaks::Https) && !origin.secure && self.http2 != Http2::Only;
+        let forward = forwards.then(|| Forward { authorization: via.authorization() });
+        if via.speaks != Speaks::Https {
+            if forwards {
+                return Ok(Connected { stream: Stream::Plain(socket), line, http2: false, forward });
+            }
+            let socket = errand.tunnel(socket, &host, origin.port).await?;
+            if !origin.secure {
+                return Ok(self.plain(Stream::Plain(socket), line));
+            }
+            let stream = errand.handshake(&self.tls, &origin.host, socket).await?;
+            return Ok(self.secure(Stream::Tls, stream, line));
+        }
+        let stream = errand.handshake(&self.proxy_tls, &via.host, socket).await?;
+        if forwards {
+            return Ok(Connected { stream: Stream::Tls(Box::new(stream)), line, http2: false, forward });
+        }
+        let stream = errand.tunnel(stream, &host, origin.port).await?;
+        if !origin.secure {
+            return Ok(self.plain(Stream::Tls(Box::new(stream)), line));
+        }
+        let stream = errand.handshake(&self.tls, &origin.host, stream).await?;
+        Ok(self.secure(Stream::TlsInTls, stream, line))
+    }
+
+    fn plain(&self, stream: Stream, line: Line) -> Connected {
+        Connected { stream, line, http2: self.http2 == Http2::Only, forward: None }
+    }
+
+    fn secure<S>(&self, kind: fn(Box<TlsStream<S>>) -> Stream, stream: TlsStream<S>, line: Line) -> Connected {
+        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2") || self.http2 == Http2::Only;
+        Connected { stream: kind(Box::new(stream)), line, http2, forward: None }
+    }
+
+    async fn socket(&self, host: &Host<String>, port: u16, errand: &Errand<'_, impl fmt::Display>) -> Result<Socket, Failure> {
         #[cfg(unix)]
         if let Some(path) = &self.unix_socket {
             loop {
                 match tokio::net::UnixStream::connect(path).await {
                     Ok(stream) => return Ok(Socket::unix(stream)),
-                    Err(error) if failure::is_out_of_descriptors(&error) && pool.give_up_one() => {}
-                    Err(error) => return Err(failure::connecting(error, origin)),
+                    Err(error) if failure::is_out_of_descriptors(&error) && errand.pool.give_up_one() => {}
+                    Err(error) => return Err(failure::connecting(error, &errand.place)),
                 }
             }
         }
+        let addresses = self.addresses(host, port, errand).await?;
         let began = TokioClock.now();
-        let addresses = self.addresses(origin).await?;
-        let resolved = TokioClock.now();
-        if matches!(origin.host, Host::Domain(_)) {
-            progress.note_connection(|connection| connection.resolve = Some(resolved.since(began)));
-        }
-        let stream = self.race(addresses, pool).await.map_err(|error| failure::connecting(error, origin))?;
-        progress.note_connection(|connection| connection.connect = Some(TokioClock.now().since(resolved)));
+        let stream = self.race(addresses, errand.pool).await.map_err(|error| failure::connecting(error, &errand.place))?;
+        errand.progress.note_connection(|connection| connection.connect = Some(TokioClock.now().since(began)));
         Ok(Socket::tcp(stream))
     }
 
-    /// The addresses of an origin, in the order in which they are tried: as the resolver has them, families taking turns.
-    async fn addresses(&self, origin: &Origin) -> Result<Vec<SocketAddr>, Failure> {
-        let name = match &origin.host {
-            Host::Ipv4(address) => return Ok(vec![SocketAddr::new(IpAddr::V4(*address), origin.port)]),
-            Host::Ipv6(address) => return Ok(vec![SocketAddr::new(IpAddr::V6(*address), origin.port)]),
+    /// The addresses of a host, in the order in which they are tried: as the resolver has them, families taking turns.
+    async fn addresses(&self, host: &Host<String>, port: u16, errand: &Errand<'_, impl fmt::Display>) -> Result<Vec<SocketAddr>, Failure> {
+        let name = match host {
+            Host::Ipv4(address) => return Ok(vec![SocketAddr::new(IpAddr::V4(*address), port)]),
+            Host::Ipv6(address) => return Ok(vec![SocketAddr::new(IpAddr::V6(*address), port)]),
             Host::Domain(name) => name.as_str(),
         };
         if let Some(fixed) = self.fixed.get(name) {
-            return Ok(taking_turns(fixed.iter().map(|address| SocketAddr::new(*address, origin.port)).collect()));
+            return Ok(taking_turns(fixed.iter().map(|address| SocketAddr::new(*address, port)).collect()));
         }
-        match tokio::net::lookup_host((name, origin.port)).await {
-            Ok(found) => Ok(taking_turns(found.collect())),
-            Err(error) => {
-                let message = format!("host name not resolved: {} ({origin})", failure::one_line(&error));
-                let local = failure::is_local(&error);
-                let failure = Failure::new(ErrorKind::Connect, Evidence::NotSent, message);
-                Err(Failure { source: Some(Box::new(error)), local, ..failure })
-            }
-        }
+        let began = TokioClock.now();
+        let found = tokio::net::lookup_host((name, port)).await.map(Iterator::collect);
+        errand.progress.note_connection(|connection| connection.resolve = Some(TokioClock.now().since(began)));
+        found.map(taking_turns).map_err(|error| {
+            let message = format!("host name not resolved: {} ({})", failure::one_line(&error), errand.place);
+            let local = failure::is_local(&error);
+            let failure = Failure::new(ErrorKind::Connect, Evidence::NotSent, message);
+            Failure { source: Some(Box::new(error)), local, ..failure }
+        })
     }
 
     /// The first address that answers. Each has a head start before the next is tried beside it, and hands over at once when it fails.
@@ -201,7 +301,8 @@ impl Connector {
             let made = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
             match made {
                 Ok(socket) => break socket,
-                Err(error) if failure::is_out_of_descriptors(&error) && pool.give_up_one() => {}
+                // A task may have to run before the descriptor is free.
+                Err(error) if failure::is_out_of_descriptors(&error) && pool.give_up_one() => tokio::task::yield_now().await,
                 Err(error) => return Err(error),
             }
         };
@@ -221,6 +322,12 @@ impl Connector {
     }
 }
 
+/// What the environment says.
+#[allow(clippy::disallowed_methods)] // where proxies are is the environment's to say
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 /// Addresses of both families, one of each in turn, beginning with that of the first.
 fn taking_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let Some(first) = addresses.first().map(SocketAddr::is_ipv4) else { return addresses };
@@ -229,50 +336,4 @@ fn taking_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let mut turns: Vec<_> = ours.into_iter().flat_map(|address| [Some(address), others.next()]).flatten().collect();
     turns.extend(others);
     turns
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Stream::Plain(socket) => Pin::new(socket).poll_read(context, buffer),
-            Stream::Tls(stream) => Pin::new(&mut **stream).poll_read(context, buffer),
-        }
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Stream::Plain(socket) => Pin::new(socket).poll_write(context, buffer),
-            Stream::Tls(stream) => Pin::new(&mut **stream).poll_write(context, buffer),
-        }
-    }
-
-    fn poll_write_vectored(self: Pin<&mut Self>, context: &mut Context<'_>, buffers: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Stream::Plain(socket) => Pin::new(socket).poll_write_vectored(context, buffers),
-            Stream::Tls(stream) => Pin::new(&mut **stream).poll_write_vectored(context, buffers),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Stream::Plain(socket) => socket.is_write_vectored(),
-            Stream::Tls(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Stream::Plain(socket) => Pin::new(socket).poll_flush(context),
-            Stream::Tls(stream) => Pin::new(&mut **stream).poll_flush(context),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Stream::Plain(socket) => Pin::new(socket).poll_shutdown(context),
-            Stream::Tls(stream) => Pin::new(&mut **stream).poll_shutdown(context),
-        }
-    }
 }

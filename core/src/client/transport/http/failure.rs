@@ -2,9 +2,9 @@
 //! What was sent is not read from errors: the socket knows.
 
 use std::error::Error as StdError;
+use std::fmt;
 use std::io;
 
-use super::origin::Origin;
 use super::upload::UploadError;
 use crate::client::transport::Failure;
 use crate::client::transport::tls::failure::{self as tls, Meaning};
@@ -12,7 +12,7 @@ use crate::error::ErrorKind;
 use crate::record::Evidence;
 
 /// The failure of a connect: of a name, of TCP, or of TLS.
-pub(super) fn connecting(error: io::Error, origin: &Origin) -> Failure {
+pub(super) fn connecting(error: io::Error, origin: &impl fmt::Display) -> Failure {
     let kind = match find::<rustls::Error>(&error).map(tls::meaning) {
         Some(Meaning::Refused | Meaning::Nonsense) => ErrorKind::Tls,
         // The kernel's limit, or TCP_USER_TIMEOUT.
@@ -24,19 +24,19 @@ pub(super) fn connecting(error: io::Error, origin: &Origin) -> Failure {
 }
 
 /// The failure of an exchange without a response head. `touched`: something of the request may have been seen.
-pub(super) fn exchange(error: hyper::Error, touched: bool, origin: &Origin) -> Failure {
+pub(super) fn exchange(error: hyper::Error, touched: bool, origin: &impl fmt::Display) -> Failure {
     let evidence = if touched { Evidence::Unknown } else { Evidence::NotSent };
     failure(of_exchange(&error), evidence, &what(&error), origin, error)
 }
 
 /// The failure of a response body.
-pub(super) fn body(error: impl StdError + Send + Sync + 'static, origin: &Origin) -> Failure {
+pub(super) fn body(error: impl StdError + Send + Sync + 'static, origin: &impl fmt::Display) -> Failure {
     let text = format!("the response body failed: {}", what(&error));
     failure(ErrorKind::Body, Evidence::Unknown, &text, origin, error)
 }
 
 /// Likewise, of one whose content-encoding is not what it says.
-pub(super) fn coding(error: io::Error, origin: &Origin) -> Failure {
+pub(super) fn coding(error: io::Error, origin: &impl fmt::Display) -> Failure {
     let what = match error.kind() {
         io::ErrorKind::UnexpectedEof => "it ends too early".to_owned(),
         _ => one_line(root(&error)),
@@ -45,7 +45,18 @@ pub(super) fn coding(error: io::Error, origin: &Origin) -> Failure {
     failure(ErrorKind::Body, Evidence::Unknown, &text, origin, error)
 }
 
-fn failure(kind: ErrorKind, evidence: Evidence, what: &str, origin: &Origin, error: impl StdError + Send + Sync + 'static) -> Failure {
+/// A failure that does not say yet where it happened.
+pub(super) fn at(failure: Failure, place: &impl fmt::Display) -> Failure {
+    Failure { message: format!("{} ({place})", failure.message), ..failure }
+}
+
+fn failure(
+    kind: ErrorKind,
+    evidence: Evidence,
+    what: &str,
+    origin: &impl fmt::Display,
+    error: impl StdError + Send + Sync + 'static,
+) -> Failure {
     Failure { source: Some(Box::new(error)), ..Failure::new(kind, evidence, format!("{what} ({origin})")) }
 }
 
@@ -57,11 +68,7 @@ fn of_exchange(error: &hyper::Error) -> ErrorKind {
         return ErrorKind::InvalidRequest;
     }
     if let Some(error) = find::<rustls::Error>(error) {
-        return match tls::meaning(error) {
-            Meaning::Refused => ErrorKind::Tls,
-            Meaning::Broken => ErrorKind::Reset,
-            Meaning::Nonsense => ErrorKind::Protocol,
-        };
+        return tls::later(error);
     }
     if error.is_parse() {
         return ErrorKind::Protocol;

@@ -14,9 +14,10 @@ use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::runtime::{Handle, Id};
 
-use super::connect::{Connected, Stream};
+use super::connect::{Connected, Forward};
 use super::pool::Lease;
 use super::socket::{Line, Sight};
+use super::stream::Stream;
 use super::upload::Upload;
 use crate::client::transport::Progress;
 use crate::time::Tick;
@@ -28,6 +29,8 @@ pub(super) struct Http1 {
     line: Line,
     /// TLS sends bytes that are no answer.
     secure: bool,
+    /// The proxy at the other end, if it forwards requests.
+    pub(super) forward: Option<Forward>,
     /// The runtime that its socket wakes.
     home: Id,
     /// Since when nobody uses it.
@@ -51,15 +54,15 @@ pub(super) struct Unanswered {
 impl Http1 {
     /// The connection of a stream.
     pub(super) async fn new(connected: Connected) -> Result<Box<Self>, hyper::Error> {
-        let Connected { stream, line, .. } = connected;
-        let secure = matches!(stream, Stream::Tls(_));
+        let Connected { stream, line, forward, .. } = connected;
+        let secure = !matches!(stream, Stream::Plain(_));
         let (sender, connection) = Builder::new()
             .allow_spaces_after_header_name_in_responses(true)
             .allow_obsolete_multiline_headers_in_responses(true)
             .ignore_invalid_headers_in_responses(true)
             .handshake(TokioIo::new(stream))
             .await?;
-        Ok(Box::new(Http1 { sender, connection, line, secure, home: Handle::current().id(), since: Tick(0) }))
+        Ok(Box::new(Http1 { sender, connection, line, secure, forward, home: Handle::current().id(), since: Tick(0) }))
     }
 
     /// The runtime that its socket wakes.

@@ -5,31 +5,39 @@ mod body;
 mod connect;
 mod failure;
 mod http1;
+mod http2;
 pub(crate) mod idle;
 mod origin;
 mod pool;
+mod proxy;
 mod socket;
+mod stream;
+mod tunnel;
 mod upload;
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{ACCEPT_ENCODING, HOST, RANGE};
-use http::uri::PathAndQuery;
-use http::{Method, Request, StatusCode, Uri};
+use http::header::{ACCEPT_ENCODING, HOST, HeaderMap, PROXY_AUTHORIZATION, RANGE};
+use http::uri::{PathAndQuery, Scheme};
+use http::{Method, Request, Response, StatusCode, Uri};
 use url::{Position, Url};
 
 pub use self::body::HttpBody;
-use self::connect::Connector;
+use self::body::Live;
+use self::connect::{Connected, Connector};
 use self::http1::Http1;
-use self::origin::impossible;
+use self::http2::{Connection, Exchange, Found, Gate, Gates, Opened, Place, trim};
+use self::origin::{Origin, impossible};
 use self::pool::{Granted, Lease, Limits, Pool};
 use self::upload::Upload;
 use super::framing::{declare_length, declared_length};
-use super::options::TransportOptions;
-use super::{Failure, Outgoing, Pausing, Progress, Received, Transport, coding};
-use crate::error::Error;
+use super::options::{Http2, TransportOptions};
+use super::{Failure, Outgoing, OutgoingBody, Pausing, Progress, Received, Transport, coding};
+use crate::error::{Error, ErrorKind};
+use crate::record::Evidence;
 
 /// Sends attempts and keeps their connections, for all runtimes and lanes of its client. Cheap to clone; clones share the connections.
 ///
@@ -40,6 +48,9 @@ pub struct HttpTransport(Arc<Shared>);
 struct Shared {
     connector: Connector,
     pool: Arc<Pool>,
+    http2: Http2,
+    /// How long a silent peer of HTTP/2 is left alone.
+    ping: Option<Duration>,
     compression: bool,
 }
 
@@ -56,32 +67,148 @@ impl HttpTransport {
             idle_per_origin: options.pool_max_idle_per_host,
             age: options.pool_idle_timeout,
         };
-        let (connector, pool) = (Connector::new(options)?, Pool::new(limits));
-        Ok(HttpTransport(Arc::new(Shared { connector, pool, compression: options.compression })))
+        let gates = Gates::new(options.http2 == Http2::Only);
+        let (connector, pool) = (Connector::new(options)?, Pool::new(limits, gates));
+        let (http2, ping, compression) = (options.http2, options.http2_ping, options.compression);
+        Ok(HttpTransport(Arc::new(Shared { connector, pool, http2, ping, compression })))
     }
 
-    /// A connection for one request, and whether it was kept.
-    async fn connection(&self, url: &Url, limit: Option<Duration>, progress: &Progress) -> Result<(Box<Http1>, Lease, bool), Failure> {
-        let Granted { lease, kept } = self.0.pool.acquire(url, progress).await?;
-        if let Some(kept) = kept {
-            progress.note_connection(|connection| {
-                connection.reused = Some(true);
-                connection.peer = kept.line().peer();
-            });
-            return Ok((kept, lease, true));
+    /// A connection for one request.
+    async fn way(&self, url: &Url, limit: Option<Duration>, progress: &Progress) -> Result<Way, Failure> {
+        let may_be_http2 = match self.0.http2 {
+            Http2::Auto => url.scheme() == "https",
+            Http2::Only => true,
+            Http2::None => false,
+        };
+        if !may_be_http2 {
+            let Granted { lease, kept } = self.0.pool.acquire(url, Some(progress)).await?;
+            if let Some(connection) = kept {
+                return Ok(Way::Http1 { connection, lease, kept: true });
+            }
+            let _connecting = Pausing::new(progress);
+            let connected = self.0.connector.connect(lease.origin(), limit, &self.0.pool, progress).await?;
+            return self.http1(connected, lease).await;
         }
-        let _connecting = Pausing::new(progress);
-        let connected = self.0.connector.connect(lease.origin(), limit, &self.0.pool, progress).await?;
-        progress.note_connection(|connection| {
-            connection.reused = Some(false);
-            connection.peer = connected.line.peer();
-        });
-        if connected.http2 {
-            return Err(impossible("HTTP/2 was asked for, which this transport does not speak"));
+        let gate = self.0.pool.gates.of(Origin::name(url));
+        if let Some(place) = gate.try_place() {
+            return Ok(Way::Http2(place));
         }
-        let opened = Http1::new(connected).await.map_err(|error| failure::exchange(error, false, lease.origin()))?;
-        Ok((opened, lease, false))
+        if !gate.is_open()
+            && let Some(Granted { lease, kept: Some(connection) }) = self.0.pool.kept(url)
+        {
+            return Ok(Way::Http1 { connection, lease, kept: true });
+        }
+        let _waiting = Pausing::new(progress);
+        match gate.place(limit, self.open(url, limit, progress, &gate)).await? {
+            Found::Place(place) => Ok(Way::Http2(place)),
+            Found::Other(way) => Ok(way),
+        }
     }
+
+    /// Connects to an origin that may speak HTTP/2.
+    async fn open(&self, url: &Url, limit: Option<Duration>, progress: &Progress, gate: &Arc<Gate>) -> Result<Opened<Way>, Failure> {
+        let Granted { lease, kept } = self.0.pool.acquire(url, None).await?;
+        if let Some(connection) = kept {
+            return Ok(Opened::Other(Way::Http1 { connection, lease, kept: true }));
+        }
+        let connected = self.0.connector.connect(lease.origin(), limit, &self.0.pool, progress).await?;
+        if !connected.http2 {
+            return self.http1(connected, lease).await.map(Opened::Other);
+        }
+        let origin = Arc::clone(lease.origin());
+        let peer = connected.line.peer();
+        let guard = (lease, self.0.pool.gates.count());
+        let opened = Connection::start(connected.stream, peer, self.0.ping, gate, guard).await;
+        let connection = opened.map_err(|error| {
+            let message = format!("the HTTP/2 connection cannot be opened: {error} ({origin})");
+            Failure::new(ErrorKind::Connect, Evidence::NotSent, message)
+        })?;
+        self.0.pool.watch();
+        Ok(Opened::Http2(connection))
+    }
+
+    async fn http1(&self, connected: Connected, lease: Lease) -> Result<Way, Failure> {
+        let connection = Http1::new(connected).await.map_err(|error| failure::exchange(error, false, &**lease.origin()))?;
+        Ok(Way::Http1 { connection, lease, kept: false })
+    }
+
+    /// Sends a request over HTTP/1.
+    async fn send1(&self, message: Message, connection: Box<Http1>, lease: Lease, kept: bool) -> Result<Answer, Failure> {
+        let Message { method, url, path, mut headers, body, progress } = message;
+        let origin = Arc::clone(lease.origin());
+        if !headers.contains_key(HOST) {
+            headers.insert(HOST, origin.header.clone());
+        }
+        trim(&mut headers);
+        let mut request = Request::new(Upload::new(body, Arc::clone(&progress)));
+        *request.uri_mut() = match &connection.forward {
+            None => Uri::from(path),
+            Some(proxy) => {
+                if let Some(user) = &proxy.authorization {
+                    headers.entry(PROXY_AUTHORIZATION).or_insert_with(|| user.clone());
+                }
+                Uri::try_from(&url[..Position::AfterQuery]).map_err(impossible)?
+            }
+        };
+        *request.method_mut() = method;
+        *request.headers_mut() = headers;
+        let peer = connection.line().peer();
+        progress.note_connection(|connection| {
+            connection.reused = Some(kept);
+            connection.peer = peer;
+        });
+        let response = connection.exchange(lease, request, &progress).await.map_err(|unanswered| {
+            let failure = failure::exchange(unanswered.error, unanswered.touched, &*origin);
+            // Who takes a kept connection may meet its end: nobody's fault, and nothing was sent.
+            Failure { stale: kept && !unanswered.touched, ..failure }
+        })?;
+        Ok(Answer { response: response.map(Live::Http1), origin, peer })
+    }
+
+    /// Sends a request over HTTP/2.
+    async fn send2(&self, message: Message, place: Place) -> Result<Answer, Failure> {
+        let Message { method, url, path, headers, body, progress } = message;
+        let origin = Origin::of(&url)?;
+        let scheme = if origin.secure { Scheme::HTTPS } else { Scheme::HTTP };
+        let peer = place.peer();
+        let request = http2::request(method, scheme, &origin.authority, path, headers)
+            .ok_or_else(|| impossible("its host header is none that HTTP/2 could name"))?;
+        let exchange = Exchange::enter(place, request, Upload::new(body, Arc::clone(&progress)), &progress);
+        let response = match exchange {
+            Ok(exchange) => exchange.await,
+            Err(failure) => Err(failure),
+        };
+        let response = response.map_err(|failure| failure::at(failure, &*origin))?;
+        Ok(Answer { response: response.map(Live::Http2), origin, peer })
+    }
+}
+
+/// A connection for one request.
+enum Way {
+    Http1 {
+        connection: Box<Http1>,
+        lease: Lease,
+        /// Others were sent there before.
+        kept: bool,
+    },
+    Http2(Place),
+}
+
+/// A request that is ready to be sent, whichever way.
+struct Message {
+    method: Method,
+    url: Url,
+    path: PathAndQuery,
+    headers: HeaderMap,
+    body: OutgoingBody,
+    progress: Arc<Progress>,
+}
+
+/// A response head with its body as it comes.
+struct Answer {
+    response: Response<Live>,
+    origin: Arc<Origin>,
+    peer: Option<SocketAddr>,
 }
 
 impl Transport for HttpTransport {
@@ -95,8 +222,9 @@ impl Transport for HttpTransport {
         Some(self.clone())
     }
 
+    /// Connections of HTTP/2 have one each.
     fn leaves_tasks(&self) -> bool {
-        false
+        self.0.pool.gates.are_open()
     }
 
     fn close(&self) {
@@ -111,22 +239,13 @@ impl Transport for HttpTransport {
             headers.entry(ACCEPT_ENCODING).or_insert(coding::ACCEPTED);
         }
         let path = PathAndQuery::try_from(&url[Position::BeforePath..Position::AfterQuery]).map_err(impossible)?;
-        let (connection, lease, kept) = self.connection(&url, connect_timeout, &progress).await?;
-        let origin = Arc::clone(lease.origin());
-        if !headers.contains_key(HOST) {
-            headers.insert(HOST, origin.header.clone());
-        }
+        let way = self.way(&url, connect_timeout, &progress).await?;
         let head = method == Method::HEAD;
-        let mut request = Request::new(Upload::new(body, Arc::clone(&progress)));
-        *request.method_mut() = method;
-        *request.uri_mut() = Uri::from(path);
-        *request.headers_mut() = headers;
-        let peer = connection.line().peer();
-        let response = connection.exchange(lease, request, &progress).await.map_err(|unanswered| {
-            let failure = failure::exchange(unanswered.error, unanswered.touched, &origin);
-            // Who takes a kept connection may meet its end: nobody's fault, and nothing was sent.
-            Failure { stale: kept && !unanswered.touched, ..failure }
-        })?;
+        let message = Message { method, url, path, headers, body, progress };
+        let Answer { response, origin, peer } = match way {
+            Way::Http1 { connection, lease, kept } => self.send1(message, connection, lease, kept).await?,
+            Way::Http2(place) => self.send2(message, place).await?,
+        };
         let (mut parts, body) = response.into_parts();
         let bodiless = head || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let codings = if bodiless || !self.0.compression { None } else { coding::take(&mut parts.headers) };

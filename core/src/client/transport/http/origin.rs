@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::header::HeaderValue;
+use http::uri::Authority;
 use url::{Host, Position, Url};
 
 use crate::client::transport::Failure;
@@ -21,6 +22,8 @@ pub(super) struct Origin {
     pub(super) port: u16,
     /// What `host` says if nobody else says it.
     pub(super) header: HeaderValue,
+    /// Likewise, in HTTP/2.
+    pub(super) authority: Authority,
 }
 
 impl Origin {
@@ -40,8 +43,10 @@ impl Origin {
         let (Some(host), Some(port)) = (url.host(), url.port_or_known_default()) else {
             return Err(impossible("its URL has no host"));
         };
-        let header = HeaderValue::from_str(&url[Position::BeforeHost..Position::AfterPort]).map_err(impossible)?;
-        Ok(Arc::new(Origin { name: Self::name(url).into(), secure, host: host.to_owned(), port, header }))
+        let text = &url[Position::BeforeHost..Position::AfterPort];
+        let header = HeaderValue::from_str(text).map_err(impossible)?;
+        let authority = Authority::try_from(text).map_err(impossible)?;
+        Ok(Arc::new(Origin { name: Self::name(url).into(), secure, host: host.to_owned(), port, header, authority }))
     }
 }
 

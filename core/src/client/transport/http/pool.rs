@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use url::Url;
 
 use super::http1::Http1;
+use super::http2::Gates;
 use super::idle;
 use super::origin::Origin;
 use crate::client::system::clock::{Clock, TokioClock};
@@ -37,6 +38,8 @@ pub(super) struct Limits {
 pub(super) struct Pool {
     limits: Limits,
     pid: u32,
+    /// The connections on which many requests are sent at once. They hold leases, too.
+    pub(super) gates: Gates,
     state: Mutex<State>,
 }
 
@@ -89,24 +92,39 @@ enum Taken {
 }
 
 impl Pool {
-    pub(super) fn new(limits: Limits) -> Arc<Self> {
-        Arc::new(Pool { limits, pid: process_id(), state: Mutex::default() })
+    pub(super) fn new(limits: Limits, gates: Gates) -> Arc<Self> {
+        Arc::new(Pool { limits, pid: process_id(), gates, state: Mutex::default() })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A connection to the URL's origin that is kept and alive, if there is one.
+    pub(super) fn kept(self: &Arc<Self>, url: &Url) -> Option<Granted> {
+        loop {
+            let mut state = self.lock();
+            let entry = state.origins.get_mut(Origin::name(url))?;
+            let mut kept = entry.take_kept()?;
+            let lease = Lease { pool: Arc::clone(self), origin: Arc::clone(&entry.origin), kept: false };
+            state.idle -= 1;
+            drop(state);
+            if kept.is_usable() {
+                return Some(Granted { lease, kept: Some(kept) });
+            }
+        }
+    }
+
     /// A connection to `origin` that is alive, or leave to open one; waits where there are as many as there may be. The wait is no attempt's time.
     ///
     /// # Errors
     /// `invalid_request` for a URL that leads nowhere.
-    pub(super) async fn acquire(self: &Arc<Self>, url: &Url, progress: &Progress) -> Result<Granted, Failure> {
+    pub(super) async fn acquire(self: &Arc<Self>, url: &Url, progress: Option<&Progress>) -> Result<Granted, Failure> {
         loop {
             let mut granted = match self.take(url)? {
                 Taken::Granted(granted) => granted,
                 Taken::Later(waiting) => {
-                    let _standing = Pausing::new(progress);
+                    let _standing = progress.map(Pausing::new);
                     match waiting.await {
                         Ok(granted) => granted,
                         // Who would have served it is gone.
@@ -134,12 +152,9 @@ impl Pool {
             }
         };
         let lease = Lease { pool: Arc::clone(self), origin: Arc::clone(&entry.origin), kept: false };
-        if let Some(last) = entry.idle.len().checked_sub(1) {
-            let here = Handle::current().id();
-            let best = entry.idle.iter().rposition(|kept| kept.home() == here).unwrap_or(last);
-            let kept = entry.idle.remove(best);
+        if let Some(kept) = entry.take_kept() {
             state.idle -= 1;
-            return Ok(Taken::Granted(Granted { lease, kept }));
+            return Ok(Taken::Granted(Granted { lease, kept: Some(kept) }));
         }
         if entry.open < self.limits.open_per_origin {
             // One that nobody uses makes room. It is closed outside of the lock.
@@ -150,6 +165,10 @@ impl Pool {
                 drop(gone);
                 return Ok(Taken::Granted(Granted { lease, kept: None }));
             }
+        }
+        if state.open >= self.limits.open {
+            // It gives its place to who waits when it is closed.
+            self.gates.give_up_one();
         }
         let (call, waiting) = oneshot::channel();
         let number = state.next;
@@ -166,7 +185,7 @@ impl Pool {
     /// Closes the connection that has been idle for longest, so that its descriptor is free. False if there is none.
     pub(super) fn give_up_one(&self) -> bool {
         let gone = self.lock().drop_oldest();
-        gone.is_some()
+        gone.is_some() || self.gates.give_up_one()
     }
 
     /// Closes all that are idle.
@@ -175,6 +194,7 @@ impl Pool {
         let gone: Vec<_> = std::iter::from_fn(|| state.drop_oldest()).collect();
         drop(state);
         drop(gone);
+        self.gates.clear();
     }
 
     /// Closes what has been idle for too long. When to look again; `None` if nothing is left to look after.
@@ -195,7 +215,23 @@ impl Pool {
         };
         drop(state);
         drop(gone);
-        next
+        let later = self.limits.age.and_then(|age| self.gates.sweep(now, age));
+        match (next, later) {
+            (Some(next), Some(later)) => Some(next.min(later)),
+            (None, Some(later)) => {
+                self.lock().watched = true;
+                Some(later)
+            }
+            (next, None) => next,
+        }
+    }
+
+    /// A connection for many requests was opened: it is to be closed in time.
+    pub(super) fn watch(self: &Arc<Self>) {
+        let watch = self.limits.age.is_some() && !std::mem::replace(&mut self.lock().watched, true);
+        if watch {
+            idle::watch(self);
+        }
     }
 
     /// Gives what came free, a place or a connection with its place, to the call that waits for it. Without one the connection is kept, and
@@ -240,6 +276,16 @@ impl Pool {
     /// How long an unused connection may be kept.
     pub(super) fn age(&self) -> Option<Duration> {
         self.limits.age
+    }
+}
+
+impl Entry {
+    /// The connection to be used next: best one that this runtime's socket wakes.
+    fn take_kept(&mut self) -> Option<Box<Http1>> {
+        let last = self.idle.len().checked_sub(1)?;
+        let here = Handle::current().id();
+        let best = self.idle.iter().rposition(|kept| kept.home() == here).unwrap_or(last);
+        self.idle.remove(best)
     }
 }
 

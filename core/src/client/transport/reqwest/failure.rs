@@ -102,12 +102,7 @@ fn judge(error: &reqwest::Error, sent: Sent) -> (ErrorKind, Evidence) {
         return judge_http2(h2, sent, probed);
     }
     if let Some(tls) = find::<rustls::Error>(error) {
-        let kind = match tls::meaning(tls) {
-            Meaning::Refused => Kind::Tls,
-            Meaning::Broken => Kind::Reset,
-            Meaning::Nonsense => Kind::Protocol,
-        };
-        return (kind, probed);
+        return (tls::later(tls), probed);
     }
     if http.is_parse() {
         return (Kind::Protocol, probed);

@@ -2,6 +2,8 @@
 
 use rustls::{AlertDescription, CertificateError, Error};
 
+use crate::error::ErrorKind;
+
 /// What every https call is told when there is nobody to trust.
 pub(super) const NO_ROOTS: &str = "no root certificates: this system has none and no CA bundle was given; \
      pass a CA bundle (PEM), install the ca-certificates package, or set SSL_CERT_FILE";
@@ -30,6 +32,15 @@ pub(in crate::client::transport) fn meaning(error: &Error) -> Meaning {
         | Error::InconsistentKeys(_) => Meaning::Refused,
         Error::DecryptError | Error::EncryptError | Error::PeerSentOversizedRecord | Error::FailedToGetRandomBytes => Meaning::Broken,
         _ => Meaning::Nonsense,
+    }
+}
+
+/// The kind of failure on a connection whose handshake was done.
+pub(in crate::client::transport) fn later(error: &Error) -> ErrorKind {
+    match meaning(error) {
+        Meaning::Refused => ErrorKind::Tls,
+        Meaning::Broken => ErrorKind::Reset,
+        Meaning::Nonsense => ErrorKind::Protocol,
     }
 }
 

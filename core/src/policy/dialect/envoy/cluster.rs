@@ -1,10 +1,14 @@
 //! Clusters: how many retries may run at a time, how long connecting may take, and a retry policy in place of the route's.
 
+use std::collections::HashMap;
+
 use super::super::super::Value;
 use super::super::super::node::join;
 use super::super::super::problem::{Problem, placed};
 use super::super::block::{Block, list, proto_duration, whole};
 use super::super::draft::{Draft, limit};
+use super::super::pieces::Piece;
+use super::super::recognise::is_schema;
 
 /// A cluster of the documents, or what bears on retries of one alone.
 #[derive(Clone)]
@@ -30,40 +34,77 @@ pub(in super::super) fn concurrency(percent: f64, min: i64) -> Value {
     Value::from([("kind", Value::from("concurrency")), ("percent", percent), ("min", Value::Int(min))])
 }
 
-/// Every map with `circuit_breakers`, or with HTTP options that hold a retry policy, in the documents.
-pub(in super::super) fn all(documents: &[Value]) -> Vec<Cluster<'_>> {
-    let mut found = Vec::new();
-    for (i, document) in documents.iter().enumerate() {
-        let before = found.len();
-        collect("", document, &mut found);
-        let place = super::super::place(documents, i);
-        found[before..].iter_mut().for_each(|cluster| cluster.path = placed(&place, &cluster.path));
-    }
-    found
+/// The clusters of all documents, by name.
+#[derive(Default)]
+pub(in super::super) struct Clusters<'a> {
+    all: Vec<Cluster<'a>>,
+    /// The first of each name.
+    by_name: HashMap<&'a str, usize>,
+    /// The first without one: it may be any.
+    unnamed: Option<usize>,
 }
 
-/// More clusters than any mesh has.
-const MOST_CLUSTERS: usize = 10_000;
-
-fn collect<'a>(path: &str, value: &'a Value, found: &mut Vec<Cluster<'a>>) {
-    match value {
-        Value::List(items) => items.iter().enumerate().for_each(|(i, item)| collect(&format!("{path}[{i}]"), item, found)),
-        Value::Map(entries) => {
-            let breakers = entries.iter().any(|(key, _)| key == "circuit_breakers" || key == "circuitBreakers");
-            // Beside a retry_policy the name is another's.
-            let name = match value.get("name") {
-                Some(Value::Str(name)) if value.get("retry_policy").is_none() => Some(name.as_str()),
-                _ => None,
-            };
-            let cluster = Cluster { name, path: path.to_owned(), value, high: false };
-            if (breakers || cluster.retry_policy().is_some()) && found.len() < MOST_CLUSTERS {
-                found.push(cluster);
-            }
-            entries.iter().for_each(|(key, value)| collect(&join(path, key), value, found));
+impl<'a> Clusters<'a> {
+    /// Every cluster, and every map with `circuit_breakers` or HTTP options that hold a retry policy.
+    pub(in super::super) fn of(pieces: &'a [Piece<'_>]) -> Self {
+        let mut clusters = Clusters::default();
+        for piece in pieces.iter().filter(|piece| piece.resource().is_none()) {
+            let before = clusters.all.len();
+            clusters.collect(&piece.path, "", &piece.value);
+            clusters.all[before..].iter_mut().for_each(|cluster| cluster.path = placed(&piece.place, &cluster.path));
         }
-        _ => {}
+        for (i, cluster) in clusters.all.iter().enumerate() {
+            match cluster.name {
+                Some(name) => _ = clusters.by_name.entry(name).or_insert(i),
+                None => _ = clusters.unnamed.get_or_insert(i),
+            }
+        }
+        clusters
+    }
+
+    pub(super) fn first(&self) -> Option<&Cluster<'a>> {
+        self.all.first()
+    }
+
+    /// The only one there is.
+    pub(super) fn only(&self) -> Option<&Cluster<'a>> {
+        self.all.first().filter(|_| self.all.len() == 1)
+    }
+
+    pub(super) fn named(&self, name: &str) -> Option<&Cluster<'a>> {
+        let place = self.by_name.get(name).copied().into_iter().chain(self.unnamed).min()?;
+        self.all.get(place)
+    }
+
+    fn collect(&mut self, path: &str, key: &str, value: &'a Value) {
+        match value {
+            Value::List(items) => items.iter().enumerate().for_each(|(i, item)| self.collect(&format!("{path}[{i}]"), key, item)),
+            Value::Map(entries) if !is_schema(value) => {
+                let has = |keys: [&str; 2]| entries.iter().any(|(known, _)| keys.contains(&known.as_str()));
+                let named = match value.get("name") {
+                    Some(Value::Str(name)) => Some(name.as_str()),
+                    _ => None,
+                };
+                let is_type = matches!(value.get("@type"), Some(Value::Str(kind)) if kind.ends_with(".Cluster"));
+                let is_cluster =
+                    key == "clusters" && value.get("weight").is_none() || is_type || has(["connect_timeout", "connectTimeout"]);
+                // Beside a retry_policy the name is another's.
+                let name = named.filter(|_| !has(["retry_policy", "retryPolicy"]));
+                let cluster = Cluster { name, path: path.to_owned(), value, high: false };
+                if has(["circuit_breakers", "circuitBreakers"]) || (is_cluster && name.is_some()) || cluster.retry_policy().is_some() {
+                    self.all.push(cluster);
+                }
+                entries.iter().filter(|(key, _)| !WEIGHTED.contains(&key.as_str())).for_each(|(key, value)| {
+                    self.collect(&join(path, key), key, value);
+                });
+            }
+            _ => {}
+        }
     }
 }
+
+/// What a route has of the clusters that it goes to.
+const WEIGHTED: [&str; 2] = ["weighted_clusters", "weightedClusters"];
 
 /// What the options of a cluster are under.
 const OPTIONS: [&str; 2] = ["typed_extension_protocol_options", "typedExtensionProtocolOptions"];

@@ -13,11 +13,13 @@ use super::super::problem::Problem;
 use super::super::{Policy, Value};
 use super::block::{Block, list, proto_duration, whole};
 use super::draft::Draft;
+use super::recognise::is_schema;
 use super::{Dialect, Found, Note};
 use crate::error::Error;
 
 pub(crate) use aside::Aside;
 pub(super) use aside::Named;
+pub(super) use cluster::Clusters;
 pub use request::{REQUEST_HEADERS, expected_rq_timeout_ms, with_request_headers};
 
 /// The timeout of a route that does not say.
@@ -44,16 +46,17 @@ pub fn route(route: &Value) -> Result<Policy, Error> {
     if !matches!(route, Value::Map(_)) {
         return Err(Problem::must("route", "be a map", route).into());
     }
-    let (clusters, mut found) = (cluster::all(std::slice::from_ref(route)), Found::default());
+    let pieces = super::pieces::all(std::slice::from_ref(route))?;
+    let (clusters, mut found) = (Clusters::of(&pieces), Found::within(super::Limits::TEXT));
     Walk { clusters: &clusters, found: &mut found }.action(Block::of("", route)?, &Host::default(), None)?;
     Ok(super::only(found.policies)?.policy)
 }
 
 /// The policies of a document.
-pub(super) fn read(found: &mut Found, node: &Node<'_>, clusters: &[cluster::Cluster<'_>]) -> Result<(), Problem> {
+pub(super) fn read(found: &mut Found, node: &Node<'_>, clusters: &Clusters<'_>) -> Result<(), Problem> {
     if retry_policy::is_bare(&node.value) {
         let mut draft = draft();
-        let mut block = Block::of("", &node.value)?;
+        let mut block = Block::of(&node.path, &node.value)?;
         let timeouts = retry_policy::fill(&mut draft, &mut block, retry_policy::Flavour::Envoy)?;
         timeouts.set(&mut draft, ROUTE_TIMEOUT);
         cluster::budget(&mut draft, clusters.first())?;
@@ -61,13 +64,35 @@ pub(super) fn read(found: &mut Found, node: &Node<'_>, clusters: &[cluster::Clus
     }
     let before = found.policies.len();
     let mut walk = Walk { clusters, found };
-    walk.value("", &node.value, &Host::default())?;
-    if let (true, [only]) = (walk.found.policies.len() == before, clusters)
+    if is_action(&node.value) && node.value.get("match").is_none() {
+        return walk.action(Block::of(&node.path, &node.value)?, &Host::default(), None);
+    }
+    walk.value(&node.path, &node.value, &Host::default())?;
+    if let (true, Some(only)) = (walk.found.policies.len() == before, clusters.only())
         && only.retry_policy().is_some()
     {
-        walk.action(Block::empty(""), &Host::default(), only.name.map(str::to_owned))?;
+        walk.action(Block::empty(&node.path), &Host::default(), only.name.map(str::to_owned))?;
     }
     Ok(())
+}
+
+/// Whether a value is what a route does with its requests.
+pub(super) fn is_action(value: &Value) -> bool {
+    let keys = ["retry_policy", "cluster", "cluster_header", "weighted_clusters", "timeout"];
+    let known = |key: &str| keys.iter().any(|known| *known == key || super::super::problem::camel(known) == key);
+    let Value::Map(entries) = value else { return false };
+    // A Cluster has timeouts too, and so has a virtual host a policy.
+    let other = |key: &str| matches!(key, "routes" | "virtual_hosts" | "virtualHosts" | "clusters" | "static_resources");
+    entries.iter().any(|(key, _)| known(key)) && !entries.iter().any(|(key, _)| other(key))
+}
+
+/// Whether a list holds the routes of a virtual host.
+pub(super) fn are_routes(value: &Value) -> bool {
+    let is_route = |item: &Value| {
+        let does = |key: &str| matches!(item.get(key), Some(Value::Map(_)));
+        item.get("match").is_some() && ["route", "redirect", "direct_response", "directResponse"].iter().any(|key| does(key))
+    };
+    matches!(value, Value::List(items) if items.first().is_some_and(is_route))
 }
 
 /// What a virtual host gives to its routes.
@@ -81,12 +106,15 @@ struct Host<'a> {
 }
 
 struct Walk<'a, 'f> {
-    clusters: &'a [cluster::Cluster<'a>],
+    clusters: &'a Clusters<'a>,
     found: &'f mut Found,
 }
 
 /// Where a `retry_policy` is about something else than the requests of a route.
-const ELSEWHERE: &[&str] = &[
+pub(super) const ELSEWHERE: &[&str] = &[
+    // Envoy Gateway's own form of what it reads.
+    "xdsIR",
+    "infraIR",
     "http_filters",
     "httpFilters",
     "typed_per_filter_config",
@@ -99,6 +127,10 @@ const ELSEWHERE: &[&str] = &[
     "stats_sinks",
     "statsSinks",
     "rds",
+    "grpc_services",
+    "grpcServices",
+    "grpc_service",
+    "grpcService",
     "dynamic_resources",
     "dynamicResources",
 ];
@@ -107,16 +139,16 @@ impl<'a> Walk<'a, '_> {
     fn value(&mut self, path: &str, value: &'a Value, host: &Host<'a>) -> Result<(), Problem> {
         match value {
             Value::List(items) => items.iter().enumerate().try_for_each(|(i, item)| self.value(&format!("{path}[{i}]"), item, host)),
-            Value::Map(entries) => {
+            Value::Map(entries) if !is_schema(value) => {
                 let block = Block::of(path, value)?;
-                if block.has("routes") {
+                if block.has("routes") && (block.has("domains") || !matches!(value.get("routes"), Some(Value::Map(_)))) {
                     return self.host(block);
                 }
                 if block.has("route") && block.has("match") {
                     return self.route(block, host, None);
                 }
-                if block.has("retry_policy") {
-                    return self.action(block, host, None);
+                if let Some((key, action)) = entries.iter().find(|(key, action)| key == "route" && is_action(action)) {
+                    return self.action(Block::of(&join(path, key), action)?, host, None);
                 }
                 let inner = entries.iter().filter(|(key, _)| !ELSEWHERE.contains(&key.as_str()));
                 inner.into_iter().try_for_each(|(key, value)| self.value(&join(path, key), value, host))
@@ -130,7 +162,7 @@ impl<'a> Walk<'a, '_> {
         block.leave(HOST_LEFT_OUT, &mut notes)?;
         let host = Host {
             name: block.take("name")?.and_then(|name| name.str().map(str::to_owned)),
-            retry_policy: found(&mut block, "retry_policy")?,
+            retry_policy: block.found("retry_policy")?,
             buffer: buffer(&mut block)?,
             hedge: block.take("hedge_policy")?.map(|node| node.path),
             notes,
@@ -154,10 +186,6 @@ impl<'a> Walk<'a, '_> {
         let mut host = host.clone();
         host.buffer = buffer(&mut block)?.or(host.buffer);
         let Some(action) = block.block("route")? else { return Ok(()) };
-        let cluster = self.cluster(&mut action.clone(), &mut Vec::new())?;
-        if !action.has("retry_policy") && host.retry_policy.is_none() && cluster.is_none_or(|cluster| cluster.retry_policy().is_none()) {
-            return Ok(());
-        }
         let name = name.or_else(|| block.take("name").ok().flatten().and_then(|name| name.str().map(str::to_owned)));
         self.action(action, &host, name)
     }
@@ -168,17 +196,24 @@ impl<'a> Walk<'a, '_> {
         let mut notes = host.notes.clone();
         let cluster = self.cluster(&mut action, &mut notes)?;
         let of_cluster = cluster.as_ref().and_then(cluster::Cluster::retry_policy);
-        let own = found(&mut action, "retry_policy")?;
+        let own = action.found("retry_policy")?;
         let mut policy = match of_cluster.as_ref().or(own.as_ref()).or(host.retry_policy.as_ref()) {
             Some((path, value)) => Block::of(path, value)?,
-            None => Block::empty("retry_policy"),
+            None => Block::empty(&join(&action.path, "retry_policy")),
         };
+        let given = of_cluster.is_some() || own.is_some() || host.retry_policy.is_some();
         if action.has("hedge_policy") || host.hedge.is_some() {
             let path = action.take("hedge_policy")?.map(|node| node.path).or(host.hedge.clone());
             draft.note(path.unwrap_or_default(), "hedging is not done: a slow attempt is ended by per_try_timeout, not raced");
         }
         let timeout = action.take("timeout")?.map(|node| Ok::<_, Problem>((proto_duration(&node)?, node.path))).transpose()?;
-        let timeouts = retry_policy::fill(&mut draft, &mut policy, retry_policy::Flavour::Envoy)?;
+        let timeouts = match given {
+            true => retry_policy::fill(&mut draft, &mut policy, retry_policy::Flavour::Envoy)?,
+            false => {
+                draft.note(action.path.as_str(), NO_POLICY);
+                retry_policy::Timeouts::default()
+            }
+        };
         let (timeout, path) = timeout.unwrap_or((ROUTE_TIMEOUT, String::new()));
         draft.source("timeout", &path);
         timeouts.set(&mut draft, timeout);
@@ -208,17 +243,20 @@ impl<'a> Walk<'a, '_> {
                 _ => None,
             });
             named.extend(names);
-            if self.clusters.iter().filter(|cluster| cluster.name.is_some_and(|name| named.iter().any(|named| named == name))).count() > 1 {
+            if named.iter().filter(|name| self.clusters.named(name).is_some()).count() > 1 {
                 notes.push(Note { path: clusters.path, text: "the limits of the first of them are those of all".to_owned() });
             }
         }
         let found = match named.as_slice() {
-            [] => self.clusters.first().filter(|_| self.clusters.len() == 1),
-            names => names.iter().find_map(|name| self.clusters.iter().find(|cluster| cluster.name.is_none_or(|known| known == name))),
+            [] => self.clusters.only(),
+            names => names.iter().find_map(|name| self.clusters.named(name)),
         };
         Ok(found.map(|cluster| cluster::Cluster { high, ..cluster.clone() }))
     }
 }
+
+/// Beside no retry policy at all.
+pub(super) const NO_POLICY: &str = "no retry policy: only x-envoy-retry-on of a request brings retries";
 
 /// Likewise of a virtual host.
 const HOST_LEFT_OUT: &[(&str, &str)] = &[
@@ -236,13 +274,6 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("grpc_timeout_offset", "the header grpc-timeout is not read"),
     ("internal_redirect_policy", "redirects are followed by the client, within its own limit"),
 ];
-
-/// A value and where it stands, kept as it was written.
-fn found<'a>(block: &mut Block<'a>, key: &str) -> Result<Option<(String, &'a Value)>, Problem> {
-    let Some(node) = block.take(key)? else { return Ok(None) };
-    let value = block.entries().iter().find(|(written, _)| written == key || *written == super::super::problem::camel(key));
-    Ok(value.map(|(_, value)| (node.path, value)))
-}
 
 /// How much of a body is kept for retries, under its new name or its old one.
 fn buffer<'a>(block: &mut Block<'a>) -> Result<Option<Node<'a>>, Problem> {

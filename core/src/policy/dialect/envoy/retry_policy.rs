@@ -196,7 +196,7 @@ pub(in super::super) fn backoff_of(base: Duration, max: Duration) -> Value {
     Value::from([("base", duration(base)), ("max", duration(max)), ("jitter", Value::from("full"))])
 }
 
-fn positive(node: &Node<'_>) -> Result<Duration, Problem> {
+pub(in super::super) fn positive(node: &Node<'_>) -> Result<Duration, Problem> {
     let length = match &*node.value {
         // Less than a millisecond is one, but nothing is nothing.
         Value::Str(text) if crate::time::parse_duration(text).is_some_and(|exact| !exact.is_zero()) => proto_duration(node)?.max(LEAST),

@@ -1,0 +1,140 @@
+//! The body of a response, as it comes out of its stream.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use h2::RecvStream;
+use tokio::task::AbortHandle;
+
+use super::failure;
+use super::gate::Place;
+use super::sending::Sending;
+use crate::client::transport::Failure;
+use crate::client::transport::http::upload::UploadError;
+
+/// A body. Dropped before its end, it resets the stream, and ends an upload that is still going on.
+pub(in crate::client::transport::http) struct Http2Body {
+    /// `None` at the end.
+    live: Option<Live>,
+    /// What goes on of the request.
+    rest: Option<Rest>,
+}
+
+struct Live {
+    stream: RecvStream,
+    place: Place,
+    /// It has no body by rule, whatever comes.
+    bodiless: bool,
+    /// Somebody waits, or waited in vain, for what comes next.
+    waiting: bool,
+}
+
+impl Http2Body {
+    pub(super) fn new(stream: RecvStream, place: Place, bodiless: bool, rest: Option<Rest>) -> Self {
+        let over = stream.is_end_stream();
+        let mut body = Http2Body { live: Some(Live { stream, place, bodiless, waiting: false }), rest };
+        if over {
+            body.end();
+        }
+        body
+    }
+
+    /// The next piece; `None` at the end. A failure is of kind `body`, or that of the request's body if it failed on the way.
+    pub(in crate::client::transport::http) fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+        let Some(live) = &mut self.live else { return Poll::Ready(None) };
+        loop {
+            let piece = match live.stream.poll_data(context) {
+                Poll::Pending if live.bodiless => None,
+                Poll::Pending => {
+                    live.waiting = true;
+                    return Poll::Pending;
+                }
+                Poll::Ready(piece) => piece,
+            };
+            live.waiting = false;
+            let result = match piece {
+                Some(Ok(bytes)) => {
+                    let _ = live.stream.flow_control().release_capacity(bytes.len());
+                    if live.bodiless || bytes.is_empty() {
+                        continue;
+                    }
+                    if live.stream.is_end_stream() {
+                        self.end();
+                    }
+                    return Poll::Ready(Some(Ok(bytes)));
+                }
+                Some(Err(error)) if !live.bodiless => {
+                    let link = &live.place.connection().link;
+                    Some(Err(match self.rest.as_ref().and_then(Rest::failure) {
+                        Some(error) => failure::of_upload(error, link, u64::MAX),
+                        None => failure::of_body(error, link),
+                    }))
+                }
+                _ => None,
+            };
+            self.end();
+            return Poll::Ready(result);
+        }
+    }
+
+    /// Nothing more comes.
+    fn end(&mut self) {
+        let live = self.live.take();
+        if let (Some(live), Some(rest)) = (live, &mut self.rest)
+            && !rest.task.is_finished()
+        {
+            rest.place = Some(live.place);
+        }
+    }
+}
+
+impl Drop for Http2Body {
+    fn drop(&mut self) {
+        if let Some(live) = &self.live
+            && live.waiting
+        {
+            live.place.connection().link.doubt();
+        }
+    }
+}
+
+impl fmt::Debug for Http2Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Http2Body")
+    }
+}
+
+/// An upload that outlives the head of its response: it goes on whether or not anybody reads. Dropped, it ends.
+pub(super) struct Rest {
+    task: AbortHandle,
+    failed: Arc<Mutex<Option<UploadError>>>,
+    /// That of a response that has ended: the stream is open as long as the upload.
+    place: Option<Place>,
+}
+
+impl Rest {
+    pub(super) fn start(mut sending: Sending) -> Self {
+        let failed = Arc::new(Mutex::new(None));
+        let told = Arc::clone(&failed);
+        let task = tokio::spawn(async move {
+            if let Err(error) = poll_fn(|context| sending.poll(context)).await {
+                *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            }
+        });
+        Rest { task: task.abort_handle(), failed, place: None }
+    }
+
+    /// Why it failed, if it did.
+    fn failure(&self) -> Option<UploadError> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Drop for Rest {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

@@ -1,0 +1,352 @@
+//! The HTTP/2 connections of one origin, and the places for streams on them.
+//!
+//! A request enters h2 only when it has a place there: h2 keeps what it may not open yet, and sends it later even if nobody wants it
+//! any more. Waiting for a place is not yet sending: nothing went out, and whoever stops waiting leaves nothing behind.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use super::connection::Connection;
+use crate::client::transport::{Failure, Refusal};
+use crate::error::ErrorKind;
+use crate::record::Evidence;
+use crate::time::{DurationText, Tick};
+
+/// How long all places are taken before a further connection is opened.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// The HTTP/2 connections of one origin.
+pub(in crate::client::transport::http) struct Gate {
+    state: Mutex<State>,
+    /// Calls that wait for a place, first come, first served.
+    waiting: AtomicUsize,
+    freed: Notify,
+}
+
+struct State {
+    /// In the order in which they were opened. The first ones are filled first, so that the last ones can become idle.
+    connections: Vec<Arc<Connection>>,
+    /// Whether the origin speaks HTTP/2, as far as we know: then calls wait for a connection that another one opens.
+    known: bool,
+    /// Gone when it is open or given up; says so when it failed.
+    opening: Option<watch::Receiver<Option<Reason>>>,
+    /// When the last one was opened.
+    opened: Option<Instant>,
+}
+
+/// What can be told to many of one failure.
+#[derive(Clone)]
+struct Reason {
+    kind: ErrorKind,
+    permanent: bool,
+    refusal: Option<Box<Refusal>>,
+    message: String,
+}
+
+/// A place on a connection, given back when dropped.
+pub(in crate::client::transport::http) struct Place(Arc<Connection>);
+
+/// What connecting gave.
+pub(in crate::client::transport::http) enum Opened<C> {
+    Http2(Connection),
+    /// The peer chose another version.
+    Other(C),
+}
+
+/// What a request can be sent on.
+pub(in crate::client::transport::http) enum Found<C> {
+    Place(Place),
+    Other(C),
+}
+
+impl Gate {
+    /// `known`: the origin is taken to speak HTTP/2 before it has said so.
+    pub(in crate::client::transport::http) fn new(known: bool) -> Arc<Self> {
+        let state = State { connections: Vec::new(), known, opening: None, opened: None };
+        Arc::new(Gate { state: Mutex::new(state), waiting: AtomicUsize::new(0), freed: Notify::new() })
+    }
+
+    /// Whether there is a connection that takes requests, now or soon.
+    pub(in crate::client::transport::http) fn is_open(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) > 0 || self.lock().connections.iter().any(|connection| connection.link.is_usable())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place, if one is free and nobody waits for it.
+    pub(in crate::client::transport::http) fn try_place(&self) -> Option<Place> {
+        if self.waiting.load(Ordering::Acquire) > 0 { None } else { self.lock().place() }
+    }
+
+    /// A place on one of the connections, or what `connect` gives, whichever comes first. `connect` is begun when there is no connection and nobody
+    /// opens one, or when all places were taken for a while. `limit`: how long to go without any connection.
+    ///
+    /// # Errors
+    /// That of `connect`, of our own or of the call that connected for all, if there is no connection left. Nothing was sent.
+    pub(in crate::client::transport::http) async fn place<C, F>(&self, limit: Option<Duration>, connect: F) -> Result<Found<C>, Failure>
+    where
+        F: Future<Output = Result<Opened<C>, Failure>> + Send,
+    {
+        if let Some(place) = self.try_place() {
+            return Ok(Found::Place(place));
+        }
+        let _waiting = Waiting::new(self);
+        let mut connect = pin!(connect);
+        let mut connecting = Connecting::No;
+        let came = Instant::now();
+        let mut alone_since = None;
+        loop {
+            let mut freed = pin!(self.freed.notified());
+            // Before looking, so that nothing is missed in between.
+            freed.as_mut().enable();
+            let look = {
+                let mut state = self.lock();
+                if let Some(place) = state.place() {
+                    self.pass_on(&state);
+                    return Ok(Found::Place(place));
+                }
+                state.look(&mut connecting, came)?
+            };
+            let (mut theirs, next) = match look {
+                Look::Alone(theirs) => {
+                    let since = *alone_since.get_or_insert_with(Instant::now);
+                    (theirs, limit.map(|limit| since + limit))
+                }
+                Look::Full(patience) => {
+                    alone_since = None;
+                    (None, patience)
+                }
+            };
+            tokio::select! {
+                biased;
+                result = &mut connect, if matches!(connecting, Connecting::Yes(_)) => {
+                    match result {
+                        Ok(opened) => return Ok(self.opened(opened)),
+                        Err(failure) => connecting.fail(failure),
+                    }
+                }
+                () = freed => {}
+                reason = failed(&mut theirs), if theirs.is_some() => {
+                    if let Some(reason) = reason {
+                        return Err(reason.into());
+                    }
+                }
+                () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
+                    if let (Some(_), Some(limit)) = (alone_since, limit) {
+                        return Err(Failure::new(
+                            ErrorKind::ConnectTimeout,
+                            Evidence::NotSent,
+                            format!("no connection within {}", DurationText(limit)),
+                        ));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes a new connection in, with a place on it.
+    fn opened<C>(&self, opened: Opened<C>) -> Found<C> {
+        let mut state = self.lock();
+        match opened {
+            Opened::Other(other) => {
+                state.known = false;
+                Found::Other(other)
+            }
+            Opened::Http2(connection) => {
+                let connection = Arc::new(connection);
+                // The first place of a new connection is ours; should it be closed already, its stream says so.
+                connection.link.first();
+                state.known = true;
+                state.opened = Some(Instant::now());
+                state.connections.push(Arc::clone(&connection));
+                self.pass_on(&state);
+                Found::Place(Place(connection))
+            }
+        }
+    }
+
+    /// Something changed: the first who waits may look.
+    pub(super) fn freed(&self) {
+        if self.waiting.load(Ordering::Acquire) > 0 {
+            self.freed.notify_one();
+        }
+    }
+
+    /// A connection takes nothing new any more: all who wait look what that means for them.
+    pub(super) fn lost(&self) {
+        self.freed.notify_waiters();
+    }
+
+    /// Who got a place lets the next one look, if there may be more.
+    fn pass_on(&self, state: &State) {
+        if state.connections.iter().any(|connection| connection.link.has_room()) {
+            self.freed();
+        }
+    }
+
+    /// Lets go of the connections that were idle since before `then`, and of those that are closed. The moment since when the oldest idle one that
+    /// stays is so.
+    pub(super) fn sweep(&self, then: Tick) -> Option<Tick> {
+        let mut state = self.lock();
+        let gone =
+            state.sort_out(|connection| !connection.link.is_closing() && connection.link.idle_since().is_none_or(|since| since > then));
+        let oldest = state.connections.iter().filter_map(|connection| connection.link.idle_since()).min();
+        drop(state);
+        drop(gone);
+        oldest
+    }
+
+    /// Lets go of a connection that nobody uses. False if there is none.
+    pub(super) fn give_up_one(&self) -> bool {
+        let mut state = self.lock();
+        let idle = state.connections.iter().position(|connection| connection.link.idle_since().is_some());
+        let gone = idle.map(|index| state.connections.remove(index));
+        drop(state);
+        gone.is_some()
+    }
+}
+
+impl State {
+    /// Takes out those that `keep` does not want, to be dropped where no lock is held.
+    fn sort_out(&mut self, keep: impl Fn(&Connection) -> bool) -> Vec<Arc<Connection>> {
+        let (kept, gone) = std::mem::take(&mut self.connections).into_iter().partition(|connection| keep(connection));
+        self.connections = kept;
+        gone
+    }
+
+    fn place(&mut self) -> Option<Place> {
+        let found = self.connections.iter().find(|connection| connection.enter())?;
+        Some(Place(Arc::clone(found)))
+    }
+
+    /// What is to be waited for. Makes `connecting` ours where it is our turn.
+    fn look(&mut self, connecting: &mut Connecting, came: Instant) -> Result<Look, Failure> {
+        self.connections.retain(|connection| !connection.link.is_closing());
+        let theirs = self.opening.clone().filter(|opening| opening.has_changed().is_ok());
+        if self.connections.iter().any(|connection| connection.link.is_usable()) {
+            if !matches!(connecting, Connecting::No) {
+                return Ok(Look::Full(None));
+            }
+            let now = Instant::now();
+            let patience = match theirs {
+                // Should it come to nothing, it is our turn then.
+                Some(_) => now + PATIENCE,
+                None => came.max(self.opened.unwrap_or(came)) + PATIENCE,
+            };
+            if now < patience {
+                return Ok(Look::Full(Some(patience)));
+            }
+            self.begin(connecting);
+            return Ok(Look::Full(None));
+        }
+        match connecting {
+            Connecting::Failed(failure) => Err(failure.take().unwrap_or_else(gone)),
+            Connecting::Yes(_) => Ok(Look::Alone(None)),
+            Connecting::No if self.known && theirs.is_some() => Ok(Look::Alone(theirs)),
+            Connecting::No => {
+                self.begin(connecting);
+                Ok(Look::Alone(None))
+            }
+        }
+    }
+
+    fn begin(&mut self, connecting: &mut Connecting) {
+        let (tell, opening) = watch::channel(None);
+        *connecting = Connecting::Yes(tell);
+        self.opening = Some(opening);
+    }
+}
+
+/// Whether this call connects.
+enum Connecting {
+    No,
+    /// And tells those who wait for it.
+    Yes(watch::Sender<Option<Reason>>),
+    Failed(Option<Failure>),
+}
+
+impl Connecting {
+    fn fail(&mut self, failure: Failure) {
+        // A limit of ours is no other's.
+        if let Connecting::Yes(tell) = self
+            && failure.kind != ErrorKind::ConnectTimeout
+        {
+            let _ = tell.send(Some(Reason::of(&failure)));
+        }
+        *self = Connecting::Failed(Some(failure));
+    }
+}
+
+impl Reason {
+    fn of(failure: &Failure) -> Self {
+        let Failure { kind, permanent, ref refusal, ref message, .. } = *failure;
+        Reason { kind, permanent, refusal: refusal.clone(), message: message.clone() }
+    }
+}
+
+impl From<Reason> for Failure {
+    fn from(reason: Reason) -> Failure {
+        let Reason { kind, permanent, refusal, message } = reason;
+        Failure { permanent, refusal, ..Failure::new(kind, Evidence::NotSent, message) }
+    }
+}
+
+fn gone() -> Failure {
+    Failure::new(ErrorKind::Connect, Evidence::NotSent, "the connection was lost before anything was sent")
+}
+
+/// What a call without a place waits for.
+enum Look {
+    /// There is no connection: for ours, or for one that another call opens.
+    Alone(Option<watch::Receiver<Option<Reason>>>),
+    /// For a free place, and at this moment for a further connection.
+    Full(Option<Instant>),
+}
+
+/// How another call's connecting failed; `None` if it did not.
+async fn failed(theirs: &mut Option<watch::Receiver<Option<Reason>>>) -> Option<Reason> {
+    theirs.as_mut()?.wait_for(Option::is_some).await.ok()?.clone()
+}
+
+/// One who waits.
+struct Waiting<'a>(&'a Gate);
+
+impl<'a> Waiting<'a> {
+    fn new(gate: &'a Gate) -> Self {
+        gate.waiting.fetch_add(1, Ordering::AcqRel);
+        Waiting(gate)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Place {
+    /// The address at the other end.
+    pub(in crate::client::transport::http) fn peer(&self) -> Option<SocketAddr> {
+        self.0.link.peer
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.0
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.link.leave();
+    }
+}

@@ -1,0 +1,90 @@
+//! The gates of all origins, one for each runtime: a connection is driven by a task, and that belongs to a runtime.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::{Handle, Id};
+
+use super::gate::Gate;
+use crate::time::Tick;
+
+/// The gates of one client.
+pub(in crate::client::transport::http) struct Gates {
+    all: Mutex<HashMap<Box<str>, Vec<(Id, Arc<Gate>)>>>,
+    /// Every origin is taken to speak HTTP/2.
+    known: bool,
+    connections: Arc<AtomicUsize>,
+}
+
+/// Counts a connection while it is open.
+pub(in crate::client::transport::http) struct Counted(Arc<AtomicUsize>);
+
+impl Gates {
+    pub(in crate::client::transport::http) fn new(known: bool) -> Self {
+        Gates { all: Mutex::default(), known, connections: Arc::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Box<str>, Vec<(Id, Arc<Gate>)>>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The gate to an origin in this runtime.
+    pub(in crate::client::transport::http) fn of(&self, origin: &str) -> Arc<Gate> {
+        let here = Handle::current().id();
+        let mut all = self.lock();
+        if let Some(gates) = all.get_mut(origin) {
+            if let Some((_, gate)) = gates.iter().find(|(home, _)| *home == here) {
+                return Arc::clone(gate);
+            }
+            gates.retain(|(_, gate)| gate.is_open());
+        }
+        let gate = Gate::new(self.known);
+        all.entry(origin.into()).or_default().push((here, Arc::clone(&gate)));
+        gate
+    }
+
+    /// Whether any connection is open.
+    pub(in crate::client::transport::http) fn are_open(&self) -> bool {
+        self.connections.load(Ordering::Acquire) > 0
+    }
+
+    /// One more is open as long as this lives.
+    pub(in crate::client::transport::http) fn count(&self) -> Counted {
+        self.connections.fetch_add(1, Ordering::AcqRel);
+        Counted(Arc::clone(&self.connections))
+    }
+
+    /// Lets go of what has been idle for `age`. When to look again; `None` if no connection is left.
+    pub(in crate::client::transport::http) fn sweep(&self, now: Tick, age: Duration) -> Option<Tick> {
+        let gates: Vec<_> = self.lock().values().flatten().map(|(_, gate)| Arc::clone(gate)).collect();
+        let oldest = Tick(now.nanos().saturating_sub(u64::try_from(age.as_nanos()).unwrap_or(u64::MAX)));
+        let next = gates.iter().filter_map(|gate| gate.sweep(oldest)).min();
+        drop(gates);
+        self.lock().retain(|_, gates| {
+            gates.retain(|(_, gate)| gate.is_open() || Arc::strong_count(gate) > 1);
+            !gates.is_empty()
+        });
+        match next {
+            Some(since) => Some(since.after(age)),
+            None => self.are_open().then(|| now.after(age)),
+        }
+    }
+
+    /// Lets go of one that nobody uses, so that its descriptor comes free. False if there is none.
+    pub(in crate::client::transport::http) fn give_up_one(&self) -> bool {
+        self.lock().values().flatten().any(|(_, gate)| gate.give_up_one())
+    }
+
+    /// Lets go of all that nobody uses.
+    pub(in crate::client::transport::http) fn clear(&self) {
+        while self.give_up_one() {}
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}

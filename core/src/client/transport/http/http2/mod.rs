@@ -1,0 +1,21 @@
+//! HTTP/2 on h2 directly: a task per connection, a gate of places for streams, one exchange per place.
+
+mod body;
+mod connection;
+mod exchange;
+mod failure;
+mod gate;
+mod gates;
+mod head;
+mod sending;
+mod wire;
+
+pub(super) use self::body::Http2Body;
+pub(super) use self::connection::Connection;
+pub(super) use self::exchange::Exchange;
+pub(super) use self::gate::{Found, Gate, Opened, Place};
+pub(super) use self::gates::Gates;
+pub(super) use self::head::{request, trim};
+
+#[cfg(test)]
+mod tests;
