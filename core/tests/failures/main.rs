@@ -4,6 +4,9 @@
 
 use reknock::client::{HttpBody as TestedBody, HttpTransport as Tested};
 
+/// Whether the transport stands on reqwest, which cannot do all.
+const REQWEST: bool = false;
+
 mod bodies;
 mod connect;
 mod evidence;

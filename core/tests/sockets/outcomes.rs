@@ -125,7 +125,7 @@ async fn no_head_came() {
         case(kind, always(json!({"do": "bad-head", "kind": kind}))).fails(Protocol, Unknown, RetriesExhausted, 3).await;
     }
     case("garbage", always(json!({"do": "garbage"}))).fails(Protocol, Unknown, RetriesExhausted, 3).await;
-    case("too many lines", always(json!({"do": "big-head", "lines": 200}))).fails(Protocol, Unknown, RetriesExhausted, 3).await;
+    case("too many lines", always(json!({"do": "big-head", "lines": 200_000}))).fails(Protocol, Unknown, RetriesExhausted, 3).await;
     case("too long a line", always(json!({"do": "big-head", "size": 3_000_000}))).fails(Protocol, Unknown, RetriesExhausted, 3).await;
     let over_tls = json!({"tls": "trusted", "script": [{"do": "close", "close_notify": false}]});
     case("TLS cut", over_tls).fails(Reset, Unknown, RetriesExhausted, 3).await;

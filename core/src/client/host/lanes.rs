@@ -29,8 +29,6 @@ pub(in crate::client) struct LaneRuntime<T> {
     runtime: Option<Runtime>,
     pub(in crate::client) transport: Arc<T>,
     pub(in crate::client) exchanges: Exchanges,
-    /// Of its transport, see [`Transport::leaves_tasks`].
-    pub(in crate::client) leaves_tasks: bool,
     given_back: Tick,
     /// A timer that stays set between calls. A runtime that learns of an earlier timer than it knows wakes itself, with a `write` and one
     /// more `epoll_wait`; as long as it knows this one, the limits of a call come later. Setting a timer to a later time costs nothing.
@@ -44,16 +42,16 @@ impl<T: Transport> LaneRuntime<T> {
     pub(in crate::client) fn new(transport: Arc<T>) -> Result<Self, Error> {
         let runtime = runtime::of_ours(&mut Builder::new_current_thread()).thread_keep_alive(THREAD_KEPT).build();
         let runtime = runtime.map_err(|error| Error::new(ErrorKind::Internal, "a runtime cannot be made").with_source(error))?;
-        let leaves_tasks = transport.leaves_tasks();
+        #[cfg(unix)]
+        let guarded = transport.raises_signals() && signals::pipe_is_minded();
         Ok(LaneRuntime {
             runtime: Some(runtime),
             transport,
-            leaves_tasks,
             exchanges: Exchanges::default(),
             given_back: Tick(0),
             alarm: Mutex::default(),
             #[cfg(unix)]
-            guarded: leaves_tasks && signals::pipe_is_minded(),
+            guarded,
         })
     }
 }

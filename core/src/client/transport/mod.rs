@@ -53,6 +53,11 @@ pub trait Transport: Send + Sync + 'static {
         true
     }
 
+    /// Whether its writes may raise SIGPIPE where nobody ignores it. Default: yes.
+    fn raises_signals(&self) -> bool {
+        true
+    }
+
     /// Closes the connections that nobody uses: its client was closed. Default: nothing, they are closed when it is dropped.
     fn close(&self) {}
 }
