@@ -221,6 +221,11 @@
 #define REKNOCK_STOP_CLOSED 12
 
 /**
+ * It would have been retried, but was made within an attempt of another call, which does the retrying.
+ */
+#define REKNOCK_STOP_NESTED 13
+
+/**
  * Nothing of the request left for the server: any method may be sent again.
  */
 #define REKNOCK_EVIDENCE_NOT_SENT 1
@@ -302,7 +307,8 @@
 #define REKNOCK_HTTP2_NONE 2
 
 /**
- * The retry budgets that calls share: keep one beside each client of your own.
+ * The retry budgets that calls share: keep one beside each client of your own, or give the same to several, and to a reknock_client.
+ * Those with names are shared with all of the process.
  *
  * May be used from any number of threads at once. Calls that were begun with it keep it alive.
  */
@@ -332,6 +338,11 @@ typedef struct reknock_client reknock_client;
 typedef struct reknock_error reknock_error;
 
 /**
+ * What is provably true of a policy, and what was found. Immutable; may be used from any number of threads at once.
+ */
+typedef struct reknock_lint reknock_lint;
+
+/**
  * The policies that one document holds, in the order they stand there: one of ours, or any number in the words of Envoy, kgateway,
  * linkerd, Ballerina or Ktor; with their names, and notes on what reknock does not do as the original does.
  *
@@ -357,6 +368,11 @@ typedef struct reknock_policy reknock_policy;
 typedef struct reknock_queue reknock_queue;
 
 /**
+ * What a policy did in a scenario. Immutable; may be used from any number of threads at once.
+ */
+typedef struct reknock_report reknock_report;
+
+/**
  * A request: method, URL, header fields, body. Checked while it is built; sending it changes nothing, so that it may be sent
  * again, under other policies too; a body that cannot be produced again excepted (reknock_request_set_body_stream).
  *
@@ -380,7 +396,10 @@ typedef struct reknock_response reknock_response;
  * is classified counts; after a stop another one may be, as of a body that breaks. A function that is called before its turn
  * fails with REKNOCK_ERROR_INVALID_ARGUMENT, says what comes first, and changes nothing.
  *
- * Times are nanoseconds on a monotonic clock of yours; read it immediately before each function. Used by one thread at a time.
+ * Times are nanoseconds on a monotonic clock of yours; read it immediately before each function. Where budgets are shared with a
+ * reknock_client it is CLOCK_MONOTONIC. Used by one thread at a time.
+ *
+ * What was sent, the stop reason and the explanation can be read once a stop is decided, until it is finished.
  */
 typedef struct reknock_retry reknock_retry;
 
@@ -435,6 +454,10 @@ typedef struct reknock_attempt_record {
    * Whether the server may have acted on it.
    */
   reknock_evidence evidence;
+  /**
+   * The number of the retry that a loop above this call says it is, as SDKs do in header fields of their own, or 0.
+   */
+  uint32_t outer_retry;
   /**
    * The version of HTTP: 10 for 1.0, 11 for 1.1, 20 for 2; 0 if it is not known.
    */
@@ -618,6 +641,10 @@ typedef struct reknock_client_options {
    * Not 0: `x-envoy-retry-on` and its kin on a request change its policy, as in Envoy.
    */
   int32_t envoy_headers;
+  /**
+   * Budgets to share with other clients and with reknock_retry, whose times must then be those of CLOCK_MONOTONIC. Default: its own.
+   */
+  const struct reknock_budgets *budgets;
   /**
    * How long the peer of an HTTP/2 connection is silent, while requests are open, before it is asked for a sign of life, in milliseconds;
    * REKNOCK_UNLIMITED_MS asks never. After as long again the connection is lost. Default: 5 s.
@@ -857,12 +884,12 @@ typedef struct reknock_retry_options {
    */
   const char *method;
   /**
-   * Where it goes, such as "http://127.0.0.1:8080": the budget is found by it. Must be given if budgets is, unless the policy's
-   * budget has another scope.
+   * Where it goes: a URL, by whose scheme, host and port the budget is found, or any name for what is no URL. Must be given if budgets
+   * is, unless the policy's budget has another scope.
    */
   const char *origin;
   /**
-   * Not 0: the request carries an Idempotency-Key.
+   * Not 0: the request carries an Idempotency-Key that is not among headers.
    */
   int32_t has_idempotency_key;
   /**
@@ -873,6 +900,18 @@ typedef struct reknock_retry_options {
    * Not 0: random waits are drawn from it, the same ones each time, for simulations and tests.
    */
   uint64_t seed;
+  /**
+   * The request's header fields: an Idempotency-Key among them counts. Default: none.
+   */
+  const struct reknock_header *headers;
+  /**
+   * How many.
+   */
+  size_t header_count;
+  /**
+   * Not 0: the call is made within an attempt of another one that retries: where it would be retried it ends with REKNOCK_STOP_NESTED.
+   */
+  int32_t nested;
 } reknock_retry_options;
 
 /**
@@ -944,6 +983,32 @@ typedef struct reknock_decision {
    */
   uint64_t wait_ns;
 } reknock_decision;
+
+/**
+ * The limits of one attempt, in nanoseconds, none longer than what is left of the call. -1 is no limit. Its fields do not change within an ABI.
+ */
+typedef struct reknock_limits {
+  /**
+   * Of making a connection.
+   */
+  int64_t connect_ns;
+  /**
+   * Of the attempt up to its response head.
+   */
+  int64_t per_try_ns;
+  /**
+   * Of silence while a body is written or read.
+   */
+  int64_t idle_ns;
+  /**
+   * What is left of the call.
+   */
+  int64_t remaining_ns;
+  /**
+   * The moment at which the call's time is over, on the clock of now_ns.
+   */
+  int64_t deadline_ns;
+} reknock_limits;
 
 #ifdef __cplusplus
 extern "C" {
@@ -1219,6 +1284,68 @@ const char *reknock_policies_explain(const struct reknock_policies *policies,
  * Frees the policies of a document, and with them what was returned of them. NULL does nothing.
  */
 void reknock_policies_free(struct reknock_policies *policies);
+
+/**
+ * Runs a policy through a scenario, in virtual time, into `*out`. Free it with reknock_report_free.
+ *
+ * `scenario` is the name of a preset ("spike", "brown-out", "outage", "flapping", "rate-limit", "slow-start", "batch") or a JSON object
+ * (docs/simulate.md). Takes a second for about two million attempts; does no I/O.
+ *
+ * Errors: REKNOCK_ERROR_CONFIG with the key, the rule, the value found and the fix.
+ */
+reknock_status reknock_policy_simulate(const struct reknock_policy *policy,
+                                       const char *scenario,
+                                       struct reknock_report **out,
+                                       struct reknock_error **error);
+
+/**
+ * The result as JSON: the same bytes for the same policy, scenario and seeds in every language. It belongs to the report. Empty for NULL.
+ */
+const char *reknock_report_json(const struct reknock_report *report);
+
+/**
+ * 1 if every rule of the scenario's `expect` holds, else 0; 0 for NULL.
+ */
+int32_t reknock_report_passed(const struct reknock_report *report);
+
+/**
+ * Frees a report, and with it its texts. NULL does nothing.
+ */
+void reknock_report_free(struct reknock_report *report);
+
+/**
+ * Looks at a policy into `*out`: bounds that are proven, and settings that contradict each other or do harm. Free it with
+ * reknock_lint_free.
+ *
+ * `surroundings` says where it will run, a JSON object with the keys "processes" (1..=1000000, default 1), "one_purse" (whether they
+ * share one budget, default false) and "capacity" (requests per second that the server can bear, default null); NULL for the defaults.
+ *
+ * Errors: REKNOCK_ERROR_CONFIG with the key, the rule, the value found and the fix.
+ */
+reknock_status reknock_policy_lint(const struct reknock_policy *policy,
+                                   const char *surroundings,
+                                   struct reknock_lint **out,
+                                   struct reknock_error **error);
+
+/**
+ * Bounds and findings as JSON. It belongs to the result. Empty for NULL.
+ */
+const char *reknock_lint_json(const struct reknock_lint *lint);
+
+/**
+ * The same for people, a line each. It belongs to the result. Empty for NULL.
+ */
+const char *reknock_lint_text(const struct reknock_lint *lint);
+
+/**
+ * The worst severity found: "note", "warning" or "error"; NULL if nothing was found, and for NULL.
+ */
+const char *reknock_lint_worst(const struct reknock_lint *lint);
+
+/**
+ * Frees a result, and with it its texts. NULL does nothing.
+ */
+void reknock_lint_free(struct reknock_lint *lint);
 
 /**
  * Makes a cancel token in `*out`. Free it with reknock_cancel_free.
@@ -1659,8 +1786,8 @@ reknock_status reknock_retry_new(const struct reknock_retry_options *options,
                                  struct reknock_error **error);
 
 /**
- * A redirect is followed: the next attempt is of another method or origin, counts in that budget, and is no retry. Method, origin and
- * has_idempotency_key are those of `options`; the policy, the budgets, asked and the seed stay, and theirs are not looked at.
+ * A redirect is followed: the next attempt is of another method or origin, counts in that budget, and is no retry. Method, origin, headers
+ * and has_idempotency_key are those of `options`; the policy, the budgets, asked and the seed stay, and theirs are not looked at.
  *
  * Errors: as reknock_retry_new; REKNOCK_ERROR_INVALID_ARGUMENT where no attempt is under way.
  */
@@ -1691,6 +1818,7 @@ reknock_status reknock_retry_classify_response(struct reknock_retry *retry,
                                                const struct reknock_header *headers,
                                                size_t header_count,
                                                int64_t unix_ms,
+                                               uint64_t now_ns,
                                                struct reknock_verdict *out,
                                                struct reknock_error **error);
 
@@ -1702,6 +1830,7 @@ reknock_status reknock_retry_classify_response(struct reknock_retry *retry,
 reknock_status reknock_retry_classify_failure(struct reknock_retry *retry,
                                               reknock_status kind,
                                               reknock_evidence evidence,
+                                              uint64_t now_ns,
                                               struct reknock_verdict *out,
                                               struct reknock_error **error);
 
@@ -1727,6 +1856,59 @@ void reknock_retry_finish(struct reknock_retry *retry, uint64_t now_ns);
  * The call is abandoned: gives back what it holds of its budget, and frees it. NULL does nothing.
  */
 void reknock_retry_free(struct reknock_retry *retry);
+
+/**
+ * Whether somebody is to be asked about the outcome that was classified last: retries are left, the body can be produced again
+ * (replayable: not 0), there is time. 1 or 0; 0 for NULL.
+ */
+int32_t reknock_retry_is_worth_asking(const struct reknock_retry *retry,
+                                      int32_t replayable,
+                                      uint64_t now_ns);
+
+/**
+ * The limits of an attempt that is made at now_ns, in `*out`.
+ *
+ * Returns REKNOCK_OK, or REKNOCK_ERROR_INVALID_ARGUMENT if an argument is NULL.
+ */
+reknock_status reknock_retry_limits(const struct reknock_retry *retry, uint64_t now_ns, struct reknock_limits *out);
+
+/**
+ * Retries that may still be made; 0 for NULL.
+ */
+uint32_t reknock_retry_retries_left(const struct reknock_retry *retry);
+
+/**
+ * The largest one-shot body, in bytes, that is to be kept so that it can be sent again; 0 for NULL.
+ */
+uint64_t reknock_retry_max_body_buffer(const struct reknock_retry *retry);
+
+/**
+ * The header fields that the policy puts on the attempt under way, in place of the request's own of the same name: how many goes to `*count`.
+ * They belong to the call, until this function is called again or the call ends. NULL if there are none, or for NULL.
+ */
+const struct reknock_header *reknock_retry_headers(struct reknock_retry *retry,
+                                                   size_t *count);
+
+/**
+ * How many attempts were made; 0 for NULL.
+ */
+size_t reknock_retry_attempt_count(const struct reknock_retry *retry);
+
+/**
+ * What was sent, by its index from 0, or NULL. It belongs to the call, until the next function that changes it.
+ */
+const struct reknock_attempt_record *reknock_retry_record(const struct reknock_retry *retry, size_t index);
+
+/**
+ * Why nothing further was sent; 0 before that is decided, and for NULL.
+ */
+reknock_stop_reason reknock_retry_stop_reason(const struct reknock_retry *retry);
+
+/**
+ * The attempts as a short timeline, with the advice that fits the stop reason; NULL for NULL. It belongs to
+ * the call, until the next function that changes it.
+ */
+const char *reknock_retry_explain(const struct reknock_retry *retry);
 
 /**
  * Makes the policy of a request with these header fields in `*out`: `policy` as the x-envoy- headers among them change it, which are to be

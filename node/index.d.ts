@@ -56,6 +56,8 @@ export interface ClientOptions extends Omit<ClientSettings, 'baseUrl' | 'headers
   timeout?: number | Duration | null;
   /** Whether a status that is not 200-299 rejects, with `error.response`. Default: no. */
   throwHttpErrors?: boolean;
+  /** Budgets to share with other clients and with `Retry`, in place of the client's own. */
+  budgets?: Budgets;
 }
 
 /** The options of a call: those of fetch that are honoured (others are refused), and ours. */
@@ -193,6 +195,10 @@ export interface AttemptRecord {
   readonly hintMs: number | null;
   /** The wait before the next attempt. */
   readonly waitMs: number | null;
+  /** The class of the failure, where another client or function failed. */
+  readonly errorClass: string | null;
+  /** The number of the retry that a loop above this call says it is, as SDKs do in header fields of their own. */
+  readonly outerRetry: number | null;
   /** From the start of this attempt to the first byte of its response, if one came. */
   readonly firstByteMs: number | null;
   /** How often it was sent again by itself, because a kept connection was found dead before a byte was taken; the server saw none of those. */
@@ -282,6 +288,51 @@ export class ReknockError extends Error {
   explain(): string;
 }
 
+/** What a policy did in a scenario. */
+export interface Report {
+  /** Whether every rule of the scenario's `expect` holds. */
+  readonly passed: boolean;
+  /** Everything, by the names of docs/simulate.md. */
+  toObject(): Record<string, unknown>;
+  /** The same as JSON: the same bytes for the same policy, scenario and seeds in every language. */
+  toJson(): string;
+}
+
+/** A policy, or what makes one: settings over the defaults, a document, false for no retries. */
+type PolicyLike = Policy | PolicySettings | PolicyDocument | false;
+
+/**
+ * Runs a policy through a scenario, in virtual time: the name of a preset ('spike', 'brown-out', 'outage', 'flapping', 'rate-limit', 'slow-start',
+ * 'batch'), or a plain object (docs/simulate.md). About two million attempts per second; nothing else runs meanwhile. Throws a `ReknockError`
+ * of kind 'config' for a mistake.
+ */
+export function simulate(policy: PolicyLike, scenario: string | Record<string, unknown>): Report;
+
+/** Something that a rule has to say about a policy. */
+export interface Finding {
+  readonly rule: string;
+  readonly severity: 'note' | 'warning' | 'error';
+  readonly path: string;
+  readonly text: string;
+  readonly fix: string;
+}
+
+/** What is provably true of a policy. `toString()` has it for people. */
+export interface Lint {
+  /** Proven bounds by the names of documents; null is no bound, durations are text. */
+  readonly bounds: Readonly<Record<string, string | number | null>>;
+  /** What was found, the worst first. */
+  readonly findings: readonly Finding[];
+  readonly worst: 'note' | 'warning' | 'error' | null;
+  toString(): string;
+}
+
+/**
+ * Looks at a policy: bounds that are proven, and settings that contradict each other or do harm. `processes` (1..=1000000, default 1) is how many
+ * will send with it, `onePurse` (default false) whether they share one budget, `capacity` the requests per second that the server can bear.
+ */
+export function lint(policy?: PolicyLike, surroundings?: { processes?: number; onePurse?: boolean; capacity?: number | null }): Lint;
+
 /** What a call is allowed to do. Immutable. */
 export class Policy {
   /** The default policy with these settings over it; false turns retries off. Durations are text with a unit. */
@@ -343,7 +394,7 @@ export interface LoadedPolicy {
   explain(): string;
 }
 
-/** Retry budgets that calls share: keep one beside each client of your own. */
+/** Retry budgets that calls share: keep one beside each client of your own, or give the same to several. Those with names are shared with all of the process. */
 export class Budgets {
   /** What the budget of a policy has for an origin; null if no call used it yet. `now`: as for `Retry`. */
   reading(policy: Policy, origin: string, now?: number): BudgetReading | null;
@@ -353,17 +404,24 @@ export class Budgets {
 export interface RetryOptions {
   /** Default: GET. */
   method?: string;
-  /** Scheme and authority: the budget is found by it. Needed with `budgets`, unless the policy's budget has another scope. */
+  /**
+   * Where it goes: a URL, by whose scheme, host and port the budget is found, or any name for what is no URL. Needed with `budgets`, unless
+   * the policy's budget has another scope.
+   */
   origin?: string;
+  /** The request's header fields: an Idempotency-Key among them counts. */
+  headers?: HeaderFields;
   /** Default: none is kept, whatever the policy says. */
   budgets?: Budgets;
-  /** Whether the request carries an Idempotency-Key. */
+  /** Whether the request carries an Idempotency-Key that is not among `headers`. */
   hasIdempotencyKey?: boolean;
   /** Whether somebody is asked about every outcome: hints are then read on every response. */
   asked?: boolean;
+  /** Whether the call is made within an attempt of another one that retries: where it would be retried it ends with `nested`. */
+  nested?: boolean;
   /** Not 0: random waits are drawn from it, the same ones each time, for simulations and tests. A whole number of 64 bits. */
   seed?: number | bigint;
-  /** Milliseconds on a monotonic clock. Default: `performance.now()`, here and below. */
+  /** Milliseconds on a monotonic clock. Default: the host's, as clients count, here and below. */
   now?: number;
 }
 
@@ -372,12 +430,33 @@ export interface Hop {
   method: string;
   /** As in `RetryOptions`. */
   origin?: string;
-  /** Whether it carries an Idempotency-Key. */
+  /** As in `RetryOptions`. */
+  headers?: HeaderFields;
+  /** Whether it carries an Idempotency-Key that is not among `headers`. */
   hasIdempotencyKey?: boolean;
 }
 
-/** How an attempt ended. */
-export type Outcome = { status: number; headers?: HeaderFields } | { error: ErrorKind; evidence?: Evidence };
+/**
+ * How an attempt ended: a response, a failure of a kind, a failure of no such kind by its class (which only an opinion has retried), or what
+ * gave a value without a status.
+ */
+export type Outcome =
+  | { status: number; headers?: HeaderFields }
+  | { error: ErrorKind; evidence?: Evidence; errorClass?: string }
+  | { errorClass: string; evidence?: Evidence }
+  | { returned: true };
+
+/** The limits of one attempt in milliseconds, none longer than what is left of the call. Null is none. */
+export interface Limits {
+  /** Of making a connection. */
+  readonly connectTimeout: number | null;
+  /** Of the attempt up to its response head. */
+  readonly perTryTimeout: number | null;
+  /** Of silence while a body is written or read. */
+  readonly idleTimeout: number | null;
+  /** What is left of the call. */
+  readonly remaining: number | null;
+}
 
 /** What the policy thinks of an outcome. */
 export interface Verdict {
@@ -394,6 +473,8 @@ export interface Verdict {
 
 /** What callbacks of yours said. */
 export interface Answer {
+  /** What a `retryIf` returned, which means what it means to a client, in place of `retry` and `waitMs`. */
+  opinion?: Opinion;
   /** Retry or stop, whatever the verdict. */
   retry?: boolean;
   /** Wait exactly this long. */
@@ -420,9 +501,29 @@ export class Retry {
   /** The next attempt is about to be sent; its number, from 1. */
   attempt(now?: number): number;
   /** `wall`: milliseconds since 1970, for hints that are dates. Default: `Date.now()`. */
-  classify(outcome: Outcome, wall?: number): Verdict;
+  classify(outcome: Outcome, wall?: number, now?: number): Verdict;
+  /** Whether a `retryIf` is to be asked about the outcome that was classified last: retries are left, the body can be produced again, there is time. */
+  isWorthAsking(replayable?: boolean, now?: number): boolean;
   /** What happens after the outcome that was classified last: a wait and then the next attempt, or the reason why not. */
   decide(answer?: Answer, now?: number): { waitMs: number; stopReason: null } | { waitMs: null; stopReason: StopReason };
+  /** The limits of an attempt that is made now. Null if the call is over. */
+  limits(now?: number): Limits | null;
+  /** Milliseconds left of the call; null if it has no limit or is over. */
+  remaining(now?: number): number | null;
+  /** The moment at which the call's time is over, as `now` counts; null if it has no limit or is over. */
+  get deadline(): number | null;
+  /** Retries that may still be made; 0 if the call is over. */
+  get retriesLeft(): number;
+  /** The largest one-shot body, in bytes, that is to be kept so that it can be sent again; 0 if the call is over. */
+  get maxBodyBuffer(): number;
+  /** The header fields that the policy puts on the attempt under way, in place of the request's own of the same name. */
+  get headers(): Headers;
+  /** What was sent, in order; when the call is over, too. */
+  get attempts(): readonly AttemptRecord[];
+  /** Why nothing further was sent; null before that is decided. */
+  get stopReason(): StopReason | null;
+  /** The attempts as a short timeline, with the advice that fits the stop reason. */
+  explain(): string;
   /** The call is over and its outcome goes to whoever made it. */
   finish(now?: number): void;
   /** The call is given up: what it holds of its budget is given back. */

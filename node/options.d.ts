@@ -83,7 +83,9 @@ export type StopReason =
   /** A callback failed. */
   | 'callback'
   /** The client was closed. */
-  | 'closed';
+  | 'closed'
+  /** It would have been retried, but was made within an attempt of another call, which does the retrying. */
+  | 'nested';
 
 /** Whether the server may have acted on an attempt. */
 export type Evidence =
@@ -300,7 +302,7 @@ export interface ClientSettings {
   headers?: Readonly<Record<string, string>> | readonly (readonly [string, string])[];
   /** Basic credentials of all requests. Takes user name and password. */
   auth?: readonly [user: string, password: string] | Off;
-  /** Whether redirects are followed. Takes true or false. */
+  /** Whether redirects are followed. One whose `Location` leads nowhere (empty, `#top`, `data:`) is the answer itself. Takes true or false. */
   followRedirects?: boolean;
   /** The most redirects that are followed in one call. Takes 0..=1000. */
   maxRedirects?: number;

@@ -13,6 +13,9 @@ pub(crate) fn advice(reason: StopReason, last: Option<&AttemptRecord>) -> Cow<'s
     match last.map(|last| (last.error, last.status)) {
         Some((Some(kind), _)) => of_failure(kind).unwrap_or(reason.advice()).into(),
         Some((None, Some(status))) => of_response(status),
+        Some((None, None)) if last.is_some_and(|last| last.error_class.is_some()) => {
+            "name its class in on, or let retry_if say so, to have it retried".into()
+        }
         _ => reason.advice().into(),
     }
 }

@@ -63,6 +63,7 @@ pub mod client;
 #[doc(hidden)] // for the packages alone
 pub mod command;
 mod error;
+pub mod lint;
 pub mod policy;
 mod record;
 pub mod retry;

@@ -66,10 +66,12 @@ reasons! {
     Callback = 11, "callback", "a callback raised, or answered with something that is no answer";
     /// The client was closed.
     Closed = 12, "closed", "the client was closed while the call was running";
+    /// It would have been retried, but was made within an attempt of another call, which does the retrying.
+    Nested = 13, "nested", "the call around it retries in its place; nesting: allow lets both retry, which multiplies them";
 }
 
 impl StopReason {
-    /// The stable number (1..=12).
+    /// The stable number (1..=13).
     pub const fn number(self) -> u8 {
         self as u8
     }
@@ -151,6 +153,10 @@ pub struct AttemptRecord {
     pub hint: Option<Duration>,
     /// The wait before the next attempt; `None` if this was the last one or a redirect was followed at once.
     pub wait: Option<Duration>,
+    /// What the caller's language calls the failure, such as `httpx.ConnectError`, where it is a failure of another client or function.
+    pub error_class: Option<Box<str>>,
+    /// The number of the retry that a loop above this call says it is (`x-stainless-retry-count`, `amz-sdk-request`), from 1.
+    pub outer_retry: Option<u32>,
     /// From the start of this attempt to the first byte of its response, if one came.
     pub first_byte: Option<Duration>,
     /// How often the transport sent it again by itself, because a kept connection was found dead before a byte was taken. The server saw none of those.
@@ -242,6 +248,8 @@ impl AttemptRecord {
             evidence: Evidence::Unknown,
             hint: None,
             wait: None,
+            error_class: None,
+            outer_retry: None,
             first_byte: None,
             resends: 0,
             connection: Connection::default(),
@@ -258,11 +266,13 @@ pub fn explain(attempts: &[AttemptRecord], stop_reason: Option<StopReason>) -> S
         if a.hop > 0 {
             let _ = write!(out, " hop {}", a.hop);
         }
-        let _ = match (a.status, a.error) {
-            (Some(status), Some(kind)) => write!(out, " {status}, {kind}"),
-            (Some(status), None) => write!(out, " {status}"),
-            (None, Some(kind)) => write!(out, " {kind}"),
-            (None, None) => write!(out, " -"),
+        let _ = match (a.status, a.error, a.error_class.as_deref()) {
+            (Some(status), Some(kind), _) => write!(out, " {status}, {kind}"),
+            (Some(status), None, _) => write!(out, " {status}"),
+            (None, Some(kind), None) => write!(out, " {kind}"),
+            (None, Some(kind), Some(class)) => write!(out, " {kind} ({class})"),
+            (None, None, Some(class)) => write!(out, " {class}"),
+            (None, None, None) => write!(out, " -"),
         };
         let _ = write!(out, " after {}", Rough(a.duration));
         if a.evidence != Evidence::Unknown {
@@ -276,6 +286,9 @@ pub fn explain(attempts: &[AttemptRecord], stop_reason: Option<StopReason>) -> S
         }
         if let Some(wait) = a.wait {
             let _ = write!(out, ", waits {}", Rough(wait));
+        }
+        if let Some(retry) = a.outer_retry {
+            let _ = write!(out, ", itself retry {retry} of the caller's");
         }
         out.push('\n');
     }

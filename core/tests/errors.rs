@@ -51,7 +51,7 @@ fn stop_reasons() {
         assert_eq!(reason.to_string(), reason.code());
         assert!(!reason.meaning().is_empty());
     }
-    counted(expected.len(), 12);
+    counted(expected.len(), 13);
 }
 
 #[test]

@@ -4,8 +4,8 @@ mod support;
 
 use std::sync::Arc;
 
-use reknock::retry::driver::{Driver, Misuse, outcome};
-use reknock::retry::{Answer, Budgets, Call, Decision};
+use reknock::retry::driver::{Driver, Misuse, Options, Target, outcome};
+use reknock::retry::{Answer, Budgets, Decision};
 use reknock::{Policy, Tick, UnixTime};
 use serde_json::{Value as Json, json};
 use support::{counted, vector};
@@ -53,8 +53,8 @@ impl Host {
             "classify" => {
                 let evidence = step["evidence"].as_str().unwrap_or("unknown");
                 let headers: &[(&str, &str)] = &[];
-                let outcome = outcome(step["status"].as_f64(), &headers, step["error"].as_str(), evidence)?;
-                let _ = self.driver.classify(outcome, UnixTime(0))?;
+                let outcome = outcome(step["status"].as_f64(), &headers, step["error"].as_str(), None, evidence, false)?;
+                let _ = self.driver.classify(outcome, None, UnixTime(0), Tick(0))?;
             }
             "decide" => {
                 return Ok(Some(match self.driver.decide(Answer::default(), true, Tick(0))? {
@@ -62,7 +62,7 @@ impl Host {
                     Decision::Stop(reason) => json!(reason.code()),
                 }));
             }
-            "redirect" => self.driver.redirect(GET, step["origin"].as_str().unwrap_or_default(), Tick(0))?,
+            "redirect" => self.driver.redirect(target(step), Tick(0))?,
             "finish" => self.driver.finish(Tick(0)),
             "abandon" => self.driver.abandon(),
             other => panic!("no step: {other}"),
@@ -71,11 +71,13 @@ impl Host {
     }
 }
 
-const GET: Call<'_> = Call { method: "GET", has_idempotency_key: false, asked: false };
+fn target(step: &Json) -> Target<'_> {
+    Target::new("GET", step["origin"].as_str().unwrap_or_default())
+}
 
 fn begun(step: &Json, budgets: Option<Arc<Budgets>>) -> Result<Driver, Misuse> {
     let policy: Policy = support::policy(&step["policy"]);
-    Driver::begin(&policy, GET, step["origin"].as_str().unwrap_or_default(), budgets, 0, Tick(0))
+    Driver::begin(&policy, target(step), Options { budgets, ..Options::default() }, Tick(0))
 }
 
 fn kind(misuse: &Misuse) -> &'static str {
@@ -95,11 +97,11 @@ fn worded(step: &Json) -> String {
 #[test]
 fn what_was_probably_meant() {
     let headers: &[(&str, &str)] = &[];
-    let told = |error, evidence| outcome(None, &headers, Some(error), evidence).err().expect("a mistake").to_string();
+    let told = |error, evidence| outcome(None, &headers, Some(error), None, evidence, false).err().expect("a mistake").to_string();
     assert!(told("conect", "unknown").ends_with("got \"conect\"; did you mean \"connect\"?"));
     assert!(told("reset", "notsent").ends_with("got \"notsent\"; did you mean \"not_sent\"?"));
     for status in [503.5, f64::NAN, f64::INFINITY] {
-        let misuse = outcome(Some(status), &headers, None, "unknown").err().expect("a mistake");
+        let misuse = outcome(Some(status), &headers, None, None, "unknown", false).err().expect("a mistake");
         assert_eq!(misuse.to_string(), format!("status: must be a whole number from 100 to 999, got {status:?}"));
     }
 }
@@ -110,17 +112,19 @@ fn what_is_refused_costs_nothing() {
     let policy = support::policy(&json!({"backoff": "1ms", "budget": {"ratio": 1, "min_per_second": 0}}));
     let spec = policy.budget().expect("a budget");
     let budgets = Arc::new(Budgets::new());
-    let mut driver = Driver::begin(&policy, GET, "http://a", Some(Arc::clone(&budgets)), 0, Tick(0)).expect("a call");
-    driver.redirect(GET, "http://b", Tick(0)).expect_err("before an attempt");
+    let to = |origin| Target::new("GET", origin);
+    let mut driver = Driver::begin(&policy, to("http://a"), Options { budgets: Some(Arc::clone(&budgets)), ..Options::default() }, Tick(0))
+        .expect("a call");
+    driver.redirect(to("http://b"), Tick(0)).expect_err("before an attempt");
     assert_eq!(budgets.reading(spec, "http://b", Tick(0)), None);
     driver.attempt(Tick(0)).expect("an attempt");
     driver.attempt(Tick(0)).expect_err("not decided");
     let retry = driver.retry().expect("not over");
     assert_eq!((retry.attempts(), retry.hops()), (1, 0));
-    driver.redirect(GET, "http://b", Tick(0)).expect("a redirect");
+    driver.redirect(to("http://b"), Tick(0)).expect("a redirect");
     assert_eq!(budgets.reading(spec, "http://b", Tick(0)).map(|reading| reading.deposits), Some(1));
     driver.abandon();
-    driver.redirect(GET, "http://c", Tick(0)).expect_err("over");
+    driver.redirect(to("http://c"), Tick(0)).expect_err("over");
     assert_eq!(budgets.reading(spec, "http://c", Tick(0)), None);
     assert!(driver.retry().is_none());
 }

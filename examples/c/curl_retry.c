@@ -87,11 +87,12 @@ static reknock_status classify(CURL *curl, CURLcode code, const headers *all, re
     long status = 0;
     if (code == CURLE_OK) {
         curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-        return reknock_retry_classify_response(retry, (int32_t)status, all->fields, all->count, (int64_t)time(NULL) * 1000, NULL, error);
+        return reknock_retry_classify_response(retry, (int32_t)status, all->fields, all->count, (int64_t)time(NULL) * 1000,
+                                               now_ns(), NULL, error);
     } else {
         reknock_evidence evidence;
         reknock_status kind = kind_of(curl, code, &evidence);
-        return reknock_retry_classify_failure(retry, kind, evidence, NULL, error);
+        return reknock_retry_classify_failure(retry, kind, evidence, now_ns(), NULL, error);
     }
 }
 

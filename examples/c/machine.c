@@ -27,10 +27,10 @@ int main(void) {
         http_status = statuses[number - 1]; /* send */
         now_ns += 5 * MS;
         if (http_status == 0) { /* no response */
-            if (reknock_retry_classify_failure(retry, REKNOCK_ERROR_RESET, REKNOCK_EVIDENCE_UNKNOWN, NULL, &error)) goto failed;
+            if (reknock_retry_classify_failure(retry, REKNOCK_ERROR_RESET, REKNOCK_EVIDENCE_UNKNOWN, now_ns, NULL, &error)) goto failed;
         } else {
             size_t count = http_status == 503;
-            if (reknock_retry_classify_response(retry, http_status, hint, count, 0, NULL, &error)) goto failed;
+            if (reknock_retry_classify_response(retry, http_status, hint, count, 0, now_ns, NULL, &error)) goto failed;
         }
         if (reknock_retry_decide(retry, NULL, 1, now_ns, &decision, &error)) goto failed;
         printf("attempt %u: %s\n", (unsigned)number, decision.retry ? "retry" : reknock_stop_reason_name(decision.stop_reason));

@@ -6,6 +6,7 @@ const { guard } = require('./guard.js');
 const { fetchCall } = require('./input.js');
 const native = require('./native.js');
 const { Policy } = require('./policy.js');
+const { Budgets } = require('./retry.js');
 const { leanResponse, makeResponse } = require('./response.js');
 const { endUploads } = require('./upload.js');
 
@@ -27,10 +28,10 @@ class Client extends Callable {
 
   constructor(options) {
     super((input, init) => this.#fetch(input, init));
-    const { policy, timeout, throwHttpErrors, retryIf, delay, beforeRetry, onEvent, withBody, ...rest } = options;
+    const { policy, timeout, throwHttpErrors, retryIf, delay, beforeRetry, onEvent, withBody, budgets, ...rest } = options;
     this.#options = options;
     this.#hooks = checked(hooksOf(options, {}));
-    this.#native = guard(() => new native.NativeClient(plain(rest), Policy.native(policy), timeout));
+    this.#native = guard(() => new native.NativeClient(plain(rest), Policy.native(policy), timeout, Budgets.native(budgets)));
   }
 
   /** What global fetch takes, and `policy`, `timeout`, `retryIf`, `delay`, `beforeRetry`, `onEvent`, `stream`; gives a Response. */

@@ -6,7 +6,7 @@ const { readFileSync } = require('node:fs');
 const { parseArgs } = require('node:util');
 const { createClient } = require('./client.js');
 const { ReknockError } = require('./errors.js');
-const { commandHelp, version } = require('./native.js');
+const { commandHelp, commandRun, version } = require('./native.js');
 const { Policy } = require('./policy.js');
 
 const PROGRAM = 'reknock';
@@ -28,6 +28,13 @@ async function main(argv) {
 async function run([command, ...rest]) {
   if (command === '--version') return print(`reknock ${version()}\n`);
   if (command === '--help' || command === '-h') return print(commandHelp(PROGRAM));
+  const finished = commandRun(PROGRAM, command === undefined ? [] : [command, ...rest]);
+  if (finished) {
+    const [out, err, status] = finished;
+    process.stderr.write(err);
+    process.stdout.write(out);
+    return status;
+  }
   const known = { get: [GET, get], explain: [EXPLAIN, explain] }[command];
   try {
     if (!known) return misused(command === undefined ? 'a command is missing' : `unknown command ${command}`);

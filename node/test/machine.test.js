@@ -3,7 +3,7 @@
 
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
-const { Budgets, Policy, Retry } = require('../index.js');
+const { Budgets, Policy, Retry, createClient } = require('../index.js');
 const { vectors } = require('./support/vectors.js');
 
 /** 2026-11-22T12:00:00Z */
@@ -286,4 +286,47 @@ test('no case is lost', () => {
   assert.deepEqual([misuse.length, refused], [16, 32]);
   assert.deepEqual([cases.length, hints.length, backoffs.length, noBackoffs.length], [93, 24, 21, 10]);
   assert.deepEqual([budgetCases.length, list.ratios.length, concurrency.cases.length, noBudgets.length], [13, 16, 11, 6]);
+});
+
+const driverCases = vectors('driver').cases;
+for (const { name, policy, call = {}, steps } of driverCases) {
+  test(`driver: ${name}`, () => {
+    const retry = new Retry(policy, { origin: 'http://a.test', ...call, now: 0 });
+    const does = {
+      attempt: ({ at }) => retry.attempt(at),
+      classify: ({ at, status, headers, error, evidence, class: errorClass, returned }) =>
+        retry.classify({ status, headers, error, evidence, errorClass, returned }, Date.now(), at),
+      asks: ({ at, replayable, is }) => assert.equal(retry.isWorthAsking(replayable, at), is),
+      decide: ({ at, opinion, replayable, then }) => {
+        const wanted = typeof then === 'number' ? { waitMs: then, stopReason: null } : { waitMs: null, stopReason: then };
+        assert.deepEqual(retry.decide({ opinion, replayable }, at), wanted);
+      },
+      limits: ({ at, is }) => {
+        const { connectTimeout, perTryTimeout, idleTimeout, remaining } = retry.limits(at);
+        assert.deepEqual([connectTimeout, perTryTimeout, idleTimeout, remaining], is);
+        assert.deepEqual([retry.remaining(at), retry.deadline === null], [remaining, remaining === null]);
+      },
+      fields: ({ is }) => assert.deepEqual([...retry.headers].map(([name, value]) => [name, value.length === 36 ? '*' : value]), is),
+      left: ({ is }) => assert.equal(retry.retriesLeft, is),
+      kept: ({ is }) => assert.equal(retry.maxBodyBuffer, is),
+      finish: ({ at }) => retry.finish(at),
+      abandon: () => retry.abandon(),
+      told: ({ stop_reason, explain }) => assert.deepEqual([retry.stopReason, retry.explain()], [stop_reason, explain]),
+    };
+    for (const step of steps) does[step.do](step);
+    assert.deepEqual(retry.attempts.map(({ number }) => number), retry.attempts.map((_, i) => i + 1));
+  });
+}
+
+test('one purse for clients and drivers, by the clock of the host', async () => {
+  const policy = new Policy({ budget: { ratio: 0, minPerSecond: 1, ttl: '2s' }, backoff: '1ms' });
+  const budgets = new Budgets();
+  const client = createClient({ policy, budgets, proxy: false });
+  await assert.rejects(client('http://127.0.0.1:1/'), ({ attempts }) => attempts.length === 3);
+  assert.equal(budgets.reading(policy, 'http://127.0.0.1:1/path').withdrawals, 2);
+  const retry = new Retry(policy, { origin: 'http://127.0.0.1:1', budgets });
+  retry.attempt();
+  retry.classify({ status: 503 });
+  assert.equal(retry.decide().stopReason, 'budget_exhausted');
+  client.close();
 });

@@ -38,21 +38,26 @@ from ._native import (
     Decision,
     Event,
     Headers,
+    Limits,
+    Lint,
     LoadedPolicy,
     Policy,
+    Report,
     Request,
     Response,
     Retry,
     SentRequest,
     Verdict,
     __version__,
+    lint,
+    simulate,
 )
 from ._stream import AsyncStreamingResponse, StreamingResponse
 
 __all__ = [
     "AsyncClient", "AsyncStreamingResponse", "Attempt", "AttemptRecord", "BearerAuth", "BodyError", "BudgetReading", "Budgets", "CallbackError", "Cancelled", "Client", "ClientClosed",
     "ConfigError", "ConnectError", "ConnectTimeout", "DeadlineExceeded", "Decision", "ENVOY_HEADERS", "Event", "HTTPError", "HTTPStatusError", "Headers",
-    "InternalError", "InvalidRequest", "LoadedPolicy", "NetworkError", "Policy", "ProtocolError", "ReadError", "ReadTimeout", "RefusedStream",
-    "RemoteProtocolError", "Request", "RequestError", "Response", "ResponseTooLarge", "Retry", "SentRequest", "StreamClosed", "StreamingResponse", "TLSError", "TimeoutException", "TooManyRedirects",
-    "TransportError", "Verdict", "__version__", "delete", "get", "head", "options", "patch", "post", "put", "request", "stream",
+    "InternalError", "InvalidRequest", "Limits", "Lint", "LoadedPolicy", "NetworkError", "Policy", "ProtocolError", "ReadError", "ReadTimeout", "RefusedStream",
+    "RemoteProtocolError", "Report", "Request", "RequestError", "Response", "ResponseTooLarge", "Retry", "SentRequest", "StreamClosed", "StreamingResponse", "TLSError", "TimeoutException", "TooManyRedirects",
+    "TransportError", "Verdict", "__version__", "delete", "get", "head", "lint", "options", "patch", "post", "put", "request", "simulate", "stream",
 ]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from . import Client, HTTPError, Policy, Response, __version__
-from ._native import command_help
+from ._native import command_help, command_run
 
 
 PROGRAM = "python -m reknock"
@@ -93,6 +93,12 @@ def explain(options: argparse.Namespace) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs a command; returns its exit status."""
+    finished = command_run(PROGRAM, sys.argv[1:] if argv is None else argv)
+    if finished is not None:
+        out, err, status = finished
+        sys.stderr.write(err)
+        sys.stdout.write(out)
+        return status
     options = arguments().parse_args(argv)
     try:
         return explain(options) if options.command == "explain" else get(options)

@@ -8,12 +8,25 @@ from typing import Any, ClassVar, Literal, Self, Unpack, final, overload
 from typing_extensions import disjoint_base
 
 from ._loop import Cancellable, FutureMaker
-from ._options import ClientOptions, Dialect, HasItems, PolicyLike, PolicySettings, Seconds
+from ._options import ClientOptions, Dialect, HasItems, Opinion, PolicyLike, PolicySettings, Seconds
 
 __version__: str
 ENVOY_HEADERS: tuple[str, ...]
 
 def command_help(program: str) -> str: ...
+def command_run(program: str, arguments: list[str]) -> tuple[str, str, int] | None: ...
+def simulate(policy: PolicyLike, scenario: str | Mapping[str, Any]) -> Report:
+    """Runs a policy through a scenario, in virtual time: the name of a preset ("spike", "brown-out", "outage", "flapping", "rate-limit",
+    "slow-start", "batch"), or a dict (docs/simulate.md). Two million attempts per second; other threads go on meanwhile.
+    """
+
+def lint(policy: PolicyLike, *, processes: int = ..., one_purse: bool = ..., capacity: float | None = ...) -> Lint:
+    """Looks at a policy: bounds that are proven, and settings that contradict each other or do harm.
+
+    processes: how many will send with it (1..=1000000, default 1). one_purse: whether they share one budget. capacity: requests per
+    second that the server can bear.
+    """
+
 def kinds() -> list[tuple[str, int, str]]: ...
 def stop_reasons() -> list[tuple[str, int, str]]: ...
 def client_options() -> list[tuple[str, str, str]]: ...
@@ -135,6 +148,26 @@ class Policy:
     def __reduce__(self) -> tuple[Any, tuple[str]]: ...
 
 @final
+class Report:
+    """What a policy did in a scenario."""
+
+    @property
+    def passed(self) -> bool: ...
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+
+@final
+class Lint:
+    """What is provably true of a policy."""
+
+    @property
+    def bounds(self) -> dict[str, Any]: ...
+    @property
+    def findings(self) -> list[dict[str, str]]: ...
+    @property
+    def worst(self) -> Literal["note", "warning", "error"] | None: ...
+
+@final
 class LoadedPolicy:
     """A policy of a file, and what is to be known about it."""
 
@@ -172,6 +205,9 @@ class AttemptRecord:
     @property
     def wait(self) -> float | None: ...
     @property
+    def error_class(self) -> str | None: ...
+    @property
+    def outer_retry(self) -> int | None: ...
     def first_byte(self) -> float | None: ...
     @property
     def resends(self) -> int: ...
@@ -373,7 +409,9 @@ class BudgetReading:
 
 @final
 class Budgets:
-    """Retry budgets that calls share: keep one beside each client of your own. Any number of threads may use it at once."""
+    """Retry budgets that calls share: keep one beside each client of your own, or give the same to clients, adapters and functions. Any number
+    of threads may use it at once. Those with names are shared with all of the process.
+    """
 
     def __new__(cls) -> Self: ...
     def reading(self, policy: Policy, origin: str, *, now: float | None = None) -> BudgetReading | None: ...
@@ -393,13 +431,23 @@ class Retry:
         *,
         method: str = "GET",
         origin: str = "",
+        headers: HasItems | Iterable[tuple[str, str]] | None = None,
         budgets: Budgets | None = None,
         has_idempotency_key: bool = False,
         asked: bool = False,
+        nested: bool = False,
         seed: int = 0,
         now: float | None = None,
     ) -> Self: ...
-    def redirect(self, *, method: str, origin: str = "", has_idempotency_key: bool = False, now: float | None = None) -> None: ...
+    def redirect(
+        self,
+        *,
+        method: str,
+        origin: str = "",
+        headers: HasItems | Iterable[tuple[str, str]] | None = None,
+        has_idempotency_key: bool = False,
+        now: float | None = None,
+    ) -> None: ...
     def attempt(self, *, now: float | None = None) -> int: ...
     @overload
     def classify(
@@ -409,7 +457,10 @@ class Retry:
         headers: HasItems | Iterable[tuple[str, str]] | None = None,
         error: None = None,
         evidence: Literal["unknown"] = "unknown",
+        error_class: None = None,
+        returned: Literal[False] = False,
         wall: float | None = None,
+        now: float | None = None,
     ) -> Verdict: ...
     @overload
     def classify(
@@ -417,23 +468,69 @@ class Retry:
         *,
         status_code: None = None,
         headers: None = None,
-        error: str,
+        error: str | None = None,
         evidence: Literal["not_sent", "refused", "unknown"] = "unknown",
+        error_class: str | None = None,
+        returned: Literal[False] = False,
         wall: float | None = None,
+        now: float | None = None,
     ) -> Verdict: ...
+    @overload
+    def classify(
+        self,
+        *,
+        status_code: None = None,
+        headers: None = None,
+        error: None = None,
+        evidence: Literal["unknown"] = "unknown",
+        error_class: None = None,
+        returned: Literal[True],
+        wall: float | None = None,
+        now: float | None = None,
+    ) -> Verdict: ...
+    def is_worth_asking(self, *, replayable: bool = True, now: float | None = None) -> bool: ...
     def decide(
         self,
         *,
+        opinion: Opinion = None,
         retry: bool | None = None,
         wait: Seconds | None = None,
         backoff: Seconds | None = None,
         replayable: bool = True,
         now: float | None = None,
     ) -> Decision: ...
+    def limits(self, *, now: float | None = None) -> Limits | None: ...
+    def remaining(self, *, now: float | None = None) -> float | None: ...
+    @property
+    def deadline(self) -> float | None: ...
+    @property
+    def retries_left(self) -> int: ...
+    @property
+    def max_body_buffer(self) -> int: ...
+    @property
+    def headers(self) -> list[tuple[str, str]]: ...
+    @property
+    def attempts(self) -> tuple[AttemptRecord, ...]: ...
+    @property
+    def stop_reason(self) -> str | None: ...
+    def explain(self) -> str: ...
     def finish(self, *, now: float | None = None) -> None: ...
     def abandon(self) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(self, *exception: object) -> None: ...
+
+@final
+class Limits:
+    """The limits of one attempt, in seconds, none longer than what is left of the call. None is no limit."""
+
+    @property
+    def connect_timeout(self) -> float | None: ...
+    @property
+    def per_try_timeout(self) -> float | None: ...
+    @property
+    def idle_timeout(self) -> float | None: ...
+    @property
+    def remaining(self) -> float | None: ...
 
 @final
 class Verdict:

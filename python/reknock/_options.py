@@ -7,7 +7,7 @@ from datetime import timedelta
 from os import PathLike
 from typing import IO, Any, Literal, Protocol, TypeAlias, TypedDict
 
-from ._native import Attempt, Event, Policy, Request, Script
+from ._native import Attempt, Budgets, Event, Policy, Request, Script
 
 Seconds: TypeAlias = float | timedelta
 Primitive: TypeAlias = str | int | float | bool | None
@@ -140,5 +140,7 @@ class ClientOptions(Callbacks, total=False):
     """How many unused connections are kept per origin."""
     envoy_headers: bool
     """Whether `x-envoy-retry-on` and its kin on a request change its policy, as in Envoy."""
+    budgets: Budgets | None
+    """Retry budgets to share with other clients, adapters and functions, in place of the client's own."""
     transport: Script | None
     """What answers in place of servers: a script of `reknock.testing`."""

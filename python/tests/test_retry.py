@@ -292,3 +292,78 @@ def test_the_example(serve):
     played = run()
     assert played.stdout == "#1 HTTP Error 404: Not Found not_retryable\n" and "HTTPError" in played.stderr
     assert len(script.log()) == 4
+
+
+DRIVER = vectors("driver")["cases"]
+
+
+@pytest.mark.parametrize("case", named(DRIVER, 22))
+def test_driver(case):
+    call = {**case.get("call", {})}
+    call["headers"] = [tuple(line) for line in call.pop("headers", [])]
+    retry = reknock.Retry(case["policy"], origin=call.pop("origin", "http://a.test"), now=0, **call)
+    for step in case["steps"]:
+        now = seconds(step["at"])
+        match step["do"]:
+            case "attempt":
+                retry.attempt(now=now)
+            case "classify":
+                names = {"status": "status_code", "class": "error_class"}
+                said = {names.get(key, key): value for key, value in step.items() if key not in ("at", "do", "headers")}
+                said["headers"] = [tuple(line) for line in step.get("headers", [])]
+                retry.classify(**said, now=now, wall=WALL)
+            case "asks":
+                assert retry.is_worth_asking(replayable=step.get("replayable", True), now=now) is step["is"]
+            case "decide":
+                opinion = step.get("opinion")
+                opinion = opinion / 1000 if type(opinion) is int else opinion
+                decision = retry.decide(opinion=opinion, replayable=step.get("replayable", True), now=now)
+                wanted = (None, step["then"]) if isinstance(step["then"], str) else (seconds(step["then"]), None)
+                assert (decision.wait, decision.stop_reason) == wanted
+            case "limits":
+                limits = retry.limits(now=now)
+                assert [limits.connect_timeout, limits.per_try_timeout, limits.idle_timeout, limits.remaining] == [seconds(ms) for ms in step["is"]]
+                assert retry.remaining(now=now) == limits.remaining
+                assert (retry.deadline is None) == (limits.remaining is None)
+            case "fields":
+                assert [[name, "*" if len(value) == 36 else value] for name, value in retry.headers] == step["is"]
+            case "left":
+                assert retry.retries_left == step["is"]
+            case "kept":
+                assert retry.max_body_buffer == step["is"]
+            case "finish":
+                retry.finish(now=now)
+            case "abandon":
+                retry.abandon()
+            case "told":
+                assert (retry.stop_reason, retry.explain()) == (step["stop_reason"], step["explain"])
+                assert [record.number for record in retry.attempts] == list(range(1, len(retry.attempts) + 1))
+
+
+def test_what_is_no_outcome():
+    retry = reknock.Retry()
+    retry.attempt()
+    for outcome in ({"status_code": 200, "error": "reset"}, {"returned": True, "error_class": "E"}, {"status_code": 200, "returned": True}):
+        with pytest.raises(reknock.ConfigError, match="must be a status or an error, got both"):
+            retry.classify(**outcome)
+    retry.classify(error_class="E")
+    for opinion in ("stop it", object()):
+        with pytest.raises(reknock.CallbackError, match="^retry_if: must return"):
+            retry.decide(opinion=opinion)
+
+
+def test_one_purse_for_clients_and_drivers():
+    """By default both count by the clock of the host."""
+    policy = reknock.Policy(budget={"ratio": 0, "min_per_second": 1, "ttl": "2s"}, backoff="1ms", connect_timeout="1s")
+    budgets = reknock.Budgets()
+    before = time.monotonic()
+    with reknock.Client(policy=policy, budgets=budgets, proxy=False) as client:
+        with pytest.raises(reknock.ConnectError) as caught:
+            client.get("http://127.0.0.1:1/")
+        assert len(caught.value.attempts) == 3
+    assert budgets.reading(policy, "http://127.0.0.1:1").withdrawals == 2
+    assert budgets.reading(policy, "HTTP://127.0.0.1:1/path", now=before).balance == 0
+    retry = reknock.Retry(policy, origin="http://127.0.0.1:1", budgets=budgets)
+    retry.attempt()
+    retry.classify(status_code=503)
+    assert retry.decide().stop_reason == "budget_exhausted"

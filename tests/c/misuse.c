@@ -34,11 +34,11 @@ static void arguments_that_are_none(reknock_request *request) {
     OK(reknock_retry_new(&options, 0, &retry, error));
     OK(reknock_retry_attempt(retry, 0, NULL, error));
     INVALID(reknock_retry_decide(retry, NULL, 1, 0, &decision, error)); /* nothing was classified */
-    INVALID(reknock_retry_classify_response(retry, 503, &header, 1, 0, NULL, error));
-    INVALID(reknock_retry_classify_response(retry, -1, NULL, 0, 0, NULL, error));
-    INVALID(reknock_retry_classify_response(retry, 1000, NULL, 0, 0, NULL, error));
-    INVALID(reknock_retry_classify_failure(retry, 99, REKNOCK_EVIDENCE_UNKNOWN, NULL, error));
-    INVALID(reknock_retry_classify_failure(retry, REKNOCK_ERROR_RESET, 0, NULL, error));
+    INVALID(reknock_retry_classify_response(retry, 503, &header, 1, 0, 0, NULL, error));
+    INVALID(reknock_retry_classify_response(retry, -1, NULL, 0, 0, 0, NULL, error));
+    INVALID(reknock_retry_classify_response(retry, 1000, NULL, 0, 0, 0, NULL, error));
+    INVALID(reknock_retry_classify_failure(retry, 99, REKNOCK_EVIDENCE_UNKNOWN, 0, NULL, error));
+    INVALID(reknock_retry_classify_failure(retry, REKNOCK_ERROR_RESET, 0, 0, NULL, error));
     reknock_retry_free(retry);
     CHECK(policy == NULL && policies == NULL);
     CHECK(strcmp(reknock_status_name(-7), "unknown") == 0 && strcmp(reknock_status_meaning(-7), "") == 0);
@@ -108,7 +108,7 @@ static void each_struct_has_its_size(reknock_client *client, reknock_request *re
     retry_options.method = "GET";
     OK(reknock_retry_new(&retry_options, 0, &retry, error));
     OK(reknock_retry_attempt(retry, 0, NULL, error));
-    OK(reknock_retry_classify_response(retry, 503, NULL, 0, 0, NULL, error));
+    OK(reknock_retry_classify_response(retry, 503, NULL, 0, 0, 0, NULL, error));
     retry_options.struct_size = 1;
     INVALID(reknock_retry_redirect(retry, &retry_options, 0, error));
     answer.struct_size = 100000;

@@ -4,6 +4,8 @@
  *     preset NAME               ->  ok JSON | STATUS MESSAGE
  *     load DIALECT TEXT         ->  ok and per policy DIALECT NAME JSON EXPLAINED COUNT NOTE.. | STATUS MESSAGE
  *     envoy ROUTE [NAME VALUE].. ->  JSON of the route, JSON of a request with these headers, the same of the route read from its JSON
+ *     simulate POLICY SCENARIO  ->  ok JSON PASSED | STATUS MESSAGE
+ *     lint POLICY SURROUNDINGS  ->  ok JSON TEXT WORST | STATUS MESSAGE
  *     expected ROUTE ELAPSED_MS ->  MS, the same of the route read from its JSON
  *     header N                  ->  NAME | none
  *     kind | stop | evidence N  ->  NAME     NAME of a policy: with a + before it, or - for none
@@ -144,6 +146,45 @@ static void answer_expected(char **fields) {
     reknock_policies_free(policies);
 }
 
+static void answer_simulate(const char *text, const char *scenario) {
+    reknock_policy *policy = NULL;
+    reknock_report *report = NULL;
+    reknock_error *failure = NULL;
+    reknock_status status;
+    OK(reknock_policy_from_json(text, &policy, error));
+    status = reknock_policy_simulate(policy, scenario, &report, &failure);
+    reknock_policy_free(policy);
+    if (status != REKNOCK_OK) {
+        CHECK(report == NULL);
+        print_failure(status, failure);
+        return;
+    }
+    fputs("ok", stdout);
+    field(reknock_report_json(report));
+    field(reknock_report_passed(report) ? "true" : "false");
+    reknock_report_free(report);
+}
+
+static void answer_lint(const char *text, const char *surroundings) {
+    reknock_policy *policy = NULL;
+    reknock_lint *lint = NULL;
+    reknock_error *failure = NULL;
+    reknock_status status;
+    OK(reknock_policy_from_json(text, &policy, error));
+    status = reknock_policy_lint(policy, *surroundings ? surroundings : NULL, &lint, &failure);
+    reknock_policy_free(policy);
+    if (status != REKNOCK_OK) {
+        CHECK(lint == NULL);
+        print_failure(status, failure);
+        return;
+    }
+    fputs("ok", stdout);
+    field(reknock_lint_json(lint));
+    field(reknock_lint_text(lint));
+    field(reknock_lint_worst(lint) ? reknock_lint_worst(lint) : "none");
+    reknock_lint_free(lint);
+}
+
 static void answer_header(size_t index) {
     const char *name = reknock_envoy_header(index);
     print_escaped(name ? name : "none");
@@ -158,6 +199,8 @@ int main(void) {
         if (strcmp(fields[0], "load") == 0) answer_load(fields[1], fields[2]);
         if (strcmp(fields[0], "envoy") == 0) answer_envoy(fields, count);
         if (strcmp(fields[0], "expected") == 0) answer_expected(fields);
+        if (strcmp(fields[0], "simulate") == 0) answer_simulate(fields[1], fields[2]);
+        if (strcmp(fields[0], "lint") == 0) answer_lint(fields[1], fields[2]);
         if (strcmp(fields[0], "header") == 0) answer_header((size_t)atoi(fields[1]));
         if (strcmp(fields[0], "kind") == 0) print_escaped(reknock_status_name(atoi(fields[1])));
         if (strcmp(fields[0], "stop") == 0) print_escaped(reknock_stop_reason_name(atoi(fields[1])));

@@ -6,8 +6,25 @@ use cbindgen::{Builder, Config, DocumentationLength, DocumentationStyle, Languag
 
 /// The files of the binding, in the order of the header.
 const SOURCES: &[&str] = &[
-    "version", "error", "record", "policy", "policies", "cancel", "request", "callback", "body", "client", "hooks", "response", "queue",
-    "submit", "budgets", "retry", "envoy",
+    "version",
+    "error",
+    "record",
+    "policy",
+    "policies",
+    "simulate",
+    "cancel",
+    "request",
+    "callback",
+    "body",
+    "client",
+    "hooks",
+    "response",
+    "queue",
+    "submit",
+    "budgets",
+    "retry",
+    "retry_readings",
+    "envoy",
 ];
 
 /// What stands above everything.

@@ -3,6 +3,7 @@
 mod header;
 mod options;
 mod python;
+mod simulate;
 mod types;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,8 @@ type Page = fn() -> String;
 /// Each generated file, from the root of the repository, and what makes it.
 const FILES: &[(&str, Page)] = &[
     ("docs/options.md", options::page),
+    ("docs/simulate.md", simulate::simulate_page),
+    ("docs/lint.md", simulate::lint_page),
     ("include/reknock.h", header::page),
     ("node/options.d.ts", types::page),
     ("bindings/python/src/policy.txt", python::policy),

@@ -73,7 +73,7 @@ fn reasons() -> String {
     table(&["number", "code", "meaning", "advice"], rows)
 }
 
-fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+pub(crate) fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut out = format!("| {} |\n|{}\n", head.join(" | "), " --- |".repeat(head.len()));
     for cells in rows {
         let cells: Vec<_> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();

@@ -6,6 +6,8 @@ use std::mem::MaybeUninit;
 use std::sync::Arc;
 
 use core_::Tick;
+use core_::client::process_budgets;
+use core_::retry::driver;
 use core_::retry::{BudgetReading, Budgets};
 
 use crate::client::reknock_client;
@@ -13,7 +15,8 @@ use crate::error::{REKNOCK_EMPTY, REKNOCK_ERROR_INTERNAL, REKNOCK_ERROR_INVALID_
 use crate::ffi::{Fault, entry, given, hand_out, plain, shared, take_back, text};
 use crate::policy::reknock_policy;
 
-/// The retry budgets that calls share: keep one beside each client of your own.
+/// The retry budgets that calls share: keep one beside each client of your own, or give the same to several, and to a reknock_client.
+/// Those with names are shared with all of the process.
 ///
 /// May be used from any number of threads at once. Calls that were begun with it keep it alive.
 pub struct reknock_budgets {
@@ -43,7 +46,7 @@ pub extern "C" fn reknock_budgets_new(
     error: Option<&mut MaybeUninit<*mut reknock_error>>,
 ) -> reknock_status {
     entry(error, || {
-        given(out, "out")?.write(hand_out(reknock_budgets { budgets: Arc::default() }));
+        given(out, "out")?.write(hand_out(reknock_budgets { budgets: Arc::new(process_budgets()) }));
         Ok(())
     })
 }
@@ -64,7 +67,7 @@ pub unsafe extern "C" fn reknock_budgets_reading(
         // SAFETY: live budgets or NULL; NUL-terminated or NULL.
         let (budgets, origin) = unsafe { (shared(budgets, "budgets")?, text(origin, "origin")?) };
         let policy = policy.map_or_else(core_::Policy::default, |policy| policy.policy.clone());
-        Ok(policy.budget().and_then(|spec| budgets.budgets.reading(spec, origin, Tick(now_ns))))
+        Ok(driver::reading(&budgets.budgets, &policy, origin, Tick(now_ns)))
     })
 }
 

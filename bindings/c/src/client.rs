@@ -10,6 +10,7 @@ use bytes::Bytes;
 use core_::client::{CallOptions, Client, ClientCert, Http2, Proxy, Redirects, Request, TransportOptions, whole_option};
 
 use crate::blocking::{self, Functions};
+use crate::budgets::reknock_budgets;
 use crate::cancel::reknock_cancel;
 use crate::error::{reknock_error, reknock_status};
 use crate::ffi::{Fault, Options, bytes, entry, given, hand_out, list, options, plain, put, shared, take_back, text};
@@ -111,6 +112,8 @@ pub struct reknock_client_options {
     pub local_address: *const c_char,
     /// Not 0: `x-envoy-retry-on` and its kin on a request change its policy, as in Envoy.
     pub envoy_headers: i32,
+    /// Budgets to share with other clients and with reknock_retry, whose times must then be those of CLOCK_MONOTONIC. Default: its own.
+    pub budgets: *const reknock_budgets,
     /// How long the peer of an HTTP/2 connection is silent, while requests are open, before it is asked for a sign of life, in milliseconds;
     /// REKNOCK_UNLIMITED_MS asks never. After as long again the connection is lost. Default: 5 s.
     pub http2_ping_ms: u64,
@@ -228,6 +231,10 @@ pub unsafe extern "C" fn reknock_client_new(
             // SAFETY: NUL-terminated.
             let password = password.map_or(Ok(""), |password| unsafe { text(password, "password") })?;
             builder = builder.basic_auth(name, password);
+        }
+        if !said.budgets.is_null() {
+            // SAFETY: live budgets.
+            builder = builder.budgets(Arc::clone(&unsafe { shared(said.budgets, "budgets") }?.budgets));
         }
         if said.max_response_size != 0 {
             builder = builder.max_response_size(said.max_response_size);

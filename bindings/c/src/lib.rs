@@ -24,5 +24,7 @@ pub mod record;
 pub mod request;
 pub mod response;
 pub mod retry;
+pub mod retry_readings;
+pub mod simulate;
 pub mod submit;
 pub mod version;

@@ -39,6 +39,8 @@ pub const REKNOCK_STOP_CANCELLED: i32 = 10;
 pub const REKNOCK_STOP_CALLBACK: i32 = 11;
 /// The client was closed.
 pub const REKNOCK_STOP_CLOSED: i32 = 12;
+/// It would have been retried, but was made within an attempt of another call, which does the retrying.
+pub const REKNOCK_STOP_NESTED: i32 = 13;
 
 /// Whether the server may have acted on an attempt: a REKNOCK_EVIDENCE_ number.
 pub type reknock_evidence = i32;
@@ -72,6 +74,8 @@ pub struct reknock_attempt_record {
     pub error: reknock_status,
     /// Whether the server may have acted on it.
     pub evidence: reknock_evidence,
+    /// The number of the retry that a loop above this call says it is, as SDKs do in header fields of their own, or 0.
+    pub outer_retry: u32,
     /// The version of HTTP: 10 for 1.0, 11 for 1.1, 20 for 2; 0 if it is not known.
     pub http_version: i32,
     /// From the start of this attempt to the first byte of its response, in microseconds; -1 if none came.
@@ -133,6 +137,7 @@ impl From<&AttemptRecord> for reknock_attempt_record {
             http_status: record.status.map_or(0, i32::from),
             error: record.error.map_or(0, status_of),
             evidence: evidence_number(record.evidence),
+            outer_retry: record.outer_retry.unwrap_or(0),
             http_version: connection.version.map_or(0, |version| i32::from(version.number())),
             first_byte_us: micros_or_none(record.first_byte),
             resolve_us: micros_or_none(connection.resolve),

@@ -1,14 +1,16 @@
 //! The decision machine alone, for programs with an HTTP client of their own.
 #![allow(unsafe_code)] // pointers from C; each block says why it may
 
-use std::ffi::{CStr, c_char};
+use std::cell::OnceCell;
+use std::ffi::{CStr, CString, c_char};
 use std::mem::MaybeUninit;
 use std::sync::Arc;
 use std::time::Duration;
 
+use core_::client::{entropy_or, minted_key};
 use core_::policy::Value;
-use core_::retry::driver::{Driver, Misuse, no_error, no_evidence, response};
-use core_::retry::{Answer, Call, Decision, Headers, Outcome};
+use core_::retry::driver::{self, Driver, Misuse, Target, no_error, no_evidence, response};
+use core_::retry::{Answer, Decision, Headers, Outcome};
 use core_::{Evidence, Policy, Tick, UnixTime};
 
 use crate::budgets::reknock_budgets;
@@ -16,7 +18,7 @@ use crate::callback::{REKNOCK_ANSWER_DEFAULT, REKNOCK_ANSWER_RETRY, REKNOCK_ANSW
 use crate::error::{kind_of, reknock_error, reknock_status};
 use crate::ffi::{Fault, Options, entry, given, list, options, plain, put, shared, text};
 use crate::policy::reknock_policy;
-use crate::record::{evidence_number, reknock_evidence, reknock_stop_reason, stop_number};
+use crate::record::{Records, evidence_number, reknock_evidence, reknock_stop_reason, stop_number};
 use crate::request::reknock_header;
 
 /// One call on its way, decided step by step: it sends nothing, waits for nothing and reads no clock.
@@ -26,9 +28,15 @@ use crate::request::reknock_header;
 /// is classified counts; after a stop another one may be, as of a body that breaks. A function that is called before its turn
 /// fails with REKNOCK_ERROR_INVALID_ARGUMENT, says what comes first, and changes nothing.
 ///
-/// Times are nanoseconds on a monotonic clock of yours; read it immediately before each function. Used by one thread at a time.
+/// Times are nanoseconds on a monotonic clock of yours; read it immediately before each function. Where budgets are shared with a
+/// reknock_client it is CLOCK_MONOTONIC. Used by one thread at a time.
+///
+/// What was sent, the stop reason and the explanation can be read once a stop is decided, until it is finished.
 pub struct reknock_retry {
-    driver: Driver,
+    pub(crate) driver: Driver,
+    records: OnceCell<Records>,
+    pub(crate) headers: Vec<(CString, CString)>,
+    pub(crate) lines: Vec<reknock_header>,
 }
 
 /// What is known of a call before it is sent. Begin with REKNOCK_RETRY_OPTIONS_INIT.
@@ -43,15 +51,21 @@ pub struct reknock_retry_options {
     pub budgets: *const reknock_budgets,
     /// The request's method. Must be given.
     pub method: *const c_char,
-    /// Where it goes, such as "http://127.0.0.1:8080": the budget is found by it. Must be given if budgets is, unless the policy's
-    /// budget has another scope.
+    /// Where it goes: a URL, by whose scheme, host and port the budget is found, or any name for what is no URL. Must be given if budgets
+    /// is, unless the policy's budget has another scope.
     pub origin: *const c_char,
-    /// Not 0: the request carries an Idempotency-Key.
+    /// Not 0: the request carries an Idempotency-Key that is not among headers.
     pub has_idempotency_key: i32,
     /// Not 0: somebody is asked about every outcome, so that hints are read on every response.
     pub asked: i32,
     /// Not 0: random waits are drawn from it, the same ones each time, for simulations and tests.
     pub seed: u64,
+    /// The request's header fields: an Idempotency-Key among them counts. Default: none.
+    pub headers: *const reknock_header,
+    /// How many.
+    pub header_count: usize,
+    /// Not 0: the call is made within an attempt of another one that retries: where it would be retried it ends with REKNOCK_STOP_NESTED.
+    pub nested: i32,
 }
 
 // SAFETY: numbers and nullable pointers, the size first.
@@ -129,7 +143,7 @@ fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-fn nanos_or_none(time: Option<Duration>) -> i64 {
+pub(crate) fn nanos_or_none(time: Option<Duration>) -> i64 {
     time.map_or(-1, |time| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX))
 }
 
@@ -143,8 +157,10 @@ impl From<Misuse> for Fault {
     }
 }
 
-fn classify(retry: Option<&mut reknock_retry>, outcome: Outcome<'_>, wall_ms: i64) -> Result<reknock_verdict, Fault> {
-    let (verdict, planned) = given(retry, "retry")?.driver.classify(outcome, UnixTime(wall_ms))?;
+fn classify(retry: Option<&mut reknock_retry>, outcome: Outcome<'_>, wall_ms: i64, now_ns: u64) -> Result<reknock_verdict, Fault> {
+    let retry = given(retry, "retry")?;
+    let (verdict, planned) = retry.driver.classify(outcome, None, UnixTime(wall_ms), Tick(now_ns))?;
+    retry.records = OnceCell::new();
     Ok(reknock_verdict {
         retry: i32::from(verdict.retry),
         evidence: evidence_number(verdict.evidence),
@@ -154,11 +170,17 @@ fn classify(retry: Option<&mut reknock_retry>, outcome: Outcome<'_>, wall_ms: i6
     })
 }
 
-/// The call and its origin, which may be none.
+impl reknock_retry {
+    pub(crate) fn records(&self) -> &Records {
+        self.records.get_or_init(|| Records::new(self.driver.records(), self.driver.stop_reason()))
+    }
+}
+
+/// The request that options tell of; its origin may be none.
 ///
 /// # Safety
-/// Texts are NUL-terminated or NULL, and outlive `'a`.
-unsafe fn call<'a>(said: &reknock_retry_options) -> Result<(Call<'a>, &'a str), Fault> {
+/// Texts and header fields are NUL-terminated or NULL.
+unsafe fn with_target<T>(said: &reknock_retry_options, take: impl FnOnce(Target<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
     // SAFETY: by the contract.
     let method = unsafe { text(said.method, "method") }?;
     let origin = match said.origin.is_null() {
@@ -166,7 +188,9 @@ unsafe fn call<'a>(said: &reknock_retry_options) -> Result<(Call<'a>, &'a str), 
         // SAFETY: by the contract.
         false => unsafe { text(said.origin, "origin") }?,
     };
-    Ok((Call { method, has_idempotency_key: said.has_idempotency_key != 0, asked: said.asked != 0 }, origin))
+    // SAFETY: by the contract.
+    let headers = unsafe { fields(said.headers, said.header_count) }?;
+    take(Target { method, origin, headers: &headers, has_idempotency_key: said.has_idempotency_key != 0 })
 }
 
 /// Begins a call at `now_ns` in `*out`: fixes its deadline and counts it in its budget. Free it with reknock_retry_finish or
@@ -184,8 +208,6 @@ pub unsafe extern "C" fn reknock_retry_new(
         let out = given(out, "out")?;
         // SAFETY: NULL, or a struct as large as it says, with live handles and texts.
         let said = unsafe { self::options(options, "options") }?;
-        // SAFETY: as above.
-        let (call, origin) = unsafe { call(&said) }?;
         // SAFETY: a live policy or NULL.
         let policy = unsafe { said.policy.as_ref() }.map_or_else(Policy::default, |policy| policy.policy.clone());
         let budgets = match said.budgets.is_null() {
@@ -193,14 +215,20 @@ pub unsafe extern "C" fn reknock_retry_new(
             // SAFETY: live budgets.
             false => Some(Arc::clone(&unsafe { shared(said.budgets, "budgets") }?.budgets)),
         };
-        let entropy = core_::client::entropy_or(said.seed);
-        put(out, reknock_retry { driver: Driver::begin(&policy, call, origin, budgets, entropy, Tick(now_ns))? });
+        let (asked, nested, entropy) = (said.asked != 0, said.nested != 0, entropy_or(said.seed));
+        let begin = |target: Target<'_>| {
+            let minted_key = minted_key(&policy, target.method, target.carries_key());
+            Ok(Driver::begin(&policy, target, driver::Options { budgets, asked, nested, minted_key, entropy }, Tick(now_ns))?)
+        };
+        // SAFETY: as above.
+        let driver = unsafe { with_target(&said, begin) }?;
+        put(out, reknock_retry { driver, records: OnceCell::new(), headers: Vec::new(), lines: Vec::new() });
         Ok(())
     })
 }
 
-/// A redirect is followed: the next attempt is of another method or origin, counts in that budget, and is no retry. Method, origin and
-/// has_idempotency_key are those of `options`; the policy, the budgets, asked and the seed stay, and theirs are not looked at.
+/// A redirect is followed: the next attempt is of another method or origin, counts in that budget, and is no retry. Method, origin, headers
+/// and has_idempotency_key are those of `options`; the policy, the budgets, asked and the seed stay, and theirs are not looked at.
 ///
 /// Errors: as reknock_retry_new; REKNOCK_ERROR_INVALID_ARGUMENT where no attempt is under way.
 #[unsafe(no_mangle)]
@@ -215,8 +243,7 @@ pub unsafe extern "C" fn reknock_retry_redirect(
         // SAFETY: NULL, or a struct as large as it says.
         let said: reknock_retry_options = unsafe { self::options(options, "options") }?;
         // SAFETY: texts are NUL-terminated or NULL.
-        let (call, origin) = unsafe { call(&said) }?;
-        Ok(retry.driver.redirect(call, origin, Tick(now_ns))?)
+        unsafe { with_target(&said, |target| Ok(retry.driver.redirect(target, Tick(now_ns))?)) }
     })
 }
 
@@ -231,7 +258,9 @@ pub extern "C" fn reknock_retry_attempt(
     error: Option<&mut MaybeUninit<*mut reknock_error>>,
 ) -> reknock_status {
     entry(error, || {
-        let attempt = given(retry, "retry")?.driver.attempt(Tick(now_ns))?;
+        let retry = given(retry, "retry")?;
+        let attempt = retry.driver.attempt(Tick(now_ns))?;
+        retry.records = OnceCell::new();
         if let Some(number) = number {
             number.write(attempt.number);
         }
@@ -251,13 +280,14 @@ pub unsafe extern "C" fn reknock_retry_classify_response(
     headers: *const reknock_header,
     header_count: usize,
     unix_ms: i64,
+    now_ns: u64,
     out: Option<&mut MaybeUninit<reknock_verdict>>,
     error: Option<&mut MaybeUninit<*mut reknock_error>>,
 ) -> reknock_status {
     entry(error, || {
         // SAFETY: as many headers as are said, with texts that are NUL-terminated or NULL.
         let fields = unsafe { fields(headers, header_count) }?;
-        let verdict = classify(retry, response(f64::from(http_status), &fields)?, unix_ms)?;
+        let verdict = classify(retry, response(f64::from(http_status), &fields)?, unix_ms, now_ns)?;
         if let Some(out) = out {
             out.write(verdict);
         }
@@ -273,6 +303,7 @@ pub extern "C" fn reknock_retry_classify_failure(
     retry: Option<&mut reknock_retry>,
     kind: reknock_status,
     evidence: reknock_evidence,
+    now_ns: u64,
     out: Option<&mut MaybeUninit<reknock_verdict>>,
     error: Option<&mut MaybeUninit<*mut reknock_error>>,
 ) -> reknock_status {
@@ -280,7 +311,7 @@ pub extern "C" fn reknock_retry_classify_failure(
         let kind = kind_of(kind).ok_or_else(|| no_error(&Value::from(kind)))?;
         let known = Evidence::ALL.iter().copied().find(|known| evidence_number(*known) == evidence);
         let evidence = known.ok_or_else(|| no_evidence(&Value::from(evidence)))?;
-        let verdict = classify(retry, Outcome::Failure { kind, evidence }, 0)?;
+        let verdict = classify(retry, Outcome::Failure { kind, evidence }, 0, now_ns)?;
         if let Some(out) = out {
             out.write(verdict);
         }
@@ -314,7 +345,9 @@ pub unsafe extern "C" fn reknock_retry_decide(
         };
         let backoff = (said.has_backoff != 0).then(|| Duration::from_millis(said.backoff_ms));
         let answer = Answer { retry: yes, wait, backoff };
-        out.write(match retry.driver.decide(answer, replayable != 0, Tick(now_ns))? {
+        let decision = retry.driver.decide(answer, replayable != 0, Tick(now_ns))?;
+        retry.records = OnceCell::new();
+        out.write(match decision {
             Decision::Retry { wait } => reknock_decision { retry: 1, stop_reason: 0, wait_ns: nanos(wait) },
             Decision::Stop(reason) => reknock_decision { retry: 0, stop_reason: stop_number(Some(reason)), wait_ns: 0 },
         });

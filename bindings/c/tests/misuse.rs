@@ -69,7 +69,7 @@ fn valid(function: &str, parameter: &Parameter) -> String {
         ("const reknock_queue*", _) => "queue",
         ("const reknock_budgets*", _) => "budgets",
         ("reknock_retry*", _) if function == "reknock_retry_attempt" => "begun",
-        ("reknock_retry*", _) => "retry",
+        ("reknock_retry*" | "const reknock_retry*", _) => "retry",
         ("uint8_t*" | "const uint8_t*", _) => "bytes",
         (kind, "out" | "error" | "number" | "read" | "length" | "count" | "index") if kind.ends_with('*') => "&place",
         ("reknock_retry_if_fn" | "reknock_delay_fn", _) => "asked",

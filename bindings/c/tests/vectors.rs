@@ -113,6 +113,27 @@ fn invalid_backoffs_and_budgets_are_rejected() {
 }
 
 #[test]
+fn simulations_give_the_same_bytes() {
+    let vectors = vectors("simulate");
+    let cases = vectors["cases"].as_array().unwrap();
+    let mut questions: Vec<String> =
+        cases.iter().map(|case| line(&["simulate", &case["policy"].to_string(), &case["scenario"].to_string()])).collect();
+    questions.push(line(&["simulate", "{}", "spikes"]));
+    questions.push(line(&["lint", r#"{"timeout": "10s"}"#, r#"{"processes": 64, "capacity": 100}"#]));
+    questions.push(line(&["lint", "{}", ""]));
+    questions.push(line(&["lint", "{}", r#"{"process": 1}"#]));
+    let mut answers = answers(PROGRAM, "vectors_simulate", &questions);
+    let others = answers.split_off(cases.len());
+    for (case, answer) in cases.iter().zip(&answers) {
+        assert_eq!(answer, &["ok", case["result"].as_str().unwrap(), &case["passed"].to_string()], "{}", case["name"]);
+    }
+    assert!(others[0][0] == "config" && others[0][1].contains("did you mean \"spike\"?"), "{:?}", others[0]);
+    assert!(others[1][2].contains("[limit-never-fires]") && others[1][3] == "warning", "{:?}", others[1]);
+    assert_eq!((others[2][0].as_str(), others[2][3].as_str()), ("ok", "none"));
+    assert!(others[3][1].contains("did you mean processes?"), "{:?}", others[3]);
+}
+
+#[test]
 fn numbers_have_the_same_names() {
     let vectors = vectors("errors");
     let mut wanted = Vec::new();

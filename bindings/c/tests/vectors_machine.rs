@@ -20,6 +20,8 @@ struct Script {
 #[derive(Debug)]
 enum Wanted {
     Text(String),
+    /// Of what a call tells: the stop reason and the explanation.
+    Told(String, String),
     /// A retry after so many milliseconds, to half of one or a millionth.
     Wait(f64),
 }
@@ -28,6 +30,7 @@ impl Wanted {
     fn is(&self, answer: &str) -> bool {
         match self {
             Wanted::Text(text) => text == answer,
+            Wanted::Told(reason, explained) => answer.starts_with(&format!("{reason}\t")) && answer.ends_with(&format!("\t{explained}")),
             Wanted::Wait(ms) => {
                 let wait = answer.strip_prefix("retry\t").and_then(|ns| ns.parse::<f64>().ok());
                 wait.is_some_and(|ns| (ns / 1e6 - ms).abs() <= 0.5_f64.max(ms * 1e-6))
@@ -81,7 +84,7 @@ impl Script {
     /// An attempt that the server answers with this status.
     fn answered(&mut self, call: &str, status: &str, now: &str) {
         self.say(&["attempt", call, now]);
-        self.say(&["response", call, status, WALL_MS]);
+        self.say(&["response", call, status, WALL_MS, now]);
     }
 }
 
@@ -156,7 +159,7 @@ fn step_of(script: &mut Script, about: &str, step: &Value, call: &str, replayabl
     match outcome["status"].as_u64() {
         Some(status) => {
             let status = status.to_string();
-            let mut fields = vec!["response", call, &status, WALL_MS];
+            let mut fields = vec!["response", call, &status, WALL_MS, now];
             let none = Vec::new();
             let lines = outcome["headers"].as_array().unwrap_or(&none).iter();
             fields.extend(lines.flat_map(|line| [line[0].as_str().unwrap(), line[1].as_str().unwrap()]));
@@ -165,7 +168,7 @@ fn step_of(script: &mut Script, about: &str, step: &Value, call: &str, replayabl
         None => {
             let kind = ErrorKind::from_code(outcome["failure"].as_str().unwrap()).unwrap().number().to_string();
             let evidence = Evidence::ALL.iter().position(|evidence| outcome["evidence"] == evidence.code()).unwrap() + 1;
-            script.say(&["failure", call, &kind, &evidence.to_string()]);
+            script.say(&["failure", call, &kind, &evidence.to_string(), now]);
         }
     }
     let answer = &step["answer"];
@@ -229,11 +232,11 @@ fn misuse_of(step: &Value) -> Option<Vec<String>> {
         ("begin", ..) => vec!["begin", "0", "GET", origin, "0", "0", "0"],
         ("attempt", ..) => vec!["attempt", "0", "0"],
         ("classify", Some(_), Some(_)) | ("classify", None, None) => return None,
-        ("classify", Some(status), None) => return Some(["response", "0", &status.to_string(), WALL_MS].map(str::to_owned).to_vec()),
+        ("classify", Some(status), None) => return Some(["response", "0", &status.to_string(), WALL_MS, "0"].map(str::to_owned).to_vec()),
         ("classify", None, Some(error)) => {
             let kind = ErrorKind::from_code(error).map_or(99, ErrorKind::number).to_string();
             let known = Evidence::ALL.iter().position(|evidence| step["evidence"] == evidence.code());
-            return Some(["failure", "0", &kind, &known.map_or(0, |place| place + 1).to_string()].map(str::to_owned).to_vec());
+            return Some(["failure", "0", &kind, &known.map_or(0, |place| place + 1).to_string(), "0"].map(str::to_owned).to_vec());
         }
         ("decide", ..) => decide("0", "0"),
         ("redirect", ..) => vec!["redirect", "0", "GET", origin, "0", "0"],
@@ -241,6 +244,86 @@ fn misuse_of(step: &Value) -> Option<Vec<String>> {
         (other, ..) => panic!("no step: {other}"),
     };
     Some(fields.into_iter().map(str::to_owned).collect())
+}
+
+/// All but what C does not have: failures that are no kind, and what a call tells that is finished.
+#[test]
+fn driver() {
+    let file = vectors("driver");
+    let mut script = Script::default();
+    let mut ran = 0;
+    for case in file["cases"].as_array().unwrap() {
+        script.policy(&case["policy"]);
+        let call = &case["call"];
+        let lines = call["headers"].as_array().map_or(&[][..], Vec::as_slice);
+        let nested = if call["nested"] == true { "1" } else { "0" };
+        let mut fields = vec!["begin", "0", call["method"].as_str().unwrap_or("GET"), "http://a.test", "0", "0", "0", "0", nested];
+        fields.extend(lines.iter().flat_map(|line| [line[0].as_str().unwrap(), line[1].as_str().unwrap()]));
+        script.say(&fields);
+        for step in case["steps"].as_array().unwrap() {
+            if step.get("class").is_some() || step.get("returned").is_some() || step["do"] == "abandon" {
+                break;
+            }
+            told_of(&mut script, step, &format!("{}: {step}", case["name"]));
+            ran += 1;
+        }
+    }
+    assert_eq!(ran, 104);
+    script.run("machine_driver");
+}
+
+fn told_of(script: &mut Script, step: &Value, about: &str) {
+    let now = ns(step["at"].as_f64().unwrap());
+    let replayable = if step["replayable"] == false { "0" } else { "1" };
+    let expect = |script: &mut Script, fields: &[&str], wanted: String| script.expect(fields, wanted, about.to_owned());
+    match step["do"].as_str().unwrap() {
+        "attempt" => script.say(&["attempt", "0", &now]),
+        "classify" => match step["status"].as_u64() {
+            Some(status) => {
+                let (status, lines) = (status.to_string(), step["headers"].as_array().map_or(&[][..], Vec::as_slice));
+                let mut fields = vec!["response", "0", &status, WALL_MS, &now];
+                fields.extend(lines.iter().flat_map(|line| [line[0].as_str().unwrap(), line[1].as_str().unwrap()]));
+                script.say(&fields);
+            }
+            None => {
+                let kind = ErrorKind::from_code(step["error"].as_str().unwrap()).unwrap().number().to_string();
+                let known = step["evidence"].as_str().unwrap_or("unknown");
+                let evidence = Evidence::ALL.iter().position(|evidence| known == evidence.code()).unwrap() + 1;
+                script.say(&["failure", "0", &kind, &evidence.to_string(), &now]);
+            }
+        },
+        "asks" => expect(script, &["asks", "0", replayable, &now], i32::from(step["is"] == true).to_string()),
+        "decide" => {
+            let wait = step["opinion"].as_u64().unwrap_or(0).to_string();
+            let answer = match &step["opinion"] {
+                Value::Bool(true) => "1",
+                Value::String(_) => "2",
+                Value::Number(_) => "3",
+                _ => "0",
+            };
+            let wanted = step["then"].as_f64().map_or_else(|| step["then"].as_str().unwrap().to_owned(), |ms| format!("retry\t{}", ns(ms)));
+            expect(script, &["decide", "0", answer, &wait, "-1", replayable, &now], wanted);
+        }
+        "limits" => {
+            let limits: Vec<_> = step["is"].as_array().unwrap().iter().map(|limit| limit.as_f64().map_or("-1".to_owned(), ns)).collect();
+            let deadline = step["is"][3].as_f64().map_or("-1".to_owned(), |_| ns(10_000.0));
+            expect(script, &["limits", "0", &now], format!("{}\t{deadline}", limits.join("\t")));
+        }
+        // A key that was minted is another one each time.
+        "fields" if step["is"].to_string().contains('*') => script.say(&["fields", "0"]),
+        "fields" => {
+            let fields: Vec<_> =
+                step["is"].as_array().unwrap().iter().flat_map(|line| [line[0].as_str().unwrap(), line[1].as_str().unwrap()]).collect();
+            expect(script, &["fields", "0"], fields.join("\t"));
+        }
+        "left" | "kept" => script.say(&["told", "0"]),
+        "told" => {
+            script.questions.push(line(&["told", "0"]));
+            let (reason, explained) = (step["stop_reason"].as_str().unwrap_or("none"), step["explain"].as_str().unwrap());
+            script.wanted.push(Some((Wanted::Told(reason.to_owned(), explained.to_owned()), about.to_owned())));
+        }
+        other => panic!("no step of C: {other}"),
+    }
 }
 
 #[test]
@@ -256,7 +339,7 @@ fn hints() {
         script.policy(&policy);
         script.begin("0", "0");
         script.say(&["attempt", "0", "0"]);
-        let mut fields = vec!["response", "0", "503", WALL_MS];
+        let mut fields = vec!["response", "0", "503", WALL_MS, "0"];
         fields.extend(case["headers"].as_object().unwrap().iter().flat_map(|(name, value)| [name.as_str(), value.as_str().unwrap()]));
         let wanted = match &case["hint_ms"] {
             Value::Null => "-1".to_owned(),

@@ -1,5 +1,7 @@
 //! The client: connections, budgets, defaults.
 
+use std::sync::Arc;
+
 use napi::bindgen_prelude::Unknown;
 use napi::{Env, Result, ValueType};
 use napi_derive::napi;
@@ -7,6 +9,7 @@ use reknock::client::Client;
 
 use crate::error::or_throw;
 use crate::policy::{NativePolicy, chosen, with_argument};
+use crate::retry::NativeBudgets;
 use crate::value::{KEYS, UNIT, to_value};
 
 /// A client without its callbacks, which stay in JavaScript.
@@ -32,13 +35,20 @@ pub struct BudgetReading {
 impl NativeClient {
     /// A client with these options besides its policy and its timeout.
     #[napi(constructor, catch_unwind)]
-    pub fn new(env: &Env, options: Unknown<'_>, policy: Unknown<'_>, timeout: Unknown<'_>) -> Result<Self> {
+    pub fn new(
+        env: &Env,
+        options: Unknown<'_>,
+        policy: Unknown<'_>,
+        timeout: Unknown<'_>,
+        budgets: Option<&NativeBudgets>,
+    ) -> Result<Self> {
         let mut own = chosen(env, &reknock::Policy::default(), policy)?.unwrap_or_default();
         if timeout.get_type()? != ValueType::Undefined {
             own = with_argument(env, &own, "timeout", timeout)?;
         }
         let options = to_value(options)?;
         let builder = or_throw(env, Client::with_options(&options, UNIT, KEYS))?;
+        let builder = budgets.into_iter().fold(builder, |builder, shared| builder.budgets(Arc::clone(&shared.budgets)));
         Ok(NativeClient { core: or_throw(env, builder.policy(own).build())? })
     }
 

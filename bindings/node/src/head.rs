@@ -48,6 +48,8 @@ pub fn record<'env>(env: &'env Env, record: &AttemptRecord) -> Result<Object<'en
     object.set("evidence", record.evidence.code())?;
     object.set("hintMs", record.hint.map(millis))?;
     object.set("waitMs", record.wait.map(millis))?;
+    object.set("errorClass", record.error_class.as_deref())?;
+    object.set("outerRetry", record.outer_retry)?;
     object.set("firstByteMs", record.first_byte.map(millis))?;
     object.set("resends", record.resends)?;
     let connection = &record.connection;

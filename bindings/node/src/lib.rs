@@ -13,6 +13,7 @@ mod head;
 mod policy;
 mod question;
 mod retry;
+mod simulate;
 mod stream;
 mod value;
 

@@ -3,25 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use napi::bindgen_prelude::Unknown;
+use napi::bindgen_prelude::{Array, Unknown};
 use napi::{Env, Error, Result, Status};
 use napi_derive::napi;
-use reknock::Tick;
+use reknock::client::{Opinion, entropy_or, minted_key, process_budgets};
 use reknock::policy::{Argument, Value};
-use reknock::retry::driver::{Driver, Misuse, outcome};
-use reknock::retry::{Answer, Budgets, Call, Decision};
+use reknock::retry::driver::{self, Driver, Misuse, Options, Target, outcome};
+use reknock::retry::{Answer, Budgets, Decision, Retry};
+use reknock::{StopReason, Tick};
 
 use crate::client::{BudgetReading, reading};
 use crate::error::{or_throw, thrown};
-use crate::head::millis;
+use crate::head::{millis, records};
 use crate::policy::{NativePolicy, lines};
 use crate::value::{UNIT, to_value};
 
 /// Retry budgets that calls share.
 #[napi]
-#[derive(Default)]
 pub struct NativeBudgets {
-    budgets: Arc<Budgets>,
+    pub(crate) budgets: Arc<Budgets>,
 }
 
 /// One call on its way, decided step by step: it sends nothing, waits for nothing and reads no clock.
@@ -45,6 +45,19 @@ pub struct NativeVerdict {
     pub planned_wait_ms: Option<f64>,
 }
 
+/// The limits of one attempt, in milliseconds.
+#[napi(object, object_from_js = false)]
+pub struct NativeLimits {
+    /// Of making a connection.
+    pub connect_timeout: Option<f64>,
+    /// Of the attempt up to its response head.
+    pub per_try_timeout: Option<f64>,
+    /// Of silence while a body is written or read.
+    pub idle_timeout: Option<f64>,
+    /// What is left of the call.
+    pub remaining: Option<f64>,
+}
+
 /// What happens next.
 #[napi(object, object_from_js = false)]
 pub struct NativeDecision {
@@ -58,15 +71,16 @@ pub struct NativeDecision {
 impl NativeBudgets {
     /// Budgets that are full.
     #[napi(constructor, catch_unwind)]
+    #[allow(clippy::new_without_default, reason = "made by JavaScript alone")]
     pub fn new() -> Self {
-        Self::default()
+        NativeBudgets { budgets: Arc::new(process_budgets()) }
     }
 
     /// What the budget of a policy has for an origin.
     #[napi(catch_unwind)]
     pub fn reading(&self, env: &Env, policy: &NativePolicy, origin: Unknown<'_>, now: Unknown<'_>) -> Result<Option<BudgetReading>> {
         let (origin, now) = (text(env, "origin", origin)?, tick(env, now)?);
-        Ok(policy.core.budget().and_then(|spec| self.budgets.reading(spec, &origin, now)).map(reading))
+        Ok(driver::reading(&self.budgets, &policy.core, &origin, now).map(reading))
     }
 }
 
@@ -81,20 +95,23 @@ impl NativeRetry {
         budgets: Option<&NativeBudgets>,
         method: Unknown<'_>,
         origin: Unknown<'_>,
+        headers: Vec<String>,
         has_idempotency_key: Unknown<'_>,
         asked: Unknown<'_>,
+        nested: Unknown<'_>,
         seed: Unknown<'_>,
         now: Unknown<'_>,
     ) -> Result<Self> {
-        let (method, origin) = (text(env, "method", method)?, text(env, "origin", origin)?);
-        let has_idempotency_key = flag(env, "hasIdempotencyKey", has_idempotency_key)?;
-        let asked = flag(env, "asked", asked)?;
+        let about = About::new(env, method, origin, headers, has_idempotency_key)?;
+        let (asked, nested) = (flag(env, "asked", asked)?, flag(env, "nested", nested)?);
         let seed = or_throw(env, Argument::new("seed", &to_value(seed)?).seed())?;
         let now = tick(env, now)?;
-        let call = Call { method: &method, has_idempotency_key, asked };
-        let budgets = budgets.map(|shared| Arc::clone(&shared.budgets));
-        let begun = Driver::begin(&policy.core, call, &origin, budgets, reknock::client::entropy_or(seed), now);
-        Ok(NativeRetry { driver: allowed(env, begun)? })
+        about.target(|target| {
+            let budgets = budgets.map(|shared| Arc::clone(&shared.budgets));
+            let minted_key = minted_key(&policy.core, target.method, target.carries_key());
+            let options = Options { budgets, asked, nested, minted_key, entropy: entropy_or(seed) };
+            Ok(NativeRetry { driver: allowed(env, Driver::begin(&policy.core, target, options, now))? })
+        })
     }
 
     /// A redirect is followed: the next attempt goes elsewhere, counts in the budget of that origin, and is no retry.
@@ -104,15 +121,13 @@ impl NativeRetry {
         env: &Env,
         method: Unknown<'_>,
         origin: Unknown<'_>,
+        headers: Vec<String>,
         has_idempotency_key: Unknown<'_>,
         now: Unknown<'_>,
     ) -> Result<()> {
-        let (method, origin) = (text(env, "method", method)?, text(env, "origin", origin)?);
-        let has_idempotency_key = flag(env, "hasIdempotencyKey", has_idempotency_key)?;
+        let about = About::new(env, method, origin, headers, has_idempotency_key)?;
         let now = tick(env, now)?;
-        // Whether somebody is asked was said of the whole call.
-        let call = Call { method: &method, has_idempotency_key, asked: false };
-        allowed(env, self.driver.redirect(call, &origin, now))
+        about.target(|target| allowed(env, self.driver.redirect(target, now)))
     }
 
     /// The next attempt is about to be sent; returns its number.
@@ -124,23 +139,29 @@ impl NativeRetry {
 
     /// The verdict on a response head, whose `headers` are names and values in turn, or on a failure.
     #[napi(catch_unwind)]
+    #[allow(clippy::too_many_arguments, reason = "what an outcome may be")]
     pub fn classify(
         &mut self,
         env: &Env,
         status: Unknown<'_>,
         headers: Vec<String>,
         error: Unknown<'_>,
+        error_class: Unknown<'_>,
         evidence: Unknown<'_>,
+        returned: Unknown<'_>,
         wall: Unknown<'_>,
+        now: Unknown<'_>,
     ) -> Result<NativeVerdict> {
+        let now = tick(env, now)?;
         let wall = or_throw(env, UNIT.unix_time("wall", number(env, "wall", &to_value(wall)?)?))?;
         let status = if_given(to_value(status)?).map(|status| number(env, "status", &status)).transpose()?;
         let error = if_given(to_value(error)?).map(|error| text_of(env, "error", &error)).transpose()?;
-        let evidence = text(env, "evidence", evidence)?;
+        let error_class = if_given(to_value(error_class)?).map(|class| text_of(env, "errorClass", &class)).transpose()?;
+        let (evidence, returned) = (text(env, "evidence", evidence)?, flag(env, "returned", returned)?);
         let headers = lines(&headers);
         let headers = headers.as_slice();
-        let outcome = allowed(env, outcome(status, &headers, error.as_deref(), &evidence))?;
-        let (verdict, planned) = allowed(env, self.driver.classify(outcome, wall))?;
+        let outcome = allowed(env, outcome(status, &headers, error.as_deref(), error_class.as_deref(), &evidence, returned))?;
+        let (verdict, planned) = allowed(env, self.driver.classify(outcome, error_class.as_deref(), wall, now))?;
         Ok(NativeVerdict {
             retry: verdict.retry,
             evidence: verdict.evidence.code(),
@@ -150,11 +171,19 @@ impl NativeRetry {
         })
     }
 
+    /// Whether a `retryIf` is to be asked about the outcome that was classified last.
+    #[napi(catch_unwind)]
+    pub fn is_worth_asking(&self, env: &Env, replayable: Unknown<'_>, now: Unknown<'_>) -> Result<bool> {
+        Ok(self.driver.is_worth_asking(flag(env, "replayable", replayable)?, tick(env, now)?))
+    }
+
     /// What happens after the outcome that was classified last.
     #[napi(catch_unwind)]
+    #[allow(clippy::too_many_arguments, reason = "what may be said of an outcome")]
     pub fn decide(
         &mut self,
         env: &Env,
+        opinion: Unknown<'_>,
         retry: Unknown<'_>,
         wait: Unknown<'_>,
         backoff: Unknown<'_>,
@@ -163,7 +192,9 @@ impl NativeRetry {
     ) -> Result<NativeDecision> {
         let retry = if_given(to_value(retry)?).map(|retry| or_throw(env, Argument::new("retry", &retry).flag())).transpose()?;
         let replayable = flag(env, "replayable", replayable)?;
-        let answer = Answer { retry, wait: duration(env, "waitMs", wait)?, backoff: duration(env, "backoffMs", backoff)? };
+        let said: Answer = or_throw(env, Opinion::from_value(&to_value(opinion)?, UNIT))?.into();
+        let (retry, wait) = (said.retry.or(retry), said.wait.or(duration(env, "waitMs", wait)?));
+        let answer = Answer { retry, wait, backoff: duration(env, "backoffMs", backoff)? };
         let now = tick(env, now)?;
         Ok(match allowed(env, self.driver.decide(answer, replayable, now))? {
             Decision::Retry { wait } => NativeDecision { stop_reason: None, wait_ms: Some(millis(wait)) },
@@ -182,6 +213,80 @@ impl NativeRetry {
     #[napi(catch_unwind)]
     pub fn abandon(&mut self) {
         self.driver.abandon();
+    }
+
+    /// The limits of an attempt that is made now; none if the call is over.
+    #[napi(catch_unwind)]
+    pub fn limits(&self, env: &Env, now: Unknown<'_>) -> Result<Option<NativeLimits>> {
+        let now = tick(env, now)?;
+        Ok(self.driver.limits(now).map(|limits| NativeLimits {
+            connect_timeout: limits.connect_timeout.map(millis),
+            per_try_timeout: limits.per_try_timeout.map(millis),
+            idle_timeout: limits.idle_timeout.map(millis),
+            remaining: limits.remaining.map(millis),
+        }))
+    }
+
+    /// The moment at which the call's time is over.
+    #[napi(getter, catch_unwind)]
+    pub fn deadline(&self) -> Option<f64> {
+        Some(millis(self.driver.retry()?.deadline()?.since(Tick(0))))
+    }
+
+    /// Retries that may still be made.
+    #[napi(getter, catch_unwind)]
+    pub fn retries_left(&self) -> u32 {
+        self.driver.retry().map_or(0, Retry::retries_left)
+    }
+
+    /// The largest one-shot body that is to be kept.
+    #[napi(getter, catch_unwind)]
+    pub fn max_body_buffer(&self) -> f64 {
+        self.driver.retry().map_or(0.0, |retry| retry.policy().max_body_buffer() as f64)
+    }
+
+    /// The header fields that the policy puts on the attempt under way: pairs.
+    #[napi(getter, catch_unwind)]
+    pub fn headers(&self) -> Vec<Vec<String>> {
+        self.driver.headers().into_iter().map(|(name, value)| vec![name, value]).collect()
+    }
+
+    /// What was sent, in order.
+    #[napi(getter, catch_unwind)]
+    pub fn attempts<'env>(&self, env: &'env Env) -> Result<Array<'env>> {
+        records(env, self.driver.records())
+    }
+
+    /// Why nothing further was sent.
+    #[napi(getter, catch_unwind)]
+    pub fn stop_reason(&self) -> Option<&'static str> {
+        self.driver.stop_reason().map(StopReason::code)
+    }
+
+    /// The attempts as a short timeline.
+    #[napi(catch_unwind)]
+    pub fn explain(&self) -> String {
+        self.driver.explain()
+    }
+}
+
+/// What is known of a request.
+struct About {
+    method: String,
+    origin: String,
+    headers: Vec<String>,
+    has_idempotency_key: bool,
+}
+
+impl About {
+    fn new(env: &Env, method: Unknown<'_>, origin: Unknown<'_>, headers: Vec<String>, has_idempotency_key: Unknown<'_>) -> Result<Self> {
+        let has_idempotency_key = flag(env, "hasIdempotencyKey", has_idempotency_key)?;
+        Ok(About { method: text(env, "method", method)?, origin: text(env, "origin", origin)?, headers, has_idempotency_key })
+    }
+
+    fn target<T>(&self, take: impl FnOnce(Target<'_>) -> T) -> T {
+        let About { method, origin, headers, has_idempotency_key } = self;
+        take(Target { method, origin, headers: &lines(headers).as_slice(), has_idempotency_key: *has_idempotency_key })
     }
 }
 

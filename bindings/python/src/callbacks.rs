@@ -150,7 +150,7 @@ impl Asked {
                 }
                 return Ok(None);
             }
-            Asked::RetryIf(_) => Reply::Opinion(Opinion::from_value(&to_value(answer)?, UNIT).map_err(core)?),
+            Asked::RetryIf(_) => Reply::Opinion(opinion_of(answer)?),
             Asked::Delay(_) => Reply::Delay(delay_from_value(&to_value(answer)?, UNIT).map_err(core)?),
             Asked::BeforeRetry(_, request) => match request.get().take() {
                 Some(request) => Reply::Request(Box::new(request)),
@@ -158,6 +158,11 @@ impl Asked {
             },
         }))
     }
+}
+
+/// What a `retry_if` returned.
+pub fn opinion_of(answer: &Bound<'_, PyAny>) -> PyResult<Opinion> {
+    Opinion::from_value(&to_value(answer)?, UNIT).map_err(|error| raised(answer.py(), &error))
 }
 
 /// What happened to an asynchronous call, when it is more than its result.

@@ -1,7 +1,7 @@
 //! The client that both `Client` and `AsyncClient` stand on.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
@@ -18,6 +18,7 @@ use crate::convert::{UNIT, to_value};
 use crate::engine::Core;
 use crate::errors::raised;
 use crate::policy::{Policy, chosen, with_arguments};
+use crate::retry::Budgets;
 use crate::stream::StreamParts;
 use crate::testing::{self, Script};
 
@@ -90,12 +91,13 @@ impl NativeClient {
         let mut callbacks = Callbacks::default();
         let mut policy = reknock::Policy::default();
         let mut rest = Vec::new();
-        let (mut timeout, mut script, mut auth) = (None, None, None);
+        let (mut timeout, mut script, mut auth, mut budgets) = (None, None, None, None);
         for (name, value) in options.iter() {
             let name: String = name.extract()?;
             match name.as_str() {
                 "policy" => policy = chosen(&policy, &value)?.unwrap_or(policy),
                 "timeout" => timeout = Some(value),
+                "budgets" => budgets = value.extract::<Option<PyRef<'_, Budgets>>>()?.map(|shared| Arc::clone(&shared.0)),
                 "transport" => script = value.extract::<Option<Script>>()?,
                 "auth" if value.is_callable() => auth = Some(value.unbind()),
                 // What else it may be, the core refuses.
@@ -111,7 +113,10 @@ impl NativeClient {
             policy = with_arguments(py, &policy, &Value::Map(vec![("timeout".to_owned(), to_value(&timeout)?)]))?;
         }
         let options = Value::Map(rest);
-        let network = py.detach(|| Client::with_options(&options, UNIT, Keys::Snake)?.policy(policy).build());
+        let network = py.detach(|| {
+            let builder = Client::with_options(&options, UNIT, Keys::Snake)?.policy(policy);
+            budgets.into_iter().fold(builder, |builder, shared| builder.budgets(shared)).build()
+        });
         let network = network.map_err(|error| raised(py, &error))?;
         Ok(NativeClient { network, options, script, scripted: Mutex::default(), closed: AtomicBool::new(false), callbacks, auth })
     }

@@ -15,6 +15,7 @@ mod records;
 mod request;
 mod response;
 mod retry;
+mod simulate;
 mod stream;
 mod testing;
 mod wake;
@@ -48,6 +49,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<response::Response>()?;
     module.add_class::<retry::Budgets>()?;
     module.add_class::<retry::Decision>()?;
+    module.add_class::<retry::Limits>()?;
     module.add_class::<retry::Retry>()?;
     module.add_class::<retry::Verdict>()?;
     module.add_class::<stream::Stream>()?;
@@ -56,6 +58,11 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<testing::Sent>()?;
     module.add_class::<testing::Step>()?;
     module.add_function(wrap_pyfunction!(client::client_options, module)?)?;
+    module.add_class::<simulate::Lint>()?;
+    module.add_class::<simulate::Report>()?;
+    module.add_function(wrap_pyfunction!(simulate::lint, module)?)?;
+    module.add_function(wrap_pyfunction!(simulate::simulate, module)?)?;
+    module.add_function(wrap_pyfunction!(simulate::command_run, module)?)?;
     module.add_function(wrap_pyfunction!(command_help, module)?)?;
     module.add_function(wrap_pyfunction!(errors::kinds, module)?)?;
     module.add_function(wrap_pyfunction!(errors::stop_reasons, module)?)?;

@@ -15,11 +15,27 @@ use crate::headers::Headers;
 #[derive(Clone, PartialEq)]
 pub struct AttemptRecord(pub reknock::AttemptRecord);
 
-/// A record as pickles have it: number, hop, start, duration, status, error, evidence, hint, wait, first byte, resends, connection. Times are nanoseconds.
-type Pickled = (u32, u32, u64, u64, Option<u16>, Option<String>, String, Option<u64>, Option<u64>, Option<u64>, u32, PickledConnection);
+/// A record as pickles have it: number, hop, start, duration, status, error, evidence, hint, wait, first byte, resends, connection and what others said. Times are nanoseconds.
+type Pickled = (
+    u32,
+    u32,
+    u64,
+    u64,
+    Option<u16>,
+    Option<String>,
+    String,
+    Option<u64>,
+    Option<u64>,
+    Option<u64>,
+    u32,
+    (PickledConnection, PickledForeign),
+);
 
 /// Likewise: reused, peer, version, resolve, connect, tls.
 type PickledConnection = (Option<bool>, Option<String>, Option<String>, Option<u64>, Option<u64>, Option<u64>);
+
+/// The class of the error, and the retry of a loop above.
+type PickledForeign = (Option<String>, Option<u32>);
 
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
@@ -89,6 +105,18 @@ impl AttemptRecord {
         seconds(self.0.wait)
     }
 
+    /// The class of the failure, where another client or function failed, such as "httpx.ConnectError".
+    #[getter]
+    fn error_class(&self) -> Option<&str> {
+        self.0.error_class.as_deref()
+    }
+
+    /// The number of the retry that a loop above this call says it is, as SDKs do in header fields of their own.
+    #[getter]
+    fn outer_retry(&self) -> Option<u32> {
+        self.0.outer_retry
+    }
+
     /// Seconds from the start of this attempt to the first byte of its response, if one came.
     #[getter]
     fn first_byte(&self) -> Option<f64> {
@@ -139,7 +167,7 @@ impl AttemptRecord {
 
     #[staticmethod]
     fn _restored(pickled: Pickled) -> PyResult<Self> {
-        let (number, hop, start, duration, status, error, evidence, hint, wait, first_byte, resends, connection) = pickled;
+        let (number, hop, start, duration, status, error, evidence, hint, wait, first_byte, resends, (connection, foreign)) = pickled;
         let unknown = || PyValueError::new_err("pickled by another version");
         let mut record = reknock::AttemptRecord::begun(number, hop, Duration::from_nanos(start));
         record.duration = Duration::from_nanos(duration);
@@ -157,6 +185,8 @@ impl AttemptRecord {
         record.connection.resolve = resolve.map(Duration::from_nanos);
         record.connection.connect = connect.map(Duration::from_nanos);
         record.connection.tls = tls.map(Duration::from_nanos);
+        record.error_class = foreign.0.map(String::into_boxed_str);
+        record.outer_retry = foreign.1;
         Ok(AttemptRecord(record))
     }
 
@@ -176,12 +206,15 @@ impl AttemptRecord {
             record.first_byte.map(nanos),
             record.resends,
             (
-                connection.reused,
-                connection.peer.map(|peer| peer.to_string()),
-                connection.version.map(|version| version.code().to_owned()),
-                connection.resolve.map(nanos),
-                connection.connect.map(nanos),
-                connection.tls.map(nanos),
+                (
+                    connection.reused,
+                    connection.peer.map(|peer| peer.to_string()),
+                    connection.version.map(|version| version.code().to_owned()),
+                    connection.resolve.map(nanos),
+                    connection.connect.map(nanos),
+                    connection.tls.map(nanos),
+                ),
+                (record.error_class.as_deref().map(str::to_owned), record.outer_retry),
             ),
         );
         Ok((slf.get_type().getattr("_restored")?, (pickled,)))

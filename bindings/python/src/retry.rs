@@ -6,31 +6,35 @@ use std::time::Duration;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
-use reknock::retry::driver::{Driver, Misuse, outcome};
-use reknock::retry::{self, Answer, Call};
+use reknock::client::{entropy_or, minted_key, process_budgets};
+use reknock::retry::driver::{self, Driver, Misuse, Options, Target, outcome};
+use reknock::retry::{self, Answer};
 use reknock::{StopReason, Tick, UnixTime};
 
+use crate::callbacks::opinion_of;
 use crate::client::BudgetReading;
 use crate::convert::{UNIT, pairs, to_value};
 use crate::errors::raised;
 use crate::policy::{Policy, chosen};
+use crate::records::records;
 
-/// Retry budgets that calls share: keep one beside each client of your own. Any number of threads may use it at once.
+/// Retry budgets that calls share: keep one beside each client of your own, or give the same to clients, adapters and functions. Any number
+/// of threads may use it at once. Those with names are shared with all of the process.
 #[pyclass(frozen, module = "reknock")]
-pub struct Budgets(Arc<retry::Budgets>);
+pub struct Budgets(pub Arc<retry::Budgets>);
 
 #[pymethods]
 impl Budgets {
     #[new]
     fn new() -> Self {
-        Budgets(Arc::default())
+        Budgets(Arc::new(process_budgets()))
     }
 
     /// What the budget of a policy has for an origin; None if no call used it yet. `now`: as for `Retry`.
     #[pyo3(signature = (policy, origin, *, now=None))]
     fn reading(&self, py: Python<'_>, policy: &Policy, origin: &str, now: Option<f64>) -> PyResult<Option<BudgetReading>> {
         let now = tick(py, now)?;
-        Ok(policy.0.budget().and_then(|spec| self.0.reading(spec, origin, now)).map(BudgetReading::from))
+        Ok(driver::reading(&self.0, &policy.0, origin, now).map(BudgetReading::from))
     }
 
     fn __repr__(&self) -> &'static str {
@@ -46,11 +50,13 @@ impl Budgets {
 /// `RuntimeError`, which says what comes first, and changes nothing.
 ///
 /// method: Default "GET".
-/// origin: scheme and authority, such as "http://127.0.0.1:8080". The budget is found by it. Needed with `budgets`, unless the policy's
-/// budget has another scope.
+/// origin: where it goes: a URL, by whose scheme, host and port the budget is found, or any name for what is no URL. Needed with `budgets`,
+/// unless the policy's budget has another scope.
+/// headers: the request's header fields: an Idempotency-Key among them counts.
 /// budgets: Default: none is kept, whatever the policy says.
-/// has_idempotency_key: whether the request carries an Idempotency-Key.
+/// has_idempotency_key: whether the request carries an Idempotency-Key that is not among `headers`.
 /// asked: whether somebody is asked about every outcome: hints are then read on every response.
+/// nested: whether the call is made within an attempt of another one that retries: where it would be retried it ends with "nested".
 /// seed: not 0: random waits are drawn from it, the same ones each time, for simulations and tests. A whole number of 64 bits.
 /// now: seconds on a monotonic clock. Default: `time.monotonic()`, here and in every method.
 ///
@@ -99,11 +105,35 @@ impl Decision {
     }
 }
 
+/// The limits of one attempt, in seconds, none longer than what is left of the call. None is no limit.
+#[pyclass(frozen, get_all, module = "reknock")]
+pub struct Limits {
+    /// Of making a connection.
+    connect_timeout: Option<f64>,
+    /// Of the attempt up to its response head.
+    per_try_timeout: Option<f64>,
+    /// Of silence while a body is written or read.
+    idle_timeout: Option<f64>,
+    /// What is left of the call.
+    remaining: Option<f64>,
+}
+
+#[pymethods]
+impl Limits {
+    fn __repr__(&self) -> String {
+        let Limits { connect_timeout, per_try_timeout, idle_timeout, remaining } = self;
+        let shown = |limit: &Option<f64>| limit.map_or("None".to_owned(), |limit| limit.to_string());
+        let [connect, per_try, idle, left] = [connect_timeout, per_try_timeout, idle_timeout, remaining].map(shown);
+        format!("Limits(connect_timeout={connect}, per_try_timeout={per_try}, idle_timeout={idle}, remaining={left})")
+    }
+}
+
 #[pymethods]
 impl Retry {
     #[new]
     #[pyo3(signature = (
-        policy=None, *, method="GET", origin="", budgets=None, has_idempotency_key=false, asked=false, seed=0, now=None
+        policy=None, *, method="GET", origin="", headers=None, budgets=None, has_idempotency_key=false, asked=false, nested=false, seed=0,
+        now=None
     ))]
     #[allow(clippy::too_many_arguments, reason = "what is known of a call")]
     fn new(
@@ -111,29 +141,39 @@ impl Retry {
         policy: Option<&Bound<'_, PyAny>>,
         method: &str,
         origin: &str,
+        headers: Option<&Bound<'_, PyAny>>,
         budgets: Option<&Budgets>,
         has_idempotency_key: bool,
         asked: bool,
+        nested: bool,
         seed: u64,
         now: Option<f64>,
     ) -> PyResult<Self> {
         let base = reknock::Policy::default();
         let policy = policy.map_or(Ok(None), |policy| chosen(&base, policy))?.unwrap_or(base);
         let now = tick(py, now)?;
-        let call = Call { method, has_idempotency_key, asked };
-        let budgets = budgets.map(|shared| Arc::clone(&shared.0));
-        let begun = Driver::begin(&policy, call, origin, budgets, reknock::client::entropy_or(seed), now);
-        Ok(Retry(Mutex::new(allowed(py, begun)?)))
+        with_target(method, origin, headers, has_idempotency_key, |target| {
+            let budgets = budgets.map(|shared| Arc::clone(&shared.0));
+            let minted_key = minted_key(&policy, method, target.carries_key());
+            let options = Options { budgets, asked, nested, minted_key, entropy: entropy_or(seed) };
+            Ok(Retry(Mutex::new(allowed(py, Driver::begin(&policy, target, options, now))?)))
+        })
     }
 
     /// A redirect is followed: the next attempt is of another method or origin, counts in the budget of that origin, and is no retry.
     /// The policy, its deadline and the rest of what was said of the call stay.
-    #[pyo3(signature = (*, method, origin="", has_idempotency_key=false, now=None))]
-    fn redirect(&self, py: Python<'_>, method: &str, origin: &str, has_idempotency_key: bool, now: Option<f64>) -> PyResult<()> {
+    #[pyo3(signature = (*, method, origin="", headers=None, has_idempotency_key=false, now=None))]
+    fn redirect(
+        &self,
+        py: Python<'_>,
+        method: &str,
+        origin: &str,
+        headers: Option<&Bound<'_, PyAny>>,
+        has_idempotency_key: bool,
+        now: Option<f64>,
+    ) -> PyResult<()> {
         let now = tick(py, now)?;
-        // Whether somebody is asked was said of the whole call.
-        let call = Call { method, has_idempotency_key, asked: false };
-        self.step(py, |driver| driver.redirect(call, origin, now))
+        with_target(method, origin, headers, has_idempotency_key, |target| self.step(py, |driver| driver.redirect(target, now)))
     }
 
     /// The next attempt is about to be sent; its number, from 1.
@@ -144,8 +184,13 @@ impl Retry {
     }
 
     /// What the policy thinks of a response, by `status_code` and `headers`, or of a failure, by the kind of `error` (as an exception's
-    /// `kind`) and its `evidence`. `wall`: seconds since 1970, for hints that are dates; default: `time.time()`.
-    #[pyo3(signature = (*, status_code=None, headers=None, error=None, evidence="unknown", wall=None))]
+    /// `kind`) and its `evidence`. `error_class` names the class of a failure on the record; alone it is of no such kind, and only an opinion
+    /// has it retried. `returned`: it gave what was asked, without a status. `wall`: seconds since 1970, for hints that are dates; default:
+    /// `time.time()`.
+    #[pyo3(signature = (
+        *, status_code=None, headers=None, error=None, evidence="unknown", error_class=None, returned=false, wall=None, now=None
+    ))]
+    #[allow(clippy::too_many_arguments, reason = "what an outcome may be")]
     fn classify(
         &self,
         py: Python<'_>,
@@ -153,14 +198,17 @@ impl Retry {
         headers: Option<&Bound<'_, PyAny>>,
         error: Option<&str>,
         evidence: &str,
+        error_class: Option<&str>,
+        returned: bool,
         wall: Option<f64>,
+        now: Option<f64>,
     ) -> PyResult<Verdict> {
-        let wall = wall_time(py, wall)?;
+        let (wall, now) = (wall_time(py, wall)?, tick(py, now)?);
         let lines = headers.map_or(Ok(Vec::new()), pairs)?;
         let lines: Vec<(&str, &str)> = lines.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let headers = lines.as_slice();
-        let outcome = allowed(py, outcome(status_code, &headers, error, evidence))?;
-        let (verdict, planned) = self.step(py, |driver| driver.classify(outcome, wall))?;
+        let outcome = allowed(py, outcome(status_code, &headers, error, error_class, evidence, returned))?;
+        let (verdict, planned) = self.step(py, |driver| driver.classify(outcome, error_class, wall, now))?;
         Ok(Verdict {
             retry: verdict.retry,
             evidence: verdict.evidence.code(),
@@ -170,19 +218,32 @@ impl Retry {
         })
     }
 
+    /// Whether a `retry_if` is to be asked about the outcome that was classified last: retries are left, the body can be produced again, there
+    /// is time.
+    #[pyo3(signature = (*, replayable=true, now=None))]
+    fn is_worth_asking(&self, py: Python<'_>, replayable: bool, now: Option<f64>) -> PyResult<bool> {
+        let now = tick(py, now)?;
+        Ok(self.driver().is_worth_asking(replayable, now))
+    }
+
     /// What happens after the outcome that was classified last. What callbacks of yours said: `retry` or stop, whatever the verdict;
     /// `wait` exactly so many seconds; `backoff` in place of the policy's, hints apply. `replayable`: the body can be produced again.
-    #[pyo3(signature = (*, retry=None, wait=None, backoff=None, replayable=true, now=None))]
+    /// `opinion`: what a `retry_if` returned, which means what it means to a client, in place of `retry` and `wait`.
+    #[pyo3(signature = (*, opinion=None, retry=None, wait=None, backoff=None, replayable=true, now=None))]
+    #[allow(clippy::too_many_arguments, reason = "what may be said of an outcome")]
     fn decide(
         &self,
         py: Python<'_>,
+        opinion: Option<&Bound<'_, PyAny>>,
         retry: Option<bool>,
         wait: Option<&Bound<'_, PyAny>>,
         backoff: Option<&Bound<'_, PyAny>>,
         replayable: bool,
         now: Option<f64>,
     ) -> PyResult<Decision> {
-        let answer = Answer { retry, wait: duration("wait", wait)?, backoff: duration("backoff", backoff)? };
+        let said: Answer = opinion.map(opinion_of).transpose()?.unwrap_or_default().into();
+        let (retry, wait) = (said.retry.or(retry), said.wait.or(duration("wait", wait)?));
+        let answer = Answer { retry, wait, backoff: duration("backoff", backoff)? };
         let now = tick(py, now)?;
         Ok(match self.step(py, |driver| driver.decide(answer, replayable, now))? {
             retry::Decision::Retry { wait } => Decision { wait: Some(wait.as_secs_f64()), stop_reason: None },
@@ -201,6 +262,68 @@ impl Retry {
     /// The call is given up: what it holds of its budget is given back.
     fn abandon(&self) {
         self.driver().abandon();
+    }
+
+    /// The limits of an attempt that is made now. None if the call is over.
+    #[pyo3(signature = (*, now=None))]
+    fn limits(&self, py: Python<'_>, now: Option<f64>) -> PyResult<Option<Limits>> {
+        let now = tick(py, now)?;
+        let seconds = |limit: Option<Duration>| limit.map(|limit| limit.as_secs_f64());
+        Ok(self.driver().limits(now).map(|limits| Limits {
+            connect_timeout: seconds(limits.connect_timeout),
+            per_try_timeout: seconds(limits.per_try_timeout),
+            idle_timeout: seconds(limits.idle_timeout),
+            remaining: seconds(limits.remaining),
+        }))
+    }
+
+    /// Seconds left of the call; None if it has no limit or is over.
+    #[pyo3(signature = (*, now=None))]
+    fn remaining(&self, py: Python<'_>, now: Option<f64>) -> PyResult<Option<f64>> {
+        Ok(self.limits(py, now)?.and_then(|limits| limits.remaining))
+    }
+
+    /// The moment at which the call's time is over, as `now` counts; None if it has no limit or is over.
+    #[getter]
+    fn deadline(&self) -> Option<f64> {
+        let deadline = self.driver().retry()?.deadline()?;
+        Some(deadline.since(Tick(0)).as_secs_f64())
+    }
+
+    /// Retries that may still be made; 0 if the call is over.
+    #[getter]
+    fn retries_left(&self) -> u32 {
+        self.driver().retry().map_or(0, retry::Retry::retries_left)
+    }
+
+    /// The largest one-shot body, in bytes, that is to be kept so that it can be sent again; 0 if the call is over.
+    #[getter]
+    fn max_body_buffer(&self) -> u64 {
+        self.driver().retry().map_or(0, |retry| retry.policy().max_body_buffer())
+    }
+
+    /// The header fields that the policy puts on the attempt under way, in place of the request's own of the same name.
+    #[getter]
+    fn headers(&self) -> Vec<(String, String)> {
+        self.driver().headers()
+    }
+
+    /// What was sent, in order; when the call is over, too.
+    #[getter]
+    fn attempts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let sent = self.driver().records().to_vec();
+        records(py, &sent)
+    }
+
+    /// Why nothing further was sent; None before that is decided.
+    #[getter]
+    fn stop_reason(&self) -> Option<&'static str> {
+        self.driver().stop_reason().map(StopReason::code)
+    }
+
+    /// The attempts as a short timeline, with the advice that fits the stop reason.
+    fn explain(&self) -> String {
+        self.driver().explain()
     }
 
     fn __enter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
@@ -235,6 +358,19 @@ impl Retry {
     fn driver(&self) -> MutexGuard<'_, Driver> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What is known of a request, for as long as it is needed.
+fn with_target<T>(
+    method: &str,
+    origin: &str,
+    headers: Option<&Bound<'_, PyAny>>,
+    has_idempotency_key: bool,
+    take: impl FnOnce(Target<'_>) -> PyResult<T>,
+) -> PyResult<T> {
+    let lines = headers.map_or(Ok(Vec::new()), pairs)?;
+    let lines: Vec<(&str, &str)> = lines.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    take(Target { method, origin, headers: &lines.as_slice(), has_idempotency_key })
 }
 
 /// A step that is refused: an error of ours if it is a matter of values, one as Python has it if it is one of order.

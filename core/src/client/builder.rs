@@ -19,6 +19,7 @@ use super::transport::http::HttpTransport;
 use super::transport::options::TransportOptions;
 use crate::error::Error;
 use crate::policy::Policy;
+use crate::retry::Budgets;
 
 /// Collects the options of a [`Client`]; [`build`](ClientBuilder::build) checks them.
 #[must_use]
@@ -33,6 +34,7 @@ pub struct ClientBuilder<S = TransportOptions, C = TokioClock> {
     callbacks: Callbacks,
     base_url: Option<String>,
     envoy_headers: bool,
+    budgets: Option<Arc<Budgets>>,
 }
 
 /// What a client can be built on: options for the transport on reqwest, or a transport.
@@ -87,6 +89,7 @@ impl Client {
             callbacks: Callbacks::default(),
             base_url: None,
             envoy_headers: false,
+            budgets: None,
         }
     }
 }
@@ -120,6 +123,7 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
             callbacks,
             base_url,
             envoy_headers,
+            budgets,
         } = self;
         let (transport, clock) = replace(transport, clock);
         ClientBuilder {
@@ -133,6 +137,7 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
             callbacks,
             base_url,
             envoy_headers,
+            budgets,
         }
     }
 
@@ -208,6 +213,13 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
         self
     }
 
+    /// Budgets to share with other clients and with those who drive the machine themselves, in place of the client's own. Their ticks must be
+    /// those of the client's clock: by default, the host's CLOCK_MONOTONIC. A forked child whose parent used the client has budgets of its own.
+    pub fn budgets(mut self, budgets: Arc<Budgets>) -> Self {
+        self.budgets = Some(budgets);
+        self
+    }
+
     /// The client.
     ///
     /// # Errors
@@ -228,6 +240,7 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
             callbacks: self.callbacks,
             base_url,
             envoy_headers: self.envoy_headers,
+            budgets: self.budgets,
         };
         let client = Client(Arc::new(Inner { config, shared: PerProcess::new() }));
         // So that what cannot be shows now and not at the first call.

@@ -49,6 +49,7 @@ pub(super) struct Config<T, C> {
     pub(super) callbacks: Callbacks,
     pub(super) base_url: Option<Url>,
     pub(super) envoy_headers: bool,
+    pub(super) budgets: Option<Arc<Budgets>>,
 }
 
 /// What the calls of one client in one process share.
@@ -95,6 +96,8 @@ pub struct CallOptions {
     pub follow_redirects: Option<bool>,
     /// What may cancel the call.
     pub cancel: Option<Cancel>,
+    /// The call is made within an attempt of another one that retries: see [`Retry::nested`](crate::retry::Retry::nested).
+    pub nested: bool,
 }
 
 impl<T: Transport, C: Clock> Client<T, C> {
@@ -193,7 +196,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
         redirects.follow = options.follow_redirects.unwrap_or(redirects.follow);
         config.complete(&mut request);
         let policy = config.policy_for(&mut request, options.policy.as_ref().unwrap_or(&config.policy));
-        Running::begin(&config.calls, on, policy, host, Mode { delivery, redirects }, request)
+        Running::begin(&config.calls, on, policy, host, Mode { delivery, redirects, nested: options.nested }, request)
     }
 
     /// Ends the calls in flight with kind `closed`, streamed bodies included, and those to come. Clones of the client are closed with it.
@@ -222,7 +225,8 @@ impl<T: Transport, C: Clock> Client<T, C> {
     pub(super) fn own(&self) -> Result<&Arc<Shared<T>>, Error> {
         let config = &self.0.config;
         self.0.shared.get_or_try_make(|parents| {
-            let budgets = Budgets::sharing(Arc::clone(process_names()));
+            // A parent's may be locked by a thread that is gone.
+            let budgets = config.budgets.clone().filter(|_| parents.is_none()).unwrap_or_else(|| Arc::new(process_budgets()));
             if let Some(spec) = config.policy.budget() {
                 budgets.hold(spec)?;
             }
@@ -290,6 +294,12 @@ impl<T, C> Config<T, C> {
             }
         }
     }
+}
+
+/// Budgets that share those with names with all clients of the process: for [`ClientBuilder::budgets`](super::ClientBuilder::budgets) and for
+/// those who drive the machine.
+pub fn process_budgets() -> Budgets {
+    Budgets::sharing(Arc::clone(process_names()))
 }
 
 /// The names of budgets that all clients of the process share.

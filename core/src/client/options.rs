@@ -19,7 +19,11 @@ pub static CLIENT_OPTIONS: OptionBlock = OptionBlock {
         row("base_url", "URL", "What relative URLs are appended to."),
         row("headers", "map, or list of pairs", "Header fields of all requests that do not bring them themselves."),
         row("auth", "user name and password", "Basic credentials of all requests."),
-        row("follow_redirects", "true or false", "Whether redirects are followed."),
+        row(
+            "follow_redirects",
+            "true or false",
+            "Whether redirects are followed. One whose `Location` leads nowhere (empty, `#top`, `data:`) is the answer itself.",
+        ),
         row("max_redirects", "0..=1000", "The most redirects that are followed in one call."),
         row("max_response_size", "bytes, or `none`", "The largest response body, decompressed, that is read into memory."),
         row("http2", "`auto`, `only`, `none`, true or false", "Which HTTP versions to speak."),

@@ -41,8 +41,7 @@ pub use typed::{Argument, Unit};
 pub use value::Value;
 #[cfg(feature = "simulate")]
 pub(crate) use {names::Names, node::Fields};
-/// What the readers of a client's options and of scenarios share with the reader of policies.
-#[cfg(any(feature = "client", feature = "simulate"))]
+/// What the readers of a client's options, of scenarios and of surroundings share with the reader of policies.
 pub(crate) use {node::Node, options::row, read::or_none};
 
 /// Retries per call.

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::{Compat, Policy, Settings};
+use super::{Compat, IdempotencyKey, Policy, Settings, envoy};
 use crate::retry::{Conditions, Headers, StatusSet};
 
 /// The head of a request: its header fields, and the rest of it as `:method`, `:scheme`, `:authority` and `:path`.
@@ -54,6 +55,27 @@ impl Policy {
             return Cow::Owned(Policy(Arc::new(Settings { statuses, ..self.settings().clone() })));
         }
         Cow::Borrowed(self)
+    }
+
+    /// The header fields that this policy puts on an attempt, by its number (from 1) and the time since the call began.
+    pub fn attempt_fields(&self, number: u32, elapsed: Duration) -> Vec<(String, String)> {
+        let mut fields = Vec::new();
+        let mut put = |name: &str, value: u64| fields.push((name.to_owned(), value.to_string()));
+        if let Some(name) = self.attempt_header().filter(|_| number > 1) {
+            put(name, number.into());
+        }
+        if self.compat() == Some(Compat::Envoy) {
+            put("x-envoy-attempt-count", number.into());
+            if let Some(ms) = envoy::expected_rq_timeout_ms(self, elapsed) {
+                put("x-envoy-expected-rq-timeout-ms", ms);
+            }
+        }
+        fields
+    }
+
+    /// Whether an idempotency key is to be minted for a call of this method that carries none.
+    pub fn wants_key(&self, method: &str) -> bool {
+        self.idempotency_key() == IdempotencyKey::Auto && !self.methods().contains(method)
     }
 
     /// Whether a body of this length may be sent again. With `compat: envoy` one above `max_body_buffer` is sent once, as by a proxy,

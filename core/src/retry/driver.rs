@@ -1,24 +1,63 @@
-//! The machine for hosts whose compiler does not see to the order of its steps: Python, Node and C.
+//! The machine for those who send by other means: it minds the order of its steps, keeps the records, and knows what an attempt may take.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::outcome::{Answer, Attempt, Call, Decision, Headers, Outcome, Verdict};
-use super::{Budget, Budgets, Retry, Scope};
+pub use super::target::Target;
+use super::target::{origin_of, outer_retry};
+use super::{Budget, BudgetReading, Budgets, Retry, Scope};
 use crate::error::{Error, ErrorKind};
 use crate::policy::{Policy, Problem, Value};
-use crate::record::{Evidence, StopReason};
+use crate::record::{self, AttemptRecord, Evidence, StopReason};
 use crate::time::{Tick, UnixTime};
 
 /// A [`Retry`] that minds the order of its steps: an attempt, its outcome (any number of times, the last one counts), the decision. After a
 /// stop another outcome of the same attempt may be told, as of a body that breaks. A step that is refused changes nothing.
+///
+/// It keeps the records of the call, which can be read when it is over, too.
 #[derive(Debug)]
 pub struct Driver {
     /// `None` once it is over.
     retry: Option<Retry>,
-    budgets: Option<Arc<Budgets>>,
+    options: Options,
     state: State,
+    began: Tick,
+    /// When the last attempt began.
+    sent: Tick,
+    records: Vec<AttemptRecord>,
+    stop_reason: Option<StopReason>,
+    /// That of the present hop's request.
+    outer_retry: Option<u32>,
+}
+
+/// What a call of a driver wants, besides its request and its policy.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// The budgets to share. None: none is kept, whatever the policy says.
+    pub budgets: Option<Arc<Budgets>>,
+    /// Somebody is asked about every outcome (`retry_if`): hints are then read on every response.
+    pub asked: bool,
+    /// The call is made within an attempt of another one that retries: see [`Retry::nested`].
+    pub nested: bool,
+    /// The idempotency key that was minted for the call, by [`Policy::wants_key`].
+    pub minted_key: Option<String>,
+    /// What seeds the waits: see [`Retry::begin`].
+    pub entropy: u64,
+}
+
+/// The limits of one attempt, none longer than what is left of the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Of making a connection.
+    pub connect_timeout: Option<Duration>,
+    /// Of the attempt up to its response head.
+    pub per_try_timeout: Option<Duration>,
+    /// Of silence while a body is written or read.
+    pub idle_timeout: Option<Duration>,
+    /// What is left of the call's `timeout`.
+    pub remaining: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -62,32 +101,39 @@ impl From<Problem> for Misuse {
 }
 
 impl Driver {
-    /// As [`Retry::begin`], with the budget that `budgets` have for the policy and the origin.
+    /// As [`Retry::begin`], with the budget that the options' have for the policy and the origin. What the policy says of the request's own
+    /// header fields is heeded ([`Policy::for_request`]).
     ///
     /// # Errors
     /// No origin where budgets are kept per origin; a budget whose name is in use with other parameters.
-    pub fn begin(
-        policy: &Policy,
-        call: Call<'_>,
-        origin: &str,
-        budgets: Option<Arc<Budgets>>,
-        entropy: u64,
-        now: Tick,
-    ) -> Result<Self, Misuse> {
-        let budget = budget(policy, budgets.as_deref(), origin, now)?;
-        let retry = Retry::begin(policy, call, budget, entropy, 0, now);
-        Ok(Driver { retry: Some(retry), budgets, state: State::Due })
+    pub fn begin(policy: &Policy, target: Target<'_>, options: Options, now: Tick) -> Result<Self, Misuse> {
+        let policy = policy.for_request(&target.head());
+        let budget = budget(&policy, options.budgets.as_deref(), target.origin, now)?;
+        let has_idempotency_key = options.minted_key.is_some() || target.carries_key();
+        let call = Call { method: target.method, has_idempotency_key, asked: options.asked };
+        let retry = Retry::begin(&policy, call, budget, options.entropy, 0, now).nested(options.nested);
+        Ok(Driver {
+            retry: Some(retry),
+            options,
+            state: State::Due,
+            began: now,
+            sent: now,
+            records: Vec::new(),
+            stop_reason: None,
+            outer_retry: outer_retry(target.headers),
+        })
     }
 
-    /// As [`Retry::redirect`], with the budget of the next hop's origin.
+    /// As [`Retry::redirect`], with the budget of the next hop's origin. A minted key goes along.
     ///
     /// # Errors
     /// As [`Driver::begin`]; where no attempt is under way that could have been redirected.
-    pub fn redirect(&mut self, call: Call<'_>, origin: &str, now: Tick) -> Result<(), Misuse> {
+    pub fn redirect(&mut self, target: Target<'_>, now: Tick) -> Result<(), Misuse> {
         let retry = under_way(&mut self.retry, self.state, "redirect")?;
-        let budget = budget(retry.policy(), self.budgets.as_deref(), origin, now)?;
-        retry.redirect(call, budget, now);
-        self.state = State::Due;
+        let budget = budget(retry.policy(), self.options.budgets.as_deref(), target.origin, now)?;
+        let has_idempotency_key = self.options.minted_key.is_some() || target.carries_key();
+        retry.redirect(Call { method: target.method, has_idempotency_key, asked: self.options.asked }, budget, now);
+        (self.state, self.stop_reason, self.outer_retry) = (State::Due, None, outer_retry(target.headers));
         Ok(())
     }
 
@@ -100,8 +146,12 @@ impl Driver {
         let number = retry.attempts();
         let refused = match self.state {
             State::Due => {
-                self.state = State::Sent;
-                return Ok(retry.attempt(now));
+                let attempt = retry.attempt(now);
+                let mut record = AttemptRecord::begun(attempt.number, retry.hops(), now.since(self.began));
+                record.outer_retry = self.outer_retry;
+                self.records.push(record);
+                (self.state, self.sent) = (State::Sent, now);
+                return Ok(attempt);
             }
             State::Sent | State::Classified(_) => format!("attempt {number} is not decided; classify its outcome and decide first"),
             State::Stopped(reason) => {
@@ -111,15 +161,38 @@ impl Driver {
         Err(Misuse::Order(format!("attempt: {refused}")))
     }
 
-    /// As [`Retry::classify`]; and [`Retry::planned_wait`].
+    /// As [`Retry::classify`]; and [`Retry::planned_wait`]. `error_class` is what the host calls a failure.
     ///
     /// # Errors
     /// Where no attempt is under way.
-    pub fn classify(&mut self, outcome: Outcome<'_>, wall: UnixTime) -> Result<(Verdict, Option<Duration>), Misuse> {
+    pub fn classify(
+        &mut self,
+        outcome: Outcome<'_>,
+        error_class: Option<&str>,
+        wall: UnixTime,
+        now: Tick,
+    ) -> Result<(Verdict, Option<Duration>), Misuse> {
         let retry = under_way(&mut self.retry, self.state, "classify")?;
         let verdict = retry.classify(outcome, wall);
         self.state = State::Classified(verdict);
+        if let Some(record) = self.records.last_mut() {
+            record.duration = now.since(self.sent);
+            (record.evidence, record.hint) = (verdict.evidence, verdict.hint);
+            record.error_class = error_class.map(Box::from);
+            match outcome {
+                Outcome::Response { status, .. } => (record.status, record.error) = (Some(status), None),
+                // A body that breaks came after a head.
+                Outcome::Failure { kind, .. } => record.error = Some(kind),
+                Outcome::Foreign { .. } | Outcome::Returned => {}
+            }
+        }
         Ok((verdict, retry.planned_wait(verdict)))
+    }
+
+    /// Whether `retry_if` is to be asked about the outcome that was classified last.
+    pub fn is_worth_asking(&self, replayable: bool, now: Tick) -> bool {
+        let State::Classified(verdict) = self.state else { return false };
+        self.retry.as_ref().is_some_and(|retry| !verdict.is_final() && retry.worth_asking(replayable, now))
     }
 
     /// As [`Retry::decide`], about the outcome that was classified last. A verdict is good for one decision.
@@ -132,10 +205,15 @@ impl Driver {
         let refused = match self.state {
             State::Classified(verdict) => {
                 let decision = retry.decide(verdict, answer, replayable, now);
-                self.state = match decision {
-                    Decision::Retry { .. } => State::Due,
-                    Decision::Stop(reason) => State::Stopped(reason),
-                };
+                match decision {
+                    Decision::Retry { wait } => {
+                        (self.state, self.stop_reason) = (State::Due, None);
+                        if let Some(record) = self.records.last_mut() {
+                            record.wait = Some(wait);
+                        }
+                    }
+                    Decision::Stop(reason) => (self.state, self.stop_reason) = (State::Stopped(reason), Some(reason)),
+                }
                 return Ok(decision);
             }
             State::Stopped(reason) => format!("attempt {number} is decided ({reason}); classify another outcome of it first"),
@@ -153,12 +231,51 @@ impl Driver {
 
     /// The call is abandoned: what it holds of its budget is given back. Nothing if it is over.
     pub fn abandon(&mut self) {
-        self.retry = None;
+        if self.retry.take().is_some() && self.stop_reason.is_none() {
+            self.stop_reason = Some(StopReason::Cancelled);
+        }
     }
 
     /// The machine, until the call is over.
     pub fn retry(&self) -> Option<&Retry> {
         self.retry.as_ref()
+    }
+
+    /// The limits of an attempt that is made now; `None` if the call is over.
+    pub fn limits(&self, now: Tick) -> Option<Limits> {
+        let retry = self.retry.as_ref()?;
+        let policy = retry.policy();
+        let remaining = retry.deadline().map(|deadline| deadline.since(now));
+        let clipped = |limit: Option<Duration>| limit.into_iter().chain(remaining).min();
+        Some(Limits {
+            connect_timeout: clipped(policy.connect_timeout()),
+            per_try_timeout: clipped(policy.per_try_timeout()),
+            idle_timeout: clipped(policy.idle_timeout()),
+            remaining,
+        })
+    }
+
+    /// The header fields that the policy puts on the attempt under way, in place of the request's own of the same name.
+    pub fn headers(&self) -> Vec<(String, String)> {
+        let Some(retry) = &self.retry else { return Vec::new() };
+        let mut headers = retry.policy().attempt_fields(retry.attempts(), self.sent.since(self.began));
+        headers.extend(self.options.minted_key.iter().map(|key| ("idempotency-key".to_owned(), key.clone())));
+        headers
+    }
+
+    /// What was sent, in order.
+    pub fn records(&self) -> &[AttemptRecord] {
+        &self.records
+    }
+
+    /// Why nothing further was sent; `None` before that is decided.
+    pub fn stop_reason(&self) -> Option<StopReason> {
+        self.stop_reason
+    }
+
+    /// The attempts as a short timeline, with the advice that fits the stop reason.
+    pub fn explain(&self) -> String {
+        record::explain(&self.records, self.stop_reason)
     }
 }
 
@@ -182,23 +299,38 @@ fn budget(policy: &Policy, budgets: Option<&Budgets>, origin: &str, now: Tick) -
         let rule = "be scheme and authority where budgets are kept per origin";
         return Err(Problem::must("origin", rule, &Value::from(origin)).fix("write for example \"http://127.0.0.1:8080\"").into());
     }
-    budgets.find(spec, origin, now).map(Some).map_err(Misuse::Budget)
+    budgets.find(spec, &origin_of(origin), now).map(Some).map_err(Misuse::Budget)
 }
 
-/// How an attempt ended, in a host's words: a status, or the code of a kind of error with its evidence.
+/// What the budget of a policy for an origin, named as in [`Target`], has; `None` if no call used it yet.
+pub fn reading(budgets: &Budgets, policy: &Policy, origin: &str, now: Tick) -> Option<BudgetReading> {
+    budgets.reading(policy.budget()?, &origin_of(origin), now)
+}
+
+/// How an attempt ended, in a host's words: a status, the code of a kind of error with its evidence, the class of a failure that is of no such
+/// kind, with its evidence, or none of these for what `returned` without a status.
 ///
 /// # Errors
-/// Both or neither; as [`response`]; a text that is no kind or no evidence.
-pub fn outcome<'a>(status: Option<f64>, headers: &'a dyn Headers, error: Option<&str>, evidence: &str) -> Result<Outcome<'a>, Misuse> {
-    match (status, error) {
-        (Some(status), None) => response(status, headers),
-        (None, Some(kind)) => {
+/// Two of them or none; as [`response`]; a text that is no kind or no evidence.
+pub fn outcome<'a>(
+    status: Option<f64>,
+    headers: &'a dyn Headers,
+    error: Option<&str>,
+    error_class: Option<&str>,
+    evidence: &str,
+    returned: bool,
+) -> Result<Outcome<'a>, Misuse> {
+    let proof = || Evidence::from_code(evidence).ok_or_else(|| no_evidence(&Value::from(evidence)));
+    match (status, error, error_class, returned) {
+        (Some(status), None, None, false) => response(status, headers),
+        (None, Some(kind), _, false) => {
             let kind = ErrorKind::from_code(kind).ok_or_else(|| no_error(&Value::from(kind)))?;
-            let evidence = Evidence::from_code(evidence).ok_or_else(|| no_evidence(&Value::from(evidence)))?;
-            Ok(Outcome::Failure { kind, evidence })
+            Ok(Outcome::Failure { kind, evidence: proof()? })
         }
-        (Some(_), Some(_)) => Err(Problem::new("outcome", "must be a status or an error, got both").into()),
-        (None, None) => Err(Problem::new("outcome", "must be a status or an error, got neither").into()),
+        (None, None, Some(_), false) => Ok(Outcome::Foreign { evidence: proof()? }),
+        (None, None, None, true) => Ok(Outcome::Returned),
+        (None, None, None, false) => Err(Problem::new("outcome", "must be a status or an error, got neither").into()),
+        _ => Err(Problem::new("outcome", "must be a status or an error, got both").into()),
     }
 }
 

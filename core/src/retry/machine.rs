@@ -32,6 +32,7 @@ pub struct Retry {
     /// An attempt of this call may have reached a server.
     touched: bool,
     asked: bool,
+    nested: bool,
     seed: u64,
     deadline: Option<Tick>,
     now: Tick,
@@ -60,6 +61,7 @@ impl Retry {
             idempotent: false,
             touched: false,
             asked: call.asked,
+            nested: false,
             seed: mix(policy.seed().unwrap_or(entropy), serial),
             deadline: policy.timeout().map(|timeout| now.after(timeout)),
             now,
@@ -71,6 +73,14 @@ impl Retry {
         };
         retry.target(call, budget);
         retry
+    }
+
+    /// The call is made within an attempt of another one that retries: where it would be retried it ends with `nested`, as else the
+    /// retries of the two would multiply.
+    #[must_use]
+    pub fn nested(mut self, nested: bool) -> Self {
+        self.nested = nested;
+        self
     }
 
     /// A redirect is followed: the next attempt goes to another place, counts in that place's budget, and is no retry. Whether somebody
@@ -116,6 +126,11 @@ impl Retry {
                 verdict.retry = self.before_request().failure(kind);
                 verdict.evidence = evidence;
                 verdict.over = StopReason::of_kind(kind);
+            }
+            Outcome::Foreign { evidence } => verdict.evidence = evidence,
+            Outcome::Returned => {
+                verdict.completed = true;
+                self.succeeded = true;
             }
             Outcome::Response { status, headers } => {
                 let headers = HeaderView(headers);
@@ -227,6 +242,9 @@ impl Retry {
         };
         if self.deadline.is_some_and(|deadline| now.after(wait) >= deadline) {
             return Decision::Stop(StopReason::Deadline);
+        }
+        if self.nested {
+            return Decision::Stop(StopReason::Nested);
         }
         if let Some(budget) = &self.budget {
             self.grant = budget.withdraw(now);

@@ -5,12 +5,12 @@ mod budget;
 mod budgets;
 mod condition;
 mod draw;
-#[doc(hidden)] // for the packages alone
 pub mod driver;
 mod hint;
 mod machine;
 mod matcher;
 mod outcome;
+mod target;
 
 pub use backoff::{Backoff, DecorrelatedForm, Jitter};
 pub use budget::{Budget, BudgetKind, BudgetReading, BudgetSpec, DepositOn, Scope};
@@ -21,3 +21,5 @@ pub use hint::{Combine, Format, HintHeader, RetryAfter, WhenOver};
 pub use machine::Retry;
 pub use matcher::{HeaderMatcher, IgnoreCase, Pattern, Test};
 pub use outcome::{Answer, Attempt, Call, Decision, Headers, Outcome, Verdict};
+#[cfg(feature = "client")]
+pub(crate) use target::outer_retry;

@@ -76,6 +76,13 @@ pub enum Outcome<'a> {
         /// Whether the server may have acted on it.
         evidence: Evidence,
     },
+    /// It failed in a way that is none of HTTP, as a function of the caller's may. No condition covers it: only `retry_if` has it retried.
+    Foreign {
+        /// Whether it may have had an effect.
+        evidence: Evidence,
+    },
+    /// It gave what was asked of it, and there is no status to judge it by.
+    Returned,
 }
 
 /// What the policy thinks of an outcome.

@@ -169,6 +169,18 @@ impl Scenario {
         Ok(read(document)?)
     }
 
+    /// The scenario of a text: the name of a preset, or a JSON object as [`Scenario::from_value`] reads it.
+    ///
+    /// # Errors
+    /// As [`Scenario::from_value`]; and for what is no JSON.
+    #[cfg(feature = "documents")]
+    pub fn from_text(text: &str) -> Result<Scenario, Error> {
+        match text.trim_start().starts_with('{') {
+            true => Self::from_value(&Value::from_json(text)?),
+            false => Self::preset(text),
+        }
+    }
+
     /// A preset: `spike`, `brown-out`, `outage`, `flapping`, `rate-limit`, `slow-start` or `batch`.
     ///
     /// # Errors

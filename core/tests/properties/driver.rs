@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use reknock::retry::driver::{Driver, Misuse};
-use reknock::retry::{Answer, Budgets, Call, Decision, Outcome};
+use reknock::retry::driver::{Driver, Misuse, Options, Target};
+use reknock::retry::{Answer, Budgets, Decision, Outcome};
 use reknock::{ErrorKind, Evidence, Tick, UnixTime};
 
 use crate::strategies::cases;
 use crate::support;
 
-const GET: Call<'_> = Call { method: "GET", has_idempotency_key: false, asked: false };
+fn target() -> Target<'static> {
+    Target::new("GET", "http://a")
+}
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -39,13 +41,15 @@ fn take(driver: &mut Driver, step: Step) -> Result<Option<Decision>, Misuse> {
     let headers: &[(&str, &str)] = &[];
     match step {
         Step::Attempt => driver.attempt(Tick(0)).map(|_| None),
-        Step::Classify(status) => driver.classify(Outcome::Response { status, headers: &headers }, UnixTime(0)).map(|_| None),
+        Step::Classify(status) => {
+            driver.classify(Outcome::Response { status, headers: &headers }, None, UnixTime(0), Tick(0)).map(|_| None)
+        }
         Step::Fail => {
             let outcome = Outcome::Failure { kind: ErrorKind::Reset, evidence: Evidence::Unknown };
-            driver.classify(outcome, UnixTime(0)).map(|_| None)
+            driver.classify(outcome, None, UnixTime(0), Tick(0)).map(|_| None)
         }
         Step::Decide => driver.decide(Answer::default(), true, Tick(0)).map(Some),
-        Step::Redirect => driver.redirect(GET, "http://a", Tick(0)).map(|()| None),
+        Step::Redirect => driver.redirect(target(), Tick(0)).map(|()| None),
         Step::Finish => {
             driver.finish(Tick(0));
             Ok(None)
@@ -65,7 +69,7 @@ proptest! {
     fn any_order_of_steps(steps in prop::collection::vec(step(), 0..60), most in 0..4_u32) {
         let policy = support::policy(&serde_json::json!({"max_retries": most, "budget": {"kind": "concurrency", "percent": 0, "min": 1}}));
         let budgets = Arc::new(Budgets::new());
-        let mut driver = Driver::begin(&policy, GET, "http://a", Some(Arc::clone(&budgets)), 7, Tick(0)).unwrap();
+        let mut driver = Driver::begin(&policy, target(), Options { budgets: Some(Arc::clone(&budgets)), entropy: 7, ..Options::default() }, Tick(0)).unwrap();
         let (mut retries, mut over) = (0, false);
         for step in steps {
             let before = format!("{driver:?}");

@@ -2,6 +2,7 @@
 
 mod experiments;
 mod scenarios;
+mod vectors;
 
 use reknock::Policy;
 use reknock::policy::Value;

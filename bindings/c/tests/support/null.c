@@ -70,7 +70,7 @@ static void ready(void) {
     OK(reknock_retry_new(&retry_options, 0, &begun, error));
     OK(reknock_retry_new(&retry_options, 0, &retry, error));
     OK(reknock_retry_attempt(retry, 0, NULL, error));
-    OK(reknock_retry_classify_response(retry, 503, NULL, 0, 0, NULL, error));
+    OK(reknock_retry_classify_response(retry, 503, NULL, 0, 0, 0, NULL, error));
 }
 
 static int is_nothing(const void *pointer, int text) {

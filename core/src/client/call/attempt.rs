@@ -13,13 +13,9 @@ use super::timers::{HeadTimer, Limit, within};
 use crate::client::system::clock::Clock;
 use crate::client::transport::{Failure, Incoming, Outgoing, Received, Transport};
 use crate::error::ErrorKind;
-use crate::policy::{Compat, envoy};
 use crate::record::{AttemptRecord, Evidence};
 use crate::retry;
 use crate::time::DurationText;
-
-const ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-attempt-count");
-const EXPECTED_TIMEOUT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
 
 /// How often an attempt is sent again because the connection that was kept for it turned out dead. It happens once in a great while, and to as many
 /// connections as a server closes at once.
@@ -37,7 +33,9 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         if let Some(exchanges) = self.exchanges {
             exchanges.begin(&self.progress);
         }
-        self.records.push(AttemptRecord::begun(attempt.number, self.retry.hops(), began.since(self.began)));
+        let mut record = AttemptRecord::begun(attempt.number, self.retry.hops(), began.since(self.began));
+        record.outer_retry = retry::outer_retry(&self.sent().headers);
+        self.records.push(record);
         self.open = true;
         let transport = Arc::clone(&self.transport);
         let ended = loop {
@@ -80,17 +78,10 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     fn outgoing(&mut self, attempt: &retry::Attempt) -> Result<Outgoing, Failure> {
         let request = self.sent();
         let mut headers = request.headers.clone();
-        if attempt.number > 1
-            && let Some(name) = self.policy.attempt_header()
-            && let Ok(name) = HeaderName::from_bytes(name.as_bytes())
-        {
-            headers.insert(name, HeaderValue::from(attempt.number));
-        }
-        if self.policy.compat() == Some(Compat::Envoy) {
-            headers.insert(ATTEMPT_COUNT, HeaderValue::from(attempt.number));
-            let elapsed = self.config.clock.now().since(self.began);
-            let expected = envoy::expected_rq_timeout_ms(&self.policy, elapsed);
-            headers.extend(expected.map(|ms| (EXPECTED_TIMEOUT, HeaderValue::from(ms))));
+        for (name, value) in self.policy.attempt_fields(attempt.number, self.config.clock.now().since(self.began)) {
+            if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&value)) {
+                headers.insert(name, value);
+            }
         }
         if !request.body.rewind() {
             let message = "the request body is a stream that was consumed before, and too large to have been kept (max_body_buffer)";

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 
-use super::question::{Attempt, Host, Opinion, Question, Reply};
+use super::question::{Attempt, Host, Question, Reply};
 use super::state::{AttemptResult, Running};
 use super::timers::within;
 use crate::client::message::request::Request;
@@ -49,10 +49,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         }
         let question = Question::RetryIf(Box::new(self.attempt_view(ended, verdict)));
         match Box::pin(self.ask("retry_if", question)).await? {
-            Reply::Opinion(Opinion::None) => Ok(Answer::default()),
-            Reply::Opinion(Opinion::Retry) => Ok(Answer { retry: Some(true), ..Answer::default() }),
-            Reply::Opinion(Opinion::After(wait)) => Ok(Answer { retry: Some(true), wait: Some(wait), ..Answer::default() }),
-            Reply::Opinion(Opinion::Stop) => Ok(Answer { retry: Some(false), ..Answer::default() }),
+            Reply::Opinion(opinion) => Ok(opinion.into()),
             _ => Err(no_answer("retry_if")),
         }
     }

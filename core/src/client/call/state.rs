@@ -15,7 +15,7 @@ use crate::client::system::clock::Clock;
 use crate::client::system::entropy;
 use crate::client::transport::{Exchanges, Failure, Progress, Received, Transport};
 use crate::error::Error;
-use crate::policy::{IdempotencyKey, Policy};
+use crate::policy::Policy;
 use crate::record::{AttemptRecord, StopReason};
 use crate::retry::{Budgets, Call, Retry};
 use crate::time::Tick;
@@ -75,6 +75,8 @@ impl CallFailure {
 pub(in crate::client) struct Mode {
     pub(in crate::client) delivery: Delivery,
     pub(in crate::client) redirects: Redirects,
+    /// The call is made within an attempt of another one.
+    pub(in crate::client) nested: bool,
 }
 
 /// What a client was told of all its calls.
@@ -85,7 +87,7 @@ pub(in crate::client) struct CallConfig<C> {
 
 /// What the calls of one client in one process share, wherever they run.
 pub(in crate::client) struct CallShared {
-    pub(in crate::client) budgets: Budgets,
+    pub(in crate::client) budgets: Arc<Budgets>,
     pub(in crate::client) closed: Cancel,
     pub(in crate::client) entropy: u64,
     pub(in crate::client) serial: AtomicU64,
@@ -156,8 +158,7 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
     ) -> Result<Self, Error> {
         request.settle_length()?;
         let CallSite { shared, transport, exchanges } = on;
-        let may_mint = policy.idempotency_key() == IdempotencyKey::Auto && !policy.methods().contains(request.method());
-        if may_mint
+        if policy.wants_key(request.method())
             && !request.headers.contains_key(IDEMPOTENCY_KEY)
             && let Some(key) = entropy::uuid()
         {
@@ -169,7 +170,7 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
             None => None,
         };
         let asked = host.wants().retry_if;
-        let retry = Retry::begin(&policy, facts(&request, asked), budget, shared.entropy, shared.next_serial(), began);
+        let retry = Retry::begin(&policy, facts(&request, asked), budget, shared.entropy, shared.next_serial(), began).nested(mode.nested);
         let (records, progress) = (Vec::with_capacity(1), Arc::default());
         Ok(Running {
             config,

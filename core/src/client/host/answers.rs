@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::client::call::question::Opinion;
 use crate::error::{Error, ErrorKind};
 use crate::policy::{Unit, Value};
+use crate::retry::Answer;
 
 impl Opinion {
     /// What `retry_if` returned: true, false, nothing, or a number of `unit` to wait.
@@ -17,6 +18,18 @@ impl Opinion {
             Value::Null => Ok(Opinion::None),
             answer => wait("retry_if", "true, false, none or a wait", answer, unit).map(Opinion::After),
         }
+    }
+}
+
+impl From<Opinion> for Answer {
+    fn from(opinion: Opinion) -> Self {
+        let (retry, wait) = match opinion {
+            Opinion::None => (None, None),
+            Opinion::Retry => (Some(true), None),
+            Opinion::After(wait) => (Some(true), Some(wait)),
+            Opinion::Stop => (Some(false), None),
+        };
+        Answer { retry, wait, backoff: None }
     }
 }
 

@@ -8,9 +8,10 @@ use http::header::{
     HeaderValue, LOCATION, PROXY_AUTHORIZATION, TRANSFER_ENCODING, WWW_AUTHENTICATE,
 };
 use percent_encoding::{CONTROLS, percent_encode};
+use url::Url;
 
 use super::body::Body;
-use super::request::Request;
+use super::request::{Request, check_url};
 
 /// What describes a body, and goes with it.
 const OF_BODY: [HeaderName; 6] = [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION, TRANSFER_ENCODING];
@@ -18,7 +19,8 @@ const OF_BODY: [HeaderName; 6] = [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING
 /// What is meant for one origin alone.
 const OF_ORIGIN: [HeaderName; 6] = [AUTHORIZATION, COOKIE, HeaderName::from_static("cookie2"), PROXY_AUTHORIZATION, WWW_AUTHENTICATE, HOST];
 
-/// Which redirects are followed.
+/// Which redirects are followed: 301, 302, 303, 307 and 308 with a `Location` that leads somewhere. If that is empty, a fragment alone (`#top`), no URL or none
+/// of http or https (`data:`), the response is the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Redirects {
     /// Whether any are followed; if not, their responses are results. Default on.
@@ -50,7 +52,7 @@ pub(in crate::client) fn hop(request: &Request, status: u16, headers: &HeaderMap
     if !rules.follow || rules.max == 0 || !matches!(status, 301 | 302 | 303 | 307 | 308) {
         return Hop::None;
     }
-    let Some(target) = headers.get(LOCATION).and_then(|location| request.url.join(&text(location)).ok()) else { return Hop::None };
+    let Some(target) = headers.get(LOCATION).and_then(|location| target(&request.url, location)) else { return Hop::None };
     let downgrade = request.url.scheme() == "https" && target.scheme() == "http";
     if downgrade && !rules.allow_downgrade {
         return Hop::None;
@@ -74,11 +76,19 @@ pub(in crate::client) fn hop(request: &Request, status: u16, headers: &HeaderMap
         next.headers.remove(AUTHORIZATION);
     }
     next.url = target;
-    match next.settle_url() {
-        Ok(()) => Hop::To(Box::new(next)),
-        // A scheme or an address that cannot be followed: the caller may know what to do with it.
-        Err(_) => Hop::None,
+    next.take_userinfo();
+    Hop::To(Box::new(next))
+}
+
+/// Where a location leads. `None` if it leads nowhere: back to the same document (empty, or a fragment alone, which would be followed for ever), to what is no
+/// URL, or to what HTTP cannot ask for (`data:`). The caller may know what to do with such a response.
+fn target(from: &Url, location: &HeaderValue) -> Option<Url> {
+    let location = text(location);
+    let location = location.trim();
+    if location.is_empty() || location.starts_with('#') {
+        return None;
     }
+    from.join(location).ok().filter(|target| check_url(target).is_ok())
 }
 
 /// A location as text. Bytes in no known encoding are sent back as they are, percent-encoded.
@@ -112,6 +122,17 @@ mod tests {
             let headers = HeaderMap::from_iter([(LOCATION, HeaderValue::from_bytes(location).unwrap())]);
             let Hop::To(next) = hop(&request, 302, &headers, Redirects::default()) else { panic!("not followed: {location:?}") };
             assert_eq!(next.url.as_str(), target);
+        }
+    }
+
+    /// Before the body is asked for: whether it could be sent again does not matter.
+    #[test]
+    fn a_location_that_leads_nowhere_makes_the_response_the_result() {
+        let mut request = Request::new("POST", "http://h/a/b?q").unwrap();
+        request.body = Body::stream(futures_util::stream::empty(), None);
+        for location in ["", " ", "#", "#top", "http://", "http://[", "mailto:a@h"] {
+            let headers = HeaderMap::from_iter([(LOCATION, HeaderValue::from_static(location))]);
+            assert!(matches!(hop(&request, 307, &headers, Redirects::default()), Hop::None), "{location:?}");
         }
     }
 }

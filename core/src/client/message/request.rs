@@ -85,14 +85,14 @@ impl Request {
     }
 
     /// Checks the URL and moves its userinfo to where it belongs.
-    pub(in crate::client) fn settle_url(&mut self) -> Result<(), Error> {
-        if !matches!(self.url.scheme(), "http" | "https") {
-            return Err(invalid(format!("url: the scheme must be http or https, got \"{}\"", self.url.scheme())));
-        }
-        // Characters that URLs take and HTTP does not would otherwise fail inside the first attempt.
-        if !carried(self.url.as_str()) || self.url.host_str().is_none_or(str::is_empty) {
-            return Err(invalid(format!("url: not a URL that HTTP can carry: {}", redacted(&self.url))));
-        }
+    fn settle_url(&mut self) -> Result<(), Error> {
+        check_url(&self.url)?;
+        self.take_userinfo();
+        Ok(())
+    }
+
+    /// Moves the userinfo of the URL into a header field, unless that is there. The fragment goes.
+    pub(super) fn take_userinfo(&mut self) {
         if !self.url.username().is_empty() || self.url.password().is_some() {
             let credentials = super::auth::of_url(&self.url);
             // Both setters fail only for URLs without a host.
@@ -102,7 +102,6 @@ impl Request {
             self.lent = true;
         }
         self.url.set_fragment(None);
-        Ok(())
     }
 
     /// Adds a header field line.
@@ -250,6 +249,18 @@ impl Request {
         }
         Ok(())
     }
+}
+
+/// Whether requests can be sent to a URL.
+pub(super) fn check_url(url: &Url) -> Result<(), Error> {
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(invalid(format!("url: the scheme must be http or https, got \"{}\"", url.scheme())));
+    }
+    // Characters that URLs take and HTTP does not would otherwise fail inside the first attempt.
+    if !carried(url.as_str()) || url.host_str().is_none_or(str::is_empty) {
+        return Err(invalid(format!("url: not a URL that HTTP can carry: {}", redacted(url))));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -24,23 +24,62 @@ pub trait Clock: Clone + Send + Sync + 'static {
 }
 
 /// Tokio's clock: real time, or virtual time in a runtime whose time is paused.
+///
+/// Ticks are those of the host's CLOCK_MONOTONIC, as Python's `time.monotonic`, Node's `process.hrtime` and C programs read it: whoever
+/// counts by that clock may share budgets with a client.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TokioClock;
 
-/// Ticks count from an hour before the first use of the clock in the process: the clock of a runtime whose time is paused may be
-/// behind that of the one which came first, and must not stand still at zero until it has caught up.
-fn epoch() -> Instant {
-    static EPOCH: OnceLock<Instant> = OnceLock::new();
-    *EPOCH.get_or_init(|| {
-        let now = Instant::now();
-        now.checked_sub(Duration::from_secs(3600)).unwrap_or(now)
-    })
+/// One moment on the clock of `std`, which tells no numbers, and on the host's.
+struct Anchor {
+    instant: std::time::Instant,
+    tick: u64,
+}
+
+impl Anchor {
+    #[allow(clippy::disallowed_methods)] // read here once, passed on as a number
+    fn get() -> &'static Anchor {
+        static ANCHOR: OnceLock<Anchor> = OnceLock::new();
+        ANCHOR.get_or_init(|| {
+            // Whatever comes between two readings moves them apart: the closest of a few.
+            let readings = (0..4).map(|_| (monotonic(), std::time::Instant::now(), monotonic()));
+            let (tick, instant, _) = readings.min_by_key(|(before, _, after)| after - before).unwrap_or((0, std::time::Instant::now(), 0));
+            Anchor { instant, tick }
+        })
+    }
+
+    /// A runtime whose time is paused may be behind the anchor.
+    fn tick(&self, at: std::time::Instant) -> Tick {
+        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        Tick(match at.checked_duration_since(self.instant) {
+            Some(later) => self.tick.saturating_add(nanos(later)),
+            None => self.tick.saturating_sub(nanos(self.instant.duration_since(at))),
+        })
+    }
+
+    fn instant(&self, at: Tick) -> std::time::Instant {
+        match at.nanos().checked_sub(self.tick) {
+            Some(later) => self.instant + Duration::from_nanos(later),
+            None => self.instant.checked_sub(Duration::from_nanos(self.tick - at.nanos())).unwrap_or(self.instant),
+        }
+    }
+}
+
+#[cfg(unix)]
+fn monotonic() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    u64::try_from(i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec)).unwrap_or(0)
+}
+
+/// No clock that the languages share: ticks count from an hour before the first use, so that a paused runtime may be behind it.
+#[cfg(not(unix))]
+fn monotonic() -> u64 {
+    3_600_000_000_000
 }
 
 impl Clock for TokioClock {
     fn now(&self) -> Tick {
-        let epoch = epoch();
-        Tick(u64::try_from(Instant::now().saturating_duration_since(epoch).as_nanos()).unwrap_or(u64::MAX))
+        Anchor::get().tick(Instant::now().into_std())
     }
 
     #[allow(clippy::disallowed_methods)] // wall time for HTTP dates: read here, passed on as a number
@@ -50,7 +89,7 @@ impl Clock for TokioClock {
     }
 
     fn sleep_until(&self, when: Tick) -> impl Future<Output = ()> + Send {
-        tokio::time::sleep_until(epoch() + Duration::from_nanos(when.nanos()))
+        tokio::time::sleep_until(Instant::from_std(Anchor::get().instant(when)))
     }
 
     async fn pause_until(&self, when: Tick) {
@@ -78,6 +117,16 @@ mod tests {
             TokioClock.sleep_until(began.after(Duration::from_secs(1))).await;
             assert_eq!(TokioClock.now().since(began), Duration::from_secs(1));
         });
+    }
+
+    #[test]
+    #[cfg(unix)]
+    #[allow(clippy::disallowed_methods)] // the moment between two readings
+    fn ticks_are_those_of_the_host() {
+        let (before, now, after) = (monotonic(), TokioClock.now(), monotonic());
+        // As far as two readings of it can be apart on a busy machine.
+        let apart = 1_000_000;
+        assert!(before <= now.nanos() + apart && now.nanos() <= after + apart, "{before} {now:?} {after}");
     }
 
     #[test]

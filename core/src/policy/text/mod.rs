@@ -173,6 +173,21 @@ impl Value {
         Language::Json.read(text, Bounds::TEXT)
     }
 
+    /// Reads a file of at most 1 MiB by its ending: .yaml, .yml, .json or .toml.
+    ///
+    /// # Errors
+    /// `config`, beginning with the path: the file cannot be read, its name has another ending, or as for its language.
+    pub fn load(path: impl AsRef<Path>) -> Result<Value, Error> {
+        let path = path.as_ref();
+        let name = path.display().to_string();
+        let language = Language::of_extension(path).filter(|language| !matches!(language, Language::Ballerina));
+        let Some(language) = language else {
+            return Err(Problem::new(name, "must end in .yaml, .yml, .json or .toml").into());
+        };
+        let text = read_file(path).map_err(|error| Error::from(Problem::new(name.as_str(), error.to_string())).with_source(error))?;
+        language.read(&text, Bounds::TEXT).map_err(|error| Error::config(format!("{name}: {error}")))
+    }
+
     /// Reads TOML of at most 1 MiB.
     ///
     /// # Errors

@@ -1,0 +1,93 @@
+//! The command lines that need no network.
+
+use reknock::command::{Finished, run};
+use reknock::policy::Value;
+
+fn ran(arguments: &[&str]) -> Finished {
+    let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+    run("reknock", &arguments).expect("a command of ours")
+}
+
+/// A file with this text that is gone with the test.
+struct File(std::path::PathBuf);
+
+impl File {
+    fn new(name: &str, text: &str) -> File {
+        let path = std::env::temp_dir().join(format!("reknock-command-{}-{name}", std::process::id()));
+        std::fs::write(&path, text).expect("a temporary file");
+        File(path)
+    }
+
+    fn name(&self) -> &str {
+        self.0.to_str().expect("a path of ASCII")
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn other_commands_are_not_ours() {
+    assert_eq!(run("reknock", &["get".to_owned(), "http://127.0.0.1/".to_owned()]), None);
+    assert_eq!(run("reknock", &[]), None);
+}
+
+#[test]
+fn lint_prints_bounds_and_findings_and_fails_where_told() {
+    let file = File::new("lint.yaml", "timeout: 10s\n");
+    let finished = ran(&["lint", file.name()]);
+    assert_eq!((finished.status, finished.err.as_str()), (0, ""));
+    assert!(finished.out.contains("[limit-never-fires]"), "{}", finished.out);
+    assert_eq!(ran(&["lint", file.name(), "--fail-on", "warning"]).status, 1);
+    assert!(Value::from_json(&ran(&["lint", file.name(), "--format", "json"]).out).is_ok());
+    assert!(Value::from_json(&ran(&["lint", file.name(), "--format", "sarif"]).out).is_ok());
+    let floor = ran(&["lint", file.name(), "--processes=64", "--capacity", "10"]).out;
+    assert!(floor.contains("[floor-above-capacity]"), "{floor}");
+    assert!(!ran(&["lint", file.name(), "--processes=64", "--capacity", "700", "--one-purse"]).out.contains("[floor-above-capacity]"));
+}
+
+#[test]
+fn simulate_is_a_gate() {
+    let policy = File::new("storm.yaml", "{budget: none}");
+    let scenario = File::new("scenario.yaml", "{preset: outage, seeds: 1, duration: 70s, expect: {amplification: 1.5, over: 5s}}");
+    let finished = ran(&["simulate", policy.name(), "none", "--scenario", scenario.name()]);
+    assert_eq!(finished.status, 1, "{}", finished.err);
+    assert!(finished.out.contains("expect amplification over 5s: wanted 1.5, got 3.0"), "{}", finished.out);
+    assert!(finished.out.contains("expect amplification over 5s: wanted 1.5, got 1: holds"), "{}", finished.out);
+    let json = ran(&["simulate", "default", "--scenario", "batch", "--seeds", "1", "--json"]);
+    assert_eq!(json.status, 0, "{}", json.err);
+    assert!(Value::from_json(json.out.trim()).is_ok());
+    assert_eq!(json, ran(&["simulate", "default", "--scenario", "batch", "--seeds", "1", "--json"]));
+}
+
+#[test]
+fn convert_writes_our_words() {
+    let file = File::new("ballerina.toml", "[retryConfig]\ninterval = 3\ncount = 5\nbackOffFactor = 2.0\nmaxWaitInterval = 20\n");
+    let finished = ran(&["policy", "convert", file.name()]);
+    assert_eq!(finished.status, 0, "{}", finished.err);
+    let back = reknock::Policy::from_yaml(&finished.out).expect("what it wrote");
+    assert_eq!(back.max_retries(), 5);
+    assert!(Value::from_json(ran(&["policy", "convert", file.name(), "--format=json"]).out.trim()).is_ok());
+}
+
+#[test]
+fn mistakes_are_told_with_their_fix() {
+    let cases: &[(&[&str], &str)] = &[
+        (&["lint"], "lint takes one file"),
+        (&["lint", "a.yaml", "--colour"], "unknown option --colour"),
+        (&["lint", "a.yaml", "--processes", "0"], "config: --processes: must be a whole number from 1 to 1000000, got 0"),
+        (&["lint", "missing.yaml"], "config: missing.yaml: "),
+        (&["lint", "a.yaml", "--fail-on", "warnings"], "did you mean \"warning\"?"),
+        (&["simulate"], "simulate takes at least one file"),
+        (&["simulate", "default", "--scenario", "spikes"], "did you mean \"spike\"?"),
+        (&["policy"], "policy has one command: convert"),
+    ];
+    for (arguments, text) in cases {
+        let finished = ran(arguments);
+        assert_eq!((finished.status, finished.out.as_str()), (2, ""), "{arguments:?}");
+        assert!(finished.err.contains(text), "{arguments:?}: {}", finished.err);
+    }
+}

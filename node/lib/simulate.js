@@ -1,0 +1,39 @@
+'use strict';
+
+const { guard } = require('./guard.js');
+const native = require('./native.js');
+const { Policy } = require('./policy.js');
+
+/** What a policy did in a scenario. */
+class Report {
+  #json;
+
+  constructor(json, passed) {
+    this.#json = json;
+    /** Whether every rule of the scenario's `expect` holds. */
+    this.passed = passed;
+  }
+
+  /** Everything; keys as in documents (snake_case). */
+  toObject() {
+    return JSON.parse(this.#json);
+  }
+
+  /** The same bytes for the same policy, scenario and seeds in every language. */
+  toJson() {
+    return this.#json;
+  }
+}
+
+/** Runs a policy through a scenario, in virtual time: the name of a preset, or a plain object (docs/simulate.md). */
+function simulate(policy, scenario) {
+  return new Report(...guard(() => native.simulatePolicy(Policy.native(policy), scenario)));
+}
+
+/** Looks at a policy: bounds that are proven, and settings that contradict each other or do harm. */
+function lint(policy, surroundings = {}) {
+  const [json, text, worst] = guard(() => native.lintPolicy(Policy.native(policy), surroundings));
+  return { ...JSON.parse(json), worst, toString: () => text };
+}
+
+module.exports = { simulate, lint, Report };
