@@ -129,7 +129,7 @@ impl<T: Transport, C: Clock> Lane<T, C> {
         Ok(track.run(async {
             let mut alarm = track.alarm(slice);
             // Lets the runtime see which connections were closed meanwhile.
-            if track.transport.leaves_tasks() {
+            if track.leaves_tasks() {
                 yield_now().await;
             }
             let output = poll_fn(|context| match future.as_mut().poll(context) {
@@ -166,7 +166,7 @@ impl<T: Transport, C: Clock> Lane<T, C> {
     /// Where its calls run.
     fn on(&self) -> CallSite<'_, T> {
         let track = self.track();
-        let exchanges = track.transport.leaves_tasks().then_some(&track.exchanges);
+        let exchanges = track.leaves_tasks().then_some(&track.exchanges);
         CallSite { shared: &self.shared.calls, transport: Arc::clone(&track.transport), exchanges }
     }
 
@@ -188,7 +188,7 @@ impl<T: Transport, C: Clock> Drop for Lane<T, C> {
             // Its sockets are the parent's as well, and so is what they are registered with; locks may be held by threads that are not here.
             return std::mem::forget(track);
         }
-        if track.transport.leaves_tasks() && (!self.settled || !track.exchanges.are_over()) {
+        if track.leaves_tasks() && (!self.settled || !track.exchanges.are_over()) {
             // Where it cannot be run, it goes: that closes what was dropped, too.
             if Handle::try_current().is_ok() || std::thread::panicking() {
                 return;

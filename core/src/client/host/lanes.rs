@@ -57,6 +57,14 @@ impl<T: Transport> LaneRuntime<T> {
 }
 
 impl<T> LaneRuntime<T> {
+    /// Whether the runtime has to run now and then: see [`Transport::leaves_tasks`].
+    pub(in crate::client) fn leaves_tasks(&self) -> bool
+    where
+        T: Transport,
+    {
+        self.transport.leaves_tasks()
+    }
+
     pub(in crate::client) fn runtime(&self) -> &Runtime {
         self.runtime.as_ref().expect("taken by drop alone")
     }

@@ -10,9 +10,12 @@ use tokio::runtime::{Handle, Id};
 use super::gate::Gate;
 use crate::time::Tick;
 
+/// By origin; of each one per runtime.
+type All = HashMap<Box<str>, Vec<(Id, Arc<Gate>)>>;
+
 /// The gates of one client.
 pub(in crate::client::transport::http) struct Gates {
-    all: Mutex<HashMap<Box<str>, Vec<(Id, Arc<Gate>)>>>,
+    all: Mutex<All>,
     /// Every origin is taken to speak HTTP/2.
     known: bool,
     connections: Arc<AtomicUsize>,
@@ -26,7 +29,7 @@ impl Gates {
         Gates { all: Mutex::default(), known, connections: Arc::default() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Box<str>, Vec<(Id, Arc<Gate>)>>> {
+    fn lock(&self) -> MutexGuard<'_, All> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

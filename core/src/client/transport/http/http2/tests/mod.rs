@@ -124,7 +124,6 @@ pub(super) const PING: u8 = 6;
 pub(super) const GOAWAY: u8 = 7;
 pub(super) const END_STREAM: u8 = 1;
 pub(super) const END_HEADERS: u8 = 4;
-pub(super) const ACK: u8 = 1;
 
 impl Frames {
     /// After the preface and the settings of both.
