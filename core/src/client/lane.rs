@@ -53,7 +53,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
     /// A lane for a blocking call: one that was given back, or a new one. Starts no thread.
     ///
     /// # Errors
-    /// `closed` after [`shutdown`](crate::client::shutdown), `internal` if the system refuses a descriptor.
+    /// `closed` after [`shutdown`](crate::client::shutdown), `connect` if the system refuses a descriptor.
     pub fn lane(&self) -> Result<Lane<T, C>, Error> {
         let shared = self.own()?;
         runtime::running()?;

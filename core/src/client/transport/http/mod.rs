@@ -232,6 +232,10 @@ impl Transport for HttpTransport {
         false
     }
 
+    fn give_up_one(&self) -> bool {
+        self.0.pool.give_up_one()
+    }
+
     fn close(&self) {
         self.0.pool.clear();
     }
