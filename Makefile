@@ -1,72 +1,94 @@
 # Everything a fresh machine needs: Rust, Python 3.11 or later, make; Node 20 or later for the Node package. `make help` lists the targets.
 CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
-CARGO = cargo --locked
-# The extension module's build does not link Python: the same for cargo alone as for maturin, so that they share what they built.
-export PYO3_BUILD_EXTENSION_MODULE = 1
+# Its jobs are its own: those of make are suites.
+CARGO = env -u MAKEFLAGS cargo --locked
+BUILT = $(CARGO_TARGET_DIR)/debug
 PYTHON ?= python3
+NEW_PYTHON = $(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed: make PYTHON=..." if sys.version_info < (3, 11) else 0)'
 VENV = python/.venv
-SERVER = $(CARGO_TARGET_DIR)/debug/reknock-test-server
+BIN = $(abspath $(VENV))/bin
+# Where Python and Node, their tests and demos, find the scripted server.
+export REKNOCK_TEST_SERVER = $(BUILT)/reknock-test-server
+# A line before and after, with the time it took.
+STEP = $(CURDIR)/.ci/step
+# Suites side by side, on as many cores as there are; what each of them says in one piece, where make can do that.
+JOBS := $(shell getconf _NPROCESSORS_ONLN)
+SYNC := $(and $(findstring output-sync,$(.FEATURES)),--output-sync=target)
 
 # Where `make install` puts the C library.
 PREFIX ?= /usr/local
 
 # Node 20 or later with npm, if there is one: without it the Node parts are left out, by name.
 NODE := $(shell command -v npm >/dev/null && node -e 'if (+process.versions.node.split(".")[0] >= 20) console.log("node")' 2>/dev/null)
-NO_NODE = echo "skipped: $@ (no Node 20 or later with npm)"
 
-# Programs in which Python tests and demos find the scripted server.
-WITH_SERVER = REKNOCK_TEST_SERVER=$(SERVER) $(CURDIR)/$(VENV)/bin/python
-
-.PHONY: install help demo test test-rust test-python python-dist-test python test-node node demo-node pack-node check gen fuzz bench bench-quick machine-bench clean
+.PHONY: install help demo demo-needs demo-native built test tests-built suites test-rust pytest test-python python-dist-test python test-node node demo-node pack-node check gen fuzz bench bench-quick machine-bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
-demo: ## show retries against the embedded flaky server, with the timeline of attempts, on every surface
-	$(CARGO) run --quiet -p reknock --example demo
-	$(CARGO) build --quiet -p reknock-c -p reknock-test-server
-	examples/c/demo.sh $(CARGO_TARGET_DIR)/debug
-	$(MAKE) --no-print-directory python
-	$(WITH_SERVER) python/examples/demo.py
-	$(MAKE) --no-print-directory demo-node
+demo: demo-needs built demo-native demo-node ## show retries against the embedded flaky server, with the timeline of attempts, on every surface
 
-test: test-rust test-python test-node ## run every test
+demo-needs:
+	@echo "The first time this takes 2 to 5 minutes of two cores and 1 GB of disk, nearly all of it for the libraries; then seconds."
+	@$(NEW_PYTHON)
+
+demo-native:
+	@$(STEP) "Rust" $(BUILT)/examples/demo
+	@$(STEP) "C" examples/c/demo.sh $(BUILT)
+	@$(PYTHON) python/place.py $(BUILT)
+	@PYTHONPATH=python $(STEP) "Python" $(PYTHON) python/examples/demo.py
+
+# One call of cargo for all that is shown. Its features are those of the tests (workspace-hack), which find their dependencies built.
+built:
+	@$(STEP) "build the libraries, the server and the demo" $(CARGO) build --lib --bins --example demo \
+	  -p reknock -p reknock-c -p reknock-python -p reknock-test-server $(and $(NODE),-p reknock-node)
+
+test: tests-built ## run every test
+	@$(STEP) "run the tests" $(MAKE) --no-print-directory --keep-going --jobs $(JOBS) $(SYNC) suites
+
+tests-built: python node
+	@$(STEP) "build the tests" $(CARGO) test --quiet --no-run
+	@$(STEP) "build the tests of the machine alone" $(CARGO) test --quiet -p reknock --no-default-features --lib --no-run
+
+suites: test-rust test-python test-node
 
 test-rust: ## run the tests of the crates
-	$(CARGO) test --workspace --quiet
-	$(CARGO) test -p reknock --no-default-features --lib --quiet
-	$(CARGO) test -p reknock --no-default-features --doc --quiet
+	@$(STEP) "test the crates" $(CARGO) test --quiet
+	@$(STEP) "test the machine alone" $(CARGO) test --quiet -p reknock --no-default-features --lib
+	@$(STEP) "test the examples of the machine alone" $(CARGO) test --quiet -p reknock --no-default-features --doc
 
-test-python: python ## run the tests of the Python package, and check its types
-	cd python && $(WITH_SERVER) -m pytest
-	cd python && $(CURDIR)/$(VENV)/bin/mypy --no-error-summary reknock examples
-	cd python && .venv/bin/basedpyright --level error
-	cd python && $(CURDIR)/$(VENV)/bin/python -m mypy.stubtest --concise --allowlist tests/stubtest.txt reknock
+pytest: python
+	@cd python && $(STEP) "test the Python package" $(BIN)/python -m pytest --durations 10
+
+test-python: pytest ## run the tests of the Python package, and check its types
+	@cd python && $(STEP) "check its types: mypy" $(BIN)/mypy --no-error-summary reknock examples
+	@cd python && $(STEP) "check its types: basedpyright" $(BIN)/basedpyright --level error
+	@cd python && $(STEP) "check its types: stubtest" $(BIN)/python -m mypy.stubtest --concise --allowlist tests/stubtest.txt reknock
 
 python-dist-test: $(VENV)/ready ## install the Python package as users do: from the wheel, the folder and the sdist, built in release
-	python/dist-test $(PYTHON) $(CURDIR)/$(VENV)/bin/maturin
+	python/dist-test $(PYTHON) $(BIN)/maturin
 
-python: $(VENV)/ready ## build the Python package into python/.venv
-	$(CARGO) build --quiet -p reknock-test-server
-	cd python && VIRTUAL_ENV=$(CURDIR)/$(VENV) .venv/bin/maturin develop --locked --quiet
+python: $(VENV)/ready built ## build the Python package into python/.venv
+	@$(BIN)/python python/place.py $(BUILT)
 
 $(VENV)/ready: python/requirements-test.txt
-	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r python/requirements-test.txt
-	touch $@
+	@$(NEW_PYTHON)
+	@$(PYTHON) -m venv $(VENV)
+	@$(STEP) "install what the tests of Python need" $(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 ifdef NODE
 test-node: node ## run the tests of the Node package
-	cd node && REKNOCK_TEST_SERVER=$(SERVER) npm test --silent
+	@cd node && $(STEP) "test the Node package" npm test --silent
 
-demo-node: node
-	REKNOCK_TEST_SERVER=$(SERVER) node node/examples/demo.js
+demo-node:
+	@node node/scripts/place.js $(BUILT)
+	@$(STEP) "Node" node node/examples/demo.js
 
-node: node/node_modules/ready ## build the Node package in place
-	$(CARGO) build --quiet -p reknock-node -p reknock-test-server
-	node node/scripts/place.js $(CARGO_TARGET_DIR)/debug
+node: node/node_modules/ready built ## build the Node package in place
+	@node node/scripts/place.js $(BUILT)
 
 pack-node: node/node_modules/ready ## build the Node package for this machine in release: node/reknock-VERSION.tgz, to be installed with npm
 	$(CARGO) build --quiet --release -p reknock-node
@@ -75,12 +97,12 @@ pack-node: node/node_modules/ready ## build the Node package for this machine in
 	cd node && npm pack --silent
 else
 test-node demo-node node pack-node:
-	@$(NO_NODE)
+	@echo "skipped: $@: there is no Node 20 or later with npm"
 endif
 
 node/node_modules/ready: node/package-lock.json
-	cd node && npm ci --silent --no-audit --no-fund
-	touch $@
+	@cd node && $(STEP) "install what the tests of Node need" npm ci --silent --no-audit --no-fund
+	@touch $@
 
 check: ## format, lints as errors, documentation, generated files unchanged, one set of features
 	cargo fmt --all --check

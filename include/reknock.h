@@ -30,8 +30,9 @@
  * - Texts are UTF-8. Those that go in are NUL-terminated, or counted where a function ends in _n. Those that come out are
  *   NUL-terminated and have no NUL inside; bodies are counted bytes.
  * - Units are in the names: _ms milliseconds, _us microseconds, _ns nanoseconds.
- * - Structs that the caller fills in begin with struct_size; zero means the default. Programs and libraries of different versions
- *   of one ABI fit together; a field that the library does not know and that is not zero is an error, never ignored.
+ * - Structs that the caller fills in begin with struct_size, which is their sizeof in some version; zero means the default. Programs and
+ *   libraries of different versions of one ABI fit together; a field that the library does not know and that is not zero is an error,
+ *   never ignored.
  * - Threads. Each type says who may use it at once; its functions may be called from any thread. The library never handles signals,
  *   and starts one thread, when something is first submitted to a queue; threads that resolve names and read files end by themselves.
  * - Signals. A server that goes away is an error of the call and never a SIGPIPE, ignored or not; handlers of the program run on none of
@@ -241,7 +242,13 @@
 #define REKNOCK_EVIDENCE_UNKNOWN 3
 
 /**
- * As the policy has it.
+ * Beside one of the others, of failures told to reknock_retry_classify_failure: this machine alone is short of something (descriptors, ports, memory), so
+ * that a retry adds no load and costs no budget.
+ */
+#define REKNOCK_EVIDENCE_LOCAL 128
+
+/**
+ * As the policy has it: what retry_if answers where it adds nothing.
  */
 #define REKNOCK_ANSWER_DEFAULT 0
 
@@ -252,7 +259,7 @@
 #define REKNOCK_ANSWER_RETRY 1
 
 /**
- * Of retry_if: do not retry.
+ * Of retry_if: do not retry, whatever the policy says.
  */
 #define REKNOCK_ANSWER_STOP 2
 
@@ -280,6 +287,11 @@
  * The call is over.
  */
 #define REKNOCK_EVENT_END 3
+
+/**
+ * What whoever runs the program should know: a budget that refuses a retry, at most once a second and origin.
+ */
+#define REKNOCK_EVENT_NOTICE 4
 
 /**
  * Of the length of a body: it is not known, and is sent in chunks.
@@ -566,7 +578,7 @@ typedef struct reknock_client_options {
    */
   uint64_t max_response_size;
   /**
-   * Redirects followed per call, up to 1000; REKNOCK_NONE follows none. Default: 10.
+   * Redirects followed per call, up to 1000; REKNOCK_NONE follows none. Default: 20.
    */
   int32_t max_redirects;
   /**
@@ -754,8 +766,8 @@ typedef struct reknock_attempt {
 } reknock_attempt;
 
 /**
- * Asked after every completed attempt, 2xx included, while a retry is possible. Answers DEFAULT, RETRY, STOP, ERROR, or WAIT
- * after writing `*wait_ms` (0 is now; server hints then do not apply).
+ * Asked after every completed attempt, 2xx included, while a retry is possible; not about what stop_headers match. It adds to the policy: answers
+ * DEFAULT (nothing to add), RETRY, STOP, ERROR, or WAIT after writing `*wait_ms` (0 is now; server hints then do not apply).
  */
 typedef reknock_answer (*reknock_retry_if_fn)(void *user_data, const struct reknock_attempt *attempt, uint64_t *wait_ms);
 
@@ -802,10 +814,14 @@ typedef struct reknock_event {
    * Of a redirect: where it leads, query values removed. Else NULL.
    */
   const char *url;
+  /**
+   * Of a notice: one whole line. Else NULL.
+   */
+  const char *text;
 } reknock_event;
 
 /**
- * Told of retries, redirects and the end.
+ * Told of retries, redirects, notices and the end.
  */
 typedef void (*reknock_on_event_fn)(void *user_data, const struct reknock_event *event);
 
@@ -1823,7 +1839,8 @@ reknock_status reknock_retry_classify_response(struct reknock_retry *retry,
                                                struct reknock_error **error);
 
 /**
- * The verdict on a failure, in `*out` (which may be NULL). `kind` is a REKNOCK_ERROR_ number, such as REKNOCK_ERROR_CONNECT.
+ * The verdict on a failure, in `*out` (which may be NULL). `kind` is a REKNOCK_ERROR_ number, such as REKNOCK_ERROR_CONNECT. `evidence` is a
+ * REKNOCK_EVIDENCE_ number; with `| REKNOCK_EVIDENCE_LOCAL` this machine alone is short of something.
  *
  * Errors: REKNOCK_ERROR_INVALID_ARGUMENT, also for numbers that are no kind and no evidence, and where no attempt is under way.
  */

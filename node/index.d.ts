@@ -114,22 +114,22 @@ export type Body = Piece | URLSearchParams | FormData | Blob | Pieces | (() => P
 /** What a client or a call may ask. They run where the call was made, in its AsyncLocalStorage context; what they throw, the call rejects with. */
 export interface Callbacks {
   /**
-   * Asked after every attempt while a retry is possible: true to retry, false to stop, a wait in milliseconds, undefined for what the
-   * policy says. It costs a turn of the event loop for every attempt.
+   * Asked after every attempt while a retry is possible. It adds retries to the policy's: true retries, so does a wait in milliseconds; false,
+   * null and undefined leave it to the policy; 'stop' stops. It costs a turn of the event loop for every attempt.
    */
   retryIf?: ((attempt: Attempt) => Opinion | Promise<Opinion>) | null;
   /** Asked for the wait before a retry, in milliseconds; undefined for the policy's. Server hints still apply. */
   delay?: ((attempt: Attempt) => number | undefined | null | Promise<number | undefined | null>) | null;
   /** Edits the request of the next attempt alone. */
   beforeRetry?: ((attempt: Attempt, request: RetryRequest) => void | Promise<void>) | null;
-  /** Told of retries, redirects and the end; what it throws is an uncaught exception and fails no call. */
+  /** Told of retries, redirects, notices and the end; what it throws is an uncaught exception and fails no call. */
   onEvent?: ((event: Event) => void) | null;
   /** Lets `retryIf` and `delay` see the body, which is then read before they are asked. */
   withBody?: boolean;
 }
 
 /** What `retryIf` thinks of an attempt. */
-export type Opinion = boolean | number | undefined | null | void;
+export type Opinion = boolean | number | 'stop' | undefined | null | void;
 
 /** One attempt and how it ended, as callbacks see it. */
 export interface Attempt {
@@ -174,6 +174,8 @@ export interface RetryRequest {
 export type Event =
   | { readonly kind: 'retry'; readonly text: string; readonly attempt: AttemptRecord }
   | { readonly kind: 'redirect'; readonly text: string; readonly attempt: AttemptRecord; readonly url: string }
+  /** What whoever runs the program should know: a budget that refuses a retry, at most once a second and origin. */
+  | { readonly kind: 'notice'; readonly text: string }
   | { readonly kind: 'end'; readonly text: string; readonly attempts: readonly AttemptRecord[]; readonly stopReason: StopReason };
 
 /** One send and how it ended. */
@@ -438,11 +440,12 @@ export interface Hop {
 
 /**
  * How an attempt ended: a response, a failure of a kind, a failure of no such kind by its class (which only an opinion has retried), or what
- * gave a value without a status.
+ * gave a value without a status. `local`: this machine alone is short of something (descriptors, ports, memory), so that a retry adds no load and
+ * costs no budget.
  */
 export type Outcome =
   | { status: number; headers?: HeaderFields }
-  | { error: ErrorKind; evidence?: Evidence; errorClass?: string }
+  | { error: ErrorKind; evidence?: Evidence; errorClass?: string; local?: boolean }
   | { errorClass: string; evidence?: Evidence }
   | { returned: true };
 

@@ -152,6 +152,8 @@ export interface PolicySettings {
   retryOn?: ListOf<Condition | `not ${Condition}`>;
   /** Statuses that are retried. Exclusions win over every condition on a response. Takes list of 100..=999, `"500-599"`, `"not 501"`, or `none`. Default: [408, 425, 429, 500, 502, 503, 504]. */
   statuses?: ListOf<number | string>;
+  /** A response that one of these matches is never retried, whatever else says so, a callback included (`{name: x-should-retry, exact: "false"}`). Takes list of matchers, at most 100, or `none`. Default: []. */
+  stopHeaders?: readonly HeaderMatcher[] | Off;
   /** A response that one of these matches is retried. Takes list of matchers, at most 100, or `none`. Default: []. */
   responseHeaders?: readonly HeaderMatcher[] | Off;
   /** A response that one of these matches was not processed by the server: any method may be repeated. Takes list of matchers, at most 100, or `none`. Default: []. */
@@ -238,13 +240,13 @@ export interface HintHeader {
 export interface Budget {
   /** The rule: a share of recent calls, or a share of the sends in flight. Takes `ratio` or `concurrency`. Default: ratio. */
   kind?: 'ratio' | 'concurrency';
-  /** Retries that each call pays for. Takes 0..=1000, at most 6 decimals. For ratio. Default: 0.2. */
+  /** Retries that each call, or each success, pays for. Takes 0..=1000, at most 6 decimals. For ratio. Default: 0.2. */
   ratio?: number;
-  /** Retries per second that need no calls. Takes 0..=4294967295. For ratio. Default: 1. */
+  /** Retries per second that need no calls. Takes 0..=4294967295. For ratio. Default: 10. */
   minPerSecond?: number;
   /** How long a call or a retry counts. Takes duration, 1s..=60s. For ratio. Default: 10s. */
   ttl?: Duration;
-  /** What pays: each call when it begins, or each that ends well. Takes `call` or `success`. For ratio. Default: call. */
+  /** What pays: each call when it begins, or each attempt that ends in a response which is not one to retry. Takes `call` or `success`. For ratio. Default: success. */
   depositOn?: 'call' | 'success';
   /** Retries at a time, in percent of the sends in flight. Takes 0..=100, at most 6 decimals. For concurrency. Default: 20. */
   percent?: number;

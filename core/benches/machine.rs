@@ -122,7 +122,7 @@ fn ten_resets(world: &World, serial: u64) {
     let now = Tick(serial * 1000);
     let mut retry = world.begin(serial, now);
     for _ in 0..10 {
-        let outcome = Outcome::Failure { kind: ErrorKind::Reset, evidence: Evidence::Unknown };
+        let outcome = Outcome::Failure { kind: ErrorKind::Reset, evidence: Evidence::Unknown, local: false };
         let decision = attempt(&mut retry, black_box(outcome), now);
         assert!(matches!(decision, Decision::Retry { .. }), "{decision:?}");
     }

@@ -75,7 +75,7 @@ fn scenes() -> [Scene; 6] {
         },
         Scene {
             title: "A budget that refuses: one retry for every two calls",
-            policy: "budget: {ratio: 0.5, min_per_second: 0}\nbackoff: 10ms",
+            policy: "budget: {ratio: 0.5, min_per_second: 0, deposit_on: call}\nbackoff: 10ms",
             method: "GET",
             calls: 2,
             server: json!([unavailable]),

@@ -8,8 +8,12 @@ use crate::record::{AttemptRecord, StopReason};
 /// What to change if this end is not what one wanted; empty where nothing went wrong.
 ///
 /// "Not retryable" has many causes, and the last attempt tells most of them apart.
-pub(crate) fn advice(reason: StopReason, last: Option<&AttemptRecord>) -> Cow<'static, str> {
-    let last = last.filter(|_| reason == StopReason::NotRetryable);
+pub(crate) fn advice(reason: StopReason, attempts: &[AttemptRecord]) -> Cow<'static, str> {
+    // Each retry has a wait before it, were it none at all.
+    if reason == StopReason::RetriesExhausted && attempts.iter().all(|attempt| attempt.wait.is_none()) {
+        return RETRIES_ARE_OFF.into();
+    }
+    let last = attempts.last().filter(|_| reason == StopReason::NotRetryable);
     match last.map(|last| (last.error, last.status)) {
         Some((Some(kind), _)) => of_failure(kind).unwrap_or(reason.advice()).into(),
         Some((None, Some(status))) => of_response(status),
@@ -19,6 +23,20 @@ pub(crate) fn advice(reason: StopReason, last: Option<&AttemptRecord>) -> Cow<'s
         _ => reason.advice().into(),
     }
 }
+
+impl StopReason {
+    /// One line about an outcome, with what a budget has to do with it: nobody looks for the budget in the dark.
+    #[cfg(feature = "client")]
+    pub(crate) fn said_after(self, message: String) -> String {
+        match self {
+            StopReason::BudgetExhausted => message + "; not sent again, because the retry budget is exhausted",
+            _ => message,
+        }
+    }
+}
+
+/// Somebody said so, and the server may well recover at once.
+const RETRIES_ARE_OFF: &str = "retries are off (max_retries: 0, or policy: false); set max_retries to have it repeated";
 
 /// What a policy leaves out although it names it.
 macro_rules! unless {
@@ -155,9 +173,21 @@ mod tests {
     }
 
     #[test]
+    fn no_server_is_blamed_where_retries_are_off() {
+        let record = |wait| AttemptRecord { status: Some(503), wait, ..AttemptRecord::begun(1, 0, Duration::ZERO) };
+        let line = |attempts: &[AttemptRecord]| explain(attempts, Some(StopReason::RetriesExhausted));
+        assert!(line(&[record(None)]).contains(RETRIES_ARE_OFF));
+        let retried = line(&[record(Some(Duration::ZERO)), record(None)]);
+        assert!(retried.contains("did not recover within max_retries") && !retried.contains(RETRIES_ARE_OFF), "{retried}");
+    }
+
+    #[test]
     fn other_reasons_have_one_advice() {
         for reason in StopReason::ALL.iter().copied() {
-            let general = format!("= {reason}: {}", reason.advice());
+            let general = match reason {
+                StopReason::RetriesExhausted => format!("= {reason}: {RETRIES_ARE_OFF}"),
+                _ => format!("= {reason}: {}", reason.advice()),
+            };
             let general = general.trim_end_matches([' ', ':']);
             if reason != StopReason::NotRetryable {
                 assert_eq!(last_line(reason, Some(404), Some(ErrorKind::Tls)), general);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::advice::advice;
 use crate::error::ErrorKind;
-use crate::time::DurationText;
+use crate::time::Measured;
 
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])* $variant:ident = $number:literal, $code:literal, $advice:literal;)*) => {
@@ -47,7 +47,7 @@ reasons! {
     /// The policy does not retry this outcome, or its `request_headers` leave this request out.
     NotRetryable = 2, "not_retryable", "name the outcome in retry_on or statuses to have it retried; if the policy has request_headers, they may leave this request out";
     /// `retry_if` said stop.
-    PredicateStop = 3, "predicate_stop", "retry_if answered stop";
+    PredicateStop = 3, "predicate_stop", "retry_if answered stop; where it should only add retries, let it answer false or nothing";
     /// The request may have been executed and its method is not idempotent.
     NotIdempotent = 4, "not_idempotent", "send an Idempotency-Key (idempotency_key: auto mints one), or say methods: any if repeating is safe";
     /// The body cannot be produced a second time.
@@ -59,7 +59,7 @@ reasons! {
     /// The call's `timeout` is over, or the next wait would not end before it.
     Deadline = 8, "deadline", "raise timeout, or shorten backoff and per_try_timeout";
     /// The retry budget had nothing left.
-    BudgetExhausted = 9, "budget_exhausted", "too many calls are failing at once; the budget keeps retries from adding to it (budget.ratio, budget.min_per_second)";
+    BudgetExhausted = 9, "budget_exhausted", "too many calls are failing at once, and the retry budget keeps retries from adding to it (budget.ratio, budget.min_per_second)";
     /// The caller cancelled.
     Cancelled = 10, "cancelled", "";
     /// A callback failed.
@@ -262,7 +262,7 @@ pub fn explain(attempts: &[AttemptRecord], stop_reason: Option<StopReason>) -> S
     let mut out = String::new();
     for a in attempts {
         // Writing to a String cannot fail.
-        let _ = write!(out, "{:>8} #{}", format!("+{}", Rough(a.start)), a.number);
+        let _ = write!(out, "{:>8} #{}", format!("+{}", Measured(a.start)), a.number);
         if a.hop > 0 {
             let _ = write!(out, " hop {}", a.hop);
         }
@@ -274,7 +274,7 @@ pub fn explain(attempts: &[AttemptRecord], stop_reason: Option<StopReason>) -> S
             (None, None, Some(class)) => write!(out, " {class}"),
             (None, None, None) => write!(out, " -"),
         };
-        let _ = write!(out, " after {}", Rough(a.duration));
+        let _ = write!(out, " after {}", Measured(a.duration));
         if a.evidence != Evidence::Unknown {
             let _ = write!(out, " ({})", a.evidence.code().replace('_', " "));
         }
@@ -282,10 +282,10 @@ pub fn explain(attempts: &[AttemptRecord], stop_reason: Option<StopReason>) -> S
             let _ = write!(out, ", sent again {} times as its connection was dead", a.resends);
         }
         if let Some(hint) = a.hint {
-            let _ = write!(out, ", server asks for {}", Rough(hint));
+            let _ = write!(out, ", server asks for {}", Measured(hint));
         }
         if let Some(wait) = a.wait {
-            let _ = write!(out, ", waits {}", Rough(wait));
+            let _ = write!(out, ", waits {}", Measured(wait));
         }
         if let Some(retry) = a.outer_retry {
             let _ = write!(out, ", itself retry {retry} of the caller's");
@@ -294,27 +294,11 @@ pub fn explain(attempts: &[AttemptRecord], stop_reason: Option<StopReason>) -> S
     }
     if let Some(reason) = stop_reason {
         let _ = write!(out, "{:>8} {reason}", "=");
-        let advice = advice(reason, attempts.last());
+        let advice = advice(reason, attempts);
         if !advice.is_empty() {
             let _ = write!(out, ": {advice}");
         }
         out.push('\n');
     }
     out
-}
-
-/// A duration for people: three or four digits, never more than the eye needs.
-struct Rough(Duration);
-
-impl fmt::Display for Rough {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let nanos = u64::try_from(self.0.as_nanos()).unwrap_or(u64::MAX);
-        let unit = match nanos {
-            0..1_000_000 => 1_000,                   // microseconds
-            1_000_000..10_000_000 => 100_000,        // tenths of a millisecond
-            10_000_000..10_000_000_000 => 1_000_000, // milliseconds
-            _ => 100_000_000,                        // tenths of a second
-        };
-        DurationText(Duration::from_nanos(nanos / unit * unit)).fmt(f)
-    }
 }

@@ -89,6 +89,36 @@ fn scaled(number: &str, nanos_per_unit: u64) -> Option<u64> {
     Some(total)
 }
 
+/// A measured duration for people: three digits, zeros at the end cut, such as `641us`, `4.6ms` or `12.3s`; from a minute on whole seconds, `1m15s`.
+#[derive(Clone, Copy, Debug)]
+pub struct Measured(pub Duration);
+
+impl fmt::Display for Measured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nanos = self.0.as_nanos();
+        let (unit, name) = match nanos {
+            0..1_000 => return f.write_str("0s"),
+            1_000..1_000_000 => (1_000, "us"),
+            1_000_000..1_000_000_000 => (1_000_000, "ms"),
+            1_000_000_000..60_000_000_000 => (1_000_000_000, "s"),
+            _ => return DurationText(Duration::from_secs(self.0.as_secs())).fmt(f),
+        };
+        let whole = nanos / unit;
+        let decimals = match whole {
+            0..10 => 2,
+            10..100 => 1,
+            _ => 0,
+        };
+        // Cut off, not rounded: 59.99s is no minute.
+        let shown = nanos * 10_u128.pow(decimals) / unit;
+        let part = format!("{:0width$}", shown % 10_u128.pow(decimals), width = decimals as usize);
+        match part.trim_end_matches('0') {
+            "" => write!(f, "{whole}{name}"),
+            part => write!(f, "{whole}.{part}{name}"),
+        }
+    }
+}
+
 /// A duration as the text that [`parse_duration`] reads: the largest units that keep it exact, for example `1m30s` or `250ms`.
 #[derive(Clone, Copy, Debug)]
 pub struct DurationText(pub Duration);

@@ -67,7 +67,7 @@ fn the_machine_allocates_nothing() {
         &[("date", "Sun, 22 Nov 2026 12:00:20 GMT"), ("retry-after", "Sun, 22 Nov 2026 12:00:21 GMT"), ("x-busy", "yes")];
     let ok = Outcome::Response { status: 200, headers: &busy };
     let failing = Outcome::Response { status: 503, headers: &busy };
-    let reset = Outcome::Failure { kind: ErrorKind::Reset, evidence: Evidence::Unknown };
+    let reset = Outcome::Failure { kind: ErrorKind::Reset, evidence: Evidence::Unknown, local: false };
     let documents = [
         serde_json::json!({}),
         serde_json::json!({"max_retries": 5, "response_headers": [{"name": "x-busy", "regex": "y.*"}, {"name": "x-other", "range": "1-2"}], "retry_on": "5xx, unavailable"}),

@@ -36,6 +36,11 @@ async fn retry_if_has_four_answers() {
         (Opinion::Retry, 404, 2, StopReason::Completed, 100),
         (Opinion::Retry, 204, 2, StopReason::Completed, 100),
         (Opinion::Stop, 503, 1, StopReason::PredicateStop, 0),
+        (Opinion::Stop, 404, 1, StopReason::PredicateStop, 0),
+        (Opinion::Stop, 204, 1, StopReason::Completed, 0),
+        (Opinion::from(false), 503, 2, StopReason::Completed, 100),
+        (Opinion::from(false), 404, 1, StopReason::NotRetryable, 0),
+        (Opinion::from(true), 404, 2, StopReason::Completed, 100),
         (Opinion::After(ms(7)), 404, 2, StopReason::Completed, 7),
         (Opinion::After(ms(0)), 503, 2, StopReason::Completed, 0),
     ];
@@ -47,6 +52,33 @@ async fn retry_if_has_four_answers() {
         let response = client.get(URL).retry_if(answer).send().await.unwrap();
         let told = (script.sent().len(), response.stop_reason(), TokioClock.now().since(began));
         assert_eq!(told, (sends, reason, ms(wait)), "{opinion:?} on {status}");
+    }
+}
+
+/// The habit of every other client: one more case, and the policy's own stay.
+#[tokio::test(start_paused = true)]
+async fn a_plain_predicate_adds() {
+    let script = Scripted::new([Step::status(503), Step::fail(ErrorKind::Reset), Step::status(404), Step::status(200)]);
+    let found = |attempt: &reknock::client::Attempt| attempt.status == Some(404);
+    let response = client(&script, &json!({"max_retries": 3})).get(URL).retry_if(found).send().await.unwrap();
+    assert_eq!((response.status(), script.sent().len()), (200, 4));
+}
+
+/// Not even where its body breaks: that outcome is of a response that is never retried.
+#[tokio::test(start_paused = true)]
+async fn stop_headers_stop_everything() {
+    let document = json!({"stop_headers": [{"name": "x-should-retry", "exact": "false"}]});
+    let stop = |status| Step::status(status).header("x-should-retry", "false");
+    for shown in [false, true] {
+        for (step, ended) in [(stop(503), Ok(StopReason::NotRetryable)), (stop(200).body([(ms(1), None)]), Err(ErrorKind::Body))] {
+            let script = Scripted::new([step, Step::status(200)]);
+            let callbacks = Callbacks::new().retry_if(|_| true);
+            let callbacks = if shown { callbacks.with_body() } else { callbacks };
+            let client = Client::on(script.clone()).policy(policy(&document)).callbacks(callbacks).build().unwrap();
+            let sent = client.get(URL).send().await;
+            let told = sent.map(|response| response.stop_reason()).map_err(|error| error.kind());
+            assert_eq!((told, script.sent().len()), (ended, 1), "the body is shown: {shown}");
+        }
     }
 }
 
@@ -123,8 +155,8 @@ async fn a_yes_overrides_the_verdict_only() {
 async fn an_enormous_limit_and_a_no_do_not_overflow() {
     // Ktor 17: the largest number of retries, a predicate that says no.
     let script = Scripted::new([Step::status(200)]);
-    let response = client(&script, &json!({"max_retries": 1000})).get(URL).retry_if(|_| false).send().await.unwrap();
-    assert_eq!((response.status(), response.stop_reason(), script.sent().len()), (200, StopReason::PredicateStop, 1));
+    let response = client(&script, &json!({"max_retries": 1000})).get(URL).retry_if(|_| Opinion::Stop).send().await.unwrap();
+    assert_eq!((response.status(), response.stop_reason(), script.sent().len()), (200, StopReason::Completed, 1));
     // Waits that no clock can count.
     let script = Scripted::new([Step::status(503)]);
     let response = client(&script, &json!({})).get(URL).retry_if(|_| Duration::MAX).send().await.unwrap();
@@ -271,7 +303,7 @@ async fn a_calls_callbacks_win_over_its_clients() {
     // Ktor 8: off in the client, on in the call: 4 retries, 123 ms each; error, 500, error, 500, 200.
     let fail = || Step::fail(ErrorKind::Reset);
     let script = Scripted::new([fail(), Step::status(500), fail(), Step::status(500), Step::status(200)]);
-    let client = Client::on(script.clone()).policy(policy(&json!({"max_retries": 0}))).retry_if(|_| false).build().unwrap();
+    let client = Client::on(script.clone()).policy(policy(&json!({"max_retries": 0}))).retry_if(|_| Opinion::Stop).build().unwrap();
     let began = TokioClock.now();
     let own = policy(&json!({"max_retries": 4, "backoff": "123ms", "statuses": ["500-599"]}));
     let response = client.get(URL).policy(own).retry_if(|_| None::<bool>).send().await.unwrap();
@@ -339,7 +371,7 @@ async fn an_error_of_a_callback_ends_the_call_with_it() {
         }
     };
     for which in ["retry_if", "delay", "before_retry"] {
-        for budget in [json!({"ratio": 1, "min_per_second": 0}), json!({"kind": "concurrency", "min": 1})] {
+        for budget in [json!({"ratio": 1, "min_per_second": 0, "deposit_on": "call"}), json!({"kind": "concurrency", "min": 1})] {
             let script = Scripted::new([Step::status(503)]);
             let client = client(&script, &json!({"budget": budget}));
             let error = client.get(URL).callbacks(failing(which)).send().await.unwrap_err();
@@ -351,4 +383,31 @@ async fn an_error_of_a_callback_ends_the_call_with_it() {
             assert_eq!((reading.balance, reading.withdrawals, reading.refusals), (1, 0, 0), "{which} {reading:?}");
         }
     }
+}
+
+/// A budget that refuses is told once a second and origin, in the text of the error, and in the timeline.
+#[tokio::test(start_paused = true)]
+async fn refusals_of_a_budget_are_loud() {
+    let document = json!({"backoff": "none", "budget": {"ratio": 0, "min_per_second": 0}});
+    let notices = Seen::default();
+    let told = notices.clone();
+    let observe = Callbacks::new().on_event(move |event| {
+        if let Event::Notice(text) = event {
+            told.lock().unwrap().push(text.clone());
+        }
+    });
+    let script = Scripted::new([Step::fail(ErrorKind::Reset)]);
+    let client = Client::on(script.clone()).policy(policy(&document)).callbacks(observe).build().unwrap();
+    for wait in [0, 1, 500, 499, 1] {
+        tokio::time::sleep(ms(wait)).await;
+        let error = client.get("http://server.test/path?token=secret").send().await.unwrap_err();
+        assert!(error.to_string().ends_with("; not sent again, because the retry budget is exhausted"), "{error}");
+        assert!(error.explain().contains("budget_exhausted: too many calls are failing at once"), "{}", error.explain());
+        client.get("http://other.test/").send().await.unwrap_err();
+    }
+    let lines = notices.lock().unwrap();
+    let first = "GET http://server.test/path?token=...: the retry budget of http://server.test refused a retry after reset; ";
+    assert!(lines[0].starts_with(first), "{}", lines[0]);
+    let origins: Vec<_> = lines.iter().map(|line| line.contains("server.test")).collect();
+    assert_eq!(origins, [true, false, true, false], "{lines:?}");
 }

@@ -24,7 +24,7 @@ fn decisions() {
             take(name, step, &policy, &budgets, &mut calls);
         }
     }
-    counted(cases.len(), 93);
+    counted(cases.len(), 106);
 }
 
 struct Running {
@@ -104,6 +104,7 @@ fn decide(call: &mut Running, step: &Json, now: Tick) -> Decision {
         None => Outcome::Failure {
             kind: ErrorKind::from_code(outcome["failure"].as_str().expect("a kind")).expect("a known kind"),
             evidence: Evidence::ALL.iter().copied().find(|e| outcome["evidence"] == e.code()).expect("evidence"),
+            local: outcome["local"] == true,
         },
     };
     let answer = &step["answer"];

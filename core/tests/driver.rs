@@ -61,7 +61,8 @@ fn take(driver: &mut Driver, step: &Json, about: &str) {
             let (headers, class) = (lines(&step["headers"]), step["class"].as_str());
             let (evidence, returned) = (step["evidence"].as_str().unwrap_or("unknown"), step["returned"] == true);
             let headers = headers.as_slice();
-            let outcome = outcome(step["status"].as_f64(), &headers, step["error"].as_str(), class, evidence, returned).expect(about);
+            let outcome =
+                outcome(step["status"].as_f64(), &headers, step["error"].as_str(), class, evidence, false, returned).expect(about);
             let _ = driver.classify(outcome, class, UnixTime(0), now).expect(about);
         }
         "asks" => assert_eq!(json!(driver.is_worth_asking(replayable, now)), step["is"], "{about}"),

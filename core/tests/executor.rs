@@ -186,7 +186,7 @@ async fn hints_are_obeyed_within_their_limit() {
 #[tokio::test(start_paused = true)]
 async fn the_budget_is_shared_and_asked_last() {
     let script = Scripted::new([Step::status(503)]);
-    let document = json!({"budget": {"ratio": 0.5, "min_per_second": 0}, "backoff": "1ms"});
+    let document = json!({"budget": {"ratio": 0.5, "min_per_second": 0, "deposit_on": "call"}, "backoff": "1ms"});
     let client = client(&script, &document);
     let mut sends = Vec::new();
     for _ in 0..4 {
@@ -207,7 +207,7 @@ async fn the_budget_is_shared_and_asked_last() {
 #[tokio::test(start_paused = true)]
 async fn dropping_a_waiting_call_gives_its_token_back() {
     let script = Scripted::new([Step::status(503)]);
-    let client = client(&script, &json!({"budget": {"ratio": 1, "min_per_second": 0}, "backoff": "10s"}));
+    let client = client(&script, &json!({"budget": {"ratio": 1, "min_per_second": 0, "deposit_on": "call"}, "backoff": "10s"}));
     let call = client.get(URL).send();
     assert!(tokio::time::timeout(ms(5000), call).await.is_err());
     let reading = client.budget("http://server.test").unwrap();

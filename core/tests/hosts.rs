@@ -24,7 +24,7 @@ fn client(script: &Scripted, document: &Json) -> Client<Scripted> {
 }
 
 fn budgets() -> [Json; 2] {
-    [json!({"ratio": 1, "min_per_second": 0}), json!({"kind": "concurrency", "min": 1})]
+    [json!({"ratio": 1, "min_per_second": 0, "deposit_on": "call"}), json!({"kind": "concurrency", "min": 1})]
 }
 
 /// Nothing held, nothing spent, nothing refused.
@@ -173,7 +173,7 @@ impl Host for Rude {
 #[tokio::test(start_paused = true)]
 async fn a_rude_host_harms_its_call_alone() {
     let script = Scripted::new([Step::status(503).head(ms(20))]);
-    let client = client(&script, &json!({"budget": {"ratio": 1, "min_per_second": 0}}));
+    let client = client(&script, &json!({"budget": {"ratio": 1, "min_per_second": 0, "deposit_on": "call"}}));
     let request = Request::new("GET", URL).unwrap();
     let error = client.send_with(request, &CallOptions::default(), Rude).await.unwrap_err();
     after_a_503(&error, ErrorKind::Callback, StopReason::Callback);
@@ -188,7 +188,7 @@ struct Channel {
 
 impl Host for Channel {
     fn wants(&self) -> Wants {
-        Wants { retry_if: true, delay: true, before_retry: true, events: true, body: false }
+        Wants { retry_if: true, delay: true, before_retry: true, events: true, notices: false, body: false }
     }
 
     async fn ask(&mut self, question: Question) -> Result<Reply, BoxError> {
@@ -241,7 +241,7 @@ async fn a_host_answers_over_a_channel() {
 async fn a_dropped_answer_handle_ends_the_call() {
     for dropped in 0..3 {
         let script = Scripted::new([Step::status(503).head(ms(20))]);
-        let client = client(&script, &json!({"budget": {"ratio": 1, "min_per_second": 0}}));
+        let client = client(&script, &json!({"budget": {"ratio": 1, "min_per_second": 0, "deposit_on": "call"}}));
         let (questions, mut inbox) = mpsc::unbounded_channel();
         let host = Channel { questions, events: Arc::default() };
         let calling = client.clone();

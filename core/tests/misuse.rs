@@ -53,7 +53,7 @@ impl Host {
             "classify" => {
                 let evidence = step["evidence"].as_str().unwrap_or("unknown");
                 let headers: &[(&str, &str)] = &[];
-                let outcome = outcome(step["status"].as_f64(), &headers, step["error"].as_str(), None, evidence, false)?;
+                let outcome = outcome(step["status"].as_f64(), &headers, step["error"].as_str(), None, evidence, false, false)?;
                 let _ = self.driver.classify(outcome, None, UnixTime(0), Tick(0))?;
             }
             "decide" => {
@@ -97,11 +97,11 @@ fn worded(step: &Json) -> String {
 #[test]
 fn what_was_probably_meant() {
     let headers: &[(&str, &str)] = &[];
-    let told = |error, evidence| outcome(None, &headers, Some(error), None, evidence, false).err().expect("a mistake").to_string();
+    let told = |error, evidence| outcome(None, &headers, Some(error), None, evidence, false, false).err().expect("a mistake").to_string();
     assert!(told("conect", "unknown").ends_with("got \"conect\"; did you mean \"connect\"?"));
     assert!(told("reset", "notsent").ends_with("got \"notsent\"; did you mean \"not_sent\"?"));
     for status in [503.5, f64::NAN, f64::INFINITY] {
-        let misuse = outcome(Some(status), &headers, None, None, "unknown", false).err().expect("a mistake");
+        let misuse = outcome(Some(status), &headers, None, None, "unknown", false, false).err().expect("a mistake");
         assert_eq!(misuse.to_string(), format!("status: must be a whole number from 100 to 999, got {status:?}"));
     }
 }
@@ -109,7 +109,7 @@ fn what_was_probably_meant() {
 /// A redirect is refused before anything is counted in a budget.
 #[test]
 fn what_is_refused_costs_nothing() {
-    let policy = support::policy(&json!({"backoff": "1ms", "budget": {"ratio": 1, "min_per_second": 0}}));
+    let policy = support::policy(&json!({"backoff": "1ms", "budget": {"ratio": 1, "min_per_second": 0, "deposit_on": "call"}}));
     let spec = policy.budget().expect("a budget");
     let budgets = Arc::new(Budgets::new());
     let to = |origin| Target::new("GET", origin);

@@ -287,7 +287,7 @@ async fn each_hop_has_its_own_time_and_pays_in_its_own_budget() {
     let ms = Duration::from_millis;
     let steps =
         [to(302, "/1").head(ms(900)), to(302, "http://other.test/2").head(ms(900)), Step::status(503).head(ms(900)), Step::status(200)];
-    let document = json!({"per_try_timeout": "1s", "budget": {"ratio": 1, "min_per_second": 0}, "backoff": "1ms"});
+    let document = json!({"per_try_timeout": "1s", "budget": {"ratio": 1, "min_per_second": 0, "deposit_on": "call"}, "backoff": "1ms"});
     let (_, client) = scripted(steps, &document);
     let response = client.get(URL).send().await.unwrap();
     assert_eq!((response.status(), response.elapsed()), (200, ms(2701)));

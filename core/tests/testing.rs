@@ -127,7 +127,7 @@ async fn calls_at_once_have_times_of_their_own() {
 #[tokio::test]
 async fn budgets_live_in_the_scripts_time() {
     let script = steps(["503", "503", "200"]);
-    let budget = json!({"kind": "ratio", "ratio": 1, "min_per_second": 0, "ttl": "10s"});
+    let budget = json!({"kind": "ratio", "ratio": 1, "min_per_second": 0, "ttl": "10s", "deposit_on": "call"});
     let client = client(&script, json!({"max_retries": 1, "backoff": "1ms", "budget": budget}));
     assert_eq!(client.get(URL).send().await.unwrap().stop_reason(), StopReason::RetriesExhausted);
     assert_eq!(client.budget(URL).unwrap().balance, 0);

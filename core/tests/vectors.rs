@@ -103,7 +103,7 @@ fn hints() {
             wanted => assert_eq!(verdict.hint.map(|hint| hint.as_millis() as u64), wanted.as_u64(), "{case}"),
         }
     }
-    counted(cases.len(), 24);
+    counted(cases.len(), 40);
 }
 
 #[test]

@@ -47,10 +47,10 @@ class Retry {
     return guard(() => this.#native.attempt(now));
   }
 
-  /** What the policy thinks of `{status, headers}`, of a failure: `{error, evidence, errorClass}`, or of what gave a value: `{returned: true}`. */
+  /** What the policy thinks of `{status, headers}`, of a failure: `{error, evidence, errorClass, local}`, or of what gave a value: `{returned: true}`. */
   classify(outcome, wall = Date.now(), now = monotonicNow()) {
-    const { status, headers, error, evidence = 'unknown', errorClass, returned = false } = outcome ?? {};
-    const verdict = guard(() => this.#native.classify(status, flat(headers, 'headers'), error, errorClass, evidence, returned, wall, now));
+    const { status, headers, error, evidence = 'unknown', errorClass, local = false, returned = false } = outcome ?? {};
+    const verdict = guard(() => this.#native.classify(status, flat(headers, 'headers'), error, errorClass, evidence, local, returned, wall, now));
     return { ...verdict, hintMs: verdict.hintMs ?? null, plannedWaitMs: verdict.plannedWaitMs ?? null };
   }
 

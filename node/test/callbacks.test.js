@@ -12,7 +12,8 @@ const client = createClient({ policy: FAST });
 
 for (const [answer, requests, reason] of [
   [true, 3, 'retries_exhausted'],
-  [false, 1, 'predicate_stop'],
+  [false, 3, 'retries_exhausted'],
+  ['stop', 1, 'predicate_stop'],
   [undefined, 3, 'retries_exhausted'],
   [null, 3, 'retries_exhausted'],
   [0, 3, 'retries_exhausted'],
@@ -179,7 +180,7 @@ test('events of a call that fails, and before callbacks of the same moment', asy
 
 test('callbacks of a call go before those of its client; null turns one off', async (t) => {
   const { url } = await serve(t, NO);
-  const never = createClient({ policy: FAST, retryIf: () => false });
+  const never = createClient({ policy: FAST, retryIf: () => 'stop' });
   assert.equal((await never(url)).attempts.length, 1);
   assert.equal((await never(url, { retryIf: () => true })).attempts.length, 3);
   assert.equal((await never(url, { retryIf: null })).attempts.length, 3);

@@ -221,7 +221,7 @@ test('HTTP/2', async (t) => {
 
 test('budgets can be read', async (t) => {
   const { url } = await serve(t, NO);
-  const own = createClient({ policy: { backoff: '1ms', budget: { ratio: 1, minPerSecond: 0 } } });
+  const own = createClient({ policy: { backoff: '1ms', budget: { ratio: 1, minPerSecond: 0, depositOn: 'call' } } });
   assert.equal(own.budget(url), null);
   const response = await own(url);
   assert.equal(response.stopReason, 'budget_exhausted');
@@ -246,7 +246,7 @@ test('what fetch refuses rejects, and does not throw', async () => {
 test('null is no init, and takes back what a client has', async (t) => {
   const { url } = await serve(t, NO);
   for (const send of [client.fetch, client.request.bind(client), client.get.bind(client)]) assert.equal((await send(url, null)).stopReason, 'retries_exhausted');
-  const strict = createClient({ policy: FAST, timeout: 1, throwHttpErrors: true, retryIf: () => false, delay: () => 0, beforeRetry: () => { throw new Error('asked'); }, onEvent: () => { throw new Error('told'); } });
+  const strict = createClient({ policy: FAST, timeout: 1, throwHttpErrors: true, retryIf: () => 'stop', delay: () => 0, beforeRetry: () => { throw new Error('asked'); }, onEvent: () => { throw new Error('told'); } });
   const nothing = { timeout: null, throwHttpErrors: null, retryIf: null, delay: null, beforeRetry: null, onEvent: null, withBody: null, signal: null, redirect: null, headers: null, searchParams: null, method: null, body: null, stream: null };
   const response = await strict(url, nothing);
   assert.deepEqual([response.status, response.stopReason, response.attempts[0].waitMs], [503, 'retries_exhausted', 10]);

@@ -60,13 +60,13 @@ test('no_retry', async (t) => {
 });
 
 test('retry_if', async (t) => {
-  const retryIf = (attempt) => (attempt.status === null ? undefined : attempt.status === 404);
+  const retryIf = (attempt) => (attempt.status === null ? undefined : attempt.status === 404 || 'stop');
   assert.deepEqual(await ends(t, { retryIf }, [status(404), status(500), status(200)]), [500, 2]);
   assert.deepEqual(await ends(t, { retryIf }, [RESET, status(200)]), [200, 2], 'failures are as the policy has them');
 });
 
 test('retry_on_exception_if', async (t) => {
-  const retryIf = (attempt) => (attempt.error === null ? undefined : attempt.error === 'connect');
+  const retryIf = (attempt) => (attempt.error === null ? undefined : attempt.error === 'connect' || 'stop');
   assert.deepEqual(await ends(t, { retryIf }, [{ do: 'refused' }]), ['connect', 4]);
   assert.deepEqual(await ends(t, { retryIf }, [status(500), RESET]), ['reset', 2]);
 });

@@ -36,8 +36,8 @@ class Stage {
       else retry.abandon();
     } else if (!step.redirect) {
       retry.attempt(step.at);
-      const { status, headers, failure: error, evidence } = step.outcome;
-      retry.classify(error ? { error, evidence } : { status, headers }, NOW);
+      const { status, headers, failure: error, evidence, local } = step.outcome;
+      retry.classify(error ? { error, evidence, local } : { status, headers }, NOW);
       const { retry: yes, wait: waitMs, backoff: backoffMs } = step.answer ?? {};
       const decision = retry.decide({ retry: yes, waitMs, backoffMs, replayable }, step.at);
       assert.deepEqual(decision, typeof step.then === 'number' ? { waitMs: step.then, stopReason: null } : { waitMs: null, stopReason: step.then });
@@ -284,7 +284,7 @@ test('times are exact to the nanosecond', () => {
 test('no case is lost', () => {
   assert.equal(waited, 103);
   assert.deepEqual([misuse.length, refused], [16, 32]);
-  assert.deepEqual([cases.length, hints.length, backoffs.length, noBackoffs.length], [93, 24, 21, 10]);
+  assert.deepEqual([cases.length, hints.length, backoffs.length, noBackoffs.length], [106, 40, 21, 10]);
   assert.deepEqual([budgetCases.length, list.ratios.length, concurrency.cases.length, noBudgets.length], [13, 16, 11, 6]);
 });
 

@@ -1,4 +1,4 @@
-"""The logger `reknock`: retries at INFO, redirects and ends at DEBUG. URLs in its lines are redacted."""
+"""The logger `reknock`: notices (a budget that refuses) at WARNING, retries at INFO, redirects and ends at DEBUG. URLs in its lines are redacted."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ if TYPE_CHECKING:
 
 _logger: Logger | None = None
 
+_LEVELS = {"notice": 30, "retry": 20}
 
-def wanted() -> bool:
-    """Whether anybody reads the log. Nobody does who has not imported logging."""
+
+def wanted() -> int:
+    """What is read of the log: 0 for nothing, 1 for warnings, 2 for more. Nothing is where nobody has imported logging."""
     global _logger
     if _logger is None:
         logging = sys.modules.get("logging")
         if logging is None:
-            return False
+            return 0
         _logger = logging.getLogger("reknock")
-    return _logger.isEnabledFor(20)
+    return 2 if _logger.isEnabledFor(20) else int(_logger.isEnabledFor(30))
 
 
 def event(event: Event) -> None:
     """Writes one event."""
     if wanted() and _logger is not None:
-        _logger.log(20 if event.kind == "retry" else 10, "%s", event)
+        _logger.log(_LEVELS.get(event.kind, 10), "%s", event)

@@ -12,6 +12,8 @@ from ._options import ClientOptions, Dialect, HasItems, Opinion, PolicyLike, Pol
 
 __version__: str
 ENVOY_HEADERS: tuple[str, ...]
+STOP: Final = "stop"
+"""What `retry_if` returns to stop a call, whatever its policy says. False does not: it leaves the attempt to the policy."""
 
 def command_help(program: str) -> str: ...
 def command_run(program: str, arguments: list[str]) -> tuple[str, str, int] | None: ...
@@ -52,6 +54,8 @@ class Policy:
         Outcomes that are retried. Exclusions win. Given without 'statuses', no status is retried but what it says.
     statuses: list of 100..=999, "500-599", "not 501", or 'none'. Default [408, 425, 429, 500, 502, 503, 504].
         Statuses that are retried. Exclusions win over every condition on a response.
+    stop_headers: list of matchers, at most 100, or 'none'. Default [].
+        A response that one of these matches is never retried, whatever else says so, a callback included ('{name: x-should-retry, exact: "false"}').
     response_headers: list of matchers, at most 100, or 'none'. Default [].
         A response that one of these matches is retried.
     refused_headers: list of matchers, at most 100, or 'none'. Default [].
@@ -121,6 +125,8 @@ class Policy:
     def retry_on(self) -> list[str]: ...
     @property
     def statuses(self) -> list[int | str]: ...
+    @property
+    def stop_headers(self) -> list[dict[str, str | bool]]: ...
     @property
     def response_headers(self) -> list[dict[str, str | bool]]: ...
     @property
@@ -458,6 +464,7 @@ class Retry:
         error: None = None,
         evidence: Literal["unknown"] = "unknown",
         error_class: None = None,
+        local: Literal[False] = False,
         returned: Literal[False] = False,
         wall: float | None = None,
         now: float | None = None,
@@ -471,6 +478,7 @@ class Retry:
         error: str | None = None,
         evidence: Literal["not_sent", "refused", "unknown"] = "unknown",
         error_class: str | None = None,
+        local: bool = False,
         returned: Literal[False] = False,
         wall: float | None = None,
         now: float | None = None,
@@ -484,6 +492,7 @@ class Retry:
         error: None = None,
         evidence: Literal["unknown"] = "unknown",
         error_class: None = None,
+        local: Literal[False] = False,
         returned: Literal[True],
         wall: float | None = None,
         now: float | None = None,
@@ -559,8 +568,8 @@ class Decision:
 @final
 class Client:
     def __new__(cls, options: ClientOptions) -> Self: ...
-    def send(self, method: str, url: str, options: Mapping[str, Any], log: bool) -> Response: ...
-    def stream(self, method: str, url: str, options: Mapping[str, Any], log: bool) -> StreamParts: ...
+    def send(self, method: str, url: str, options: Mapping[str, Any], log: int) -> Response: ...
+    def stream(self, method: str, url: str, options: Mapping[str, Any], log: int) -> StreamParts: ...
     @property
     def policy(self) -> Policy: ...
     def budget(self, origin: str) -> BudgetReading | None: ...
@@ -573,7 +582,7 @@ class Bridge:
     @property
     def in_flight(self) -> int: ...
     def send(
-        self, client: Client, method: str, url: str, options: Mapping[str, Any], log: bool, streamed: bool
+        self, client: Client, method: str, url: str, options: Mapping[str, Any], log: int, streamed: bool
     ) -> tuple[int, Awaitable[Any]]: ...
     def upload(self, id: int) -> int | None: ...
     def fail(self, id: int, error: BaseException) -> None: ...

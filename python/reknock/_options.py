@@ -18,7 +18,7 @@ Pieces: TypeAlias = Iterable[bytes | str] | AsyncIterable[bytes | str]
 Content: TypeAlias = bytes | bytearray | memoryview | str | IO[bytes] | Pieces | Callable[[], bytes | str | Pieces]
 File: TypeAlias = Content | tuple[str | None, Content] | tuple[str | None, Content, str | None]
 Dialect: TypeAlias = Literal["reknock", "envoy", "kgateway", "linkerd", "ballerina", "ktor", "istio", "envoy-gateway", "linkerd2"]
-Opinion: TypeAlias = bool | Seconds | None
+Opinion: TypeAlias = bool | Seconds | Literal["stop"] | None
 RetryIf: TypeAlias = Callable[[Attempt], Opinion | Awaitable[Opinion]]
 Delay: TypeAlias = Callable[[Attempt], Seconds | None | Awaitable[Seconds | None]]
 BeforeRetry: TypeAlias = Callable[[Attempt, Request], None | Awaitable[None]]
@@ -43,6 +43,7 @@ class PolicySettings(TypedDict, total=False):
     idle_timeout: Seconds | str | None
     retry_on: str | Iterable[str] | None
     statuses: str | int | Iterable[str | int] | None
+    stop_headers: Iterable[str | Block] | None
     response_headers: Iterable[str | Block] | None
     refused_headers: Iterable[str | Block] | None
     request_headers: Iterable[str | Block] | None
@@ -63,13 +64,14 @@ class Callbacks(TypedDict, total=False):
     """
 
     retry_if: RetryIf | None
-    """Asked after every attempt while a retry is possible: true, false, a wait in seconds, or None for what the policy says."""
+    """Asked after every attempt while a retry is possible. It adds retries to the policy's: True retries, so does a wait (seconds or a timedelta), False
+    and None leave it to the policy; `STOP` stops. A yes says nothing of methods, limits and budgets, which hold as before."""
     delay: Delay | None
     """Asked for the wait before a retry, in seconds; None for the policy's."""
     before_retry: BeforeRetry | None
     """Edits the request of the next attempt alone."""
     on_event: OnEvent | None
-    """Told of retries, redirects and the end. What it raises fails no call, but for Ctrl-C, SystemExit and the like."""
+    """Told of retries, redirects, notices and the end. What it raises fails no call, but for Ctrl-C, SystemExit and the like."""
     with_body: bool
     """Lets `retry_if` and `delay` of buffered calls see the body."""
 

@@ -18,7 +18,7 @@ NO, DONE = status(503), status(200, "done")
 
 @pytest.mark.parametrize(
     ("answer", "requests", "reason"),
-    [(True, 3, "retries_exhausted"), (False, 1, "predicate_stop"), (None, 3, "retries_exhausted"), (0, 3, "retries_exhausted"), (0.02, 3, "retries_exhausted")],
+    [(True, 3, "retries_exhausted"), (False, 3, "retries_exhausted"), (reknock.STOP, 1, "predicate_stop"), ("stop", 1, "predicate_stop"), (None, 3, "retries_exhausted"), (0, 3, "retries_exhausted"), (0.02, 3, "retries_exhausted")],
 )
 def test_retry_if(serve, call, answer, requests, reason):
     script = serve(NO)
@@ -119,7 +119,7 @@ def test_an_observer_that_ends_the_program(serve, error, kind):
 
 def test_client_callbacks_and_per_call_ones(serve, call):
     script = serve(NO)
-    never = {"retry_if": lambda attempt: False}
+    never = {"retry_if": lambda attempt: reknock.STOP}
     assert len(call("GET", script.url, never).attempts) == 1
     assert len(call("GET", script.url, never, retry_if=lambda attempt: True).attempts) == 3
 

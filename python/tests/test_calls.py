@@ -151,7 +151,7 @@ def test_timeouts_of_httpx_are_explained(call):
 
 def test_budget_readings(serve):
     script = serve(status(503))
-    with reknock.Client(policy={"backoff": "1ms", "budget": {"ratio": 1, "min_per_second": 0}}) as client:
+    with reknock.Client(policy={"backoff": "1ms", "budget": {"ratio": 1, "min_per_second": 0, "deposit_on": "call"}}) as client:
         assert client.budget(script.url) is None
         response = client.get(script.url)
         assert response.stop_reason == "budget_exhausted"

@@ -62,13 +62,13 @@ def test_no_retry(serve, call):
 
 
 def test_retry_if(serve, call):
-    settings = {"policy": KTOR, "retry_if": lambda attempt: attempt.status_code and attempt.status_code == 404}
+    settings = {"policy": KTOR, "retry_if": lambda attempt: attempt.status_code and (attempt.status_code == 404 or reknock.STOP)}
     assert call("POST", serve(status(404), status(500), status(200)).url, settings).status_code == 500
     assert call("POST", serve(RESET, status(200)).url, settings).status_code == 200, "failures are as the policy has them"
 
 
 def test_retry_on_exception_if(serve, call):
-    settings = {"policy": KTOR, "retry_if": lambda attempt: attempt.error and attempt.error == "per_try_timeout"}
+    settings = {"policy": KTOR, "retry_if": lambda attempt: attempt.error and (attempt.error == "per_try_timeout" or reknock.STOP)}
     with pytest.raises(reknock.RequestError) as caught:
         call("POST", serve(RESET, status(200)).url, settings)
     assert (caught.value.kind, caught.value.stop_reason) == ("reset", "predicate_stop")

@@ -21,6 +21,11 @@ NOT_THROUGH_CALLS = {
     "kinds that end the call",
     "an abandoned send is not",
     "concurrency: an abandoned call frees its place",
+    # Scripts have no failures of this machine.
+    "a failure of this machine alone asks no budget",
+    "a failure of this machine alone counts as a retry",
+    "a failure of this machine alone goes by the conditions",
+    "a failure of this machine alone after something was sent",
 }
 # The steps of two calls interleave, or a call is given up while it waits.
 INTERLEAVED = {
@@ -76,7 +81,9 @@ class Played:
 
     @staticmethod
     def opinion(answer):
-        return seconds(answer["wait"]) if "wait" in answer else answer.get("retry")
+        if "wait" in answer:
+            return seconds(answer["wait"])
+        return reknock.STOP if answer.get("retry") is False else answer.get("retry")
 
     def check(self, result, steps, balance):
         outcomes = [step for step in steps if "outcome" in step]
@@ -117,7 +124,7 @@ def plays(case):
 
 
 @pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
-@pytest.mark.parametrize("case", named([case for case in vectors("decide")["cases"] if plays(case)], 77))
+@pytest.mark.parametrize("case", named([case for case in vectors("decide")["cases"] if plays(case)], 85))
 def test_decide(case, asynchronous):
     script = Played(case, None).script()
 
@@ -193,7 +200,7 @@ HINTS = vectors("retry_after")["cases"]
 
 @pytest.mark.parametrize("case", HINTS, ids=lambda case: str(case["headers"]))
 def test_hints(call, case):
-    assert len(HINTS) == 24
+    assert len(HINTS) == 40
     policy = {"statuses": [503], "max_retries": 0, "retry_after": {"spread": 0, "max": "none", **case.get("config", {})}}
     script = Script([Step(503, headers=case["headers"])], now=NOW)
     hint = call("GET", URL, {"policy": policy, "transport": script}).attempts[0].hint

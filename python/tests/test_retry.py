@@ -67,7 +67,7 @@ class Stage:
             headers = [tuple(line) for line in outcome.get("headers", [])]
             retry.classify(status_code=outcome["status"], headers=headers, wall=WALL)
         else:
-            retry.classify(error=outcome["failure"], evidence=outcome["evidence"])
+            retry.classify(error=outcome["failure"], evidence=outcome["evidence"], local=outcome.get("local", False))
         said = {"retry": answer.get("retry"), "wait": seconds(answer.get("wait")), "backoff": seconds(answer.get("backoff"))}
         decision = retry.decide(**said, replayable=replayable, now=now)
         if isinstance(step["then"], str):
@@ -76,7 +76,7 @@ class Stage:
             assert (decision.wait, decision.stop_reason) == (seconds(step["then"]), None)
 
 
-@pytest.mark.parametrize("case", named(vectors("decide")["cases"], 93))
+@pytest.mark.parametrize("case", named(vectors("decide")["cases"], 106))
 def test_decide(case):
     stage = Stage(case["policy"])
     for step in case["steps"]:

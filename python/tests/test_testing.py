@@ -100,7 +100,7 @@ def test_retry_after_and_advance(call):
 
 
 def test_budgets_begin_anew_with_each_script():
-    policy = {"budget": {"ratio": 1, "min_per_second": 0}, "backoff": "1ms"}
+    policy = {"budget": {"ratio": 1, "min_per_second": 0, "deposit_on": "call"}, "backoff": "1ms"}
     with reknock.Client(policy=policy) as client:
         for _ in range(2):
             with Script([503]):

@@ -51,11 +51,9 @@ static void structs_of_other_versions(void) {
         reknock_client_options ours;
         uint64_t newer;
     } longer;
-    struct {
-        size_t struct_size;
-    } shorter;
     reknock_client_options wrong = REKNOCK_CLIENT_OPTIONS_INIT;
     reknock_client *client = NULL;
+    size_t size;
 
     memset(&longer, 0, sizeof longer);
     longer.ours.struct_size = sizeof longer;
@@ -65,17 +63,17 @@ static void structs_of_other_versions(void) {
     longer.newer = 1;
     INVALID(reknock_client_new(&longer.ours, &client, error));
 
-    shorter.struct_size = sizeof shorter;
-    OK(reknock_client_new((reknock_client_options *)(void *)&shorter, &client, error));
-    reknock_client_free(client);
-    client = NULL;
-
-    wrong.struct_size = 0;
-    INVALID(reknock_client_new(&wrong, &client, error));
-    wrong.struct_size = 3;
+    /* Every size that ends within a field, or is that of nothing: half a pointer is none. */
+    wrong.base_url = "http://127.0.0.1";
+    for (size = 0; size < sizeof wrong; size++) {
+        wrong.struct_size = size;
+        INVALID(reknock_client_new(&wrong, &client, error));
+    }
+    wrong.struct_size = sizeof wrong + 1;
     INVALID(reknock_client_new(&wrong, &client, error));
     wrong.struct_size = (size_t)-1;
     INVALID(reknock_client_new(&wrong, &client, error));
+    wrong.base_url = NULL;
 
     wrong.struct_size = sizeof wrong;
     wrong.http2 = 9;
@@ -102,15 +100,27 @@ static void each_struct_has_its_size(reknock_client *client, reknock_request *re
     reknock_retry *retry = NULL;
     reknock_response *response = NULL;
     reknock_decision decision;
+    size_t size;
     CHECK(call_options.struct_size == sizeof call_options && retry_options.struct_size == sizeof retry_options);
-    call_options.struct_size = 0;
-    INVALID(reknock_client_send(client, request, &call_options, &response, error));
+    for (size = 0; size < sizeof call_options; size++) {
+        call_options.struct_size = size;
+        INVALID(reknock_client_send(client, request, &call_options, &response, error));
+    }
     retry_options.method = "GET";
+    for (size = 0; size < sizeof retry_options; size++) {
+        retry_options.struct_size = size;
+        INVALID(reknock_retry_new(&retry_options, 0, &retry, error));
+    }
+    retry_options.struct_size = sizeof retry_options;
     OK(reknock_retry_new(&retry_options, 0, &retry, error));
     OK(reknock_retry_attempt(retry, 0, NULL, error));
     OK(reknock_retry_classify_response(retry, 503, NULL, 0, 0, 0, NULL, error));
     retry_options.struct_size = 1;
     INVALID(reknock_retry_redirect(retry, &retry_options, 0, error));
+    for (size = 0; size < sizeof answer; size++) {
+        answer.struct_size = size;
+        INVALID(reknock_retry_decide(retry, &answer, 1, 0, &decision, error));
+    }
     answer.struct_size = 100000;
     INVALID(reknock_retry_decide(retry, &answer, 1, 0, &decision, error));
     answer.struct_size = sizeof answer;

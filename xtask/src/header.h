@@ -30,8 +30,9 @@
  * - Texts are UTF-8. Those that go in are NUL-terminated, or counted where a function ends in _n. Those that come out are
  *   NUL-terminated and have no NUL inside; bodies are counted bytes.
  * - Units are in the names: _ms milliseconds, _us microseconds, _ns nanoseconds.
- * - Structs that the caller fills in begin with struct_size; zero means the default. Programs and libraries of different versions
- *   of one ABI fit together; a field that the library does not know and that is not zero is an error, never ignored.
+ * - Structs that the caller fills in begin with struct_size, which is their sizeof in some version; zero means the default. Programs and
+ *   libraries of different versions of one ABI fit together; a field that the library does not know and that is not zero is an error,
+ *   never ignored.
  * - Threads. Each type says who may use it at once; its functions may be called from any thread. The library never handles signals,
  *   and starts one thread, when something is first submitted to a queue; threads that resolve names and read files end by themselves.
  * - Signals. A server that goes away is an error of the call and never a SIGPIPE, ignored or not; handlers of the program run on none of

@@ -100,7 +100,7 @@ fn takes(block: &OptionBlock, row: &OptionRow) -> &'static str {
         ("", "timeout" | "connect_timeout" | "per_try_timeout" | "idle_timeout") | ("retry_after", "max") => "Duration | Off",
         ("", "retry_on") => "ListOf<Condition | `not ${Condition}`>",
         ("", "statuses") => "ListOf<number | string>",
-        ("", "response_headers" | "refused_headers" | "request_headers") => "readonly HeaderMatcher[] | Off",
+        ("", "stop_headers" | "response_headers" | "refused_headers" | "request_headers") => "readonly HeaderMatcher[] | Off",
         ("", "methods") => "'idempotent' | 'any' | readonly string[] | string",
         ("", "backoff") => "Backoff | Duration | Off",
         ("", "retry_after") => "RetryAfter | Off",

@@ -12,12 +12,12 @@ use crate::request::{reknock_header, reknock_request};
 /// What a callback answers: a REKNOCK_ANSWER_ number. Any other number ends the call with REKNOCK_ERROR_CALLBACK.
 pub type reknock_answer = i32;
 
-/// As the policy has it.
+/// As the policy has it: what retry_if answers where it adds nothing.
 pub const REKNOCK_ANSWER_DEFAULT: i32 = 0;
 /// Of retry_if: retry, after the wait that the policy has. Method and evidence rules, body replay, limits, deadline and budget
 /// still hold.
 pub const REKNOCK_ANSWER_RETRY: i32 = 1;
-/// Of retry_if: do not retry.
+/// Of retry_if: do not retry, whatever the policy says.
 pub const REKNOCK_ANSWER_STOP: i32 = 2;
 /// Of retry_if and delay: after `*wait_ms`.
 pub const REKNOCK_ANSWER_WAIT: i32 = 3;
@@ -74,6 +74,8 @@ pub const REKNOCK_EVENT_RETRY: i32 = 1;
 pub const REKNOCK_EVENT_REDIRECT: i32 = 2;
 /// The call is over.
 pub const REKNOCK_EVENT_END: i32 = 3;
+/// What whoever runs the program should know: a budget that refuses a retry, at most once a second and origin.
+pub const REKNOCK_EVENT_NOTICE: i32 = 4;
 
 /// What observers are told. It and all it points to live until the callback returns.
 #[repr(C)]
@@ -88,10 +90,12 @@ pub struct reknock_event {
     pub attempt_count: usize,
     /// Of a redirect: where it leads, query values removed. Else NULL.
     pub url: *const c_char,
+    /// Of a notice: one whole line. Else NULL.
+    pub text: *const c_char,
 }
 
-/// Asked after every completed attempt, 2xx included, while a retry is possible. Answers DEFAULT, RETRY, STOP, ERROR, or WAIT
-/// after writing `*wait_ms` (0 is now; server hints then do not apply).
+/// Asked after every completed attempt, 2xx included, while a retry is possible; not about what stop_headers match. It adds to the policy: answers
+/// DEFAULT (nothing to add), RETRY, STOP, ERROR, or WAIT after writing `*wait_ms` (0 is now; server hints then do not apply).
 pub type reknock_retry_if_fn =
     Option<unsafe extern "C" fn(user_data: *mut c_void, attempt: *const reknock_attempt, wait_ms: *mut u64) -> reknock_answer>;
 
@@ -105,7 +109,7 @@ pub type reknock_delay_fn =
 pub type reknock_before_retry_fn =
     Option<unsafe extern "C" fn(user_data: *mut c_void, attempt: *const reknock_attempt, request: *mut reknock_request) -> reknock_answer>;
 
-/// Told of retries, redirects and the end.
+/// Told of retries, redirects, notices and the end.
 pub type reknock_on_event_fn = Option<unsafe extern "C" fn(user_data: *mut c_void, event: *const reknock_event)>;
 
 /// Frees the user_data of a callback.

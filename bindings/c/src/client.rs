@@ -74,7 +74,7 @@ pub struct reknock_client_options {
     pub header_count: usize,
     /// The largest response body, decompressed, that is read into memory, in bytes. Default: no limit.
     pub max_response_size: u64,
-    /// Redirects followed per call, up to 1000; REKNOCK_NONE follows none. Default: 10.
+    /// Redirects followed per call, up to 1000; REKNOCK_NONE follows none. Default: 20.
     pub max_redirects: i32,
     /// Not 0: redirects from https to http are followed too.
     pub allow_downgrade: i32,

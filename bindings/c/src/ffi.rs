@@ -113,8 +113,20 @@ pub(crate) unsafe fn counted_text<'a>(pointer: *const c_char, length: usize, nam
 /// Structs that callers fill in: plain C data whose all-zero value means "all defaults" and whose first word is its size.
 ///
 /// # Safety
-/// `repr(C)`, begins with a `usize`, and all zeros is a value.
-pub(crate) unsafe trait Options: Copy {}
+/// `repr(C)`, begins with a `usize`, all zeros is a value, and `EARLIER` are sizes that end where a field ends.
+pub(crate) unsafe trait Options: Copy {
+    /// The sizes that it had in earlier releases. A release that appends a field adds the size before it here.
+    const EARLIER: &'static [usize] = &[];
+}
+
+/// A struct of a release to come is no larger than this.
+const LARGEST: usize = 4096;
+
+/// Whether some release has, or may come to have, a struct of this size. One that ends within a field would be half a pointer to us.
+fn is_size<T: Options>(size: usize) -> bool {
+    let later = (size_of::<T>()..=LARGEST).contains(&size) && size.is_multiple_of(align_of::<T>());
+    later || T::EARLIER.contains(&size)
+}
 
 /// What the caller filled in, of whatever version its header is. NULL is all defaults.
 ///
@@ -125,8 +137,9 @@ pub(crate) unsafe fn options<T: Options>(pointer: *const T, name: &str) -> Resul
     if !pointer.is_null() {
         // SAFETY: not NULL, and every version begins with a word.
         let size = unsafe { pointer.cast::<usize>().read_unaligned() };
-        if !(size_of::<usize>()..=4096).contains(&size) {
-            return Err(Fault::Argument(format!("{name}: struct_size must be sizeof of the struct, got {size}")));
+        if !is_size::<T>(size) {
+            let rule = format!("must be the sizeof of the struct ({} in this version)", size_of::<T>());
+            return Err(Fault::Argument(format!("{name}: struct_size {rule}, got {size}; begin with the INIT of its type")));
         }
         // SAFETY: as many bytes as the caller says are readable.
         let theirs = unsafe { std::slice::from_raw_parts(pointer.cast::<u8>(), size) };

@@ -12,9 +12,9 @@ use core_::client::{Attempt, Event, Opinion, Question, Reply, Request, Wants};
 
 use crate::body::Outlet;
 use crate::callback::{
-    REKNOCK_ANSWER_DEFAULT, REKNOCK_ANSWER_RETRY, REKNOCK_ANSWER_STOP, REKNOCK_ANSWER_WAIT, REKNOCK_EVENT_END, REKNOCK_EVENT_REDIRECT,
-    REKNOCK_EVENT_RETRY, no_answer, reknock_attempt, reknock_before_retry_fn, reknock_delay_fn, reknock_event, reknock_free_fn,
-    reknock_on_event_fn, reknock_retry_if_fn,
+    REKNOCK_ANSWER_DEFAULT, REKNOCK_ANSWER_RETRY, REKNOCK_ANSWER_STOP, REKNOCK_ANSWER_WAIT, REKNOCK_EVENT_END, REKNOCK_EVENT_NOTICE,
+    REKNOCK_EVENT_REDIRECT, REKNOCK_EVENT_RETRY, no_answer, reknock_attempt, reknock_before_retry_fn, reknock_delay_fn, reknock_event,
+    reknock_free_fn, reknock_on_event_fn, reknock_retry_if_fn,
 };
 use crate::client::reknock_client;
 use crate::error::{reknock_error, reknock_status, status_of};
@@ -123,12 +123,18 @@ impl Hooks {
     /// Tells the observer, on this thread.
     pub(crate) fn observe(&self, event: &Event) {
         let Some((hook, function)) = called(&self.on_event) else { return };
-        let (kind, records, stop_reason, url): (_, Vec<reknock_attempt_record>, _, _) = match event {
-            Event::Retry(record) => (REKNOCK_EVENT_RETRY, vec![record.into()], None, None),
-            Event::Redirect(record, url) => (REKNOCK_EVENT_REDIRECT, vec![record.into()], None, Some(c_text(url))),
-            Event::End { attempts, stop_reason } => {
-                (REKNOCK_EVENT_END, attempts.iter().map(Into::into).collect(), Some(*stop_reason), None)
+        let (mut url, mut text) = (None, None);
+        let (kind, records, stop_reason): (_, Vec<reknock_attempt_record>, _) = match event {
+            Event::Retry(record) => (REKNOCK_EVENT_RETRY, vec![record.into()], None),
+            Event::Redirect(record, target) => {
+                url = Some(c_text(target));
+                (REKNOCK_EVENT_REDIRECT, vec![record.into()], None)
             }
+            Event::Notice(line) => {
+                text = Some(c_text(line));
+                (REKNOCK_EVENT_NOTICE, Vec::new(), None)
+            }
+            Event::End { attempts, stop_reason } => (REKNOCK_EVENT_END, attempts.iter().map(Into::into).collect(), Some(*stop_reason)),
             _ => return,
         };
         let event = reknock_event {
@@ -137,6 +143,7 @@ impl Hooks {
             attempts: records.as_ptr(),
             attempt_count: records.len(),
             url: url.as_ref().map_or(null(), |url| url.as_ptr()),
+            text: text.as_ref().map_or(null(), |text| text.as_ptr()),
         };
         // SAFETY: the caller's function with the caller's data; the event lives until it returns.
         unsafe { function(hook.user_data, &event) };
@@ -151,6 +158,7 @@ impl Hooks {
             delay: self.delay.is_some(),
             before_retry: self.before_retry.is_some(),
             events: self.on_event.is_some(),
+            notices: false,
         }
     }
 }

@@ -51,6 +51,9 @@ pub const REKNOCK_EVIDENCE_NOT_SENT: i32 = 1;
 pub const REKNOCK_EVIDENCE_REFUSED: i32 = 2;
 /// It may have been executed: only idempotent requests may be sent again.
 pub const REKNOCK_EVIDENCE_UNKNOWN: i32 = 3;
+/// Beside one of the others, of failures told to reknock_retry_classify_failure: this machine alone is short of something (descriptors, ports, memory), so
+/// that a retry adds no load and costs no budget.
+pub const REKNOCK_EVIDENCE_LOCAL: i32 = 128;
 
 /// One send and how it ended. Later versions may append fields; the library alone makes these structs.
 #[repr(C)]

@@ -18,7 +18,7 @@ use crate::callback::{REKNOCK_ANSWER_DEFAULT, REKNOCK_ANSWER_RETRY, REKNOCK_ANSW
 use crate::error::{kind_of, reknock_error, reknock_status};
 use crate::ffi::{Fault, Options, entry, given, list, options, plain, put, shared, text};
 use crate::policy::reknock_policy;
-use crate::record::{Records, evidence_number, reknock_evidence, reknock_stop_reason, stop_number};
+use crate::record::{REKNOCK_EVIDENCE_LOCAL, Records, evidence_number, reknock_evidence, reknock_stop_reason, stop_number};
 use crate::request::reknock_header;
 
 /// One call on its way, decided step by step: it sends nothing, waits for nothing and reads no clock.
@@ -295,7 +295,8 @@ pub unsafe extern "C" fn reknock_retry_classify_response(
     })
 }
 
-/// The verdict on a failure, in `*out` (which may be NULL). `kind` is a REKNOCK_ERROR_ number, such as REKNOCK_ERROR_CONNECT.
+/// The verdict on a failure, in `*out` (which may be NULL). `kind` is a REKNOCK_ERROR_ number, such as REKNOCK_ERROR_CONNECT. `evidence` is a
+/// REKNOCK_EVIDENCE_ number; with `| REKNOCK_EVIDENCE_LOCAL` this machine alone is short of something.
 ///
 /// Errors: REKNOCK_ERROR_INVALID_ARGUMENT, also for numbers that are no kind and no evidence, and where no attempt is under way.
 #[unsafe(no_mangle)]
@@ -309,9 +310,11 @@ pub extern "C" fn reknock_retry_classify_failure(
 ) -> reknock_status {
     entry(error, || {
         let kind = kind_of(kind).ok_or_else(|| no_error(&Value::from(kind)))?;
-        let known = Evidence::ALL.iter().copied().find(|known| evidence_number(*known) == evidence);
+        let local = evidence & REKNOCK_EVIDENCE_LOCAL != 0;
+        let number = evidence & !REKNOCK_EVIDENCE_LOCAL;
+        let known = Evidence::ALL.iter().copied().find(|known| evidence_number(*known) == number);
         let evidence = known.ok_or_else(|| no_evidence(&Value::from(evidence)))?;
-        let verdict = classify(retry, Outcome::Failure { kind, evidence }, 0, now_ns)?;
+        let verdict = classify(retry, Outcome::Failure { kind, evidence, local }, 0, now_ns)?;
         if let Some(out) = out {
             out.write(verdict);
         }

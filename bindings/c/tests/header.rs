@@ -22,7 +22,8 @@ fn the_constants_are_the_cores() {
     assert_eq!(defined("REKNOCK_ERROR_"), kinds);
     let stops: Vec<_> = StopReason::ALL.iter().map(|reason| (reason.code().to_owned(), reason.number())).collect();
     assert_eq!(defined("REKNOCK_STOP_"), stops);
-    let evidence: Vec<_> = Evidence::ALL.iter().zip(1..).map(|(evidence, number)| (evidence.code().to_owned(), number)).collect();
+    let evidence = Evidence::ALL.iter().zip(1..).map(|(evidence, number)| (evidence.code().to_owned(), number));
+    let evidence: Vec<_> = evidence.chain([("local".to_owned(), 128)]).collect();
     assert_eq!(defined("REKNOCK_EVIDENCE_"), evidence);
     // And so are their explanations.
     for meaning in ErrorKind::ALL.iter().map(|kind| kind.meaning()).chain(StopReason::ALL.iter().map(|reason| reason.meaning())) {

@@ -48,8 +48,14 @@ impl Call {
         }
         let outlet = set_body(&mut request, body)?;
         let has = |bit| bits & bit != 0;
-        let wants =
-            Wants { retry_if: has(RETRY_IF), delay: has(DELAY), before_retry: has(BEFORE_RETRY), events: has(EVENTS), body: has(BODY) };
+        let wants = Wants {
+            retry_if: has(RETRY_IF),
+            delay: has(DELAY),
+            before_retry: has(BEFORE_RETRY),
+            events: has(EVENTS),
+            notices: false,
+            body: has(BODY),
+        };
         Ok(Call { client, request, options: CallOptions::default(), wants, streamed: has(STREAM), outlet })
     }
 

@@ -70,6 +70,7 @@ pub fn event<'env>(env: &'env Env, event: &Event) -> Result<Object<'env>> {
             object.set("url", url)?;
             "redirect"
         }
+        Event::Notice(_) => "notice",
         Event::End { attempts, stop_reason } => {
             object.set("attempts", records(env, attempts)?)?;
             object.set("stopReason", stop_reason.code())?;

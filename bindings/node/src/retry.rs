@@ -148,6 +148,7 @@ impl NativeRetry {
         error: Unknown<'_>,
         error_class: Unknown<'_>,
         evidence: Unknown<'_>,
+        local: Unknown<'_>,
         returned: Unknown<'_>,
         wall: Unknown<'_>,
         now: Unknown<'_>,
@@ -157,10 +158,11 @@ impl NativeRetry {
         let status = if_given(to_value(status)?).map(|status| number(env, "status", &status)).transpose()?;
         let error = if_given(to_value(error)?).map(|error| text_of(env, "error", &error)).transpose()?;
         let error_class = if_given(to_value(error_class)?).map(|class| text_of(env, "errorClass", &class)).transpose()?;
-        let (evidence, returned) = (text(env, "evidence", evidence)?, flag(env, "returned", returned)?);
+        let evidence = text(env, "evidence", evidence)?;
+        let (local, returned) = (flag(env, "local", local)?, flag(env, "returned", returned)?);
         let headers = lines(&headers);
         let headers = headers.as_slice();
-        let outcome = allowed(env, outcome(status, &headers, error.as_deref(), error_class.as_deref(), &evidence, returned))?;
+        let outcome = allowed(env, outcome(status, &headers, error.as_deref(), error_class.as_deref(), &evidence, local, returned))?;
         let (verdict, planned) = allowed(env, self.driver.classify(outcome, error_class.as_deref(), wall, now))?;
         Ok(NativeVerdict {
             retry: verdict.retry,

@@ -25,7 +25,7 @@ const SLICE: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_secs(3600);
 
 /// Sends a call and reads the whole response.
-pub fn send(py: Python<'_>, call: Call, log: bool) -> PyResult<Py<PyAny>> {
+pub fn send(py: Python<'_>, call: Call, log: u8) -> PyResult<Py<PyAny>> {
     let Call { client, request, options, callbacks, outlet } = call;
     let lane = client.lane().map_err(|error| raised(py, &error))?;
     let mut pulls = pulls(&callbacks, &outlet);
@@ -35,7 +35,7 @@ pub fn send(py: Python<'_>, call: Call, log: bool) -> PyResult<Py<PyAny>> {
 }
 
 /// Sends a call and hands out the response once its head is there.
-pub fn stream(py: Python<'_>, call: Call, log: bool) -> PyResult<StreamParts> {
+pub fn stream(py: Python<'_>, call: Call, log: u8) -> PyResult<StreamParts> {
     let Call { client, request, options, callbacks, outlet } = call;
     let lane = client.lane().map_err(|error| raised(py, &error))?;
     let mut pulls = pulls(&callbacks, &outlet);
@@ -94,7 +94,7 @@ fn with_callbacks<T: Send, F>(
     py: Python<'_>,
     lane: &CoreLane,
     callbacks: &Callbacks,
-    log: bool,
+    log: u8,
     pulls: &mut Pulls,
     start: impl FnOnce(ChannelHost) -> F,
 ) -> PyResult<T>

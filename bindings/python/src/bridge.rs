@@ -117,7 +117,7 @@ impl Bridge {
         method: &str,
         url: &str,
         options: &Bound<'_, PyDict>,
-        log: bool,
+        log: u8,
         streamed: bool,
     ) -> PyResult<(u64, Py<PyAny>)> {
         let Call { client, request, options, mut callbacks, outlet } = Call::new(client, method, url, Some(options), py)?;
@@ -322,7 +322,7 @@ impl Bridge {
         let Delivery { id, events, item } = delivery;
         let mut slots = lock(&self.slots);
         let Some(slot) = slots.get_mut(&id) else { return Ok(()) };
-        let (callbacks, wants_events) = (Arc::clone(&slot.callbacks), slot.events);
+        let (callbacks, told) = (Arc::clone(&slot.callbacks), slot.events || !events.is_empty());
         drop(slots);
         let turn = |asked, result| {
             let turn = Turn { id, callbacks: Arc::clone(&callbacks), asked, events: Mutex::new(events), result };
@@ -347,7 +347,7 @@ impl Bridge {
                     }
                     Item::Question(_) => Err(PyRuntimeError::new_err("a question twice")),
                 };
-                if wants_events { turn(None, Some(result)) } else { result }
+                if told { turn(None, Some(result)) } else { result }
             }
         };
         self.hand_over(py, id, item, over);

@@ -57,13 +57,15 @@ impl Callbacks {
         }
     }
 
-    pub fn wants(&self, log: bool) -> Wants {
+    /// `log`: what the log takes: nothing, warnings, or all.
+    pub fn wants(&self, log: u8) -> Wants {
         Wants {
             retry_if: self.retry_if.is_some(),
             body: self.with_body,
             delay: self.delay.is_some(),
             before_retry: self.before_retry.is_some(),
-            events: log || self.on_event.is_some(),
+            events: log > 1 || self.on_event.is_some(),
+            notices: log > 0,
         }
     }
 

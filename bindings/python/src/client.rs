@@ -123,13 +123,13 @@ impl NativeClient {
 
     /// Sends a request on the calling thread and reads the whole response.
     #[pyo3(signature = (method, url, options, log))]
-    fn send(&self, py: Python<'_>, method: &str, url: &str, options: &Bound<'_, PyDict>, log: bool) -> PyResult<Py<PyAny>> {
+    fn send(&self, py: Python<'_>, method: &str, url: &str, options: &Bound<'_, PyDict>, log: u8) -> PyResult<Py<PyAny>> {
         blocking::send(py, Call::new(self, method, url, Some(options), py)?, log)
     }
 
     /// Sends a request on the calling thread; the body of the response is read as it is asked for.
     #[pyo3(signature = (method, url, options, log))]
-    fn stream(&self, py: Python<'_>, method: &str, url: &str, options: &Bound<'_, PyDict>, log: bool) -> PyResult<StreamParts> {
+    fn stream(&self, py: Python<'_>, method: &str, url: &str, options: &Bound<'_, PyDict>, log: u8) -> PyResult<StreamParts> {
         blocking::stream(py, Call::new(self, method, url, Some(options), py)?, log)
     }
 

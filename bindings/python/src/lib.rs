@@ -32,6 +32,7 @@ static HEAP: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("ENVOY_HEADERS", PyTuple::new(module.py(), reknock::policy::envoy::REQUEST_HEADERS)?)?;
+    module.add("STOP", reknock::client::STOP)?;
     module.add_class::<bridge::Bridge>()?;
     module.add_class::<records::Attempt>()?;
     module.add_class::<records::Event>()?;

@@ -322,12 +322,13 @@ pub struct Event(pub client::Event);
 
 #[pymethods]
 impl Event {
-    /// "retry", "redirect" or "end".
+    /// "retry", "redirect", "notice" or "end".
     #[getter]
     fn kind(&self) -> &'static str {
         match self.0 {
             client::Event::Retry(_) => "retry",
             client::Event::Redirect(..) => "redirect",
+            client::Event::Notice(_) => "notice",
             _ => "end",
         }
     }

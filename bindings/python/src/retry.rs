@@ -9,7 +9,7 @@ use pyo3::types::PyTuple;
 use reknock::client::{entropy_or, minted_key, process_budgets};
 use reknock::retry::driver::{self, Driver, Misuse, Options, Target, outcome};
 use reknock::retry::{self, Answer};
-use reknock::{StopReason, Tick, UnixTime};
+use reknock::{Measured, StopReason, Tick, UnixTime};
 
 use crate::callbacks::opinion_of;
 use crate::client::BudgetReading;
@@ -99,7 +99,7 @@ pub struct Decision {
 impl Decision {
     fn __repr__(&self) -> String {
         match (self.wait, self.stop_reason) {
-            (Some(wait), _) => format!("<Decision retry after {wait}s>"),
+            (Some(wait), _) => format!("<Decision retry after {}>", Measured(Duration::try_from_secs_f64(wait).unwrap_or(Duration::MAX))),
             (None, reason) => format!("<Decision {}>", reason.unwrap_or_default()),
         }
     }
@@ -185,10 +185,11 @@ impl Retry {
 
     /// What the policy thinks of a response, by `status_code` and `headers`, or of a failure, by the kind of `error` (as an exception's
     /// `kind`) and its `evidence`. `error_class` names the class of a failure on the record; alone it is of no such kind, and only an opinion
-    /// has it retried. `returned`: it gave what was asked, without a status. `wall`: seconds since 1970, for hints that are dates; default:
+    /// has it retried. `local`: this machine alone is short of something (descriptors, ports, memory), and a retry costs no
+    /// budget. `returned`: it gave what was asked, without a status. `wall`: seconds since 1970, for hints that are dates; default:
     /// `time.time()`.
     #[pyo3(signature = (
-        *, status_code=None, headers=None, error=None, evidence="unknown", error_class=None, returned=false, wall=None, now=None
+        *, status_code=None, headers=None, error=None, evidence="unknown", error_class=None, local=false, returned=false, wall=None, now=None
     ))]
     #[allow(clippy::too_many_arguments, reason = "what an outcome may be")]
     fn classify(
@@ -199,6 +200,7 @@ impl Retry {
         error: Option<&str>,
         evidence: &str,
         error_class: Option<&str>,
+        local: bool,
         returned: bool,
         wall: Option<f64>,
         now: Option<f64>,
@@ -207,7 +209,7 @@ impl Retry {
         let lines = headers.map_or(Ok(Vec::new()), pairs)?;
         let lines: Vec<(&str, &str)> = lines.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let headers = lines.as_slice();
-        let outcome = allowed(py, outcome(status_code, &headers, error, error_class, evidence, returned))?;
+        let outcome = allowed(py, outcome(status_code, &headers, error, error_class, evidence, local, returned))?;
         let (verdict, planned) = self.step(py, |driver| driver.classify(outcome, error_class, wall, now))?;
         Ok(Verdict {
             retry: verdict.retry,
@@ -226,7 +228,7 @@ impl Retry {
         Ok(self.driver().is_worth_asking(replayable, now))
     }
 
-    /// What happens after the outcome that was classified last. What callbacks of yours said: `retry` or stop, whatever the verdict;
+    /// What happens after the outcome that was classified last. What callbacks of yours said: `retry` true or false (stop), whatever the verdict;
     /// `wait` exactly so many seconds; `backoff` in place of the policy's, hints apply. `replayable`: the body can be produced again.
     /// `opinion`: what a `retry_if` returned, which means what it means to a client, in place of `retry` and `wait`.
     #[pyo3(signature = (*, opinion=None, retry=None, wait=None, backoff=None, replayable=true, now=None))]

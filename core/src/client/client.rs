@@ -11,6 +11,7 @@ use url::{Position, Url};
 
 use super::call::cancel::{Cancel, Cancellation};
 use super::call::question::Host;
+use super::call::refusals::Refusals;
 use super::call::state::{CallBody, CallConfig, CallShared, CallSite, Delivery, Finished, Mode, Running};
 use super::call::stream::StreamingResponse;
 use super::host::callbacks::Callbacks;
@@ -237,7 +238,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
             let first = (config.transport)()?;
             let everywhere = first.for_another_runtime().map(Arc::new);
             let transports = PerRuntime::new(first);
-            let calls = CallShared { budgets, closed, entropy: entropy::seed(), serial: AtomicU64::new(0) };
+            let calls = CallShared { budgets, refusals: Refusals::default(), closed, entropy: entropy::seed(), serial: AtomicU64::new(0) };
             Ok(Arc::new(Shared { everywhere, transports, lanes: LanePool::default(), calls }))
         })
     }

@@ -24,7 +24,7 @@ pub use call::cancel::Cancel;
 pub use call::question::{Attempt, Event, Host, Opinion, Question, Reply, Wants, wait};
 pub use call::stream::StreamingResponse;
 pub use client::{CallOptions, Client, process_budgets};
-pub use host::answers::delay_from_value;
+pub use host::answers::{STOP, delay_from_value};
 pub use host::callbacks::Callbacks;
 pub use host::channel::{AnswerSender, ChannelHost, HostMessages, HostReceiver};
 pub use host::queue;

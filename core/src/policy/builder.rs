@@ -88,6 +88,12 @@ impl PolicyBuilder {
         self
     }
 
+    /// Responses that match one of these are never retried, whatever else says so, a callback included. At most 100, default none.
+    pub fn stop_headers(mut self, matchers: impl IntoIterator<Item = HeaderMatcher>) -> Self {
+        self.settings.stop_headers = in_lower_case(matchers);
+        self
+    }
+
     /// Responses that match one of these are retried. At most 100, default none. Names may be in any case.
     pub fn response_headers(mut self, matchers: impl IntoIterator<Item = HeaderMatcher>) -> Self {
         self.settings.response_headers = in_lower_case(matchers);
@@ -127,7 +133,7 @@ impl PolicyBuilder {
         self
     }
 
-    /// The budget; `None` for no budget. Default: ratio 0.2, one per second, 10 s, per origin.
+    /// The budget; `None` for no budget. Default: ratio 0.2, ten per second, 10 s, paid by success, per origin.
     pub fn budget(mut self, budget: impl Into<Option<BudgetSpec>>) -> Self {
         self.settings.budget = budget.into();
         self

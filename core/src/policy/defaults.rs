@@ -28,6 +28,7 @@ impl Default for Settings {
                 .with(Condition::Reset)
                 .with(Condition::TruncatedBody),
             statuses: StatusSet::of(&[408, 425, 429, 500, 502, 503, 504]),
+            stop_headers: Vec::new(),
             response_headers: Vec::new(),
             refused_headers: Vec::new(),
             request_headers: Vec::new(),
@@ -66,7 +67,7 @@ impl Default for RetryAfter {
 
 impl Default for BudgetKind {
     fn default() -> Self {
-        BudgetKind::Ratio { ratio_millionths: 200_000, min_per_second: 1, ttl: Duration::from_secs(10), deposit_on: DepositOn::Call }
+        BudgetKind::Ratio { ratio_millionths: 200_000, min_per_second: 10, ttl: Duration::from_secs(10), deposit_on: DepositOn::Success }
     }
 }
 

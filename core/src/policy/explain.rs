@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::dialect::{Dialect, Loaded};
 use super::problem::path_name;
 use super::{Policy, emit};
-use crate::retry::{BudgetKind, WhenOver};
+use crate::retry::{BudgetKind, DepositOn, WhenOver};
 use crate::time::DurationText;
 
 /// Retries whose waits are shown one by one.
@@ -100,12 +100,17 @@ impl Policy {
             return writeln!(out, "budget: none, every retry that max_retries permits is made");
         };
         match budget.kind {
-            BudgetKind::Ratio { ratio_millionths, min_per_second, ttl, .. } => {
+            BudgetKind::Ratio { ratio_millionths, min_per_second, ttl, deposit_on } => {
+                // A call that comes alone has nothing but what its own begin pays.
+                let (payer, own) = match deposit_on {
+                    DepositOn::Call => ("call", ratio_millionths / 1_000_000),
+                    DepositOn::Success => ("success", 0),
+                };
                 let reserve = u64::from(min_per_second) * ttl.as_secs();
-                let alone = reserve + ratio_millionths / 1_000_000;
+                let alone = reserve + own;
                 write!(
                     out,
-                    "budget: {} retries per call and a reserve of {reserve} within {}; a call that comes alone gets {alone}",
+                    "budget: {} retries per {payer} and a reserve of {reserve} within {}; a call that comes alone gets {alone}",
                     ratio_millionths as f64 / 1e6,
                     whole(ttl)
                 )?;
@@ -130,7 +135,11 @@ impl Policy {
 fn whole(duration: Duration) -> String {
     let ms = duration.as_millis();
     let rounded = Duration::from_millis(u64::try_from(ms).unwrap_or(u64::MAX));
-    DurationText(if rounded.is_zero() { duration } else { rounded }).to_string()
+    match ms {
+        // One number with one unit reads best.
+        1_000..60_000 if !ms.is_multiple_of(1_000) => format!("{}s", rounded.as_secs_f64()),
+        _ => DurationText(if rounded.is_zero() { duration } else { rounded }).to_string(),
+    }
 }
 
 impl Loaded {

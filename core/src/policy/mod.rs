@@ -71,6 +71,7 @@ pub(crate) struct Settings {
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) retry_on: Conditions,
     pub(crate) statuses: StatusSet,
+    pub(crate) stop_headers: Vec<HeaderMatcher>,
     pub(crate) response_headers: Vec<HeaderMatcher>,
     pub(crate) refused_headers: Vec<HeaderMatcher>,
     pub(crate) request_headers: Vec<HeaderMatcher>,
@@ -169,6 +170,11 @@ impl Policy {
     /// Which statuses are retried, and which never are.
     pub fn statuses(&self) -> &StatusSet {
         &self.0.statuses
+    }
+
+    /// Responses that match one of these are never retried, whatever else says so.
+    pub fn stop_headers(&self) -> &[HeaderMatcher] {
+        &self.0.stop_headers
     }
 
     /// Responses that match one of these are retried.

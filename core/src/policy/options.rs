@@ -59,6 +59,11 @@ pub(super) static DOCUMENT: OptionBlock = OptionBlock {
             "list of 100..=999, `\"500-599\"`, `\"not 501\"`, or `none`",
             "Statuses that are retried. Exclusions win over every condition on a response.",
         ),
+        row(
+            "stop_headers",
+            "list of matchers, at most 100, or `none`",
+            "A response that one of these matches is never retried, whatever else says so, a callback included (`{name: x-should-retry, exact: \"false\"}`).",
+        ),
         row("response_headers", "list of matchers, at most 100, or `none`", "A response that one of these matches is retried."),
         row(
             "refused_headers",
@@ -168,10 +173,15 @@ pub(super) static BUDGET: OptionBlock = OptionBlock {
     name: "budget",
     rows: &[
         row("kind", "`ratio` or `concurrency`", "The rule: a share of recent calls, or a share of the sends in flight."),
-        of(&["ratio"], "ratio", "0..=1000, at most 6 decimals", "Retries that each call pays for."),
+        of(&["ratio"], "ratio", "0..=1000, at most 6 decimals", "Retries that each call, or each success, pays for."),
         of(&["ratio"], "min_per_second", "0..=4294967295", "Retries per second that need no calls."),
         of(&["ratio"], "ttl", "duration, 1s..=60s", "How long a call or a retry counts."),
-        of(&["ratio"], "deposit_on", "`call` or `success`", "What pays: each call when it begins, or each that ends well."),
+        of(
+            &["ratio"],
+            "deposit_on",
+            "`call` or `success`",
+            "What pays: each call when it begins, or each attempt that ends in a response which is not one to retry.",
+        ),
         of(&["concurrency"], "percent", "0..=100, at most 6 decimals", "Retries at a time, in percent of the sends in flight."),
         of(&["concurrency"], "min", "0..=4294967295", "Retries at a time that need no sends in flight."),
         row("scope", "`origin` or `client`", "Who shares it: calls of a client to one origin, or all calls of a client."),

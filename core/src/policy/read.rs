@@ -97,6 +97,7 @@ fn read_key(settings: &mut Settings, key: &str, node: &Node<'_>) -> Result<(), P
         "idle_timeout" => settings.idle_timeout = timeout(node)?,
         "retry_on" => settings.retry_on = if node.is_off() { Conditions::NONE } else { read_match::conditions(node)? },
         "statuses" => settings.statuses = if node.is_off() { StatusSet::NONE } else { read_match::statuses(node)? },
+        "stop_headers" => settings.stop_headers = read_match::matchers(node)?,
         "response_headers" => settings.response_headers = read_match::matchers(node)?,
         "refused_headers" => settings.refused_headers = read_match::matchers(node)?,
         "request_headers" => settings.request_headers = read_match::matchers(node)?,

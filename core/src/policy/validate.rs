@@ -26,6 +26,7 @@ pub(super) fn key(settings: &Settings, key: &str) -> Checked {
         "connect_timeout" => limit(key, settings.connect_timeout),
         "per_try_timeout" => limit(key, settings.per_try_timeout),
         "idle_timeout" => limit(key, settings.idle_timeout),
+        "stop_headers" => matchers(key, &settings.stop_headers, &[":status"]),
         "response_headers" => matchers(key, &settings.response_headers, &[":status"]),
         "refused_headers" => matchers(key, &settings.refused_headers, &[":status"]),
         "request_headers" => matchers(key, &settings.request_headers, &[":method", ":scheme", ":authority", ":path"]),

@@ -26,6 +26,7 @@ impl Policy {
             ("idle_timeout", or_none(s.idle_timeout, duration)),
             ("retry_on", conditions(s.retry_on)),
             ("statuses", statuses(&s.statuses)),
+            ("stop_headers", Value::list(s.stop_headers.iter().map(matcher))),
             ("response_headers", Value::list(s.response_headers.iter().map(matcher))),
             ("refused_headers", Value::list(s.refused_headers.iter().map(matcher))),
             ("request_headers", Value::list(s.request_headers.iter().map(matcher))),

@@ -3,6 +3,7 @@
 //! The state is plain data in a fixed layout, stepped by one pure function; `Budget` puts a lock around it.
 
 use std::fmt;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -34,9 +35,9 @@ pub enum Scope {
 pub enum BudgetKind {
     /// A windowed ratio of retries to calls, plus a reserve (linkerd, Finagle).
     Ratio {
-        /// Retries per call, in millionths: 200,000 is 0.2. 0..=1,000,000,000.
+        /// Retries per deposit, in millionths: 200,000 is 0.2. 0..=1,000,000,000.
         ratio_millionths: u64,
-        /// Retries per second of `ttl` that need no calls; available at once. Any whole number.
+        /// Retries per second of `ttl` that need no deposits; available at once. Any whole number.
         min_per_second: u32,
         /// How long a deposit or a withdrawal counts, to within a tenth. 1s..=60s.
         ttl: Duration,
@@ -56,9 +57,9 @@ pub enum BudgetKind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum DepositOn {
     /// Each call, when it begins (Finagle).
-    #[default]
     Call,
-    /// Each call that ends with a response which the policy does not retry (tower, linkerd2).
+    /// Each attempt that ends with a response which the policy does not retry (linkerd2, tower, AWS): in an outage nothing comes in but the reserve.
+    #[default]
     Success,
 }
 
@@ -86,6 +87,8 @@ pub struct BudgetReading {
 pub struct Budget {
     kind: BudgetKind,
     state: Mutex<State>,
+    /// How many clients keep it under its name. Whoever else has a share of it is a call.
+    pub(super) keepers: AtomicUsize,
 }
 
 /// The whole state: plain data, fixed layout, no pointers, so that it can live in memory shared by processes.
@@ -227,7 +230,7 @@ fn slot_width(ttl: Duration) -> u64 {
 impl Budget {
     /// A full budget.
     pub fn new(kind: BudgetKind) -> Self {
-        Budget { kind, state: Mutex::new(State::default()) }
+        Budget { kind, state: Mutex::new(State::default()), keepers: AtomicUsize::new(0) }
     }
 
     /// The rule.
@@ -235,7 +238,7 @@ impl Budget {
         self.kind
     }
 
-    /// Counts a call (ratio budgets earn by it).
+    /// Counts what pays (ratio budgets earn by it).
     pub fn deposit(&self, now: Tick) {
         self.step(Step::Deposit, now);
     }

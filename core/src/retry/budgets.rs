@@ -1,6 +1,7 @@
 //! The budgets of one client, found by scope and parameters.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -8,9 +9,9 @@ use super::budget::{Budget, BudgetKind, BudgetReading, BudgetSpec, Scope};
 use crate::error::Error;
 use crate::time::Tick;
 
-/// The most origins one client keeps budgets for. Origins beyond it share one budget, so that a flood of names creates no
+/// The most origins and names one client keeps budgets for. Those beyond it share one budget, so that a flood of names creates no
 /// retries out of fresh reserves.
-const MOST_ORIGINS: usize = 4096;
+const MOST: usize = 4096;
 
 /// The budgets of one client: one per origin, one for the whole client, and the named ones it holds; each per parameters.
 ///
@@ -26,9 +27,9 @@ pub struct Budgets {
 struct Own {
     /// One per parameters. A client knows few of them, so that looking through is faster than hashing.
     groups: Vec<(BudgetKind, Group)>,
-    named: HashMap<String, Arc<Budget>>,
+    named: HashMap<String, Named>,
     origins: usize,
-    /// When to look for idle ones next: at this number of origins and groups, and not before this moment. Keeps its cost small per call.
+    /// When to look for idle ones next: at this number of origins, names and groups, and not before this moment. Keeps its cost small per call.
     sweep_at: (usize, Tick),
 }
 
@@ -39,9 +40,42 @@ struct Group {
     beyond: Option<Arc<Budget>>,
 }
 
+#[derive(Debug)]
+struct Named {
+    budget: Arc<Budget>,
+    /// The client's own policy names it: nobody may take the name with other parameters while the client lives.
+    held: bool,
+}
+
+impl Named {
+    fn new(budget: &Arc<Budget>, held: bool) -> Self {
+        budget.keepers.fetch_add(1, Ordering::Relaxed);
+        Named { budget: Arc::clone(budget), held }
+    }
+
+    /// Whether no call has it and nothing is lost with it. Others keep it for themselves.
+    fn idle(&self, now: Tick) -> bool {
+        let calls = Arc::strong_count(&self.budget) > self.budget.keepers.load(Ordering::Relaxed);
+        !self.held && !calls && self.budget.idle(now)
+    }
+}
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        self.budget.keepers.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Budgets that several clients share by name. A name lives as long as one of its holders.
 #[derive(Debug, Default)]
-pub struct BudgetNames(Mutex<HashMap<String, Weak<Budget>>>);
+pub struct BudgetNames(Mutex<Names>);
+
+#[derive(Debug, Default)]
+struct Names {
+    known: HashMap<String, Weak<Budget>>,
+    /// The number of names at which those that nobody holds are dropped. Keeps its cost small per name.
+    sweep_at: usize,
+}
 
 impl BudgetNames {
     /// The budget of this name, made if nobody holds it.
@@ -50,12 +84,15 @@ impl BudgetNames {
     /// `config` when a holder lives that made it with other parameters.
     fn hold(&self, name: &str, kind: BudgetKind) -> Result<Arc<Budget>, Error> {
         let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(budget) = names.get(name).and_then(Weak::upgrade) {
+        if let Some(budget) = names.known.get(name).and_then(Weak::upgrade) {
             return same_parameters(name, kind, &budget);
         }
-        names.retain(|_, budget| budget.strong_count() > 0);
+        if names.known.len() >= names.sweep_at {
+            names.known.retain(|_, budget| budget.strong_count() > 0);
+            names.sweep_at = (names.known.len() * 2).max(64);
+        }
         let budget = Arc::new(Budget::new(kind));
-        names.insert(name.to_owned(), Arc::downgrade(&budget));
+        names.known.insert(name.to_owned(), Arc::downgrade(&budget));
         Ok(budget)
     }
 }
@@ -88,12 +125,14 @@ impl Budgets {
         let mut own = self.lock();
         match &spec.scope {
             Scope::Name(name) => {
-                if let Some(budget) = own.named.get(name) {
-                    return same_parameters(name, spec.kind, budget);
+                if let Some(named) = own.named.get(name) {
+                    return same_parameters(name, spec.kind, &named.budget);
                 }
-                let budget = self.names.hold(name, spec.kind)?;
-                own.named.insert(name.clone(), Arc::clone(&budget));
-                Ok(budget)
+                own.sweep(now);
+                if own.is_full() {
+                    return Ok(own.beyond(spec.kind));
+                }
+                own.name(&self.names, name, spec.kind, false)
             }
             Scope::Client => {
                 if own.group(spec.kind).is_none() {
@@ -111,13 +150,13 @@ impl Budgets {
         }
     }
 
-    /// Holds the name of `spec`, if it has one, so that a clash shows before the first call.
+    /// Holds the name of `spec`, if it has one, for as long as these budgets live, so that a clash shows before the first call.
     ///
     /// # Errors
     /// `config` when the name is in use with other parameters.
     pub fn hold(&self, spec: &BudgetSpec) -> Result<(), Error> {
-        match spec.scope {
-            Scope::Name(_) => self.find(spec, "", Tick::default()).map(|_| ()),
+        match &spec.scope {
+            Scope::Name(name) => self.lock().name(&self.names, name, spec.kind, true).map(drop),
             Scope::Origin | Scope::Client => Ok(()),
         }
     }
@@ -127,7 +166,10 @@ impl Budgets {
         let own = self.lock();
         let group = own.group(spec.kind);
         let budget = match &spec.scope {
-            Scope::Name(name) => own.named.get(name).filter(|budget| budget.kind() == spec.kind),
+            Scope::Name(name) => match own.named.get(name).map(|named| &named.budget) {
+                Some(budget) => Some(budget).filter(|budget| budget.kind() == spec.kind),
+                None => group.and_then(|group| group.beyond.as_ref()),
+            },
             Scope::Client => group.and_then(|group| group.client.as_ref()),
             Scope::Origin => group.and_then(|group| group.origins.get(origin).or(group.beyond.as_ref())),
         };
@@ -142,15 +184,28 @@ impl Budgets {
 impl Own {
     fn new_origin(&mut self, kind: BudgetKind, origin: &str, now: Tick) -> Arc<Budget> {
         self.sweep(now);
-        let full = self.origins >= MOST_ORIGINS;
-        let group = self.group_or_new(kind);
-        if full {
-            return Arc::clone(group.beyond.get_or_insert_with(|| Arc::new(Budget::new(kind))));
+        if self.is_full() {
+            return self.beyond(kind);
         }
         let budget = Arc::new(Budget::new(kind));
-        group.origins.insert(origin.into(), Arc::clone(&budget));
+        self.group_or_new(kind).origins.insert(origin.into(), Arc::clone(&budget));
         self.origins += 1;
         budget
+    }
+
+    /// The budget of this name, which other clients may have too.
+    fn name(&mut self, names: &BudgetNames, name: &str, kind: BudgetKind, held: bool) -> Result<Arc<Budget>, Error> {
+        let budget = names.hold(name, kind)?;
+        self.named.insert(name.to_owned(), Named::new(&budget, held));
+        Ok(budget)
+    }
+
+    fn is_full(&self) -> bool {
+        self.origins + self.named.len() >= MOST
+    }
+
+    fn beyond(&mut self, kind: BudgetKind) -> Arc<Budget> {
+        Arc::clone(self.group_or_new(kind).beyond.get_or_insert_with(|| Arc::new(Budget::new(kind))))
     }
 
     fn group(&self, kind: BudgetKind) -> Option<&Group> {
@@ -167,14 +222,19 @@ impl Own {
 
     /// Drops idle budgets once enough have come together.
     fn sweep(&mut self, now: Tick) {
-        if self.origins + self.groups.len() >= self.sweep_at.0.max(64) && now >= self.sweep_at.1 {
+        if self.kept() >= self.sweep_at.0.max(64) && now >= self.sweep_at.1 {
             self.drop_idle(now);
-            self.sweep_at = (((self.origins + self.groups.len()) * 2).min(MOST_ORIGINS), now.after(Duration::from_millis(100)));
+            self.sweep_at = ((self.kept() * 2).min(MOST), now.after(Duration::from_millis(100)));
         }
+    }
+
+    fn kept(&self) -> usize {
+        self.origins + self.named.len() + self.groups.len()
     }
 
     fn drop_idle(&mut self, now: Tick) {
         let used = |budget: &Arc<Budget>| Arc::strong_count(budget) > 1 || !budget.idle(now);
+        self.named.retain(|_, named| !named.idle(now));
         for (_, group) in &mut self.groups {
             group.origins.retain(|_, budget| used(budget));
             group.client = group.client.take().filter(used);

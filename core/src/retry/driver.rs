@@ -308,7 +308,7 @@ pub fn reading(budgets: &Budgets, policy: &Policy, origin: &str, now: Tick) -> O
 }
 
 /// How an attempt ended, in a host's words: a status, the code of a kind of error with its evidence, the class of a failure that is of no such
-/// kind, with its evidence, or none of these for what `returned` without a status.
+/// kind, with its evidence, whether the failure is one of this machine alone, or none of these for what `returned` without a status.
 ///
 /// # Errors
 /// Two of them or none; as [`response`]; a text that is no kind or no evidence.
@@ -318,6 +318,7 @@ pub fn outcome<'a>(
     error: Option<&str>,
     error_class: Option<&str>,
     evidence: &str,
+    local: bool,
     returned: bool,
 ) -> Result<Outcome<'a>, Misuse> {
     let proof = || Evidence::from_code(evidence).ok_or_else(|| no_evidence(&Value::from(evidence)));
@@ -325,7 +326,7 @@ pub fn outcome<'a>(
         (Some(status), None, None, false) => response(status, headers),
         (None, Some(kind), _, false) => {
             let kind = ErrorKind::from_code(kind).ok_or_else(|| no_error(&Value::from(kind)))?;
-            Ok(Outcome::Failure { kind, evidence: proof()? })
+            Ok(Outcome::Failure { kind, evidence: proof()?, local })
         }
         (None, None, Some(_), false) => Ok(Outcome::Foreign { evidence: proof()? }),
         (None, None, None, true) => Ok(Outcome::Returned),

@@ -1,5 +1,6 @@
 //! Waits that the server asks for.
 
+use std::io::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::outcome::HeaderView;
@@ -123,16 +124,15 @@ fn decimal(value: &[u8], nanos: u64) -> Option<Duration> {
     if whole.is_empty() || !digits(whole) || !digits(fraction) || (text.ends_with('.')) {
         return None;
     }
-    let Some(whole) = whole.parse::<u64>().ok().and_then(|whole| whole.checked_mul(nanos)) else {
-        return Some(Duration::MAX);
-    };
-    let mut part = 0;
+    let Ok(whole) = whole.parse::<u64>() else { return Some(Duration::MAX) };
+    let mut total = u128::from(whole) * u128::from(nanos);
     let mut share = nanos;
     for digit in fraction.bytes() {
         share /= 10;
-        part += share * u64::from(digit - b'0');
+        total += u128::from(share * u64::from(digit - b'0'));
     }
-    Some(Duration::from_nanos(whole.saturating_add(part)))
+    let seconds = u64::try_from(total / 1_000_000_000).unwrap_or(u64::MAX);
+    Some(Duration::new(seconds, (total % 1_000_000_000) as u32))
 }
 
 fn until_epoch(value: &[u8], headers: HeaderView<'_>, now: UnixTime) -> Option<Duration> {
@@ -151,6 +151,39 @@ fn server_time(headers: HeaderView<'_>, now: UnixTime) -> Duration {
 
 /// One of the three HTTP-date forms, as time since 1970; dates before it are 1970.
 fn date(value: &[u8]) -> Option<Duration> {
-    let time: SystemTime = httpdate::parse_http_date(std::str::from_utf8(value).ok()?.trim()).ok()?;
+    let text = std::str::from_utf8(value).ok()?.trim();
+    exact_date(text).or_else(|| meant_date(text))
+}
+
+fn exact_date(text: &str) -> Option<Duration> {
+    let time: SystemTime = httpdate::parse_http_date(text).ok()?;
     Some(time.duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+
+/// A date that is no HTTP date by the letter and still has one meaning: `UTC` or `+0000` for `GMT`, a second 60, the name of another day of the week.
+fn meant_date(text: &str) -> Option<Duration> {
+    let (day, rest) = text.split_at(text.find([',', ' '])?);
+    let short = day.len() == 3;
+    let name = |full: &'static str| if short { &full[..3] } else { full };
+    if !WEEKDAYS.iter().any(|full| name(full) == day) {
+        return None;
+    }
+    let (rest, zone) = match rest.strip_suffix(" UTC").or_else(|| rest.strip_suffix(" +0000")) {
+        Some(rest) => (rest, " GMT"),
+        None => (rest, ""),
+    };
+    // The last minute of a day with a leap second has 61 of them.
+    let minute = rest.rfind(":60").filter(|at| rest[..*at].contains(':'));
+    let (before, after) = minute.map_or((rest, ""), |at| (&rest[..at], &rest[at + 3..]));
+    let second = if before.len() < rest.len() { ":59" } else { "" };
+    WEEKDAYS.iter().find_map(|full| {
+        let mut line = [0_u8; 48];
+        let mut free = &mut line[..];
+        // Too long to be a date if it does not fit.
+        write!(free, "{}{before}{second}{after}{zone}", name(full)).ok()?;
+        let left = free.len();
+        exact_date(std::str::from_utf8(&line[..line.len() - left]).ok()?)
+    })
 }

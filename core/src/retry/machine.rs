@@ -7,7 +7,7 @@ use super::budget::{Budget, DepositOn, Grant};
 use super::condition::{Condition, Conditions, ResponseFacts};
 use super::hint::{Combine, WhenOver};
 use super::outcome::{Answer, Attempt, Call, Decision, HeaderView, Outcome, Verdict};
-use super::{BudgetKind, draw, mix};
+use super::{BudgetKind, HeaderMatcher, draw, mix};
 use crate::policy::{Compat, IdempotencyKey, Policy};
 use crate::record::{Evidence, StopReason};
 use crate::time::{Tick, UnixTime};
@@ -28,6 +28,8 @@ pub struct Retry {
     /// The retry that `grant` paid for was sent.
     spent: bool,
     succeeded: bool,
+    /// The response at hand is one that `stop_headers` match; nor is a body of it that breaks ever retried.
+    vetoed: bool,
     idempotent: bool,
     /// An attempt of this call may have reached a server.
     touched: bool,
@@ -58,6 +60,7 @@ impl Retry {
             entered: false,
             spent: false,
             succeeded: false,
+            vetoed: false,
             idempotent: false,
             touched: false,
             asked: call.asked,
@@ -87,6 +90,8 @@ impl Retry {
     /// is asked stays as it was.
     pub fn redirect(&mut self, call: Call<'_>, budget: Option<Arc<Budget>>, now: Tick) {
         self.now = now;
+        // A server that sends elsewhere is well.
+        self.succeed();
         self.release();
         self.leave();
         self.hops += 1;
@@ -107,6 +112,7 @@ impl Retry {
         self.now = now;
         self.leave();
         self.spent = self.grant.is_some();
+        self.vetoed = false;
         self.sent += 1;
         if let Some(budget) = &self.budget {
             budget.enter(now);
@@ -118,14 +124,14 @@ impl Retry {
     /// The policy's verdict on an outcome. `wall` is needed for hints that are dates.
     pub fn classify(&mut self, outcome: Outcome<'_>, wall: UnixTime) -> Verdict {
         let backoff = self.policy.backoff().wait(self.backoffs + 1, self.previous, self.draw(0));
-        let mut verdict =
-            Verdict { retry: false, evidence: Evidence::Unknown, hint: None, backoff, completed: false, at_once: false, over: None };
+        let mut verdict = Verdict::new(backoff);
         self.succeeded = false;
         match outcome {
-            Outcome::Failure { kind, evidence } => {
-                verdict.retry = self.before_request().failure(kind);
+            Outcome::Failure { kind, evidence, local } => {
+                verdict.retry = self.before_request().failure(kind) && !self.vetoed;
                 verdict.evidence = evidence;
-                verdict.over = StopReason::of_kind(kind);
+                verdict.local = local;
+                verdict.over = StopReason::of_kind(kind).or(self.vetoed.then_some(StopReason::NotRetryable));
             }
             Outcome::Foreign { evidence } => verdict.evidence = evidence,
             Outcome::Returned => {
@@ -134,11 +140,12 @@ impl Retry {
             }
             Outcome::Response { status, headers } => {
                 let headers = HeaderView(headers);
-                verdict.retry = self.retryable(status, headers);
+                self.vetoed = any_matches(self.policy.stop_headers(), status, headers);
+                verdict.retry = !self.vetoed && self.retryable(status, headers);
                 verdict.completed = status < 400;
+                verdict.over = self.vetoed.then_some(if verdict.completed { StopReason::Completed } else { StopReason::NotRetryable });
                 self.succeeded = !verdict.retry;
-                let refused = self.policy.refused_headers().iter().any(|matcher| matcher.matches(status, headers));
-                if refused || matches!(status, 421 | 425 | 429) {
+                if unprocessed(status) || any_matches(self.policy.refused_headers(), status, headers) {
                     verdict.evidence = Evidence::Refused;
                 }
                 let envoy = self.policy.compat() == Some(Compat::Envoy);
@@ -187,7 +194,7 @@ impl Retry {
         if limited {
             return conditions.includes(Condition::EnvoyRatelimited);
         }
-        let matched = self.policy.response_headers().iter().any(|matcher| matcher.matches(status, headers));
+        let matched = any_matches(self.policy.response_headers(), status, headers);
         conditions.response(&ResponseFacts { status, headers, listed: statuses.contains(status), matched })
     }
 
@@ -215,6 +222,8 @@ impl Retry {
             return Err(reason);
         }
         match answer.retry {
+            // What is well needs no reason.
+            Some(false) if verdict.completed => return Err(StopReason::Completed),
             Some(false) => return Err(StopReason::PredicateStop),
             None if !verdict.retry && answer.wait.is_none() => {
                 return Err(if verdict.completed { StopReason::Completed } else { StopReason::NotRetryable });
@@ -246,14 +255,16 @@ impl Retry {
         if self.nested {
             return Decision::Stop(StopReason::Nested);
         }
-        if let Some(budget) = &self.budget {
+        // What failed on this machine alone adds nothing to anybody's load.
+        if let Some(budget) = self.budget.as_ref().filter(|_| !verdict.local) {
             self.grant = budget.withdraw(now);
             if self.grant.is_none() {
                 return Decision::Stop(StopReason::BudgetExhausted);
             }
         }
         self.leave();
-        self.spent = false;
+        // A callback may have a response repeated that the policy would have left alone.
+        (self.spent, self.succeeded) = (false, false);
         self.retries += 1;
         if advances {
             self.backoffs += 1;
@@ -296,9 +307,7 @@ impl Retry {
     /// The call is over and its outcome goes to the caller.
     pub fn finish(mut self, now: Tick) {
         self.now = now;
-        if self.succeeded {
-            self.deposit(DepositOn::Success);
-        }
+        self.succeed();
     }
 
     /// The policy that it was begun with.
@@ -335,6 +344,13 @@ impl Retry {
         draw(self.seed, u64::from(self.retries) * 2 + lane)
     }
 
+    /// The attempt that was classified last ended, and its outcome is not retried.
+    fn succeed(&mut self) {
+        if std::mem::take(&mut self.succeeded) {
+            self.deposit(DepositOn::Success);
+        }
+    }
+
     fn deposit(&self, on: DepositOn) {
         if let Some(budget) = &self.budget
             && matches!(budget.kind(), BudgetKind::Ratio { deposit_on, .. } if deposit_on == on)
@@ -361,6 +377,16 @@ impl Retry {
             }
         }
     }
+}
+
+/// Statuses by which a server says that it did not act on the request: it wants credentials, other framing or less of it, or refuses before it looks
+/// (RFC 9110 sections 15.5.2, 15.5.8, 15.5.14, 15.5.18, 15.5.20; RFC 6585; RFC 8470).
+const fn unprocessed(status: u16) -> bool {
+    matches!(status, 401 | 407 | 413 | 417 | 421 | 425 | 429 | 431)
+}
+
+fn any_matches(matchers: &[HeaderMatcher], status: u16, headers: HeaderView<'_>) -> bool {
+    matchers.iter().any(|matcher| matcher.matches(status, headers))
 }
 
 impl Drop for Retry {

@@ -75,6 +75,9 @@ pub enum Outcome<'a> {
         kind: ErrorKind,
         /// Whether the server may have acted on it.
         evidence: Evidence,
+        /// This machine alone is short of something (descriptors, ports, memory), and no server had a part in it: a retry is no load on anybody, and no
+        /// budget is asked.
+        local: bool,
     },
     /// It failed in a way that is none of HTTP, as a function of the caller's may. No condition covers it: only `retry_if` has it retried.
     Foreign {
@@ -101,12 +104,19 @@ pub struct Verdict {
     pub(super) completed: bool,
     /// Retried without any wait (Envoy's 425).
     pub(super) at_once: bool,
-    /// The call itself is over (its deadline, a cancel): nothing else is asked.
+    /// Of this machine alone: no budget is asked.
+    pub(super) local: bool,
+    /// The call itself is over (its deadline, a cancel), or the response is one of `stop_headers`: nothing else is asked.
     pub(super) over: Option<StopReason>,
 }
 
 impl Verdict {
-    /// The call itself is over (its deadline, a cancel): no callback can change that.
+    pub(super) fn new(backoff: Duration) -> Self {
+        let (retry, evidence, hint) = (false, Evidence::Unknown, None);
+        Verdict { retry, evidence, hint, backoff, completed: false, at_once: false, local: false, over: None }
+    }
+
+    /// The call itself is over (its deadline, a cancel), or `stop_headers` match the response: no callback can change that.
     pub fn is_final(&self) -> bool {
         self.over.is_some()
     }

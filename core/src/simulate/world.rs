@@ -297,7 +297,7 @@ impl<'a> World<'a> {
         let failures = &self.scenario.server.failures;
         let running = &mut self.calls[place as usize];
         let Some(retry) = &mut running.retry else { return };
-        let failed = |kind, evidence| (Outcome::Failure { kind, evidence }, false);
+        let failed = |kind, evidence| (Outcome::Failure { kind, evidence, local: false }, false);
         let none: &[(&str, &str)] = &[];
         let hint;
         let (outcome, good) = match (what, running.end) {

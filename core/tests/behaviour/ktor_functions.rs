@@ -85,7 +85,8 @@ async fn no_retry() {
 
 #[tokio::test(start_paused = true)]
 async fn retry_if() {
-    let found = asked().retry_if(|attempt: &Attempt| attempt.status.map(|status| status == 404));
+    let found =
+        asked().retry_if(|attempt: &Attempt| attempt.status.map(|status| if status == 404 { Opinion::Retry } else { Opinion::Stop }));
     let policy = ktor(|policy| policy);
     assert_eq!(sends(&policy, found.clone(), statuses([404, 500, 200])).await, (2, Ok(500)));
     assert_eq!(sends(&policy, found, [io(), Step::status(200)]).await, (2, Ok(200)), "failures are as the policy has them");
@@ -93,7 +94,8 @@ async fn retry_if() {
 
 #[tokio::test(start_paused = true)]
 async fn retry_on_exception_if() {
-    let refused = asked().retry_if(|attempt: &Attempt| attempt.error.map(|kind| kind == ErrorKind::Connect));
+    let refused = asked()
+        .retry_if(|attempt: &Attempt| attempt.error.map(|kind| if kind == ErrorKind::Connect { Opinion::Retry } else { Opinion::Stop }));
     let policy = ktor(|policy| policy);
     assert_eq!(sends(&policy, refused.clone(), [Step::refuse(ErrorKind::Connect), io()]).await, (2, Err(ErrorKind::Reset)));
     assert_eq!(sends(&policy, refused, statuses([500, 200])).await, (2, Ok(200)), "responses are as the policy has them");
@@ -194,7 +196,7 @@ async fn http_timeout() {
     assert_eq!(sends(&silent, asked(), [stalls]).await, (1, Err(ErrorKind::Body)));
 }
 
-/// Ktor's predicates answer yes or no; ours may also leave it to the policy, or name the wait.
+/// Ktor's predicates answer yes or no; ours add to the policy, name the wait, or stop.
 #[tokio::test(start_paused = true)]
 async fn answers() {
     for (opinion, expected) in [(Opinion::Retry, 4), (Opinion::Stop, 1), (Opinion::None, 1), (Opinion::After(ms(5)), 4)] {

@@ -242,7 +242,7 @@ fn explained() {
             "  until the last response head: 3m27s by connect_timeout, per_try_timeout and waits; timeout ends the call after 1m\n"
         )
     );
-    assert!(text.contains("a reserve of 10 within 10s; a call that comes alone gets 10, so it refuses only when several calls fail\n"));
+    assert!(text.contains("0.2 retries per success and a reserve of 100 within 10s; a call that comes alone gets 100, so it refuses only when several calls fail\n"));
     let text = Policy::none().explain();
     assert!(text.contains("worst case: 1 attempt, no retries\n  until the last response head: 25s by connect_timeout, per_try_timeout and waits, within the timeout of 1m\n"), "{text}");
     let text = read_all("retryConfig: {count: 1}, timeout: -1", None).expect("a policy")[0].explain();

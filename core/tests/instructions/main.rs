@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     }
     let compiler = compiler();
     if !Command::new("valgrind").arg("--version").output().is_ok_and(|output| output.status.success()) {
-        println!("instructions: skipped, there is no valgrind");
+        eprintln!("skipped: instructions: there is no valgrind");
         return ExitCode::SUCCESS;
     }
     let url = server::start();
@@ -76,7 +76,7 @@ fn compare(compiler: &str, counted: &BTreeMap<String, u64>) -> ExitCode {
     }
     let baseline: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
     if baseline["compiler"] != compiler {
-        println!("instructions: skipped, the baseline is of {} and not of {compiler}", baseline["compiler"]);
+        eprintln!("skipped: instructions: the baseline is of {} and not of {compiler}", baseline["compiler"]);
         return ExitCode::SUCCESS;
     }
     let baseline: BTreeMap<String, u64> = serde_json::from_value(baseline["calls"].clone()).unwrap();

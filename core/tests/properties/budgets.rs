@@ -67,6 +67,8 @@ enum Step {
     Drop(usize),
     /// Its failure is handed to the caller.
     GiveUp(usize),
+    /// An attempt of it is answered with a redirect, which is followed.
+    Follow(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -79,6 +81,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..8_usize).prop_map(Step::Succeed),
         2 => (0..8_usize).prop_map(Step::Drop),
         2 => (0..8_usize).prop_map(Step::GiveUp),
+        1 => (0..8_usize).prop_map(Step::Follow),
     ]
 }
 
@@ -153,6 +156,16 @@ proptest! {
                     if on_success {
                         model.deposit(now);
                     }
+                }
+                Step::Follow(index) if index < calls.len() => {
+                    let (retry, event) = &mut calls[index];
+                    *event = None;
+                    retry.attempt(now);
+                    let verdict = retry.classify(Outcome::Response { status: 302, headers: &NONE }, UnixTime(0));
+                    prop_assert_eq!(retry.decide(verdict, Answer::default(), true, now), Decision::Stop(StopReason::Completed));
+                    retry.redirect(GET, Some(Arc::clone(&budget)), now);
+                    // The hop that ended well pays, or the one that begins.
+                    model.deposit(now);
                 }
                 Step::Drop(index) | Step::GiveUp(index) if index < calls.len() => {
                     let (retry, event) = calls.swap_remove(index);

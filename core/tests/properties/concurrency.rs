@@ -71,7 +71,7 @@ proptest! {
                     let held = calls.iter().filter(|call| call.holds).count() as i64;
                     let granted = held < limit(percent, min, active);
                     let call = &mut calls[index];
-                    let outcome = Outcome::Failure { kind: ErrorKind::Reset, evidence: Evidence::Unknown };
+                    let outcome = Outcome::Failure { kind: ErrorKind::Reset, evidence: Evidence::Unknown, local: false };
                     let verdict = call.retry.classify(outcome, UnixTime(0));
                     let decision = call.retry.decide(verdict, Answer::default(), true, Tick(0));
                     prop_assert_eq!(decision == Decision::Stop(StopReason::BudgetExhausted), !granted, "{:?} of {} in flight", decision, active);

@@ -45,7 +45,7 @@ fn take(driver: &mut Driver, step: Step) -> Result<Option<Decision>, Misuse> {
             driver.classify(Outcome::Response { status, headers: &headers }, None, UnixTime(0), Tick(0)).map(|_| None)
         }
         Step::Fail => {
-            let outcome = Outcome::Failure { kind: ErrorKind::Reset, evidence: Evidence::Unknown };
+            let outcome = Outcome::Failure { kind: ErrorKind::Reset, evidence: Evidence::Unknown, local: false };
             driver.classify(outcome, None, UnixTime(0), Tick(0)).map(|_| None)
         }
         Step::Decide => driver.decide(Answer::default(), true, Tick(0)).map(Some),

@@ -67,7 +67,7 @@ fn first_no(step: &Attempt, wants: bool, evidence: Evidence, idempotent: bool, l
     let completed = matches!(step.status, Ok(..400));
     let agreed = step.answer.retry == Some(true) || step.answer.wait.is_some();
     let rules = [
-        (step.answer.retry == Some(false), StopReason::PredicateStop),
+        (step.answer.retry == Some(false), if completed { StopReason::Completed } else { StopReason::PredicateStop }),
         (!wants && !agreed && completed, StopReason::Completed),
         (!wants && !agreed, StopReason::NotRetryable),
         (evidence == Evidence::Unknown && !idempotent, StopReason::NotIdempotent),
@@ -107,11 +107,11 @@ proptest! {
             let headers = Hint(step.hint.map(|seconds| seconds.to_string()));
             let outcome = match step.status {
                 Ok(status) => Outcome::Response { status, headers: &headers },
-                Err((kind, evidence)) => Outcome::Failure { kind, evidence },
+                Err((kind, evidence)) => Outcome::Failure { kind, evidence, local: false },
             };
             let verdict = retry.classify(outcome, UnixTime(0));
             let evidence = match step.status {
-                Ok(421 | 425 | 429) => Evidence::Refused,
+                Ok(401 | 407 | 413 | 417 | 421 | 425 | 429 | 431) => Evidence::Refused,
                 Ok(_) => Evidence::Unknown,
                 Err((_, evidence)) => evidence,
             };

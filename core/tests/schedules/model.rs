@@ -73,7 +73,12 @@ fn policy(dice: &mut Dice) -> (Policy, Purse, bool) {
         _ => {
             let (ratio, millionths) = dice.pick(&[(0.0, 0), (0.2, 200_000), (0.5, 500_000), (1.0, 1_000_000)]);
             let min = dice.pick(&[0, 0, 1]);
-            let kind = Value::map([("ratio", Value::Float(ratio)), ("min_per_second", Value::Int(min)), ("ttl", Value::from("60s"))]);
+            let kind = Value::map([
+                ("ratio", Value::Float(ratio)),
+                ("min_per_second", Value::Int(min)),
+                ("ttl", Value::from("60s")),
+                ("deposit_on", Value::from("call")),
+            ]);
             (kind, Purse::Ratio(millionths, min * 60_000_000))
         }
     };
@@ -221,6 +226,7 @@ fn one<'a>(client: &'a Client<Chaos>, call: usize, mut dice: Dice) -> (impl Futu
         delay: answers && dice.chance(40),
         before_retry: answers && dice.chance(40),
         events: true,
+        notices: false,
     };
     let told = Arc::new(Mutex::new(Vec::new()));
     let host = Moody { dice: Dice(dice.next()), wants, redirects: told.clone() };

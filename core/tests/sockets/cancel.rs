@@ -93,7 +93,7 @@ async fn while_connecting() {
 async fn waits(first: Json, sends: u64) {
     let peer = peer(json!([first, {"do": "echo"}])).await;
     let clock = Waiting::default();
-    let client = builder(&peer, "{budget: {ratio: 1, min_per_second: 0}}").clock(clock.clone()).build().unwrap();
+    let client = builder(&peer, "{budget: {ratio: 1, min_per_second: 0, deposit_on: call}}").clock(clock.clone()).build().unwrap();
     {
         let mut call = pin!(client.get(peer.url()).send());
         tokio::select! {

@@ -228,7 +228,7 @@ async fn hints() {
 #[tokio::test]
 async fn the_budget_refuses() {
     let peer = peer(always(json!({"do": "status", "status": 503}))).await;
-    let client = client(&peer, "budget: {ratio: 0.5, min_per_second: 0}");
+    let client = client(&peer, "budget: {ratio: 0.5, min_per_second: 0, deposit_on: call}");
     let mut attempts = Vec::new();
     for _ in 0..4 {
         let outcome = patient(client.get(peer.url()).send()).await;

@@ -14,7 +14,7 @@ use crate::client::system::clock::Clock;
 use crate::client::transport::{Failure, Incoming, Outgoing, Received, Transport};
 use crate::error::ErrorKind;
 use crate::record::{AttemptRecord, Evidence};
-use crate::retry;
+use crate::retry::{self, Outcome};
 use crate::time::DurationText;
 
 /// How often an attempt is sent again because the connection that was kept for it turned out dead. It happens once in a great while, and to as many
@@ -127,8 +127,11 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     }
 
     /// Reads it.
-    pub(super) async fn read_first(&self, ended: AttemptResult<T::Body>) -> AttemptResult<T::Body> {
+    pub(super) async fn read_first(&mut self, ended: AttemptResult<T::Body>) -> AttemptResult<T::Body> {
         let AttemptResult::Response(mut received, None) = ended else { return ended };
+        // A body that breaks is judged by what its head said.
+        let outcome = Outcome::Response { status: received.status.as_u16(), headers: &received.headers };
+        let _ = self.retry.classify(outcome, self.config.clock.wall());
         match self.read(&mut received).await {
             Ok(bytes) => AttemptResult::Response(received, Some(bytes)),
             Err(failure) => AttemptResult::Failed(failure, Some(received.status.as_u16())),

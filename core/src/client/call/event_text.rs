@@ -10,6 +10,7 @@ impl fmt::Display for Event {
         match self {
             Event::Retry(record) => write!(f, "retry: {}", explain(std::slice::from_ref(record), None).trim()),
             Event::Redirect(record, url) => write!(f, "redirect to {url}: {}", explain(std::slice::from_ref(record), None).trim()),
+            Event::Notice(text) => f.write_str(text),
             Event::End { attempts, stop_reason } => write!(f, "end: {stop_reason} after {} attempts", attempts.len()),
         }
     }

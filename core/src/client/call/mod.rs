@@ -6,6 +6,7 @@ mod consult;
 mod drain;
 mod event_text;
 pub(super) mod question;
+pub(super) mod refusals;
 mod run;
 pub(super) mod state;
 pub(super) mod stream;

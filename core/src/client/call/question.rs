@@ -65,17 +65,17 @@ impl fmt::Debug for Attempt {
     }
 }
 
-/// What `retry_if` thinks of an attempt.
+/// What `retry_if` thinks of an attempt: it adds retries to the policy's, and stops only where it says so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Opinion {
-    /// Nothing: the policy's verdict holds.
+    /// Nothing, or "no": the policy's verdict holds.
     #[default]
     None,
     /// Retry. Method and evidence rules, body replay, limits, deadline and budget still hold.
     Retry,
     /// Retry after exactly this long; server hints do not apply, all else as for `Retry`.
     After(Duration),
-    /// Stop.
+    /// Stop, whatever the policy says.
     Stop,
 }
 
@@ -98,9 +98,10 @@ pub fn wait(callback: &str, seconds: f64) -> Result<Duration, Error> {
     nanos.ok_or_else(|| Error::new(ErrorKind::Callback, format!("{callback}: a wait must be a number of seconds from 0, got {seconds:?}")))
 }
 
+/// `false` leaves it to the policy, so that `|attempt| attempt.status == Some(404)` adds one case. [`Opinion::Stop`] stops.
 impl From<bool> for Opinion {
     fn from(retry: bool) -> Self {
-        if retry { Opinion::Retry } else { Opinion::Stop }
+        if retry { Opinion::Retry } else { Opinion::None }
     }
 }
 
@@ -148,6 +149,8 @@ pub enum Event {
     Retry(AttemptRecord),
     /// A redirect is followed to this URL (query values removed).
     Redirect(AttemptRecord, String),
+    /// What whoever runs the program should know, in one whole line: a budget that refuses a retry, at most once a second and origin.
+    Notice(String),
     /// The call is over.
     End {
         /// What was sent.
@@ -170,6 +173,8 @@ pub struct Wants {
     pub before_retry: bool,
     /// `on_event`.
     pub events: bool,
+    /// Of events the notices alone.
+    pub notices: bool,
 }
 
 /// Who answers the questions of one call: Rust closures, or a queue to another language.

@@ -109,7 +109,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     fn classify(&mut self, ended: &AttemptResult<T::Body>) -> Verdict {
         let (outcome, error) = match ended {
             AttemptResult::Response(Received { status, headers, .. }, _) => (Outcome::Response { status: status.as_u16(), headers }, None),
-            AttemptResult::Failed(failure, _) => (Outcome::Failure { kind: failure.kind, evidence: failure.evidence }, Some(failure.kind)),
+            AttemptResult::Failed(failure, _) => (outcome_of(failure), Some(failure.kind)),
         };
         let wall = self.config.clock.wall();
         let mut verdict = self.retry.classify(outcome, wall);
@@ -229,7 +229,31 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
 
     fn over(&mut self, stop_reason: StopReason) {
         self.close_record();
+        if stop_reason == StopReason::BudgetExhausted {
+            self.tell_of_refusal();
+        }
         self.tell(|records| Some(Event::End { attempts: records.to_vec(), stop_reason }));
+    }
+
+    /// A budget that refuses is an outage, or a budget that is too small: somebody should know.
+    fn tell_of_refusal(&mut self) {
+        let wants = self.host.wants();
+        if !(wants.events || wants.notices) || !self.shared.refusals.first(self.request.origin(), self.config.clock.now()) {
+            return;
+        }
+        let ended = self
+            .records
+            .last()
+            .and_then(|record| record.error.map(|kind| kind.to_string()).or(record.status.map(|status| status.to_string())));
+        let text = format!(
+            "{} {}: the retry budget of {} refused a retry after {}; {}",
+            self.request.method,
+            crate::client::message::redact::redacted(&self.request.url),
+            self.request.origin(),
+            ended.unwrap_or_default(),
+            StopReason::BudgetExhausted.advice(),
+        );
+        self.say(Event::Notice(text));
     }
 
     /// Whatever an observer does, the call goes on.
@@ -237,9 +261,13 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         if self.host.wants().events
             && let Some(event) = event(&self.records)
         {
-            // The panic hook has reported it.
-            let _ = std::panic::catch_unwind(AssertUnwindSafe(|| self.host.tell(event)));
+            self.say(event);
         }
+    }
+
+    fn say(&mut self, event: Event) {
+        // The panic hook has reported it.
+        let _ = std::panic::catch_unwind(AssertUnwindSafe(|| self.host.tell(event)));
     }
 
     fn fail(&mut self, ended: CallFailure) -> Error {
@@ -253,7 +281,8 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         self.over(stop_reason);
         // The machine is not told to finish: a response whose body did not arrive earns the budget nothing.
         let records = std::mem::take(&mut self.records);
-        let error = Error::new(failure.kind, failure.message).with_status(status).with_records(records, stop_reason);
+        let message = stop_reason.said_after(failure.message);
+        let error = Error::new(failure.kind, message).with_status(status).with_records(records, stop_reason);
         match failure.source {
             Some(source) => error.with_source(source),
             None => error,
@@ -272,6 +301,11 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         let stop_reason = StopReason::of_kind(kind).unwrap_or(StopReason::Cancelled);
         CallFailure { failure: Failure::new(kind, evidence, cancel_message(kind)), status, stop_reason }
     }
+}
+
+/// What the machine is told of a failure.
+fn outcome_of(failure: &Failure) -> Outcome<'static> {
+    Outcome::Failure { kind: failure.kind, evidence: failure.evidence, local: failure.local }
 }
 
 /// Whether the outcome was simply not one to retry, so that a redirect is followed and a body that breaks is judged anew.

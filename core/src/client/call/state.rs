@@ -9,6 +9,7 @@ use http::header::HeaderName;
 
 use super::cancel::Cancel;
 use super::question::Host;
+use super::refusals::Refusals;
 use crate::client::message::redirect::Redirects;
 use crate::client::message::request::Request;
 use crate::client::system::clock::Clock;
@@ -88,6 +89,7 @@ pub(in crate::client) struct CallConfig<C> {
 /// What the calls of one client in one process share, wherever they run.
 pub(in crate::client) struct CallShared {
     pub(in crate::client) budgets: Arc<Budgets>,
+    pub(in crate::client) refusals: Refusals,
     pub(in crate::client) closed: Cancel,
     pub(in crate::client) entropy: u64,
     pub(in crate::client) serial: AtomicU64,

@@ -7,8 +7,11 @@ use crate::error::{Error, ErrorKind};
 use crate::policy::{Unit, Value};
 use crate::retry::Answer;
 
+/// The word by which `retry_if` stops a call, in hosts whose answers are values.
+pub const STOP: &str = "stop";
+
 impl Opinion {
-    /// What `retry_if` returned: true, false, nothing, or a number of `unit` to wait.
+    /// What `retry_if` returned: true, a number of `unit` to wait, false or nothing for what the policy says, or "stop".
     ///
     /// # Errors
     /// `callback` for anything else.
@@ -16,7 +19,10 @@ impl Opinion {
         match answer {
             Value::Bool(retry) => Ok((*retry).into()),
             Value::Null => Ok(Opinion::None),
-            answer => wait("retry_if", "true, false, none or a wait", answer, unit).map(Opinion::After),
+            Value::Str(word) if word == STOP => Ok(Opinion::Stop),
+            answer => {
+                wait("retry_if", "true, a wait, \"stop\", or false or none for what the policy says", answer, unit).map(Opinion::After)
+            }
         }
     }
 }

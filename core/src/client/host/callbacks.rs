@@ -34,8 +34,8 @@ impl Callbacks {
         Self::default()
     }
 
-    /// Asked after every completed attempt, 2xx included, while a retry is possible. Give a `bool`, a `Duration` to wait, or an
-    /// `Option` of them whose `None` leaves it to the policy.
+    /// Asked after every completed attempt, 2xx included, while a retry is possible. It adds: `true` retries, a `Duration` retries after that long, and
+    /// `false` or `None` leaves it to the policy. [`Opinion::Stop`] stops. Not asked about what `stop_headers` match.
     #[must_use]
     pub fn retry_if<O: Into<Opinion>>(mut self, f: impl Fn(&Attempt) -> O + Send + Sync + 'static) -> Self {
         self.retry_if = Some(Arc::new(move |attempt| done(f(&attempt).into())));
@@ -97,7 +97,7 @@ impl Callbacks {
         self
     }
 
-    /// Told of retries, redirects and the end. It must not block; a panic in it is reported by the panic hook and fails no call.
+    /// Told of retries, redirects, notices and the end. It must not block; a panic in it is reported by the panic hook and fails no call.
     #[must_use]
     pub fn on_event(mut self, f: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.on_event = Some(Arc::new(f));
@@ -134,6 +134,7 @@ impl Host for Callbacks {
             delay: self.delay.is_some(),
             before_retry: self.before_retry.is_some(),
             events: self.on_event.is_some(),
+            notices: false,
         }
     }
 

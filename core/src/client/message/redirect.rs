@@ -25,7 +25,7 @@ const OF_ORIGIN: [HeaderName; 6] = [AUTHORIZATION, COOKIE, HeaderName::from_stat
 pub struct Redirects {
     /// Whether any are followed; if not, their responses are results. Default on.
     pub follow: bool,
-    /// The most that are followed in one call; one more is an error. 0 follows none: their responses are results. Default 10.
+    /// The most that are followed in one call; one more is an error. 0 follows none: their responses are results. Default 20.
     pub max: u32,
     /// Whether a redirect from https to http is followed; if not, its response is the result. Default off.
     pub allow_downgrade: bool,
@@ -33,7 +33,7 @@ pub struct Redirects {
 
 impl Default for Redirects {
     fn default() -> Self {
-        Redirects { follow: true, max: 10, allow_downgrade: false }
+        Redirects { follow: true, max: 20, allow_downgrade: false }
     }
 }
 

@@ -9,7 +9,8 @@ impl ResponseHead {
             return None;
         }
         let reason = self.status.canonical_reason().map(|reason| format!(" {reason}")).unwrap_or_default();
-        Some(format!("{}{reason} from {}", self.status.as_u16(), super::redact::redacted(&self.url)))
+        let problem = format!("{}{reason} from {}", self.status.as_u16(), super::redact::redacted(&self.url));
+        Some(self.stop_reason.said_after(problem))
     }
 
     /// The usual words for the status, for example `Not Found`; empty if it has none.
