@@ -143,8 +143,7 @@ async fn http2() {
     assert_eq!(peer.connections(), 1, "a refused stream is no reason for a new connection");
     case("INTERNAL_ERROR", always(json!({"do": "h2-rst", "code": 2}))).http2().fails(Reset, Unknown, RetriesExhausted, 3).await;
     case("closed", always(json!({"do": "h2-close"}))).http2().fails(Reset, Unknown, RetriesExhausted, 3).await;
-    // A GET has no body: servers were seen to answer such requests after GOAWAY.
-    case("GOAWAY", always(json!({"do": "h2-goaway"}))).http2().fails(RefusedStream, Unknown, RetriesExhausted, 3).await;
+    case("GOAWAY", always(json!({"do": "h2-goaway"}))).http2().fails(RefusedStream, Refused, RetriesExhausted, 3).await;
     case("GOAWAY 11", always(json!({"do": "h2-goaway", "code": 11}))).http2().fails(RefusedStream, Refused, RetriesExhausted, 3).await;
     let silent = case("hang", always(json!({"do": "h2-hang"}))).http2().policy("per_try_timeout: 80ms");
     let Failed { peer, .. } = silent.fails(PerTryTimeout, Unknown, RetriesExhausted, 3).await;

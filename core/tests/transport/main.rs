@@ -15,7 +15,7 @@ use reknock::client::{Client, Proxy, TransportOptions};
 
 /// What a server has seen.
 #[derive(Default)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// How often each request came, by its number.
     requests: Mutex<HashMap<u64, u32>>,
     connections: AtomicUsize,
@@ -31,21 +31,21 @@ impl Seen {
         }
     }
 
-    pub fn times(&self, number: u64) -> u32 {
+    pub(crate) fn times(&self, number: u64) -> u32 {
         self.requests.lock().unwrap().get(&number).copied().unwrap_or(0)
     }
 
-    pub fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 
-    pub fn open(&self) -> usize {
+    pub(crate) fn open(&self) -> usize {
         self.open.load(Ordering::SeqCst)
     }
 }
 
 /// A server that treats its connections like this, each in a thread and with its number.
-pub fn server(treat: impl Fn(&mut TcpStream, u64, &Seen) + Send + Sync + 'static) -> (SocketAddr, Arc<Seen>) {
+pub(crate) fn server(treat: impl Fn(&mut TcpStream, u64, &Seen) + Send + Sync + 'static) -> (SocketAddr, Arc<Seen>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (address, seen, treat) = (listener.local_addr().unwrap(), Arc::new(Seen::default()), Arc::new(treat));
     let shared = Arc::clone(&seen);
@@ -67,7 +67,7 @@ pub fn server(treat: impl Fn(&mut TcpStream, u64, &Seen) + Send + Sync + 'static
 }
 
 /// Reads one request, which comes in one piece, and notes it. False at the end.
-pub fn read(stream: &mut TcpStream, seen: &Seen) -> bool {
+pub(crate) fn read(stream: &mut TcpStream, seen: &Seen) -> bool {
     let mut buffer = [0; 4096];
     match stream.read(&mut buffer) {
         Ok(size) if size > 0 => {
@@ -78,30 +78,30 @@ pub fn read(stream: &mut TcpStream, seen: &Seen) -> bool {
     }
 }
 
-pub fn answer(stream: &mut TcpStream) -> bool {
+pub(crate) fn answer(stream: &mut TcpStream) -> bool {
     stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").is_ok()
 }
 
 /// Answers what comes, as long as it comes.
-pub fn answers(stream: &mut TcpStream, _: u64, seen: &Seen) {
+pub(crate) fn answers(stream: &mut TcpStream, _: u64, seen: &Seen) {
     while read(stream, seen) && answer(stream) {}
 }
 
-pub fn options() -> TransportOptions {
+pub(crate) fn options() -> TransportOptions {
     let mut options = TransportOptions::default();
     options.proxy = Proxy::None;
     options
 }
 
-pub fn client(options: TransportOptions) -> Client {
+pub(crate) fn client(options: TransportOptions) -> Client {
     Client::on(options).build().unwrap()
 }
 
 /// Numbers that look random, the same each time.
-pub struct Numbers(pub u64);
+pub(crate) struct Numbers(pub(crate) u64);
 
 impl Numbers {
-    pub fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -110,7 +110,7 @@ impl Numbers {
 }
 
 /// Passes so many microseconds without sleeping, which would take longer.
-pub fn pass(microseconds: u64) {
+pub(crate) fn pass(microseconds: u64) {
     let began = std::time::Instant::now();
     while began.elapsed().as_micros() < u128::from(microseconds) {
         std::hint::spin_loop();

@@ -88,8 +88,9 @@ impl<P: fmt::Display> Errand<'_, P> {
             Host::Ipv6(address) => ServerName::from(IpAddr::V6(*address)),
         };
         let began = TokioClock.now();
-        let stream = tls.connect(name, stream).await.map_err(|error| failure::connecting(error, &self.place))?;
+        let stream = tls.connect(name, stream).await;
         self.progress.note_connection(|connection| connection.tls = Some(TokioClock.now().since(began)));
+        let stream = stream.map_err(|error| failure::connecting(error, &self.place))?;
         Ok(stream)
     }
 }
@@ -235,8 +236,9 @@ impl Connector {
         }
         let addresses = self.addresses(host, port, errand).await?;
         let began = TokioClock.now();
-        let stream = self.race(addresses, errand.pool).await.map_err(|error| failure::connecting(error, &errand.place))?;
+        let stream = self.race(addresses, errand.pool).await;
         errand.progress.note_connection(|connection| connection.connect = Some(TokioClock.now().since(began)));
+        let stream = stream.map_err(|error| failure::connecting(error, &errand.place))?;
         Ok(Socket::tcp(stream))
     }
 
