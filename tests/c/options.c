@@ -157,7 +157,7 @@ static void budgets(const char *echo) {
     CHECK(reknock_client_budget(client, "no URL", &reading) == REKNOCK_EMPTY);
     OK(reknock_client_send(client, request, NULL, &response, error));
     CHECK(reknock_client_budget(client, echo, &reading) == REKNOCK_OK);
-    CHECK(reading.balance == 10 && reading.deposits == 1 && reading.withdrawals == 0 && reading.refusals == 0);
+    CHECK(reading.balance == 100 && reading.deposits == 1 && reading.withdrawals == 0 && reading.refusals == 0);
     CHECK(reknock_client_budget(without, echo, &reading) == REKNOCK_EMPTY);
     reknock_response_free(response);
     reknock_request_free(request);

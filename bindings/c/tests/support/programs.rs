@@ -89,6 +89,10 @@ pub const PROGRAMS: &[Program] = &[
         ..program("tests/c/envoy_call.c", &[FLAKY])
     },
     Program {
+        stdin: "$url\tPOST\tfalse\t{\"methods\": \"any\", \"backoff\": \"none\"}\t2\t\ttrue\t5\t1000\t1\t20000\ttrue\tx-a\t1\n",
+        ..program("tests/c/calls.c", &[FLAKY])
+    },
+    Program {
         stdin: "policy\t\tyaml\t{max_retries: 3}\npolicy\t\tjson\t{\"max_retrys\": 3}\nload\t\tmax_retries: 4\nload\tktor\tHttpRequestRetry: true\n\
             envoy\t{retry_policy: {retry_on: 5xx}}\tx-envoy-max-retries\t3\nexpected\t{retry_policy: {}}\t0\nheader\t9\n",
         ..program("tests/c/vectors.c", &[])

@@ -1,0 +1,130 @@
+//! Whole calls as data, on real sockets and on each transport: `tests/vectors/calls.json` (tests/server/README.md says what the keys mean).
+#![allow(clippy::unwrap_used)]
+
+mod compare;
+#[path = "../support/live.rs"]
+mod live;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::sync::Arc;
+
+use live::{once, options, patient, pattern, pieces, swift};
+use reknock::Error;
+use reknock::client::transport::Transport;
+use reknock::client::{Body, Client, Http2, HttpTransport, Opinion, Redirects, ReqwestTransport, Response, TransportOptions};
+use reknock_test_server::{Script, Server};
+use serde_json::{Value as Json, json};
+use support::{counted, vector};
+use tokio::task::JoinSet;
+
+/// Calls that go on at the same time.
+const AT_ONCE: usize = 16;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_reqwest() {
+    counted(all("reqwest", |options| ReqwestTransport::new(options).unwrap(), |_| true).await, 149);
+}
+
+/// It does not speak HTTP/2 yet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_http() {
+    counted(all("http", |options| HttpTransport::new(options).unwrap(), |case| !wants(case, "http2")).await, 139);
+}
+
+type Outcome = Result<Response, Error>;
+
+/// Whether a case wants something that not every client has.
+fn wants(case: &Json, what: &str) -> bool {
+    case["needs"].as_array().is_some_and(|needs| needs.iter().any(|need| need == what))
+}
+
+/// Runs all cases that a transport can show. `name`: the key of what it shows in another way.
+async fn all<T, M>(name: &'static str, make: M, can: fn(&Json) -> bool) -> usize
+where
+    T: Transport<Body: Sync> + Clone,
+    M: Fn(&TransportOptions) -> T + Copy + Send + 'static,
+{
+    let file = vector("calls.json");
+    let server = Arc::new(Server::start().await.unwrap());
+    let gate = Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
+    let mut running = JoinSet::new();
+    for case in file["cases"].as_array().unwrap().iter().filter(|case| can(case)).cloned() {
+        let (server, gate) = (Arc::clone(&server), Arc::clone(&gate));
+        running.spawn(async move {
+            let _permit = gate.acquire_owned().await.unwrap();
+            let problems = patient(run(&server, &case, name, make)).await;
+            problems.into_iter().map(|problem| format!("{}: {problem}", case["name"].as_str().unwrap())).collect::<Vec<_>>()
+        });
+    }
+    let (mut ran, mut wrong) = (0, Vec::new());
+    while let Some(problems) = running.join_next().await {
+        ran += 1;
+        wrong.extend(problems.unwrap());
+    }
+    wrong.sort();
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+    ran
+}
+
+async fn run<T: Transport<Body: Sync> + Clone>(
+    server: &Server,
+    case: &Json,
+    name: &str,
+    make: impl Fn(&TransportOptions) -> T,
+) -> Vec<String> {
+    let script = server.script(case["server"].clone()).await.unwrap();
+    let client = client(case, &script, make);
+    let mut outcomes = Vec::new();
+    for _ in compare::expected(case, name) {
+        outcomes.push(call(&client, case, &script).await);
+    }
+    compare::problems(case, name, &outcomes, &script).await
+}
+
+fn client<T: Transport + Clone>(case: &Json, script: &Script, make: impl Fn(&TransportOptions) -> T) -> Client<T> {
+    let mut options = options(script.ca());
+    options.http2 = if case["server"]["http2"] == true { Http2::Only } else { Http2::None };
+    let mut builder = Client::on(make(&options)).policy(if case["policy"].is_null() { swift(&json!({})) } else { swift(&case["policy"]) });
+    let wanted = &case["client"];
+    let redirects = Redirects {
+        follow: wanted["follow_redirects"] != false,
+        max: wanted["max_redirects"].as_u64().map_or(Redirects::default().max, |max| max as u32),
+        ..Redirects::default()
+    };
+    builder = builder.redirects(redirects);
+    if let Some(most) = wanted["max_response_size"].as_u64() {
+        builder = builder.max_response_size(most);
+    }
+    match case["retry_if"].clone() {
+        Json::Null => builder,
+        Json::Bool(_) => builder.retry_if(|_| Opinion::Retry),
+        answer if answer == "stop" => builder.retry_if(|_| Opinion::Stop),
+        _ => builder.retry_if(|_| Opinion::None),
+    }
+    .build()
+    .unwrap()
+}
+
+async fn call<T: Transport<Body: Sync>>(client: &Client<T>, case: &Json, script: &Script) -> Outcome {
+    let asked = &case["request"];
+    let url = format!("{}{}", script.url(), asked["path"].as_str().unwrap_or("/"));
+    let mut request = client.request(asked["method"].as_str().unwrap_or("GET"), &url);
+    for field in asked["headers"].as_array().into_iter().flatten() {
+        request = request.header(field[0].as_str().unwrap(), field[1].as_str().unwrap());
+    }
+    if let Some(body) = body(&asked["body"]) {
+        request = request.body(body);
+    }
+    request.send().await
+}
+
+fn body(wanted: &Json) -> Option<Body> {
+    let bytes = pattern(wanted["size"].as_u64()? as usize);
+    Some(match wanted["stream"].as_str() {
+        None => bytes.into(),
+        Some("once") => once(&bytes, None),
+        Some("factory") => Body::factory(move || Ok(pieces(&bytes, 10_000)), None),
+        Some(other) => panic!("body.stream: {other:?}"),
+    })
+}
