@@ -67,7 +67,7 @@ async fn heads() {
 async fn interim_heads_without_end() {
     let error =
         attacked(json!([{"do": "status", "status": 200, "interim_endless": true}]), json!({"per_try_timeout": "300ms"})).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::PerTryTimeout, "{error}");
+    assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
 }
 
 #[tokio::test]

@@ -146,9 +146,10 @@ impl Connector {
         let connecting = self.open(origin, pool, progress);
         match limit {
             None => connecting.await,
-            Some(limit) => tokio::time::timeout(limit, connecting).await.unwrap_or_else(|_| {
+            Some(limit) => tokio::time::timeout(limit, connecting).await.unwrap_or_else(|elapsed| {
                 let message = format!("no connection within {} ({origin})", DurationText(limit));
-                Err(Failure::new(ErrorKind::ConnectTimeout, Evidence::NotSent, message))
+                let failure = Failure::new(ErrorKind::ConnectTimeout, Evidence::NotSent, message);
+                Err(Failure { source: Some(Box::new(elapsed)), ..failure })
             }),
         }
     }

@@ -32,6 +32,8 @@ pub(super) struct Heads<S> {
     desk: Arc<Desk>,
     /// What has come of a head that is not whole or not plain.
     held: Vec<u8>,
+    /// How much of it holds no end of a head.
+    searched: usize,
     /// What is handed out before anything else is read, from where.
     ready: (Vec<u8>, usize),
     interim: usize,
@@ -68,14 +70,15 @@ impl Desk {
 impl<S> Heads<S> {
     pub(super) fn new(stream: S) -> (Self, Arc<Desk>) {
         let desk = Arc::<Desk>::default();
-        let heads = Heads { stream, desk: Arc::clone(&desk), held: Vec::new(), ready: (Vec::new(), 0), interim: 0 };
+        let heads = Heads { stream, desk: Arc::clone(&desk), held: Vec::new(), searched: 0, ready: (Vec::new(), 0), interim: 0 };
         (heads, desk)
     }
 
     /// Goes through what is held. Whether there is something to hand out now.
     fn sort(&mut self) -> Result<bool, HeadError> {
         loop {
-            let Some(end) = end_of_head(&self.held) else {
+            let Some(end) = end_of_head(&self.held, self.searched) else {
+                self.searched = self.held.len();
                 if !begins_as_head(&self.held) {
                     self.pass(self.held.len(), None);
                     return Ok(true);
@@ -95,12 +98,14 @@ impl<S> Heads<S> {
                 return Err(HeadError::TooManyInterim);
             }
             self.held.drain(..end);
+            self.searched = 0;
         }
     }
 
     /// Hands out the head, which ends there, or another in its place, and what has come after it.
     fn pass(&mut self, end: usize, told: Option<(Vec<u8>, HeaderMap)>) {
         let held = std::mem::take(&mut self.held);
+        self.searched = 0;
         self.desk.expected.store(false, Ordering::Release);
         self.ready = match told {
             None => (held, 0),
@@ -132,7 +137,7 @@ fn is_plain(bytes: &[u8]) -> bool {
     if !begins_as_head(bytes) || is_interim(bytes) {
         return false;
     }
-    let Some(end) = end_of_head(bytes) else { return false };
+    let Some(end) = end_of_head(bytes, 0) else { return false };
     let head = &bytes[..end];
     // 4 bytes make a line.
     let few = end <= 4 * LINES || memchr::memchr_iter(b'\n', head).count() <= LINES;
@@ -156,14 +161,10 @@ fn is_interim(bytes: &[u8]) -> bool {
     matches!(bytes.get(8..12), Some([b' ', b'1', tens, ones]) if (*tens, *ones) != (b'0', b'1'))
 }
 
-/// Where the first empty line ends.
-fn end_of_head(bytes: &[u8]) -> Option<usize> {
-    memchr::memchr_iter(b'\n', bytes)
-        .find(|&at| match &bytes[..at] {
-            [.., b'\n'] | [.., b'\n', b'\r'] => true,
-            _ => false,
-        })
-        .map(|at| at + 1)
+/// Where the first empty line ends; its end is not before `from`.
+fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
+    let empty = |at: &usize| matches!(&bytes[..*at], [.., b'\n'] | [.., b'\n', b'\r']);
+    memchr::memchr_iter(b'\n', bytes.get(from..)?).map(|at| from + at).find(empty).map(|at| at + 1)
 }
 
 /// A head for hyper, and the fields that are not in it. `None` if it is to pass as it is: hyper says what is wrong with it.
