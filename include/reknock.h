@@ -342,6 +342,13 @@ typedef struct reknock_cancel reknock_cancel;
 typedef struct reknock_client reknock_client;
 
 /**
+ * A jar of cookies: what servers set is kept, and sent back where it belongs. It is given to clients as the option `cookies`; several may share it.
+ *
+ * May be used from any number of threads at once. Clients keep it alive. A forked child goes on with what was in it.
+ */
+typedef struct reknock_cookies reknock_cookies;
+
+/**
  * What went wrong: a status, one line of text, what was sent and why nothing further was.
  *
  * Functions that can fail take a `reknock_error **`, which may be NULL. They write to it when they fail, and only then; the
@@ -662,6 +669,10 @@ typedef struct reknock_client_options {
    * REKNOCK_UNLIMITED_MS asks never. After as long again the connection is lost. Default: 5 s.
    */
   uint64_t http2_ping_ms;
+  /**
+   * Where cookies that servers set are kept, and sent back from. Default: they are not.
+   */
+  const struct reknock_cookies *cookies;
 } reknock_client_options;
 
 /**
@@ -1755,6 +1766,56 @@ reknock_status reknock_response_submit_read(const struct reknock_response *respo
  */
 void reknock_call_cancel(const struct reknock_queue *queue,
                          reknock_call call);
+
+/**
+ * Makes an empty jar in `*out`. Free it with reknock_cookies_free.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_ARGUMENT if out is NULL.
+ */
+reknock_status reknock_cookies_new(struct reknock_cookies **out, struct reknock_error **error);
+
+/**
+ * Sets a cookie without a domain. It goes along to whatever origin a call names, not to where redirects lead it.
+ *
+ * Errors: REKNOCK_ERROR_CONFIG for a name or a value that no header can carry. Values are not shown.
+ */
+reknock_status reknock_cookies_set(const struct reknock_cookies *cookies,
+                                   const char *name,
+                                   const char *value,
+                                   struct reknock_error **error);
+
+/**
+ * Takes a `Set-Cookie` line as if `url` had answered with it; what the rules refuse is passed over.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_REQUEST for a URL that is none.
+ */
+reknock_status reknock_cookies_store(const struct reknock_cookies *cookies,
+                                     const char *url,
+                                     const char *line,
+                                     struct reknock_error **error);
+
+/**
+ * Writes what a request to `url` carries, the value of its `cookie` header and a NUL, to `buffer`, and its length without the NUL to `*length`. It is
+ * written only if `size` is more than that: ask with a size of 0 how much it takes, `buffer` may be NULL then.
+ *
+ * Returns REKNOCK_OK, or REKNOCK_EMPTY if there is nothing, or REKNOCK_ERROR_INVALID_REQUEST for a URL that is none.
+ */
+reknock_status reknock_cookies_header(const struct reknock_cookies *cookies,
+                                      const char *url,
+                                      char *buffer,
+                                      size_t size,
+                                      size_t *length,
+                                      struct reknock_error **error);
+
+/**
+ * Takes all cookies away. Any thread. NULL does nothing.
+ */
+void reknock_cookies_clear(const struct reknock_cookies *cookies);
+
+/**
+ * Frees a jar; clients that have it keep it. NULL does nothing.
+ */
+void reknock_cookies_free(struct reknock_cookies *cookies);
 
 /**
  * Makes budgets in `*out`, all full. Free them with reknock_budgets_free.

@@ -37,11 +37,29 @@ export interface Client {
   extend(options?: ClientOptions): Client;
   /** The policy of calls that bring none of their own. */
   readonly policy: Policy;
+  /** The client's jar of cookies; null unless the option `cookies` asked for one. */
+  readonly cookies: Cookies | null;
   /** What the budget for an origin (`scheme://host`, with a port that is not the default) has; null if no call used it yet. */
   budget(origin: string | URL): BudgetReading | null;
   /** Ends the calls in flight, and those to come, with kind `closed`. */
   close(): void;
   [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** The cookies of a client: what servers have set, and what was set by hand. Values are secrets. */
+export interface Cookies {
+  /** The value of a cookie; if several domains or paths have it, that of the first. Undefined if there is none. */
+  get(name: string): string | undefined;
+  /** Sets a cookie without a domain: it goes along to whatever origin a call names, not to where redirects lead it. */
+  set(name: string, value: string): void;
+  /** Takes a `Set-Cookie` line as if `url` had answered with it; false if the rules refuse it, or it takes a cookie away. */
+  store(url: string | URL, line: string): boolean;
+  /** What a request to `url` carries: the value of its `cookie` header; null if there is nothing. */
+  header(url: string | URL): string | null;
+  /** All of them; the domain is null for one that was set without. */
+  list(): { name: string; value: string; domain: string | null; path: string }[];
+  /** Takes all cookies away. */
+  clear(): void;
 }
 
 /** The options of a client. Durations are milliseconds, or text with a unit. */

@@ -146,6 +146,8 @@ export interface PolicySettings {
   connectTimeout?: Duration | Off;
   /** Limit of one attempt up to the end of its response headers; stands still while connecting and while the body is moving. Takes duration above 0, or `none`. Default: 20s. */
   perTryTimeout?: Duration | Off;
+  /** Where `per_try_timeout` ends: with the response headers, or in buffered calls with the end of the body. Takes `head` or `body`. Default: head. */
+  perTryUntil?: 'head' | 'body';
   /** Longest silence while a body is written or read. Takes duration above 0, or `none`. Default: 20s. */
   idleTimeout?: Duration | Off;
   /** Outcomes that are retried. Exclusions win. Given without `statuses`, no status is retried but what it says. Takes list of conditions, `"not X"` excludes, or `none`. Default: [reset, connect-failure, refused-stream, truncated-body]. */
@@ -301,7 +303,7 @@ export interface ClientSettings {
   /** What relative URLs are appended to. Takes URL. */
   baseUrl?: string | Off;
   /** Header fields of all requests that do not bring them themselves. Takes map, or list of pairs. */
-  headers?: Readonly<Record<string, string>> | readonly (readonly [string, string])[];
+  headers?: Readonly<Record<string, string | null>> | readonly (readonly [string, string])[];
   /** Basic credentials of all requests. Takes user name and password. */
   auth?: readonly [user: string, password: string] | Off;
   /** Whether redirects are followed. One whose `Location` leads nowhere (empty, `#top`, `data:`) is the answer itself. Takes true or false. */
@@ -330,6 +332,8 @@ export interface ClientSettings {
   poolIdleTimeout?: number | Duration | Off;
   /** How many unused connections are kept per origin. Takes 0..=100000. */
   poolMaxIdlePerHost?: number;
+  /** Whether cookies that servers set are kept and sent back; a map is what to begin with. Takes true, false, or map of names and values. */
+  cookies?: boolean | Readonly<Record<string, string>>;
   /** Whether `x-envoy-retry-on` and its kin on a request change its policy, as in Envoy. Takes true or false. */
   envoyHeaders?: boolean;
 }

@@ -57,7 +57,11 @@ impl Incoming for Late {
 }
 
 async fn call(transport: Early, streamed: bool) -> (Result<Bytes, ErrorKind>, Duration) {
-    let client = Client::on(transport).policy(policy(&json!({"idle_timeout": "500ms", "max_retries": 0}))).build().unwrap();
+    call_by(&json!({"idle_timeout": "500ms", "max_retries": 0}), transport, streamed).await
+}
+
+async fn call_by(document: &serde_json::Value, transport: Early, streamed: bool) -> (Result<Bytes, ErrorKind>, Duration) {
+    let client = Client::on(transport).policy(policy(document)).build().unwrap();
     let began = TokioClock.now();
     let request = client.post("http://server.test/").body("x");
     let ended = if streamed {
@@ -79,4 +83,22 @@ async fn an_upload_that_moves_is_no_silence() {
         );
         assert_eq!(call(Early { pieces: 0, stuck: true }, streamed).await, (Err(ErrorKind::Body), ms(500)), "{streamed}");
     }
+}
+
+/// `per_try_until: body`: an attempt's clock goes on to the end of a body that is buffered, and begins with the end of the upload.
+#[tokio::test(start_paused = true)]
+async fn the_limit_of_an_attempt_may_hold_for_the_body() {
+    let limits = |until: &str, retries: u32| json!({"per_try_timeout": "300ms", "per_try_until": until, "backoff": "none", "max_retries": retries, "methods": "any"});
+    let at_once = || Early { pieces: 0, stuck: false };
+    let timed_out = Err(ErrorKind::PerTryTimeout);
+    assert_eq!(call_by(&limits("body", 0), at_once(), false).await, (timed_out.clone(), ms(300)));
+    assert_eq!(call_by(&limits("head", 0), at_once(), false).await, (Ok("late".into()), ms(400)));
+    assert_eq!(call_by(&limits("body", 0), at_once(), true).await, (Ok("late".into()), ms(400)), "streamed");
+    // Its end is retried like any of that kind: by a condition that covers it.
+    let retried = json!({"per_try_timeout": "300ms", "per_try_until": "body", "backoff": "none", "max_retries": 2, "methods": "any", "retry_on": ["reset"]});
+    assert_eq!(call_by(&retried, at_once(), false).await, (timed_out.clone(), ms(900)));
+    assert_eq!(
+        call_by(&json!({"timeout": "200ms", "per_try_timeout": "300ms", "per_try_until": "body"}), at_once(), false).await.0,
+        Err(ErrorKind::Deadline)
+    );
 }

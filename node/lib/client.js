@@ -3,11 +3,12 @@
 const { hooksOf, send, HOOKS } = require('./call.js');
 const { ReknockError, wrongType } = require('./errors.js');
 const { guard } = require('./guard.js');
-const { fetchCall } = require('./input.js');
+const { byteString, fetchCall, has } = require('./input.js');
 const native = require('./native.js');
 const { Policy } = require('./policy.js');
 const { Budgets } = require('./retry.js');
 const { leanResponse, makeResponse } = require('./response.js');
+const { Cookies } = require('./cookies.js');
 const { endUploads } = require('./upload.js');
 
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
@@ -25,13 +26,18 @@ class Client extends Callable {
   #native;
   #hooks;
   #options;
+  #cookies = null;
+  /** Header fields that are not ASCII: they go out as Latin-1 with each call. */
+  #latin;
 
   constructor(options) {
     super((input, init) => this.#fetch(input, init));
     const { policy, timeout, throwHttpErrors, retryIf, delay, beforeRetry, onEvent, withBody, budgets, ...rest } = options;
     this.#options = options;
     this.#hooks = checked(hooksOf(options, {}));
-    this.#native = guard(() => new native.NativeClient(plain(rest), Policy.native(policy), timeout, Budgets.native(budgets)));
+    const settings = plain(rest);
+    this.#latin = takeLatin(settings);
+    this.#native = guard(() => new native.NativeClient(settings, Policy.native(policy), timeout, Budgets.native(budgets)));
   }
 
   /** What global fetch takes, and `policy`, `timeout`, `retryIf`, `delay`, `beforeRetry`, `onEvent`, `stream`; gives a Response. */
@@ -85,6 +91,12 @@ class Client extends Callable {
     return new Policy(this.#native.policy);
   }
 
+  /** The client's jar of cookies; null unless the option `cookies` asked for one. */
+  get cookies() {
+    if (this.#native.keepsCookies) this.#cookies ??= new Cookies(this.#native);
+    return this.#cookies;
+  }
+
   /** What the budget for an origin has; null if no call used it yet. */
   budget(origin) {
     return this.#native.budget(`${origin}`);
@@ -107,6 +119,7 @@ class Client extends Callable {
   async #send(input, init) {
     let given = fetchCall(input, init);
     if (given instanceof Promise) given = await given;
+    for (const [name, value] of this.#latin) if (!has(given.headers, name)) given.headers.push(name, value);
     const hooks = init === undefined || init === null ? this.#hooks : hooksIn(init, this.#hooks);
     const parts = await send(this.#native, given, hooks);
     if (given.redirect === 'error' && REDIRECTS.has(parts.status)) {
@@ -161,6 +174,14 @@ function plain(options) {
   if (headers instanceof Headers) rest.headers = [...headers];
   else if (headers !== undefined) rest.headers = headers;
   return rest;
+}
+
+/** Takes the header fields out that are not ASCII. */
+function takeLatin(settings) {
+  const isLatin = ([name, value]) => typeof value === 'string' && /[^\0-\x7f]/.test(byteString(name, value));
+  const found = typeof settings.headers === 'object' ? pairs(settings.headers).filter((pair) => pair?.length === 2 && isLatin(pair)) : [];
+  if (found.length > 0) settings.headers = pairs(settings.headers).filter((pair) => !found.includes(pair) && !isLatin(pair));
+  return found.map(([name, value]) => [`${name}`.toLowerCase(), value]);
 }
 
 function pairs(headers) {

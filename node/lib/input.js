@@ -25,7 +25,7 @@ function fetchCall(input, init) {
 }
 
 function call(input, request, options, body) {
-  const headers = flat(options.headers ?? request?.headers, 'headers');
+  const headers = fields(options.headers ?? request?.headers);
   if (body?.type && !has(headers, 'content-type')) headers.push('content-type', body.type);
   // A Request that was told nothing says follow, too: the client's setting holds.
   const redirect = options.redirect ?? (request?.redirect === 'follow' ? undefined : request?.redirect);
@@ -76,6 +76,29 @@ function flat(given, what) {
   return list;
 }
 
+/** Header fields, one after the other. Names of an object that differ in case alone are one field, as in fetch. */
+function fields(given) {
+  const list = flat(given, 'headers');
+  const isObject = given && typeof given[Symbol.iterator] !== 'function';
+  for (let i = 0; i < list.length; i += 2) {
+    byteString(list[i], list[i + 1]);
+    if (!isObject) continue;
+    const first = list.findIndex((name, at) => at % 2 === 0 && name.toLowerCase() === list[i].toLowerCase());
+    if (first < i) {
+      list[first + 1] += `, ${list[i + 1]}`;
+      list.splice(i, 2);
+      i -= 2;
+    }
+  }
+  return list;
+}
+
+/** The value of a header field, whose characters are bytes. It may be a secret: it is not shown. */
+function byteString(name, value) {
+  if (/[^\0-\xff]/.test(value)) throw wrongType(`headers: the value of ${name} holds characters above U+00FF`);
+  return value;
+}
+
 /** A query: a text, pairs, or a map whose arrays are given value by value. */
 function query(given) {
   if (typeof given === 'string') return flat(new URLSearchParams(given));
@@ -111,4 +134,4 @@ async function gathered(stream) {
   return toBody(rest);
 }
 
-module.exports = { fetchCall, flat };
+module.exports = { byteString, fetchCall, flat, has };

@@ -36,6 +36,7 @@ from ._native import (
     AttemptRecord,
     BudgetReading,
     Budgets,
+    Cookies,
     Decision,
     Event,
     Headers,
@@ -57,7 +58,7 @@ from ._stream import AsyncStreamingResponse, StreamingResponse
 
 __all__ = [
     "AsyncClient", "AsyncStreamingResponse", "Attempt", "AttemptRecord", "BearerAuth", "BodyError", "BudgetReading", "Budgets", "CallbackError", "Cancelled", "Client", "ClientClosed",
-    "ConfigError", "ConnectError", "ConnectTimeout", "DeadlineExceeded", "Decision", "ENVOY_HEADERS", "Event", "HTTPError", "HTTPStatusError", "Headers",
+    "ConfigError", "ConnectError", "ConnectTimeout", "Cookies", "DeadlineExceeded", "Decision", "ENVOY_HEADERS", "Event", "HTTPError", "HTTPStatusError", "Headers",
     "InternalError", "InvalidRequest", "Limits", "Lint", "LoadedPolicy", "NetworkError", "Policy", "ProtocolError", "ReadError", "ReadTimeout", "RefusedStream",
     "RemoteProtocolError", "Report", "Request", "RequestError", "Response", "ResponseTooLarge", "Retry", "STOP", "SentRequest", "StreamClosed", "StreamingResponse", "TLSError", "TimeoutException", "TooManyRedirects",
     "TransportError", "Verdict", "__version__", "delete", "get", "head", "lint", "options", "patch", "post", "put", "request", "simulate", "stream",

@@ -12,56 +12,56 @@ TYPE_CHECKING = False  # typing is slow to import
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from ._options import CallOptions
+    from ._options import URL, CallOptions
     from ._stream import StreamingResponse
 
 
 @cache
 def default_client() -> Client:
-    """The client of the verbs, made on first use."""
-    return Client()
+    """The client of the verbs, made on first use. Strangers share it, so that it keeps no cookies."""
+    return Client(cookies=False)
 
 
-def request(method: str, url: str, **options: Unpack[CallOptions]) -> Response:
+def request(method: str, url: URL, **options: Unpack[CallOptions]) -> Response:
     """Sends a request and reads the whole response."""
     return default_client().request(method, url, **options)
 
 
-def stream(method: str, url: str, **options: Unpack[CallOptions]) -> AbstractContextManager[StreamingResponse]:
+def stream(method: str, url: URL, **options: Unpack[CallOptions]) -> AbstractContextManager[StreamingResponse]:
     """Sends a request and hands out the response once its head is there."""
     return default_client().stream(method, url, **options)
 
 
-def get(url: str, **options: Unpack[CallOptions]) -> Response:
+def get(url: URL, **options: Unpack[CallOptions]) -> Response:
     """Sends a GET request."""
     return default_client().request("GET", url, **options)
 
 
-def options(url: str, **options: Unpack[CallOptions]) -> Response:
+def options(url: URL, **options: Unpack[CallOptions]) -> Response:
     """Sends an OPTIONS request."""
     return default_client().request("OPTIONS", url, **options)
 
 
-def head(url: str, **options: Unpack[CallOptions]) -> Response:
+def head(url: URL, **options: Unpack[CallOptions]) -> Response:
     """Sends a HEAD request."""
     return default_client().request("HEAD", url, **options)
 
 
-def post(url: str, **options: Unpack[CallOptions]) -> Response:
+def post(url: URL, **options: Unpack[CallOptions]) -> Response:
     """Sends a POST request."""
     return default_client().request("POST", url, **options)
 
 
-def put(url: str, **options: Unpack[CallOptions]) -> Response:
+def put(url: URL, **options: Unpack[CallOptions]) -> Response:
     """Sends a PUT request."""
     return default_client().request("PUT", url, **options)
 
 
-def patch(url: str, **options: Unpack[CallOptions]) -> Response:
+def patch(url: URL, **options: Unpack[CallOptions]) -> Response:
     """Sends a PATCH request."""
     return default_client().request("PATCH", url, **options)
 
 
-def delete(url: str, **options: Unpack[CallOptions]) -> Response:
+def delete(url: URL, **options: Unpack[CallOptions]) -> Response:
     """Sends a DELETE request."""
     return default_client().request("DELETE", url, **options)

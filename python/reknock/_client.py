@@ -5,8 +5,9 @@ from __future__ import annotations
 from contextlib import asynccontextmanager, contextmanager
 
 from . import _native
+from ._calls import finish, prepared
 from ._log import wanted
-from ._native import BudgetReading, Policy, Request, Response
+from ._native import BudgetReading, Cookies, Policy, Request, Response
 from ._stream import AsyncStreamingResponse, StreamingResponse
 
 TYPE_CHECKING = False  # typing is slow to import
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from typing import Self, Unpack
 
-    from ._options import CallOptions, ClientOptions
+    from ._options import URL, CallOptions, ClientOptions
 
 
 class BearerAuth:
@@ -38,12 +39,19 @@ class _Base:
     """What both clients have."""
 
     def __init__(self, **options: Unpack[ClientOptions]) -> None:
+        # As httpx and requests do.
+        options.setdefault("cookies", True)
         self._native = _native.Client(options)
 
     @property
     def policy(self) -> Policy:
         """The client's policy."""
         return self._native.policy
+
+    @property
+    def cookies(self) -> Cookies | None:
+        """The client's jar of cookies; None if they are turned off."""
+        return self._native.cookies
 
     def budget(self, origin: str) -> BudgetReading | None:
         """What the budget for an origin (`scheme://host`, with a port that is not the default) has; None if no call used it yet."""
@@ -56,45 +64,45 @@ class _Base:
 class Client(_Base):
     """Sends requests under a policy, on the calling thread. May be shared between threads."""
 
-    def request(self, method: str, url: str, **options: Unpack[CallOptions]) -> Response:
+    def request(self, method: str, url: URL, **options: Unpack[CallOptions]) -> Response:
         """Sends a request and reads the whole response. Raises an `HTTPError` if there is none; any status is a response."""
-        return self._native.send(method, url, options, wanted())
+        return finish(prepared(self._native, method, url, options).send(wanted()))  # type: ignore[no-any-return]
 
-    def get(self, url: str, **options: Unpack[CallOptions]) -> Response:
+    def get(self, url: URL, **options: Unpack[CallOptions]) -> Response:
         """Sends a GET request."""
-        return self._native.send("GET", url, options, wanted())
+        return self.request("GET", url, **options)
 
-    def options(self, url: str, **options: Unpack[CallOptions]) -> Response:
+    def options(self, url: URL, **options: Unpack[CallOptions]) -> Response:
         """Sends an OPTIONS request."""
-        return self._native.send("OPTIONS", url, options, wanted())
+        return self.request("OPTIONS", url, **options)
 
-    def head(self, url: str, **options: Unpack[CallOptions]) -> Response:
+    def head(self, url: URL, **options: Unpack[CallOptions]) -> Response:
         """Sends a HEAD request."""
-        return self._native.send("HEAD", url, options, wanted())
+        return self.request("HEAD", url, **options)
 
-    def post(self, url: str, **options: Unpack[CallOptions]) -> Response:
+    def post(self, url: URL, **options: Unpack[CallOptions]) -> Response:
         """Sends a POST request."""
-        return self._native.send("POST", url, options, wanted())
+        return self.request("POST", url, **options)
 
-    def put(self, url: str, **options: Unpack[CallOptions]) -> Response:
+    def put(self, url: URL, **options: Unpack[CallOptions]) -> Response:
         """Sends a PUT request."""
-        return self._native.send("PUT", url, options, wanted())
+        return self.request("PUT", url, **options)
 
-    def patch(self, url: str, **options: Unpack[CallOptions]) -> Response:
+    def patch(self, url: URL, **options: Unpack[CallOptions]) -> Response:
         """Sends a PATCH request."""
-        return self._native.send("PATCH", url, options, wanted())
+        return self.request("PATCH", url, **options)
 
-    def delete(self, url: str, **options: Unpack[CallOptions]) -> Response:
+    def delete(self, url: URL, **options: Unpack[CallOptions]) -> Response:
         """Sends a DELETE request."""
-        return self._native.send("DELETE", url, options, wanted())
+        return self.request("DELETE", url, **options)
 
     @contextmanager
-    def stream(self, method: str, url: str, **options: Unpack[CallOptions]) -> Iterator[StreamingResponse]:
+    def stream(self, method: str, url: URL, **options: Unpack[CallOptions]) -> Iterator[StreamingResponse]:
         """Sends a request and hands out the response once its head is there; its connection is closed with the block.
 
         If the head comes before the end of a body that is produced, the rest is produced while the response is read.
         """
-        response = StreamingResponse(self._native.stream(method, url, options, wanted()))
+        response = StreamingResponse(finish(prepared(self._native, method, url, options).stream(wanted())))
         try:
             yield response
         finally:
@@ -121,49 +129,49 @@ class AsyncClient(_Base):
 
         self._bridge, self._finish, self._upload = _loop.bridge, _loop.finish, _loop.upload
 
-    async def request(self, method: str, url: str, **options: Unpack[CallOptions]) -> Response:
+    async def request(self, method: str, url: URL, **options: Unpack[CallOptions]) -> Response:
         """Sends a request and reads the whole response. Raises an `HTTPError` if there is none; any status is a response."""
         own = self._bridge()
-        call, first = own.send(self._native, method, url, options, wanted(), False)
+        call, first = own.send(prepared(self._native, method, url, options), wanted(), False)
         response: Response = await self._finish(own, call, first)
         return response
 
-    async def get(self, url: str, **options: Unpack[CallOptions]) -> Response:
+    async def get(self, url: URL, **options: Unpack[CallOptions]) -> Response:
         """Sends a GET request."""
         return await self.request("GET", url, **options)
 
-    async def options(self, url: str, **options: Unpack[CallOptions]) -> Response:
+    async def options(self, url: URL, **options: Unpack[CallOptions]) -> Response:
         """Sends an OPTIONS request."""
         return await self.request("OPTIONS", url, **options)
 
-    async def head(self, url: str, **options: Unpack[CallOptions]) -> Response:
+    async def head(self, url: URL, **options: Unpack[CallOptions]) -> Response:
         """Sends a HEAD request."""
         return await self.request("HEAD", url, **options)
 
-    async def post(self, url: str, **options: Unpack[CallOptions]) -> Response:
+    async def post(self, url: URL, **options: Unpack[CallOptions]) -> Response:
         """Sends a POST request."""
         return await self.request("POST", url, **options)
 
-    async def put(self, url: str, **options: Unpack[CallOptions]) -> Response:
+    async def put(self, url: URL, **options: Unpack[CallOptions]) -> Response:
         """Sends a PUT request."""
         return await self.request("PUT", url, **options)
 
-    async def patch(self, url: str, **options: Unpack[CallOptions]) -> Response:
+    async def patch(self, url: URL, **options: Unpack[CallOptions]) -> Response:
         """Sends a PATCH request."""
         return await self.request("PATCH", url, **options)
 
-    async def delete(self, url: str, **options: Unpack[CallOptions]) -> Response:
+    async def delete(self, url: URL, **options: Unpack[CallOptions]) -> Response:
         """Sends a DELETE request."""
         return await self.request("DELETE", url, **options)
 
     @asynccontextmanager
-    async def stream(self, method: str, url: str, **options: Unpack[CallOptions]) -> AsyncIterator[AsyncStreamingResponse]:
+    async def stream(self, method: str, url: URL, **options: Unpack[CallOptions]) -> AsyncIterator[AsyncStreamingResponse]:
         """Sends a request and hands out the response once its head is there; its connection is closed with the block.
 
         A body that is produced goes on until the block is left: an asynchronous producer has a task of its own.
         """
         own = self._bridge()
-        call, first = own.send(self._native, method, url, options, wanted(), True)
+        call, first = own.send(prepared(self._native, method, url, options), wanted(), True)
         upload = self._upload(own, call)
         try:
             response = AsyncStreamingResponse(await self._finish(own, call, first))

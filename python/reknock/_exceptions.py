@@ -7,18 +7,19 @@ if TYPE_CHECKING:
     from typing import Any, ClassVar
 
     from ._native import AttemptRecord, ResponseHead
+    from ._options import Kind, StopReason
 
 
 class HTTPError(Exception):
     """Anything that goes wrong with a call."""
 
-    kind: ClassVar[str | None] = None
+    kind: ClassVar[Kind | None] = None
     """The core's code for it, the same in every language."""
 
     attempts: tuple[AttemptRecord, ...] = ()
     """What was sent, in order. Empty when nothing was tried."""
 
-    stop_reason: str | None = None
+    stop_reason: StopReason | None = None
     """Why nothing further was sent. None when nothing was tried."""
 
     status_code: int | None = None
@@ -54,97 +55,97 @@ class ProtocolError(TransportError):
 class ConfigError(HTTPError, ValueError):
     """A policy, a client option or a budget cannot be what was asked for. Raised at construction."""
 
-    kind = "config"
+    kind: ClassVar[Kind | None] = "config"
 
 
 class InvalidRequest(RequestError, ValueError):
     """The request itself is impossible (URL, method, header, body). Nothing was sent."""
 
-    kind = "invalid_request"
+    kind: ClassVar[Kind | None] = "invalid_request"
 
 
 class ConnectError(NetworkError):
     """No connection: name resolution, refusal, unreachable, proxy refusal. Nothing was sent."""
 
-    kind = "connect"
+    kind: ClassVar[Kind | None] = "connect"
 
 
 class ConnectTimeout(TimeoutException):
     """No connection within `connect_timeout`. Nothing was sent."""
 
-    kind = "connect_timeout"
+    kind: ClassVar[Kind | None] = "connect_timeout"
 
 
 class TLSError(ConnectError):
     """Certificate or TLS alert: does not heal by itself."""
 
-    kind = "tls"
+    kind: ClassVar[Kind | None] = "tls"
 
 
 class ReadError(NetworkError):
     """The connection went away before the response head."""
 
-    kind = "reset"
+    kind: ClassVar[Kind | None] = "reset"
 
 
 class RemoteProtocolError(ProtocolError):
     """The peer does not speak HTTP as we know it."""
 
-    kind = "protocol"
+    kind: ClassVar[Kind | None] = "protocol"
 
 
 class RefusedStream(RemoteProtocolError):
     """HTTP/2 REFUSED_STREAM, or GOAWAY below our stream."""
 
-    kind = "refused_stream"
+    kind: ClassVar[Kind | None] = "refused_stream"
 
 
 class ReadTimeout(TimeoutException):
     """One attempt took longer than `per_try_timeout` to its response head."""
 
-    kind = "per_try_timeout"
+    kind: ClassVar[Kind | None] = "per_try_timeout"
 
 
 class BodyError(ReadError):
     """A body was cut, corrupt, shorter than its content-length, or silent for `idle_timeout`."""
 
-    kind = "body"
+    kind: ClassVar[Kind | None] = "body"
 
 
 class DeadlineExceeded(TimeoutException):
     """The call took longer than `timeout`."""
 
-    kind = "deadline"
+    kind: ClassVar[Kind | None] = "deadline"
 
 
 class TooManyRedirects(RequestError):
     """More redirects than allowed."""
 
-    kind = "too_many_redirects"
+    kind: ClassVar[Kind | None] = "too_many_redirects"
 
 
 class ResponseTooLarge(RequestError):
     """The buffered, decompressed body passed `max_response_size`."""
 
-    kind = "response_too_large"
+    kind: ClassVar[Kind | None] = "response_too_large"
 
 
 class Cancelled(RequestError):
     """The call was cancelled."""
 
-    kind = "cancelled"
+    kind: ClassVar[Kind | None] = "cancelled"
 
 
 class CallbackError(RequestError):
     """A callback answered with something that is no answer."""
 
-    kind = "callback"
+    kind: ClassVar[Kind | None] = "callback"
 
 
 class ClientClosed(RequestError, RuntimeError):
     """The client was closed."""
 
-    kind = "closed"
+    kind: ClassVar[Kind | None] = "closed"
 
 
 class StreamClosed(HTTPError, RuntimeError):
@@ -157,7 +158,7 @@ class StreamClosed(HTTPError, RuntimeError):
 class InternalError(HTTPError, RuntimeError):
     """A bug in reknock or below. Please report it."""
 
-    kind = "internal"
+    kind: ClassVar[Kind | None] = "internal"
 
 
 class HTTPStatusError(HTTPError):

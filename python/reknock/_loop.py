@@ -14,6 +14,7 @@ from threading import Lock
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary, ref
 
+from ._calls import tell
 from ._native import Bridge, Turn
 
 
@@ -81,13 +82,16 @@ async def finish(own: Bridge, call: int, future: Awaitable[Any]) -> Any:
     try:
         item = await future
         while item.__class__ is Turn:
-            if not item.begin():
+            tell(item)
+            question = item.question()
+            if question is None:
                 return item.result()
             if own.over(call):
                 # The end came before this task ran: nobody waits for an answer, and nobody would interrupt the callback.
                 item = await own.next(call)
                 continue
-            answer = item.call()
+            callback, arguments = question
+            answer = callback(*arguments)
             if hasattr(answer, "__await__"):
                 interrupted, answer = await _guarded(own, call, answer)
                 if interrupted:
@@ -131,7 +135,10 @@ async def produce(own: Bridge, call: int, number: int, cancelled: type[BaseExcep
     try:
         turn = await own.next(number)
         while True:
-            piece = turn.call()
+            question = turn.question()
+            assert question is not None, "a producer is asked"
+            callback, arguments = question
+            piece = callback(*arguments)
             if hasattr(piece, "__await__"):
                 piece = await piece
             turn = await own.answer(turn, piece)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from os import PathLike
-from typing import IO, Any, Literal, Protocol, TypeAlias, TypedDict
+from typing import IO, TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict
 
 from ._native import Attempt, Budgets, Event, Policy, Request, Script
+
+if TYPE_CHECKING:
+    from http.cookiejar import CookieJar
 
 Seconds: TypeAlias = float | timedelta
 Primitive: TypeAlias = str | int | float | bool | None
@@ -16,14 +19,36 @@ Block: TypeAlias = Mapping[str, object]
 PolicyLike: TypeAlias = Policy | Block | Literal[False] | None
 Pieces: TypeAlias = Iterable[bytes | str] | AsyncIterable[bytes | str]
 Content: TypeAlias = bytes | bytearray | memoryview | str | IO[bytes] | Pieces | Callable[[], bytes | str | Pieces]
-File: TypeAlias = Content | tuple[str | None, Content] | tuple[str | None, Content, str | None]
+PartHeaders: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]] | None
+File: TypeAlias = Content | tuple[str | None, Content] | tuple[str | None, Content, str | None] | tuple[str | None, Content, str | None, PartHeaders]
 Dialect: TypeAlias = Literal["reknock", "envoy", "kgateway", "linkerd", "ballerina", "ktor", "istio", "envoy-gateway", "linkerd2"]
+Kind: TypeAlias = Literal[
+    "config", "invalid_request", "connect", "connect_timeout", "tls", "reset", "refused_stream", "protocol", "per_try_timeout", "body", "deadline",
+    "too_many_redirects", "response_too_large", "cancelled", "callback", "closed", "internal",
+]
+StopReason: TypeAlias = Literal[
+    "completed", "not_retryable", "predicate_stop", "not_idempotent", "body_not_replayable", "retries_exhausted", "retry_after_too_long", "deadline",
+    "budget_exhausted", "cancelled", "callback", "closed", "nested",
+]
+Evidence: TypeAlias = Literal["not_sent", "refused", "unknown"]
+EventKind: TypeAlias = Literal["retry", "redirect", "end", "notice"]
 Opinion: TypeAlias = bool | Seconds | Literal["stop"] | None
 RetryIf: TypeAlias = Callable[[Attempt], Opinion | Awaitable[Opinion]]
 Delay: TypeAlias = Callable[[Attempt], Seconds | None | Awaitable[Seconds | None]]
 BeforeRetry: TypeAlias = Callable[[Attempt, Request], None | Awaitable[None]]
 Auth: TypeAlias = tuple[str, str] | Callable[[Request], object]
 OnEvent: TypeAlias = Callable[[Event], object]
+
+
+class URLObject(Protocol):
+    """A URL of httpx, yarl, pydantic or urllib.parse."""
+
+    @property
+    def scheme(self) -> str:
+        """For example "https"."""
+
+
+URL: TypeAlias = str | URLObject
 
 
 class HasItems(Protocol):
@@ -40,6 +65,7 @@ class PolicySettings(TypedDict, total=False):
     timeout: Seconds | str | None
     connect_timeout: Seconds | str | None
     per_try_timeout: Seconds | str | None
+    per_try_until: Literal["head", "body"]
     idle_timeout: Seconds | str | None
     retry_on: str | Iterable[str] | None
     statuses: str | int | Iterable[str | int] | None
@@ -80,17 +106,17 @@ class CallOptions(Callbacks, total=False):
     """The options of one call."""
 
     params: Pairs | str | None
-    """Appended to the URL's query."""
-    headers: Mapping[str, str] | Iterable[tuple[str, str]] | None
-    """Header fields, in place of the client's of the same name."""
+    """Appended to the URL's query. Values that are None are left out."""
+    headers: Mapping[str, str | None] | Iterable[tuple[str, str | None]] | None
+    """Header fields, in place of the client's of the same name; None leaves one out."""
     content: Content | None
     """The body: bytes, text, a file (sent again from where it stood), an iterable (sent once), or a callable that makes one."""
-    data: Pairs | bytes | str | None
-    """A form body."""
+    data: Pairs | bytes | str | IO[bytes] | Iterator[bytes | str] | AsyncIterable[bytes | str] | None
+    """A form body. A file or what yields pieces is the body itself, as `content`."""
     json: Any
     """A JSON body."""
     files: Mapping[str, File] | Iterable[tuple[str, File]] | None
-    """The files of a multipart body, `data` being its fields: content, or a tuple of name, content and content type."""
+    """The files of a multipart body, `data` being its fields: content, or a tuple of name, content, content type and header fields."""
     auth: Auth | None
     """User name and password, or a function that edits the request before it is sent first, such as `BearerAuth(token)`. None turns the client's off."""
     timeout: Seconds | None
@@ -108,10 +134,10 @@ class ClientOptions(Callbacks, total=False):
     """The policy of all calls that bring none of their own."""
     timeout: Seconds | None
     """Limit of a whole call in seconds. None for no limit."""
-    base_url: str
+    base_url: URL
     """What relative URLs are appended to."""
-    headers: Mapping[str, str] | Sequence[tuple[str, str]] | None
-    """Header fields of all requests that do not bring them themselves."""
+    headers: Mapping[str, str | None] | Sequence[tuple[str, str]] | None
+    """Header fields of all requests that do not bring them themselves; None leaves one out that would be there, such as `user-agent`."""
     auth: Auth | None
     """User name and password, or a function that edits the request before it is sent first, such as `BearerAuth(token)`."""
     follow_redirects: bool
@@ -140,6 +166,8 @@ class ClientOptions(Callbacks, total=False):
     """How long an unused connection is kept, in seconds."""
     pool_max_idle_per_host: int
     """How many unused connections are kept per origin."""
+    cookies: bool | Mapping[str, str] | CookieJar | None
+    """Whether cookies that servers set are kept and sent back: yes by default. A mapping, or a jar that is copied, is what to begin with."""
     envoy_headers: bool
     """Whether `x-envoy-retry-on` and its kin on a request change its policy, as in Envoy."""
     budgets: Budgets | None

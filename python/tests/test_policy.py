@@ -59,5 +59,5 @@ def test_load(tmp_path):
     path = tmp_path / "policy.yaml"
     path.write_text("max_retries: 7\n")
     assert reknock.Policy.load(path) == reknock.Policy(max_retries=7)
-    with pytest.raises(reknock.ConfigError, match="nowhere"):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
         reknock.Policy.load(tmp_path / "nowhere.yaml")

@@ -101,7 +101,7 @@ def test_concurrency_budgets(case):
     assert calls[held].decide(now=0).stop_reason == (None if granted else "budget_exhausted")
 
 
-@pytest.mark.parametrize("case", named(vectors("backoff")["cases"], 21))
+@pytest.mark.parametrize("case", named(vectors("backoff")["cases"], 23))
 def test_drawn_waits(case):
     def waits(policy, seed):
         retry = reknock.Retry(policy, seed=seed, now=0)

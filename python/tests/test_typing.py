@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from typing import get_args
+
 import pytest
 import reknock
 import reknock.testing
-from reknock import _native, _options
+from reknock import _native, _options, types
 
 from .conftest import ROOT
 
@@ -22,8 +26,22 @@ def test_the_keywords_of_policies():
 
 
 def test_the_options_of_clients():
-    named = set(_options.ClientOptions.__annotations__) - CALLBACKS - {"policy", "timeout", "transport"}
+    named = set(_options.ClientOptions.__annotations__) - CALLBACKS - {"policy", "timeout", "transport", "budgets"}
     assert named == {name for name, _, _ in _native.client_options()}
+
+
+def test_the_literals_are_the_cores():
+    assert get_args(types.Kind) == tuple(code for code, _, _ in _native.kinds())
+    assert get_args(types.StopReason) == tuple(code for code, _, _ in _native.stop_reasons())
+
+
+def test_wrappers_have_their_types():
+    missing = {name for name in vars(_options) if not name.startswith("_") and name[0].isupper()} - set(types.__all__)
+    # What a wrapper's own signature does not name.
+    assert missing <= {"Any", "AsyncIterable", "Awaitable", "Block", "Callable", "CookieJar", "IO", "Iterable", "Iterator", "Literal", "Mapping", "PartHeaders", "PathLike",
+        "Pieces", "Primitive", "Protocol", "Sequence", "TYPE_CHECKING", "TypeAlias", "TypedDict", "URLObject", "Attempt", "Budgets", "Event", "Policy", "Request", "Script"}
+    ran = subprocess.run([sys.executable, ROOT / "python/examples/wrapper.py"], capture_output=True, text=True, check=True)
+    assert ran.stdout == "Order(number=7, state='packed') ['shop', 'shop', 'shop']\nthe service cannot be reached, gave up: True\n"
 
 
 @pytest.mark.parametrize("name", set(_options.CallOptions.__annotations__))

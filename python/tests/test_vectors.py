@@ -54,7 +54,7 @@ def copies(policy):
     yield from (eval(repr(policy), {"Policy": read}), policy.replace(), policy.merge({}), pickle.loads(pickle.dumps(policy)), copy.deepcopy(policy))
 
 
-@pytest.mark.parametrize("case", named(config(), 491))
+@pytest.mark.parametrize("case", named(config(), 495))
 def test_config(case):
     if "error" in case:
         with pytest.raises(reknock.ConfigError) as caught:
@@ -67,7 +67,7 @@ def test_config(case):
         assert again == policy and hash(again) == hash(policy)
 
 
-@pytest.mark.parametrize("case", named([case for case in config() if text_of(case)[0] is None and case["document"] is not None], 414))
+@pytest.mark.parametrize("case", named([case for case in config() if text_of(case)[0] is None and case["document"] is not None], 418))
 def test_config_of_a_call(call, case):
     """The policy of a call is layered over the client's, `base`."""
     client = {"policy": case.get("base", {}), "transport": Script([200])}
@@ -109,8 +109,8 @@ def dialect_cases(name, count):
 @pytest.mark.parametrize(
     "case",
     [
-        *dialect_cases("envoy", 145), *dialect_cases("kgateway", 59), *dialect_cases("linkerd", 73),
-        *dialect_cases("ballerina", 60), *dialect_cases("ktor", 61), *dialect_cases("load", 45),
+        *dialect_cases("envoy", 145), *dialect_cases("kgateway", 59), *dialect_cases("linkerd", 74),
+        *dialect_cases("ballerina", 64), *dialect_cases("ktor", 65), *dialect_cases("load", 72),
         *dialect_cases("istio", 48), *dialect_cases("envoy-gateway", 36), *dialect_cases("linkerd2", 39),
     ],
 )

@@ -1,6 +1,6 @@
-/* options ECHO REDIRECT BIG TLS CA HTTP2 DOWNGRADE KEPT FAILING: what clients and calls can be told. ECHO and KEPT echo, REDIRECT leads on to a
+/* options ECHO REDIRECT BIG TLS CA HTTP2 DOWNGRADE KEPT FAILING COOKIES: what clients and calls can be told. ECHO and KEPT echo, REDIRECT leads on to a
  * 200, BIG answers with 1,000 bytes, TLS shows a certificate of the authority in the file CA, HTTP2 speaks it without TLS, DOWNGRADE leads from
- * https to ECHO, FAILING answers 503. */
+ * https to ECHO, FAILING answers 503, COOKIES sets one with a 503 and echoes then. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
 
@@ -185,6 +185,29 @@ static void requests_may_change_their_policy(const char *failing) {
     reknock_policy_free(policy);
 }
 
+static void cookies(const char *url) {
+    reknock_client_options options = REKNOCK_CLIENT_OPTIONS_INIT;
+    reknock_cookies *jar = NULL;
+    char line[20];
+    size_t length = 0;
+    OK(reknock_cookies_new(&jar, error));
+    OK(reknock_cookies_set(jar, "mine", "2", error));
+    options.cookies = jar;
+    CHECK(strstr(get(&options, NULL, url).body, "[\"cookie\",\"a=1; mine=2\"]"));
+    CHECK(!strstr(get(NULL, NULL, url).body, "cookie"));
+    OK(reknock_cookies_header(jar, url, NULL, 0, &length, error));
+    CHECK(length == strlen("a=1; mine=2"));
+    OK(reknock_cookies_header(jar, url, line, sizeof line, &length, error));
+    CHECK(strcmp(line, "a=1; mine=2") == 0);
+    OK(reknock_cookies_store(jar, "http://a.co.uk/", "b=3; Domain=co.uk", error));
+    OK(reknock_cookies_header(jar, "http://b.co.uk/", line, sizeof line, &length, error));
+    CHECK(strcmp(line, "mine=2") == 0);
+    CHECK(reknock_cookies_set(jar, "a", "b;c", NULL) == REKNOCK_ERROR_CONFIG);
+    reknock_cookies_clear(jar);
+    CHECK(reknock_cookies_header(jar, url, line, sizeof line, &length, NULL) == REKNOCK_EMPTY);
+    reknock_cookies_free(jar);
+}
+
 static void mistakes(void) {
     reknock_client_options options = REKNOCK_CLIENT_OPTIONS_INIT;
     reknock_client *client = NULL;
@@ -199,7 +222,7 @@ static void mistakes(void) {
 }
 
 int main(int argc, char **argv) {
-    CHECK(argc == 10);
+    CHECK(argc == 11);
     requests_carry_what_the_client_was_told(argv[1]);
     redirects(argv[2]);
     limits(argv[3]);
@@ -210,6 +233,7 @@ int main(int argc, char **argv) {
     pools(argv[8]);
     budgets(argv[1]);
     requests_may_change_their_policy(argv[9]);
+    cookies(argv[10]);
     mistakes();
     return 0;
 }

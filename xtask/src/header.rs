@@ -21,6 +21,7 @@ const SOURCES: &[&str] = &[
     "response",
     "queue",
     "submit",
+    "cookies",
     "budgets",
     "retry",
     "retry_readings",

@@ -12,6 +12,7 @@ use core_::client::{CallOptions, Client, ClientCert, Http2, Proxy, Redirects, Re
 use crate::blocking::{self, Functions};
 use crate::budgets::reknock_budgets;
 use crate::cancel::reknock_cancel;
+use crate::cookies::reknock_cookies;
 use crate::error::{reknock_error, reknock_status};
 use crate::ffi::{Fault, Options, bytes, entry, given, hand_out, list, options, plain, put, shared, take_back, text};
 use crate::hooks::Hooks;
@@ -117,6 +118,8 @@ pub struct reknock_client_options {
     /// How long the peer of an HTTP/2 connection is silent, while requests are open, before it is asked for a sign of life, in milliseconds;
     /// REKNOCK_UNLIMITED_MS asks never. After as long again the connection is lost. Default: 5 s.
     pub http2_ping_ms: u64,
+    /// Where cookies that servers set are kept, and sent back from. Default: they are not.
+    pub cookies: *const reknock_cookies,
 }
 
 // SAFETY: numbers and nullable pointers, the size first.
@@ -231,6 +234,10 @@ pub unsafe extern "C" fn reknock_client_new(
             // SAFETY: NUL-terminated.
             let password = password.map_or(Ok(""), |password| unsafe { text(password, "password") })?;
             builder = builder.basic_auth(name, password);
+        }
+        // SAFETY: a live jar or NULL.
+        if let Some(cookies) = unsafe { said.cookies.as_ref() } {
+            builder = builder.cookies(cookies.jar.clone());
         }
         if !said.budgets.is_null() {
             // SAFETY: live budgets.

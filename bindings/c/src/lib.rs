@@ -12,6 +12,7 @@ pub mod budgets;
 pub mod callback;
 pub mod cancel;
 pub mod client;
+mod cookies;
 pub mod envoy;
 pub mod error;
 mod ffi;

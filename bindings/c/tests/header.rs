@@ -73,6 +73,7 @@ const OPTIONS: &[(&str, &str)] = &[
     ("local_address", "local_address"),
     ("pool_idle_timeout", "pool_idle_timeout_ms"),
     ("pool_max_idle_per_host", "pool_max_idle_per_host"),
+    ("cookies", "cookies"),
     ("envoy_headers", "envoy_headers"),
 ];
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use napi::bindgen_prelude::Unknown;
 use napi::{Env, Result, ValueType};
 use napi_derive::napi;
-use reknock::client::Client;
+use reknock::client::{Client, Cookie, Cookies, Request};
 
 use crate::error::or_throw;
 use crate::policy::{NativePolicy, chosen, with_argument};
@@ -56,6 +56,47 @@ impl NativeClient {
     #[napi(getter, catch_unwind)]
     pub fn policy(&self) -> NativePolicy {
         NativePolicy { core: self.core.policy().clone() }
+    }
+
+    /// Whether it keeps cookies.
+    #[napi(getter, catch_unwind)]
+    pub fn keeps_cookies(&self) -> bool {
+        self.core.cookies().is_some()
+    }
+
+    /// Name, value, domain (empty: none) and path of each cookie.
+    #[napi(catch_unwind)]
+    pub fn cookies(&self) -> Vec<Vec<String>> {
+        let all = self.core.cookies().map(Cookies::list).unwrap_or_default();
+        all.into_iter().map(|Cookie { name, value, domain, path, .. }| vec![name, value, domain.unwrap_or_default(), path]).collect()
+    }
+
+    /// Sets a cookie without a domain.
+    #[napi(catch_unwind)]
+    pub fn set_cookie(&self, env: &Env, name: String, value: String) -> Result<()> {
+        self.core.cookies().map_or(Ok(()), |jar| or_throw(env, jar.set(&name, &value)))
+    }
+
+    /// Takes a `Set-Cookie` line as if `url` had answered with it.
+    #[napi(catch_unwind)]
+    pub fn store_cookie(&self, env: &Env, url: String, line: String) -> Result<bool> {
+        let request = or_throw(env, Request::new("GET", &url))?;
+        Ok(self.core.cookies().is_some_and(|jar| jar.store(request.url(), &line)))
+    }
+
+    /// The value of the `cookie` header of a request to `url`.
+    #[napi(catch_unwind)]
+    pub fn cookie_header(&self, env: &Env, url: String) -> Result<Option<String>> {
+        let request = or_throw(env, Request::new("GET", &url))?;
+        Ok(self.core.cookies().and_then(|jar| jar.header(request.url())))
+    }
+
+    /// Takes all cookies away.
+    #[napi(catch_unwind)]
+    pub fn clear_cookies(&self) {
+        if let Some(jar) = self.core.cookies() {
+            jar.clear();
+        }
     }
 
     /// What the budget for an origin has.

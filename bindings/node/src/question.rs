@@ -110,10 +110,13 @@ pub fn edited(env: &Env, pending: &Pending, url: Option<String>, headers: Option
     Ok(Reply::Request(request))
 }
 
-/// Adds header lines: names and values in turn.
+/// Adds header lines: names and values in turn. Values go out as Latin-1, as those of fetch do.
 pub fn append(env: &Env, request: &mut Request, lines: &[String]) -> Result<()> {
     for line in lines.chunks_exact(2) {
-        or_throw(env, request.append_header(&line[0], &line[1]))?;
+        let value: Option<Vec<u8>> = line[1].chars().map(|letter| u8::try_from(letter).ok()).collect();
+        // lib/input.js has refused others.
+        let value = value.ok_or_else(|| wrong("headers: a value holds characters above U+00FF"))?;
+        or_throw(env, request.append_header_bytes(&line[0], &value))?;
     }
     Ok(())
 }

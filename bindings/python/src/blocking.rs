@@ -1,22 +1,23 @@
-//! Blocking calls: the calling thread runs the call, with the interpreter released.
+//! Blocking calls: the calling thread runs the call, with the interpreter released, from one turn to the next.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use reknock::Error;
-use reknock::client::{ChannelHost, HostMessages, HostReceiver, Wants};
+use reknock::client::{AnswerSender, ChannelHost, HostReceiver, Reply, Wants};
 use tokio::sync::mpsc;
 
 use crate::body::{Outlet, Pull};
+use crate::bridge::Outcome;
 use crate::call::Call;
-use crate::callbacks::{Asked, Callbacks};
-use crate::engine::CoreLane;
+use crate::callbacks::{Asked, Callbacks, Turn};
+use crate::engine::{CoreLane, CoreStream};
 use crate::errors::raised;
 use crate::response::Response;
-use crate::stream::StreamParts;
+use crate::stream::{Place, StreamParts, object};
 
 /// How long a signal (Ctrl-C) may have to wait before Python looks at it.
 const SLICE: Duration = Duration::from_millis(50);
@@ -24,144 +25,183 @@ const SLICE: Duration = Duration::from_millis(50);
 /// Other threads than the main one are never shown any.
 const LONG: Duration = Duration::from_secs(3600);
 
-/// Sends a call and reads the whole response.
+/// Sends a call and reads the whole response; returns that or a turn.
 pub fn send(py: Python<'_>, call: Call, log: u8) -> PyResult<Py<PyAny>> {
     let Call { client, request, options, callbacks, outlet } = call;
     let lane = client.lane().map_err(|error| raised(py, &error))?;
-    let mut pulls = pulls(&callbacks, &outlet);
-    let response = with_callbacks(py, &lane, &callbacks, log, &mut pulls, |host| lane.send_with(request, &options, host))?;
-    lane.settle();
-    Response::object(py, response)
+    let on = OnLane::new(lane, callbacks, &outlet);
+    let wants = on.callbacks.wants(log);
+    Work::new(on, wants, |lane, host| async move { Outcome::Response(lane.send_with(request, &options, host).await) }).run(py)
 }
 
-/// Sends a call and hands out the response once its head is there.
-pub fn stream(py: Python<'_>, call: Call, log: u8) -> PyResult<StreamParts> {
+/// Sends a call and hands out the response once its head is there; returns that or a turn.
+pub fn stream(py: Python<'_>, call: Call, log: u8) -> PyResult<Py<PyAny>> {
     let Call { client, request, options, callbacks, outlet } = call;
     let lane = client.lane().map_err(|error| raised(py, &error))?;
-    let mut pulls = pulls(&callbacks, &outlet);
-    let stream = with_callbacks(py, &lane, &callbacks, log, &mut pulls, |host| lane.stream_with(request, &options, host))?;
-    Ok(StreamParts::on_lane(stream, OnLane { lane, callbacks, pulls }))
+    let on = OnLane::new(lane, callbacks, &outlet);
+    let wants = on.callbacks.wants(log);
+    Work::new(on, wants, |lane, host| async move { Outcome::Stream(lane.stream_with(request, &options, host).await) }).run(py)
 }
 
-/// What a streamed body is read on.
+/// Reads the next piece of a streamed body; returns it, None at the end, or a turn.
+pub fn piece(py: Python<'_>, mut stream: CoreStream, on: OnLane, place: Arc<Place>) -> PyResult<Py<PyAny>> {
+    Work::new(on, Wants::default(), |_, _| async move { Outcome::Piece(stream.chunk().await, stream, place) }).run(py)
+}
+
+/// What a call runs on, and with it the reads of its body.
 pub struct OnLane {
-    lane: CoreLane,
+    lane: Arc<CoreLane>,
     /// They produce the request's body, which may still be going out.
-    pub callbacks: Callbacks,
+    pub callbacks: Arc<Callbacks>,
     pulls: Pulls,
 }
 
-impl OnLane {
-    /// For the next read of the body, after one that ended so: as [`CoreLane::after`].
-    pub fn after<P>(self, read: &Result<Option<P>, Error>) -> Option<Self> {
-        let OnLane { lane, callbacks, pulls } = self;
-        lane.after(read).map(|lane| OnLane { lane, callbacks, pulls })
-    }
-
-    /// Runs something that asks nothing, and what the request's body asks for meanwhile.
-    pub fn run<T: Send>(&mut self, py: Python<'_>, work: impl Future<Output = T> + Send) -> PyResult<T> {
-        let OnLane { lane, callbacks, pulls } = self;
-        let mut thread = Thread { lane, slice: SLICE, pulls };
-        let (receiver, mut work) = (HostReceiver::new(Wants::default()).1, pin!(work));
-        loop {
-            match thread.step(py, work.as_mut(), &receiver)? {
-                Step::Done(result) => return Ok(result),
-                Step::Pull(pull) => produce(py, callbacks, pull)?,
-                Step::Messages | Step::Slice => thread.look(py)?,
-            }
-        }
-    }
-}
-
-fn produce(py: Python<'_>, callbacks: &Callbacks, pull: Pull) -> PyResult<()> {
-    let asked = Asked::Pull(Mutex::new(Some(pull)));
-    asked.reply(&callbacks.ask(py, &asked)?)?;
-    Ok(())
-}
-
 /// Where the pieces of a call's body are asked for; `None` if nothing is produced.
-fn pulls(callbacks: &Callbacks, outlet: &Outlet) -> Pulls {
-    if callbacks.sources.is_empty() {
-        return None;
-    }
-    let (pull, pulls) = mpsc::unbounded_channel();
-    // Fails for an outlet that is in use, and a call is sent once.
-    let _ = outlet.set(Box::new(move |asked| drop(pull.send(asked))));
-    Some(pulls)
-}
+type Pulls = Option<mpsc::UnboundedReceiver<Pull>>;
 
-fn with_callbacks<T: Send, F>(
-    py: Python<'_>,
-    lane: &CoreLane,
-    callbacks: &Callbacks,
-    log: u8,
-    pulls: &mut Pulls,
-    start: impl FnOnce(ChannelHost) -> F,
-) -> PyResult<T>
-where
-    F: Future<Output = Result<T, Error>> + Send,
-{
-    let mut thread = Thread { lane, slice: SLICE, pulls };
-    let (host, receiver) = HostReceiver::new(callbacks.wants(log));
-    let mut work = pin!(start(host));
-    loop {
-        let step = thread.step(py, work.as_mut(), &receiver)?;
-        let HostMessages { events, question } = receiver.take();
-        callbacks.tell(py, events)?;
-        match step {
-            Step::Done(result) => return result.map_err(|error| raised(py, &error)),
-            Step::Messages => {}
-            Step::Pull(pull) => produce(py, callbacks, pull)?,
-            Step::Slice => thread.look(py)?,
+impl OnLane {
+    fn new(lane: CoreLane, callbacks: Callbacks, outlet: &Outlet) -> Self {
+        let mut pulls = None;
+        if !callbacks.sources.is_empty() {
+            let (pull, asked) = mpsc::unbounded_channel();
+            // Fails for an outlet that is in use, and a call is sent once.
+            let _ = outlet.set(Box::new(move |asked| drop(pull.send(asked))));
+            pulls = Some(asked);
         }
-        if let Some((question, answer)) = question {
-            let asked = Asked::new(py, question)?;
-            if let Some(reply) = asked.reply(&callbacks.ask(py, &asked)?)? {
-                answer.reply(Ok(reply));
-            }
-        }
+        OnLane { lane: Arc::new(lane), callbacks: Arc::new(callbacks), pulls }
     }
 }
 
-enum Step<T> {
-    Done(T),
+/// A blocking call between two stretches of the calling thread.
+pub struct Work {
+    // In this order: the lane closes what the call leaves.
+    future: Pin<Box<dyn Future<Output = Outcome> + Send>>,
+    on: OnLane,
+    receiver: HostReceiver,
+    slice: Duration,
+    /// What it has asked, in order; the first is with Python.
+    asked: VecDeque<(Asked, Option<AnswerSender>)>,
+    answer: Option<AnswerSender>,
+}
+
+enum Step {
+    Done(Outcome),
     /// There is something on the receiver.
     Messages,
     Pull(Pull),
     Slice,
 }
 
-/// The calling thread at work.
-struct Thread<'a> {
-    lane: &'a CoreLane,
-    slice: Duration,
-    pulls: &'a mut Pulls,
-}
+impl Work {
+    fn new<F>(on: OnLane, wants: Wants, start: impl FnOnce(Arc<CoreLane>, ChannelHost) -> F) -> Box<Self>
+    where
+        F: Future<Output = Outcome> + Send + 'static,
+    {
+        let (host, receiver) = HostReceiver::new(wants);
+        let future = Box::pin(start(Arc::clone(&on.lane), host));
+        Box::new(Work { future, on, receiver, slice: SLICE, asked: VecDeque::new(), answer: None })
+    }
 
-type Pulls = Option<mpsc::UnboundedReceiver<Pull>>;
+    /// Takes the reply to what Python was asked last; `None` went where it belongs.
+    pub fn answered(&mut self, reply: Option<Reply>) {
+        if let (Some(answer), Some(reply)) = (self.answer.take(), reply) {
+            answer.reply(Ok(reply));
+        }
+    }
 
-impl Thread<'_> {
-    /// Runs the call until something is to be done with the interpreter.
-    fn step<T: Send, F: Future<Output = T> + Send>(
-        &mut self,
-        py: Python<'_>,
-        work: Pin<&mut F>,
-        receiver: &HostReceiver,
-    ) -> PyResult<Step<T>> {
-        let Thread { lane, slice, pulls } = self;
+    /// Runs it until it is over, or has something to tell or to ask.
+    pub fn run(mut self: Box<Self>, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        loop {
+            let mut events = Vec::new();
+            if self.asked.is_empty() {
+                let step = match self.step(py) {
+                    Ok(step) => step,
+                    Err(error) => {
+                        self.close(py);
+                        return Err(error);
+                    }
+                };
+                let told = self.receiver.take();
+                events = told.events;
+                match step {
+                    Step::Done(outcome) => return self.over(py, outcome, events),
+                    Step::Pull(pull) => self.asked.push_back((Asked::Pull(Mutex::new(Some(pull))), None)),
+                    Step::Messages | Step::Slice => {}
+                }
+                if let Some((question, answer)) = told.question {
+                    self.asked.push_back((Asked::new(py, question)?, Some(answer)));
+                }
+            }
+            let asked = self.asked.pop_front().map(|(asked, answer)| {
+                self.answer = answer;
+                asked
+            });
+            if asked.is_some() || !events.is_empty() {
+                let callbacks = Arc::clone(&self.on.callbacks);
+                let turn = Turn { id: 0, callbacks, asked, events: Mutex::new(events), result: None, work: Mutex::new(Some(self)) };
+                return Ok(Py::new(py, turn)?.into_any());
+            }
+        }
+    }
+
+    /// Ends it, whatever its state.
+    pub fn close(self: Box<Self>, py: Python<'_>) {
+        let Work { future, on: OnLane { lane, callbacks, pulls }, .. } = *self;
+        py.detach(|| drop((future, lane, pulls)));
+        drop(callbacks);
+    }
+
+    /// What it comes to.
+    fn over(self: Box<Self>, py: Python<'_>, outcome: Outcome, events: Vec<reknock::client::Event>) -> PyResult<Py<PyAny>> {
+        let Work { future, on, .. } = *self;
+        drop(future);
+        let callbacks = Arc::clone(&on.callbacks);
+        let result = match outcome {
+            Outcome::Response(Ok(response)) => {
+                if let Some(lane) = Arc::into_inner(on.lane) {
+                    lane.settle();
+                }
+                Response::object(py, response)
+            }
+            Outcome::Stream(Ok(stream)) => Py::new(py, StreamParts::on_lane(stream, on)).map(Py::into_any),
+            Outcome::Piece(piece, stream, place) => {
+                let OnLane { lane, callbacks, pulls } = on;
+                let lane = Arc::into_inner(lane).and_then(|lane| lane.after(&piece));
+                let on = lane.map(|lane| Box::new(OnLane { lane: Arc::new(lane), callbacks, pulls }));
+                place.put_with_lane(stream, on);
+                piece.map(|piece| object(py, piece)).map_err(|error| raised(py, &error))
+            }
+            Outcome::Response(Err(error)) | Outcome::Stream(Err(error)) => {
+                py.detach(|| drop(on));
+                Err(raised(py, &error))
+            }
+        };
+        if events.is_empty() {
+            return result;
+        }
+        let turn = Turn { id: 0, callbacks, asked: None, events: Mutex::new(events), result: Some(result), work: Mutex::default() };
+        Ok(Py::new(py, turn)?.into_any())
+    }
+
+    /// Runs it until something is to be done with the interpreter.
+    fn step(&mut self, py: Python<'_>) -> PyResult<Step> {
+        let Work { future, on: OnLane { lane, pulls, .. }, receiver, slice, .. } = self;
         let stepped = py.detach(|| {
             let something = pin!(async {
                 tokio::select! {
                     biased;
-                    result = work => Step::Done(result),
+                    outcome = future.as_mut() => Step::Done(outcome),
                     () = receiver.wanted() => Step::Messages,
                     Some(pull) = pulled(pulls) => Step::Pull(pull),
                 }
             });
             lane.block_for(*slice, something)
         });
-        let stepped = stepped.map(|step| step.unwrap_or(Step::Slice));
-        stepped.map_err(|error| raised(py, &error))
+        let step = stepped.map_err(|error| raised(py, &error))?.unwrap_or(Step::Slice);
+        if matches!(step, Step::Slice) {
+            self.look(py)?;
+        }
+        Ok(step)
     }
 
     /// Looks for signals, or learns that there is no need to.

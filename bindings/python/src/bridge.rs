@@ -10,16 +10,15 @@ use bytes::Bytes;
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 use pyo3::{PyTraverseError, intern};
 use reknock::Error;
 use reknock::client::queue::{Delivery, Item, Queue, QueueHost};
 use reknock::client::{self, Wants, process_id, runtime};
 
 use crate::body::Pull;
-use crate::call::Call;
+use crate::call::{Call, NativeCall};
 use crate::callbacks::{Asked, Callbacks, Turn};
-use crate::client::NativeClient;
+use crate::ending::Ours;
 use crate::engine::CoreStream;
 use crate::errors::raised;
 use crate::response::Response;
@@ -85,6 +84,7 @@ impl Bridge {
     #[new]
     #[pyo3(signature = (event_loop, sockets=false))]
     fn new(event_loop: &Bound<'_, PyAny>, sockets: bool) -> PyResult<Self> {
+        let _ours = Ours::here();
         let wake = Arc::new(Wake::new(sockets).map_err(|error| PyOSError::new_err(error.to_string()))?);
         let waker = Arc::clone(&wake);
         Ok(Bridge {
@@ -109,18 +109,9 @@ impl Bridge {
     }
 
     /// Begins a call; returns its number and a future of what comes first.
-    #[expect(clippy::too_many_arguments, reason = "the call's parts, as Python has them")]
-    fn send(
-        &self,
-        py: Python<'_>,
-        client: &NativeClient,
-        method: &str,
-        url: &str,
-        options: &Bound<'_, PyDict>,
-        log: u8,
-        streamed: bool,
-    ) -> PyResult<(u64, Py<PyAny>)> {
-        let Call { client, request, options, mut callbacks, outlet } = Call::new(client, method, url, Some(options), py)?;
+    fn send(&self, py: Python<'_>, call: &NativeCall, log: u8, streamed: bool) -> PyResult<(u64, Py<PyAny>)> {
+        let _ours = Ours::here();
+        let Call { client, request, options, mut callbacks, outlet } = call.take()?;
         let wants = callbacks.wants(log);
         let number = Arc::new(AtomicU64::new(0));
         if !callbacks.sources.is_empty() {
@@ -156,6 +147,7 @@ impl Bridge {
 
     /// Ends a call with an exception, unless its end or the head of its response was handed out.
     fn fail(&self, py: Python<'_>, id: u64, error: Bound<'_, PyAny>) {
+        let _ours = Ours::here();
         if lock(&self.slots).contains_key(&id)
             && let Ok(queue) = self.queue()
         {
@@ -166,6 +158,7 @@ impl Bridge {
 
     /// Reads the next piece of a streamed body; returns its number and a future of bytes, or None at the end.
     fn piece(&self, py: Python<'_>, stream: &Bound<'_, Stream>) -> PyResult<(u64, Py<PyAny>)> {
+        let _ours = Ours::here();
         let place = stream.get().place();
         let mut body = place.take(py)?;
         self.submit(py, Wants::default(), Callbacks::default(), |_| async move {
@@ -176,6 +169,7 @@ impl Bridge {
 
     /// Answers what a call asked; returns a future of what comes next.
     fn answer(&self, py: Python<'_>, turn: &Turn, answer: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let _ours = Ours::here();
         let reply = turn.reply(answer)?;
         let future = self.next(py, turn.id)?;
         if let Some(reply) = reply {
@@ -186,6 +180,7 @@ impl Bridge {
 
     /// A future of what comes next in a call.
     fn next(&self, py: Python<'_>, id: u64) -> PyResult<Py<PyAny>> {
+        let _ours = Ours::here();
         let future = self.future(py)?;
         let mut slots = lock(&self.slots);
         let slot = slots.get_mut(&id).ok_or_else(|| PyRuntimeError::new_err("the call is over"))?;
@@ -226,6 +221,7 @@ impl Bridge {
 
     /// Ends that; True if the task was cancelled from here. That something has come does not say so: the cancel may be the user's.
     fn unwatch(&self, id: u64) -> bool {
+        let _ours = Ours::here();
         let mut slots = lock(&self.slots);
         let Some(slot) = slots.get_mut(&id) else { return false };
         let task = slot.task.take();
@@ -237,6 +233,7 @@ impl Bridge {
 
     /// Ends a call, whatever its state.
     fn cancel(&self, id: u64) {
+        let _ours = Ours::here();
         let slot = lock(&self.slots).remove(&id);
         if slot.is_some()
             && let Ok(queue) = self.queue()
@@ -247,6 +244,7 @@ impl Bridge {
 
     /// Settles the futures of what has come. Never runs user code.
     fn drain(&self, py: Python<'_>) -> PyResult<()> {
+        let _ours = Ours::here();
         // First the descriptor, then the queue: the other way round loses wake-ups.
         self.wake.clear();
         for delivery in self.queue()?.take() {
@@ -257,7 +255,7 @@ impl Bridge {
             let callbacks = lock(&self.slots).get(&id).map(|slot| Arc::clone(&slot.callbacks));
             if let Some(callbacks) = callbacks {
                 let asked = Some(Asked::Pull(Mutex::new(Some(pull))));
-                let turn = Turn { id, callbacks, asked, events: Mutex::default(), result: None };
+                let turn = Turn { id, callbacks, asked, events: Mutex::default(), result: None, work: Mutex::default() };
                 self.hand_over(py, id, Py::new(py, turn).map(Py::into_any), false);
             }
         }
@@ -325,7 +323,8 @@ impl Bridge {
         let (callbacks, told) = (Arc::clone(&slot.callbacks), slot.events || !events.is_empty());
         drop(slots);
         let turn = |asked, result| {
-            let turn = Turn { id, callbacks: Arc::clone(&callbacks), asked, events: Mutex::new(events), result };
+            let callbacks = Arc::clone(&callbacks);
+            let turn = Turn { id, callbacks, asked, events: Mutex::new(events), result, work: Mutex::default() };
             Ok(Py::new(py, turn)?.into_any())
         };
         let over = !matches!(item, Item::Question(_));

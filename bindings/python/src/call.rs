@@ -1,17 +1,21 @@
 //! A call from its Python arguments.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use http::header::AUTHORIZATION;
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use reknock::Error;
 use reknock::client::{CallOptions, Multipart, Request};
 use reknock::policy::Value;
 
+use crate::blocking;
 use crate::body::{Outlet, body};
 use crate::callbacks::Callbacks;
 use crate::client::NativeClient;
-use crate::convert::{credentials, json_text, pairs, to_bytes, to_value};
+use crate::convert::{credentials, fields, json_text, pairs, to_bytes, to_value};
+use crate::ending::Ours;
 use crate::engine::Core;
 use crate::errors::raised;
 use crate::policy::{chosen, with_arguments};
@@ -35,8 +39,17 @@ struct Bodies<'py> {
     files: Option<Bound<'py, PyAny>>,
 }
 
-impl Call {
-    pub fn new(client: &NativeClient, method: &str, url: &str, options: Option<&Bound<'_, PyDict>>, py: Python<'_>) -> PyResult<Self> {
+/// A call that is ready but for what a function does to its request: see `reknock/_calls.py`.
+#[pyclass(frozen, name = "Call", module = "reknock._native")]
+pub struct NativeCall {
+    call: Mutex<Option<Call>>,
+    /// The function that authorises it.
+    auth: Option<Py<PyAny>>,
+}
+
+impl NativeCall {
+    pub fn new(client: &NativeClient, method: &str, url: &str, options: &Bound<'_, PyDict>) -> PyResult<Self> {
+        let py = options.py();
         let core = client.core().map_err(|error| raised(py, &error))?;
         let request = core.request(method, url).map_err(|error| raised(py, &error))?;
         let mut call = Call {
@@ -46,25 +59,66 @@ impl Call {
             callbacks: client.callbacks.copy(py),
             outlet: Outlet::default(),
         };
-        let auth = match options.filter(|options| !options.is_empty()) {
-            Some(options) => call.read(options)?,
-            None => None,
-        };
-        match (auth, &client.auth) {
-            (Some(auth), _) if auth.is_none() => {}
-            (Some(auth), _) => call.authorise(&auth)?,
+        let own = if options.is_empty() { None } else { call.read(options)? };
+        let auth = match (own, &client.auth) {
+            (Some(auth), _) => Some(auth).filter(|auth| !auth.is_none()),
+            // A function sees for itself what the request has.
             (None, Some(auth)) => {
-                let auth = auth.bind(py);
-                // A function sees for itself what the request has.
-                if auth.is_callable() || !call.request.headers().contains_key(AUTHORIZATION) {
-                    call.authorise(auth)?;
-                }
+                let auth = auth.bind(py).clone();
+                Some(auth).filter(|auth| auth.is_callable() || !call.request.headers().contains_key(AUTHORIZATION))
             }
-            (None, None) => {}
-        }
-        Ok(call)
+            (None, None) => None,
+        };
+        let function = match auth {
+            Some(auth) if !auth.is_callable() => {
+                let (user, password) = credentials(&auth)?;
+                call.request.set_basic_auth(&user, &password);
+                None
+            }
+            auth => auth.map(Bound::unbind),
+        };
+        Ok(NativeCall { call: Mutex::new(Some(call)), auth: function })
     }
 
+    /// Takes the call out, once.
+    pub fn take(&self) -> PyResult<Call> {
+        self.lock().take().ok_or_else(|| PyRuntimeError::new_err("the call has been sent"))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Call>> {
+        self.call.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[pymethods]
+impl NativeCall {
+    /// The function that authorises it, and the request for it; None if there is none.
+    fn auth<'py>(&self, py: Python<'py>) -> PyResult<Option<(Py<PyAny>, Bound<'py, crate::request::Request>)>> {
+        let (Some(auth), Some(call)) = (&self.auth, &*self.lock()) else { return Ok(None) };
+        Ok(Some((auth.clone_ref(py), Bound::new(py, crate::request::Request::new(call.request.clone()))?)))
+    }
+
+    /// Takes the request as that left it.
+    fn authorised(&self, request: &crate::request::Request) {
+        if let (Some(call), Some(edited)) = (&mut *self.lock(), request.take()) {
+            call.request = edited;
+        }
+    }
+
+    /// Sends it on the calling thread and reads the whole response; returns that or a turn.
+    fn send(&self, py: Python<'_>, log: u8) -> PyResult<Py<PyAny>> {
+        let _ours = Ours::here();
+        blocking::send(py, self.take()?, log)
+    }
+
+    /// Sends it on the calling thread; returns the parts of the response or a turn.
+    fn stream(&self, py: Python<'_>, log: u8) -> PyResult<Py<PyAny>> {
+        let _ours = Ours::here();
+        blocking::stream(py, self.take()?, log)
+    }
+}
+
+impl Call {
     /// Takes the options; returns who authorises the call, if they say so. None turns off what the client has; of what else, it says nothing.
     fn read<'py>(&mut self, options: &Bound<'py, PyDict>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = options.py();
@@ -107,26 +161,14 @@ impl Call {
         Ok(auth)
     }
 
-    /// A user name and a password, or a function that edits the request before it is sent first.
-    fn authorise(&mut self, auth: &Bound<'_, PyAny>) -> PyResult<()> {
-        if !auth.is_callable() {
-            let (user, password) = credentials(auth)?;
-            self.request.set_basic_auth(&user, &password);
-            return Ok(());
-        }
-        let request = Bound::new(auth.py(), crate::request::Request::new(self.request.clone()))?;
-        if auth.call1((&request,))?.hasattr("__await__")? {
-            return Err(PyTypeError::new_err("auth must be a plain function; before_retry may be a coroutine function"));
-        }
-        if let Some(edited) = request.get().take() {
-            self.request = edited;
-        }
-        Ok(())
-    }
-
     fn headers(&mut self, headers: &Bound<'_, PyAny>) -> PyResult<()> {
-        let given = pairs(headers)?;
-        self.change(headers.py(), |request| given.iter().try_for_each(|(name, value)| request.append_header(name, value)))
+        let given = fields(headers)?;
+        self.change(headers.py(), |request| {
+            given.iter().try_for_each(|(name, value)| match value {
+                Some(value) => request.append_header(name, value),
+                None => request.omit_header(name),
+            })
+        })
     }
 
     fn body(&mut self, bodies: Bodies<'_>) -> PyResult<()> {
@@ -135,6 +177,10 @@ impl Call {
             (Some(content), None, None, None) => self.content(&content)?,
             (None, Some(data), None, None) => match to_bytes(&data)? {
                 Some(bytes) => self.request.set_body(bytes),
+                // As requests has it: what produces pieces is no form.
+                None if ["read", "__next__", "__aiter__"].iter().any(|name| data.hasattr(name).unwrap_or_default()) => {
+                    self.content(&data)?
+                }
                 None => self.request.set_form(pairs(&data)?),
             },
             (None, None, Some(json), None) => self.request.set_json_text(json_text(&json)?),
@@ -159,9 +205,9 @@ impl Call {
         let listed = if files.hasattr("items")? { files.call_method0("items")? } else { files.clone() };
         for item in listed.try_iter()? {
             let (name, file): (String, Bound<'_, PyAny>) = item?.extract()?;
-            let File { file_name, content, content_type } = File::new(&file)?;
+            let File { file_name, content, content_type, headers } = File::new(&file)?;
             let body = body(&content, &self.outlet, &mut self.callbacks.sources)?;
-            let part = form.part(&name, file_name.as_deref(), content_type.as_deref(), body);
+            let part = form.part_with_headers(&name, file_name.as_deref(), content_type.as_deref(), &headers, body);
             form = part.map_err(|error| raised(py, &error))?;
         }
         self.request.set_multipart(form);
@@ -173,20 +219,27 @@ impl Call {
     }
 }
 
-/// A file of a multipart body: content, or a tuple of file name, content and, if it is known, content type.
+/// A file of a multipart body: content, or a tuple of file name, content and, if they are known, content type and header fields of its own.
 struct File<'py> {
     file_name: Option<String>,
     content: Bound<'py, PyAny>,
     content_type: Option<String>,
+    headers: Vec<(String, String)>,
 }
 
 impl<'py> File<'py> {
     fn new(file: &Bound<'py, PyAny>) -> PyResult<Self> {
-        let (mut file_name, content, mut content_type) = match file.cast::<PyTuple>() {
-            Err(_) => (None, file.clone(), None),
-            Ok(parts) => {
+        let (mut file_name, content, mut content_type, headers) = match file.cast::<PyTuple>() {
+            Err(_) => (None, file.clone(), None, Vec::new()),
+            Ok(parts) if (2..=4).contains(&parts.len()) => {
                 let content_type = parts.get_item(2).ok().map(|part| part.extract()).transpose()?.flatten();
-                (parts.get_item(0)?.extract()?, parts.get_item(1)?, content_type)
+                let headers = parts.get_item(3).ok().filter(|part| !part.is_none()).map_or(Ok(Vec::new()), |part| pairs(&part))?;
+                (parts.get_item(0)?.extract()?, parts.get_item(1)?, content_type, headers)
+            }
+            Ok(_) => {
+                return Err(PyTypeError::new_err(
+                    "a file must be content, or (name, content), (name, content, type) or (name, content, type, headers)",
+                ));
             }
         };
         if file_name.is_none() && !file.is_instance_of::<PyTuple>() {
@@ -200,7 +253,7 @@ impl<'py> File<'py> {
                 file.py().import("mimetypes")?.call_method1("guess_type", (name,))?.extract()?;
             content_type = guessed.0.or_else(|| Some("application/octet-stream".to_owned()));
         }
-        Ok(File { file_name, content, content_type })
+        Ok(File { file_name, content, content_type, headers })
     }
 }
 

@@ -3,14 +3,17 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::PyTraverseError;
-use pyo3::exceptions::{PyException, PyRuntimeError};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::PyVisit;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use reknock::client::{self, Opinion, Question, Reply, Wants, delay_from_value};
 
-use crate::body::{Pull, Source, piece};
+use crate::blocking::Work;
+use crate::body::{Pull, piece};
 use crate::convert::{UNIT, to_value};
+use crate::ending::Ours;
 use crate::errors::raised;
 use crate::records::{Attempt, Event};
 use crate::request::Request;
@@ -23,8 +26,8 @@ pub struct Callbacks {
     pub before_retry: Option<Py<PyAny>>,
     pub on_event: Option<Py<PyAny>>,
     pub with_body: bool,
-    /// What produces the body of a call.
-    pub sources: Vec<Source>,
+    /// What produces the body of a call: `reknock._body.Source`.
+    pub sources: Vec<Py<PyAny>>,
 }
 
 impl Callbacks {
@@ -70,52 +73,30 @@ impl Callbacks {
     }
 
     pub fn visit(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        self.sources.iter().try_for_each(|source| source.visit(visit))?;
+        self.sources.iter().try_for_each(|source| visit.call(source))?;
         [&self.retry_if, &self.delay, &self.before_retry, &self.on_event]
             .into_iter()
             .flatten()
             .try_for_each(|callback| visit.call(callback))
     }
 
-    /// Hands events to the log and to the observer. What an observer raises fails no call, unless it is meant for the program: Ctrl-C, an exit.
-    pub fn tell(&self, py: Python<'_>, events: Vec<client::Event>) -> PyResult<()> {
-        for event in events {
-            let told = Py::new(py, Event(event)).and_then(|event| {
-                py.import("reknock._log")?.call_method1("event", (&event,))?;
-                self.on_event.as_ref().map_or(Ok(()), |observer| observer.call1(py, (event,)).map(drop))
-            });
-            if let Err(error) = told {
-                if !error.is_instance_of::<PyException>(py) {
-                    return Err(error);
-                }
-                error.write_unraisable(py, self.on_event.as_ref().map(|observer| observer.bind(py)));
+    /// Who is asked, and what with.
+    fn question<'py>(&self, py: Python<'py>, asked: &Asked) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let nobody = || PyRuntimeError::new_err("nobody to ask");
+        let (callback, arguments) = match asked {
+            Asked::Pull(pull) => {
+                let wanted = pull.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|pull| (pull.source, pull.first));
+                let (source, first) = wanted.ok_or_else(nobody)?;
+                let source = self.sources.get(source).ok_or_else(nobody)?;
+                return Ok((source.bind(py).getattr(intern!(py, "next"))?, PyTuple::new(py, [first])?));
             }
-        }
-        Ok(())
-    }
-
-    fn produce<'py>(&self, py: Python<'py>, pull: &Mutex<Option<Pull>>) -> PyResult<Bound<'py, PyAny>> {
-        let wanted = pull.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|pull| (pull.source, pull.first));
-        match wanted.and_then(|(source, first)| Some((self.sources.get(source)?, first))) {
-            Some((source, first)) => source.next(py, first),
-            None => Err(PyRuntimeError::new_err("no such body")),
-        }
-    }
-
-    /// Asks the callback that the question is for; returns what it returned.
-    pub fn ask<'py>(&self, py: Python<'py>, question: &Asked) -> PyResult<Bound<'py, PyAny>> {
-        let (callback, arguments) = match question {
-            Asked::Pull(pull) => return self.produce(py, pull),
             Asked::RetryIf(attempt) => (&self.retry_if, PyTuple::new(py, [attempt])?),
             Asked::Delay(attempt) => (&self.delay, PyTuple::new(py, [attempt])?),
             Asked::BeforeRetry(attempt, request) => {
                 (&self.before_retry, PyTuple::new(py, [attempt.bind(py).as_any(), request.bind(py).as_any()])?)
             }
         };
-        match callback {
-            Some(callback) => callback.bind(py).call1(arguments),
-            None => Ok(py.None().into_bound(py)),
-        }
+        Ok((callback.as_ref().ok_or_else(nobody)?.bind(py).clone(), arguments))
     }
 }
 
@@ -167,15 +148,18 @@ pub fn opinion_of(answer: &Bound<'_, PyAny>) -> PyResult<Opinion> {
     Opinion::from_value(&to_value(answer)?, UNIT).map_err(|error| raised(answer.py(), &error))
 }
 
-/// What happened to an asynchronous call, when it is more than its result.
+/// What happened to a call, when it is more than its result. Python's frames tell and ask: see `reknock/_calls.py`.
 #[pyclass(frozen, module = "reknock._native")]
 pub struct Turn {
+    /// Of an asynchronous call.
     pub id: u64,
     pub callbacks: Arc<Callbacks>,
     pub asked: Option<Asked>,
     pub events: Mutex<Vec<client::Event>>,
     /// Of a call that is over.
     pub result: Option<PyResult<Py<PyAny>>>,
+    /// A blocking call that goes on when it is answered.
+    pub work: Mutex<Option<Box<Work>>>,
 }
 
 impl Turn {
@@ -188,6 +172,10 @@ impl Turn {
     pub fn take_events(&self) -> Vec<client::Event> {
         std::mem::take(&mut *self.events.lock().unwrap_or_else(PoisonError::into_inner))
     }
+
+    fn take_work(&self) -> Option<Box<Work>> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 #[pymethods]
@@ -198,17 +186,49 @@ impl Turn {
         self.id
     }
 
-    /// Tells observers; then, if the call asks something, returns True.
-    fn begin(&self, py: Python<'_>) -> PyResult<bool> {
-        self.callbacks.tell(py, self.take_events())?;
-        Ok(self.asked.is_some())
+    /// Whether it is over, and has a result.
+    #[getter]
+    fn over(&self) -> bool {
+        self.result.is_some()
     }
 
-    /// Calls the callback; returns what it returned, which may have to be awaited.
-    fn call<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        match &self.asked {
-            Some(asked) => self.callbacks.ask(py, asked),
-            None => Err(PyRuntimeError::new_err("nothing was asked")),
+    /// What is to be told first, once.
+    fn events(&self) -> Vec<Event> {
+        self.take_events().into_iter().map(Event).collect()
+    }
+
+    /// Who is to be told, besides the log.
+    #[getter]
+    fn observer(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.callbacks.on_event.as_ref().map(|observer| observer.clone_ref(py))
+    }
+
+    /// The callback and its arguments; None if the call asks nothing.
+    fn question<'py>(&self, py: Python<'py>) -> PyResult<Option<(Bound<'py, PyAny>, Bound<'py, PyTuple>)>> {
+        self.asked.as_ref().map(|asked| self.callbacks.question(py, asked)).transpose()
+    }
+
+    /// Goes on with a blocking call; returns what comes next.
+    fn answer(&self, answer: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let _ours = Ours::here();
+        let Some(mut work) = self.take_work() else { return Err(PyRuntimeError::new_err("nothing was asked")) };
+        match self.reply(answer) {
+            Ok(reply) => {
+                work.answered(reply);
+                work.run(answer.py())
+            }
+            Err(error) => {
+                work.close(answer.py());
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends a blocking call that waits for its answer.
+    fn cancel(&self, py: Python<'_>) {
+        let _ours = Ours::here();
+        if let Some(work) = self.take_work() {
+            work.close(py);
         }
     }
 
@@ -224,4 +244,11 @@ impl Turn {
     fn __repr__(&self) -> String {
         format!("<Turn of call {}>", self.id)
     }
+}
+
+/// Gives what an observer raised to `sys.unraisablehook`.
+#[pyfunction]
+pub fn unraisable(error: &Bound<'_, PyAny>, observer: Option<&Bound<'_, PyAny>>) {
+    let _ours = Ours::here();
+    PyErr::from_value(error.clone()).write_unraisable(error.py(), observer);
 }

@@ -11,15 +11,15 @@ use reknock::Error;
 use reknock::client::{CLIENT_OPTIONS, Client};
 use reknock::policy::{Keys, Value};
 
-use crate::blocking;
-use crate::call::Call;
+use crate::call::NativeCall;
 use crate::callbacks::Callbacks;
-use crate::convert::{UNIT, to_value};
+use crate::convert::{UNIT, address, to_value};
+use crate::cookies::{self, Cookies};
+use crate::ending::Ours;
 use crate::engine::Core;
 use crate::errors::raised;
 use crate::policy::{Policy, chosen, with_arguments};
 use crate::retry::Budgets;
-use crate::stream::StreamParts;
 use crate::testing::{self, Script};
 
 /// Connections, budgets, defaults and callbacks.
@@ -46,7 +46,11 @@ impl NativeClient {
             Some(Core::Scripted(client, known)) if known.core.is(&script.core) => Ok(Core::Scripted(client.clone(), known.clone())),
             _ => {
                 let (builder, policy) = (Client::with_options(&self.options, UNIT, Keys::Snake)?, script.seeded(self.network.policy())?);
-                let client = builder.transport(script.core.clone()).clock(script.core.clone()).policy(policy).build()?;
+                let mut builder = builder.transport(script.core.clone()).clock(script.core.clone()).policy(policy);
+                if let Some(jar) = self.network.cookies() {
+                    builder = builder.cookies(jar.clone());
+                }
+                let client = builder.build()?;
                 if self.closed.load(Ordering::Relaxed) {
                     client.close();
                 }
@@ -88,10 +92,11 @@ impl BudgetReading {
 impl NativeClient {
     #[new]
     fn new(py: Python<'_>, options: &Bound<'_, PyDict>) -> PyResult<Self> {
+        let _ours = Ours::here();
         let mut callbacks = Callbacks::default();
         let mut policy = reknock::Policy::default();
         let mut rest = Vec::new();
-        let (mut timeout, mut script, mut auth, mut budgets) = (None, None, None, None);
+        let (mut timeout, mut script, mut auth, mut jar, mut budgets) = (None, None, None, None, None);
         for (name, value) in options.iter() {
             let name: String = name.extract()?;
             match name.as_str() {
@@ -105,6 +110,8 @@ impl NativeClient {
                     Some(pair) => auth = Some(PyTuple::new(py, pair)?.into_any().unbind()),
                     None => rest.push((name, to_value(&value)?)),
                 },
+                "base_url" if !value.is_none() => rest.push((name, Value::Str(address(&value)?))),
+                "cookies" if value.hasattr("extract_cookies")? => jar = Some(cookies::copied(&value)?),
                 _ if callbacks.set(&name, &value)? => {}
                 _ => rest.push((name, to_value(&value)?)),
             }
@@ -114,29 +121,32 @@ impl NativeClient {
         }
         let options = Value::Map(rest);
         let network = py.detach(|| {
-            let builder = Client::with_options(&options, UNIT, Keys::Snake)?.policy(policy);
+            let mut builder = Client::with_options(&options, UNIT, Keys::Snake)?.policy(policy);
+            if let Some(jar) = jar {
+                builder = builder.cookies(jar);
+            }
             budgets.into_iter().fold(builder, |builder, shared| builder.budgets(shared)).build()
         });
         let network = network.map_err(|error| raised(py, &error))?;
         Ok(NativeClient { network, options, script, scripted: Mutex::default(), closed: AtomicBool::new(false), callbacks, auth })
     }
 
-    /// Sends a request on the calling thread and reads the whole response.
-    #[pyo3(signature = (method, url, options, log))]
-    fn send(&self, py: Python<'_>, method: &str, url: &str, options: &Bound<'_, PyDict>, log: u8) -> PyResult<Py<PyAny>> {
-        blocking::send(py, Call::new(self, method, url, Some(options), py)?, log)
-    }
-
-    /// Sends a request on the calling thread; the body of the response is read as it is asked for.
-    #[pyo3(signature = (method, url, options, log))]
-    fn stream(&self, py: Python<'_>, method: &str, url: &str, options: &Bound<'_, PyDict>, log: u8) -> PyResult<StreamParts> {
-        blocking::stream(py, Call::new(self, method, url, Some(options), py)?, log)
+    /// A call of it.
+    fn call(&self, method: &str, url: &Bound<'_, PyAny>, options: &Bound<'_, PyDict>) -> PyResult<NativeCall> {
+        let _ours = Ours::here();
+        NativeCall::new(self, method, &address(url)?, options)
     }
 
     /// The client's policy.
     #[getter]
     fn policy(&self) -> Policy {
         Policy(self.network.policy().clone())
+    }
+
+    /// The jar, if it has one.
+    #[getter]
+    fn cookies(&self) -> Option<Cookies> {
+        self.network.cookies().cloned().map(Cookies)
     }
 
     /// What the budget for an origin has.

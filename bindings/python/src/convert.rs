@@ -1,12 +1,16 @@
 //! Python values as the core's, and back.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use pyo3::exceptions::{PyRecursionError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDelta, PyDict, PyFloat, PyInt, PyList, PyMapping, PyMemoryView, PyString, PyTuple};
+use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyList, PyMapping, PyMemoryView, PyString, PyTuple, PyType};
 use reknock::policy::{Unit, Value};
+
+use crate::ending::Ours;
 
 /// What a bare number means in Python where a duration is expected.
 pub const UNIT: Unit = Unit::Seconds;
@@ -15,6 +19,7 @@ const DEEPEST: usize = 100;
 
 /// A Python value as a document. A timedelta is its seconds; what no document holds is named by its type.
 pub fn to_value(value: &Bound<'_, PyAny>) -> PyResult<Value> {
+    let _ours = Ours::here();
     within(value, DEEPEST)
 }
 
@@ -38,14 +43,14 @@ fn within(value: &Bound<'_, PyAny>, depth: usize) -> PyResult<Value> {
     if let Ok(text) = value.cast::<PyString>() {
         return Ok(Value::Str(text.to_str()?.to_owned()));
     }
-    if value.is_instance_of::<PyDelta>() {
-        return Ok(Value::Float(value.call_method0("total_seconds")?.extract()?));
-    }
     if let Ok(dict) = value.cast::<PyDict>() {
         return dict.iter().map(|(key, value)| Ok((key_text(&key)?, within(&value, depth)?))).collect::<PyResult<_>>().map(Value::Map);
     }
     if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
         return value.try_iter()?.map(|item| within(&item?, depth)).collect::<PyResult<_>>().map(Value::List);
+    }
+    if value.is_instance(timedelta_class(value.py())?)? {
+        return Ok(Value::Float(value.call_method0("total_seconds")?.extract()?));
     }
     if let Ok(mapping) = value.cast::<PyMapping>() {
         let items = mapping.items()?;
@@ -64,6 +69,34 @@ fn within(value: &Bound<'_, PyAny>, depth: usize) -> PyResult<Value> {
         return within(&value.call_method0("__fspath__")?, depth);
     }
     Ok(Value::Other(value.get_type().name()?.to_str()?.to_owned()))
+}
+
+/// PyO3's own way to it panics where `datetime` cannot be imported: it may be too late for that, without a descriptor.
+fn timedelta_class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    CLASS.import(py, "datetime", "timedelta")
+}
+
+/// A duration as a timedelta.
+pub fn timedelta(py: Python<'_>, duration: Duration) -> PyResult<Bound<'_, PyAny>> {
+    let (days, seconds) = (duration.as_secs() / 86_400, duration.as_secs() % 86_400);
+    timedelta_class(py)?.call1((days, seconds, duration.subsec_micros()))
+}
+
+/// A URL: text, or an object that stands for one, such as those of httpx, yarl, pydantic and urllib.parse.
+pub fn address(value: &Bound<'_, PyAny>) -> PyResult<String> {
+    if let Ok(text) = value.cast::<PyString>() {
+        return Ok(text.to_str()?.to_owned());
+    }
+    let _ours = Ours::here();
+    let text = if value.hasattr("geturl")? {
+        value.call_method0("geturl")?
+    } else if value.hasattr("scheme")? {
+        value.str()?.into_any()
+    } else {
+        return Err(PyTypeError::new_err(format!("a URL must be text, or an object of a URL, not {}", value.get_type().name()?)));
+    };
+    Ok(text.extract()?)
 }
 
 fn key_text(key: &Bound<'_, PyAny>) -> PyResult<String> {
@@ -108,11 +141,8 @@ pub fn to_bytes(value: &Bound<'_, PyAny>) -> PyResult<Option<Bytes>> {
     Ok(None)
 }
 
-/// Text as Python's HTTP clients write it: `true`, `false` and nothing for None.
+/// Text as Python's HTTP clients write it: `true` and `false`.
 fn plain(value: &Bound<'_, PyAny>) -> PyResult<String> {
-    if value.is_none() {
-        return Ok(String::new());
-    }
     if let Ok(flag) = value.cast::<PyBool>() {
         return Ok(if flag.is_true() { "true" } else { "false" }.to_owned());
     }
@@ -122,17 +152,24 @@ fn plain(value: &Bound<'_, PyAny>) -> PyResult<String> {
     Ok(value.str()?.to_str()?.to_owned())
 }
 
-/// Names and values: of a mapping (a list gives one pair per item), or of pairs; of text, those of a query.
+/// As [`fields`], without those that are None.
 pub fn pairs(value: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String)>> {
+    Ok(fields(value)?.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
+}
+
+/// Names and values: of a mapping (a list gives one pair per item), or of pairs; of text, those of a query. None is none.
+pub fn fields(value: &Bound<'_, PyAny>) -> PyResult<Vec<(String, Option<String>)>> {
+    let _ours = Ours::here();
     let mut out = Vec::new();
+    let given = |value: &Bound<'_, PyAny>| if value.is_none() { Ok(None) } else { plain(value).map(Some) };
     let mut push = |name: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>| {
         let name = plain(name)?;
         if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
             for item in value.try_iter()? {
-                out.push((name.clone(), plain(&item?)?));
+                out.push((name.clone(), given(&item?)?));
             }
         } else {
-            out.push((name, plain(value)?));
+            out.push((name, given(value)?));
         }
         Ok::<(), PyErr>(())
     };
@@ -162,6 +199,7 @@ fn parse_query<'py>(text: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
 
 /// A Python value as JSON text, with the settings that Python's HTTP clients use.
 pub fn json_text(value: &Bound<'_, PyAny>) -> PyResult<Bytes> {
+    let _ours = Ours::here();
     static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = value.py();
     let dumps = DUMPS.get_or_try_init(py, || -> PyResult<Py<PyAny>> {

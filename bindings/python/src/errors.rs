@@ -5,10 +5,12 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 use reknock::{Error, ErrorKind, StopReason};
 
+use crate::ending::Ours;
 use crate::records::records;
 
 /// The exception for an error of the core.
 pub fn raised(py: Python<'_>, error: &Error) -> PyErr {
+    let _ours = Ours::here();
     exception(py, error).unwrap_or_else(|broken| broken)
 }
 

@@ -7,6 +7,8 @@ mod call;
 mod callbacks;
 mod client;
 mod convert;
+mod cookies;
+mod ending;
 mod engine;
 mod errors;
 mod headers;
@@ -36,9 +38,11 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<bridge::Bridge>()?;
     module.add_class::<records::Attempt>()?;
     module.add_class::<records::Event>()?;
+    module.add_class::<call::NativeCall>()?;
     module.add_class::<callbacks::Turn>()?;
     module.add_class::<client::NativeClient>()?;
     module.add_class::<client::BudgetReading>()?;
+    module.add_class::<cookies::Cookies>()?;
     module.add_class::<headers::Headers>()?;
     module.add_class::<policy::LoadedPolicy>()?;
     module.add_class::<policy::Policy>()?;
@@ -58,6 +62,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<testing::Script>()?;
     module.add_class::<testing::Sent>()?;
     module.add_class::<testing::Step>()?;
+    module.add_function(wrap_pyfunction!(callbacks::unraisable, module)?)?;
     module.add_function(wrap_pyfunction!(client::client_options, module)?)?;
     module.add_class::<simulate::Lint>()?;
     module.add_class::<simulate::Report>()?;

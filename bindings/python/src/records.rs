@@ -5,9 +5,10 @@ use std::time::Duration;
 use http::HeaderMap;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDelta, PyTuple};
+use pyo3::types::{PyBytes, PyTuple};
 use reknock::{ErrorKind, Evidence, HttpVersion, client};
 
+use crate::convert::timedelta;
 use crate::headers::Headers;
 
 /// One send and how it ended. Times are seconds.
@@ -253,8 +254,8 @@ impl Attempt {
 
     /// Since the start of the call.
     #[getter]
-    fn elapsed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDelta>> {
-        self.0.elapsed.into_pyobject(py)
+    fn elapsed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        timedelta(py, self.0.elapsed)
     }
 
     /// The response status; None on failures before a head.

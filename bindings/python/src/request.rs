@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 use reknock::client::Request as Core;
 
-use crate::convert::{json_text, to_bytes};
+use crate::convert::{address, json_text, to_bytes};
 use crate::errors::raised;
 use crate::headers::{joined, text};
 
@@ -54,8 +54,9 @@ impl Request {
     }
 
     #[setter]
-    fn set_url(&self, py: Python<'_>, url: &str) -> PyResult<()> {
-        self.change(py, |request| request.set_url(url))
+    fn set_url(&self, url: &Bound<'_, PyAny>) -> PyResult<()> {
+        let text = address(url)?;
+        self.change(url.py(), |request| request.set_url(&text))
     }
 
     /// The header fields. May be edited in place.

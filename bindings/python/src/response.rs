@@ -8,9 +8,11 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDelta, PyTuple, PyType};
+use pyo3::types::{PyBytes, PyTuple, PyType};
 use reknock::{StopReason, client};
 
+use crate::convert::timedelta;
+use crate::ending::Ours;
 use crate::headers::{Headers, joined};
 use crate::records::{AttemptRecord, records};
 
@@ -80,8 +82,8 @@ impl ResponseHead {
 
     /// From the start of the call to the last byte of a buffered body, or to the head of a streamed one.
     #[getter]
-    fn elapsed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDelta>> {
-        self.head.elapsed().into_pyobject(py)
+    fn elapsed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        timedelta(py, self.head.elapsed())
     }
 
     /// What was sent, in order.
@@ -114,6 +116,7 @@ impl ResponseHead {
 
     /// Raises `HTTPStatusError` unless the status is 200-299; else returns the response.
     fn raise_for_status<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
+        let _ours = Ours::here();
         let py = slf.py();
         let Some(problem) = slf.get().head.status_problem() else { return Ok(slf) };
         static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
@@ -147,14 +150,18 @@ impl Response {
 
 /// Bytes as text: undecodable ones, and unknown encodings, do not raise.
 pub fn decoded<'py>(content: &Bound<'py, PyBytes>, encoding: &str) -> PyResult<Bound<'py, PyAny>> {
+    let _ours = Ours::here();
     let decode = |encoding: &str| content.call_method1("decode", (encoding, "replace"));
     decode(encoding).or_else(|_| decode("utf-8"))
 }
 
-pub fn parsed<'py>(content: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyAny>> {
+/// Bytes as JSON: see `reknock/_text.py`.
+pub fn parsed<'py>(content: &Bound<'py, PyBytes>, encoding: &str) -> PyResult<Bound<'py, PyAny>> {
     static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let _ours = Ours::here();
     let py = content.py();
-    LOADS.get_or_try_init(py, || -> PyResult<_> { Ok(py.import("json")?.getattr("loads")?.unbind()) })?.bind(py).call1((content,))
+    let loads = LOADS.get_or_try_init(py, || -> PyResult<_> { Ok(py.import("reknock._text")?.getattr("loads")?.unbind()) })?;
+    loads.bind(py).call1((content, encoding))
 }
 
 /// A response as pickles have it: status, version, header lines, URL, elapsed nanoseconds, attempts, stop reason, body.
@@ -213,7 +220,8 @@ impl Response {
     }
 
     /// The body as JSON. Raises `json.JSONDecodeError` if it is none.
-    fn json<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        parsed(self.content(py))
+    fn json<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let encoding = slf.as_super().get().encoding();
+        parsed(slf.get().content(slf.py()), &encoding)
     }
 }

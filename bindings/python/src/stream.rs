@@ -10,9 +10,9 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyType};
 use reknock::client;
 
-use crate::blocking::OnLane;
+use crate::blocking::{self, OnLane};
+use crate::ending::Ours;
 use crate::engine::CoreStream;
-use crate::errors::raised;
 use crate::response::ResponseHead;
 
 /// Where a body lives between reads.
@@ -59,7 +59,8 @@ impl Place {
         self.put_with_lane(stream, None);
     }
 
-    fn put_with_lane(&self, stream: CoreStream, lane: Option<Box<OnLane>>) {
+    /// Likewise, with what it is read on next.
+    pub fn put_with_lane(&self, stream: CoreStream, lane: Option<Box<OnLane>>) {
         let here = State::Here(Box::new(stream), lane);
         let mut state = self.lock();
         let over = if matches!(*state, State::Away) { std::mem::replace(&mut *state, here) } else { here };
@@ -121,26 +122,18 @@ impl Stream {
         PyClassInitializer::from(ResponseHead::new(parts.head.clone())).add_subclass(Stream(Arc::clone(&parts.place)))
     }
 
-    /// The next piece of the body, on the calling thread; None at its end.
-    fn piece(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let (lane, mut stream) = self.0.take_with_lane(py)?;
-        let (piece, lane) = match lane {
-            Some(mut lane) => match lane.run(py, stream.chunk()) {
-                Ok(piece) => {
-                    let rest = lane.after(&piece).map(Box::new);
-                    (piece, rest)
-                }
-                Err(error) => {
-                    // Before the lane, which closes what it leaves.
-                    drop(stream);
-                    return Err(error);
-                }
-            },
-            // It has ended.
-            None => (Ok(None), None),
-        };
-        self.0.put_with_lane(stream, lane);
-        piece.map(|piece| object(py, piece)).map_err(|error| raised(py, &error))
+    /// The next piece of the body, on the calling thread; None at its end, or a turn.
+    fn next(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let _ours = Ours::here();
+        let (lane, stream) = self.0.take_with_lane(py)?;
+        match lane {
+            Some(lane) => blocking::piece(py, stream, *lane, Arc::clone(&self.0)),
+            None => {
+                // It has ended.
+                self.0.put(stream);
+                Ok(py.None())
+            }
+        }
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -154,6 +147,7 @@ impl Stream {
 
     /// Closes the connection, if the body was not read to its end.
     fn close(&self, py: Python<'_>) {
+        let _ours = Ours::here();
         py.detach(|| self.0.close());
     }
 }

@@ -199,7 +199,7 @@ impl Sent {
 
     /// The body as JSON.
     fn json<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        parsed(&self.content(py))
+        parsed(&self.content(py), "utf-8")
     }
 
     fn __repr__(&self) -> String {

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING, USER_AGENT};
 use url::Url;
 
 use super::call::question::{Attempt, Event, Opinion};
 use super::call::state::CallConfig;
 use super::client::{Client, Config, Inner};
 use super::host::callbacks::Callbacks;
+use super::message::cookies::Cookies;
 use super::message::redirect::Redirects;
 use super::message::request::Request;
 use super::system::clock::{Clock, TokioClock};
@@ -18,7 +19,7 @@ use super::transport::Transport;
 use super::transport::http::HttpTransport;
 use super::transport::options::TransportOptions;
 use crate::error::Error;
-use crate::policy::Policy;
+use crate::policy::{Policy, ShownText};
 use crate::retry::Budgets;
 
 /// Collects the options of a [`Client`]; [`build`](ClientBuilder::build) checks them.
@@ -28,12 +29,15 @@ pub struct ClientBuilder<S = TransportOptions, C = TokioClock> {
     clock: C,
     policy: Policy,
     headers: HeaderMap,
+    /// Of no request, not even our own.
+    without: Vec<HeaderName>,
     invalid_header: Option<String>,
     max_response_size: Option<u64>,
     redirects: Redirects,
     callbacks: Callbacks,
     base_url: Option<String>,
     envoy_headers: bool,
+    cookies: Option<Cookies>,
     budgets: Option<Arc<Budgets>>,
 }
 
@@ -83,12 +87,14 @@ impl Client {
             clock: TokioClock,
             policy: Policy::default(),
             headers: HeaderMap::new(),
+            without: Vec::new(),
             invalid_header: None,
             max_response_size: None,
             redirects: Redirects::default(),
             callbacks: Callbacks::default(),
             base_url: None,
             envoy_headers: false,
+            cookies: None,
             budgets: None,
         }
     }
@@ -117,12 +123,14 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
             clock,
             policy,
             headers,
+            without,
             invalid_header,
             max_response_size,
             redirects,
             callbacks,
             base_url,
             envoy_headers,
+            cookies,
             budgets,
         } = self;
         let (transport, clock) = replace(transport, clock);
@@ -131,12 +139,14 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
             clock,
             policy,
             headers,
+            without,
             invalid_header,
             max_response_size,
             redirects,
             callbacks,
             base_url,
             envoy_headers,
+            cookies,
             budgets,
         }
     }
@@ -148,6 +158,18 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
                 self.headers.append(name, value);
             }
             _ => self.invalid_header = self.invalid_header.or_else(|| Some(name.to_owned())),
+        }
+        self
+    }
+
+    /// Leaves out a header field that requests would carry by default: `user-agent`.
+    pub fn without_header(mut self, name: &str) -> Self {
+        match HeaderName::from_bytes(name.as_bytes()) {
+            Ok(name) => {
+                self.headers.remove(&name);
+                self.without.push(name);
+            }
+            Err(_) => self.invalid_header = self.invalid_header.or_else(|| Some(name.to_owned())),
         }
         self
     }
@@ -213,6 +235,13 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
         self
     }
 
+    /// Keeps what servers set as cookies in this jar, those of retried responses and redirects included, and sends what is in it to where it belongs. A
+    /// request with a `cookie` header of its own goes as it is. Default: none.
+    pub fn cookies(mut self, jar: Cookies) -> Self {
+        self.cookies = Some(jar);
+        self
+    }
+
     /// Budgets to share with other clients and with those who drive the machine themselves, in place of the client's own. Their ticks must be
     /// those of the client's clock: by default, the host's CLOCK_MONOTONIC. A forked child whose parent used the client has budgets of its own.
     pub fn budgets(mut self, budgets: Arc<Budgets>) -> Self {
@@ -226,14 +255,20 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
     /// `config` for transport options that cannot be, a header that is none, or a named budget that is in use with other parameters.
     pub fn build(mut self) -> Result<Client<S::Transport, C>, Error> {
         if let Some(name) = self.invalid_header {
-            return Err(Error::config(format!("headers: {name:?} is no valid header name, or its value has control characters")));
+            let name = ShownText(&name);
+            return Err(Error::config(format!("headers: {name} is no valid header name, or its value has control characters")));
         }
-        self.headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(concat!("reknock/", env!("CARGO_PKG_VERSION"))));
+        if self.headers.contains_key(TRANSFER_ENCODING) {
+            return Err(Error::config("headers: transfer-encoding is written by the connection, which knows how each body goes out"));
+        }
+        if !self.without.contains(&USER_AGENT) {
+            self.headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(concat!("reknock/", env!("CARGO_PKG_VERSION"))));
+        }
         let base_url = self.base_url.map(|url| base(&url)).transpose()?;
         let (transport, policy) = (self.transport, self.policy.clone());
         let config = Config {
             transport: Box::new(move || transport.clone().into_transport(&policy)),
-            calls: CallConfig { clock: self.clock, max_response_size: self.max_response_size },
+            calls: CallConfig { clock: self.clock, max_response_size: self.max_response_size, cookies: self.cookies },
             policy: self.policy,
             headers: self.headers,
             redirects: self.redirects,

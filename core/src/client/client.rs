@@ -16,6 +16,7 @@ use super::call::state::{CallBody, CallConfig, CallShared, CallSite, Delivery, F
 use super::call::stream::StreamingResponse;
 use super::host::callbacks::Callbacks;
 use super::host::lanes::LanePool;
+use super::message::cookies::Cookies;
 use super::message::redirect::Redirects;
 use super::message::request::Request;
 use super::message::response::Response;
@@ -248,6 +249,11 @@ impl<T: Transport, C: Clock> Client<T, C> {
         &self.0.config.policy
     }
 
+    /// The client's jar of cookies, if it has one.
+    pub fn cookies(&self) -> Option<&Cookies> {
+        self.0.config.calls.cookies.as_ref()
+    }
+
     /// The client's callbacks.
     pub fn callbacks(&self) -> &Callbacks {
         &self.0.config.callbacks
@@ -288,7 +294,7 @@ impl<T, C> Config<T, C> {
     /// Adds what every request of this client carries, under what it brings itself.
     fn complete(&self, request: &mut Request) {
         for name in self.headers.keys() {
-            if !request.headers.contains_key(name) {
+            if !request.headers.contains_key(name) && !request.without.contains(name) {
                 for value in self.headers.get_all(name) {
                     request.headers.append(name, value.clone());
                 }

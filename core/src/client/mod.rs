@@ -30,6 +30,7 @@ pub use host::channel::{AnswerSender, ChannelHost, HostMessages, HostReceiver};
 pub use host::queue;
 pub use lane::Lane;
 pub use message::body::{Body, BodyStream};
+pub use message::cookies::{Cookie, Cookies};
 pub use message::multipart::Multipart;
 pub use message::redirect::Redirects;
 pub use message::request::Request;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::builder::ClientBuilder;
 use super::client::Client;
+use super::message::cookies::Cookies;
 use super::message::redirect::Redirects;
 use super::transport::options::{ClientCert, Http2, Proxy, TlsOptions, TransportOptions};
 use crate::error::Error;
@@ -44,6 +45,11 @@ pub static CLIENT_OPTIONS: OptionBlock = OptionBlock {
         row("local_address", "IP address", "The address to connect from."),
         row("pool_idle_timeout", "duration, or `none`", "How long an unused connection is kept."),
         row("pool_max_idle_per_host", "0..=100000", "How many unused connections are kept per origin."),
+        row(
+            "cookies",
+            "true, false, or map of names and values",
+            "Whether cookies that servers set are kept and sent back; a map is what to begin with.",
+        ),
         row("envoy_headers", "true or false", "Whether `x-envoy-retry-on` and its kin on a request change its policy, as in Envoy."),
     ],
 };
@@ -92,12 +98,20 @@ impl Client {
                 }
                 "headers" => {
                     for (name, value) in pairs(node)? {
-                        builder = builder.header(&name, &value);
+                        builder = match value {
+                            Some(value) => builder.header(&name, &value),
+                            None => builder.without_header(&name),
+                        };
                     }
                 }
                 "auth" => {
                     if let Some((user, password)) = or_none(node, credentials)? {
                         builder = builder.basic_auth(&user, &password);
+                    }
+                }
+                "cookies" => {
+                    if let Some(jar) = cookies(node)? {
+                        builder = builder.cookies(jar);
                     }
                 }
                 "envoy_headers" => builder = builder.envoy_headers(node.flag()?),
@@ -121,6 +135,19 @@ impl Client {
 /// `config` for a number out of its range, which [`CLIENT_OPTIONS`] names.
 pub fn whole_option(key: &str, given: i64) -> Result<u32, Error> {
     Ok(whole(key, &Node::at(key, &Value::Int(given)))?)
+}
+
+fn cookies(node: &Node<'_>) -> Result<Option<Cookies>, Error> {
+    let jar = Cookies::new();
+    if let Some(entries) = node.entries() {
+        for (name, value) in entries {
+            let value = value.str().ok_or_else(|| Problem::new(format!("cookies.{name}"), "must be text"))?;
+            jar.set(&name, value)?;
+        }
+        return Ok(Some(jar));
+    }
+    let wrong = || Problem::new("cookies", "must be true, false, or a map of names and values");
+    if node.is_off() { Ok(None) } else { Ok(node.flag().map_err(|_| wrong())?.then_some(jar)) }
 }
 
 fn whole(key: &str, node: &Node<'_>) -> Result<u32, Problem> {
@@ -194,17 +221,20 @@ fn credentials(node: &Node<'_>) -> Result<(String, String), Problem> {
     }
 }
 
-/// Names and values, of a map or of a list of pairs. What was given is not shown in messages: it may be a secret.
-fn pairs(node: &Node<'_>) -> Result<Vec<(String, String)>, Problem> {
+/// Names and values, of a map or of a list of pairs; nothing as a value means to leave the field out. What was given is not shown in messages: it may
+/// be a secret.
+fn pairs(node: &Node<'_>) -> Result<Vec<(String, Option<String>)>, Problem> {
     if let Some(entries) = node.entries() {
-        let text = |name: &str, value: &Node<'_>| {
-            value.str().map(str::to_owned).ok_or_else(|| Problem::new(format!("headers.{name}"), "must be text"))
+        let text = |name: &str, value: &Node<'_>| match (&*value.value, value.str()) {
+            (Value::Null, _) => Ok(None),
+            (_, Some(text)) => Ok(Some(text.to_owned())),
+            _ => Err(Problem::new(format!("headers.{name}"), "must be text")),
         };
         return entries.iter().map(|(name, value)| Ok((name.clone(), text(name, value)?))).collect();
     }
     let wrong = || Problem::new("headers", "must be a map, or a list of pairs of a name and a value");
     let pair = |item: &Node<'_>| match item.list()?.as_slice() {
-        [name, value] => Some((name.str()?.to_owned(), value.str()?.to_owned())),
+        [name, value] => Some((name.str()?.to_owned(), Some(value.str()?.to_owned()))),
         _ => None,
     };
     node.list().ok_or_else(wrong)?.iter().map(|item| pair(item).ok_or_else(wrong)).collect()
@@ -240,6 +270,7 @@ mod tests {
             ("local_address", "127.0.0.1".into()),
             ("poolIdleTimeout", 1.5.into()),
             ("pool_max_idle_per_host", 4.into()),
+            ("cookies", Value::from([("a", "1")])),
             ("envoy_headers", true.into()),
         ]);
         let Value::Map(entries) = &options else { panic!("a map") };
@@ -254,6 +285,13 @@ mod tests {
             ("headers", "x-key: secret".into(), "headers: must be a map, or a list of pairs of a name and a value"),
             ("headers", Value::from([("x-a", 1)]), "headers.x-a: must be text"),
             ("auth", "secret".into(), "auth: must be a list of a user name and a password"),
+            ("cookies", "secret".into(), "cookies: must be true, false, or a map of names and values"),
+            ("cookies", Value::from([("a", 1)]), "cookies.a: must be text"),
+            (
+                "ca_bundle",
+                "-----KEY-----\nsecret".into(),
+                "ca_bundle: must be PEM text or the path of a file that can be read (No such file or directory (os error 2)), got text of 20 characters with line breaks",
+            ),
             ("verify", 1.into(), "verify: must be true or false, got 1; give root certificates as text or path, a client's own as cert"),
             ("http2_ping", 0.into(), "http2_ping: must be above 0, or none for no pings, got 0"),
             ("pool_idle_timeout", (-1).into(), "pool_idle_timeout: must be a number of seconds from 0, got -1"),

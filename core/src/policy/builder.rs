@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Compat, IdempotencyKey, Policy, Settings, validate};
+use super::{Compat, IdempotencyKey, PerTryUntil, Policy, Settings, validate};
 use crate::error::Error;
 use crate::retry::{Backoff, BudgetSpec, Conditions, HeaderMatcher, Methods, RetryAfter, StatusSet};
 
@@ -65,6 +65,12 @@ impl PolicyBuilder {
     pub fn per_try_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.settings.per_try_timeout = limit.into();
         self.settings.own_per_try();
+        self
+    }
+
+    /// Where the limit of one attempt ends. Default: with the head.
+    pub fn per_try_until(mut self, until: PerTryUntil) -> Self {
+        self.settings.per_try_until = until;
         self
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{IdempotencyKey, Settings};
+use super::{IdempotencyKey, PerTryUntil, Settings};
 use crate::retry::{
     Backoff, BudgetKind, BudgetSpec, Combine, Condition, Conditions, DepositOn, Jitter, Methods, RetryAfter, Scope, StatusSet, WhenOver,
 };
@@ -21,6 +21,7 @@ impl Default for Settings {
             timeout: Some(Duration::from_secs(60)),
             connect_timeout: Some(Duration::from_secs(5)),
             per_try_timeout: Some(Duration::from_secs(20)),
+            per_try_until: PerTryUntil::Head,
             idle_timeout: Some(Duration::from_secs(20)),
             retry_on: Conditions::NONE
                 .with(Condition::ConnectFailure)

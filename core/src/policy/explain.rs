@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::dialect::{Dialect, Loaded};
 use super::problem::path_name;
-use super::{Policy, emit};
+use super::{PerTryUntil, Policy, emit};
 use crate::retry::{BudgetKind, DepositOn, WhenOver};
 use crate::time::DurationText;
 
@@ -82,9 +82,10 @@ impl Policy {
             _ => None,
         };
         let all = each.zip(waits).map(|(each, waits)| each.saturating_mul(attempts).saturating_add(waits));
+        let end = if self.per_try_until() == PerTryUntil::Body { "end of the last response" } else { "last response head" };
         let all_text = all.map_or_else(
-            || "\n  until the last response head: no limit by connect_timeout, per_try_timeout and waits".to_owned(),
-            |all| format!("\n  until the last response head: {} by connect_timeout, per_try_timeout and waits", whole(all)),
+            || format!("\n  until the {end}: no limit by connect_timeout, per_try_timeout and waits"),
+            |all| format!("\n  until the {end}: {} by connect_timeout, per_try_timeout and waits", whole(all)),
         );
         match (self.timeout(), all) {
             (None, Some(_)) => all_text,

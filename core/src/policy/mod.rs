@@ -38,6 +38,8 @@ pub use request::RequestHead;
 #[cfg(feature = "documents")]
 pub use text::{load_all, read_all};
 pub use typed::{Argument, Unit};
+#[cfg(feature = "client")]
+pub(crate) use value::ShownText;
 pub use value::Value;
 #[cfg(feature = "simulate")]
 pub(crate) use {names::Names, node::Fields};
@@ -68,6 +70,7 @@ pub(crate) struct Settings {
     pub(crate) timeout: Option<Duration>,
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) per_try_timeout: Option<Duration>,
+    pub(crate) per_try_until: PerTryUntil,
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) retry_on: Conditions,
     pub(crate) statuses: StatusSet,
@@ -99,6 +102,16 @@ pub enum IdempotencyKey {
     Auto,
     /// It means nothing.
     None,
+}
+
+/// Where an attempt's `per_try_timeout` ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum PerTryUntil {
+    /// At the end of the response's head.
+    #[default]
+    Head,
+    /// In buffered calls at the end of its body; streamed calls end it with the head.
+    Body,
 }
 
 /// Whose differences from the rules above apply.
@@ -155,6 +168,11 @@ impl Policy {
     /// The limit of one attempt up to its response head, without connecting and uploading. Default 20 s, `None` for no limit.
     pub fn per_try_timeout(&self) -> Option<Duration> {
         self.0.per_try_timeout
+    }
+
+    /// Where the limit of one attempt ends. Default: with the head.
+    pub fn per_try_until(&self) -> PerTryUntil {
+        self.0.per_try_until
     }
 
     /// The longest silence while a body is written or read. Default 20 s, `None` for no limit.

@@ -1,12 +1,14 @@
 //! The words of a document and what they stand for, for the reader and the writer alike.
 
-use super::{Compat, IdempotencyKey};
+use super::{Compat, IdempotencyKey, PerTryUntil};
 use crate::retry::{Combine, Condition, DecorrelatedForm, DepositOn, Format, WhenOver};
 
 pub(crate) type Names<T> = &'static [(&'static str, T)];
 
 pub(super) const IDEMPOTENCY_KEY: Names<IdempotencyKey> =
     &[("honour", IdempotencyKey::Honour), ("auto", IdempotencyKey::Auto), ("none", IdempotencyKey::None)];
+
+pub(super) const PER_TRY_UNTIL: Names<PerTryUntil> = &[("head", PerTryUntil::Head), ("body", PerTryUntil::Body)];
 
 pub(super) const COMPAT: Names<Compat> = &[("envoy", Compat::Envoy)];
 

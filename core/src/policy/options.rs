@@ -48,6 +48,11 @@ pub(super) static DOCUMENT: OptionBlock = OptionBlock {
             DURATION_OR_NONE,
             "Limit of one attempt up to the end of its response headers; stands still while connecting and while the body is moving.",
         ),
+        row(
+            "per_try_until",
+            "`head` or `body`",
+            "Where `per_try_timeout` ends: with the response headers, or in buffered calls with the end of the body.",
+        ),
         row("idle_timeout", DURATION_OR_NONE, "Longest silence while a body is written or read."),
         row(
             "retry_on",

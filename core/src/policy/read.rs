@@ -1,6 +1,6 @@
 //! From a document to a policy: the one reader. Every surface's dicts, objects and texts end here.
 
-use super::names::IDEMPOTENCY_KEY;
+use super::names::{IDEMPOTENCY_KEY, PER_TRY_UNTIL};
 use super::node::{Fields, Node, whole_rule};
 use super::options::DOCUMENT;
 use super::problem::Problem;
@@ -94,6 +94,7 @@ fn read_key(settings: &mut Settings, key: &str, node: &Node<'_>) -> Result<(), P
         "timeout" => settings.timeout = timeout(node)?,
         "connect_timeout" => settings.connect_timeout = timeout(node)?,
         "per_try_timeout" => settings.per_try_timeout = timeout(node)?,
+        "per_try_until" => settings.per_try_until = node.choice(PER_TRY_UNTIL)?,
         "idle_timeout" => settings.idle_timeout = timeout(node)?,
         "retry_on" => settings.retry_on = if node.is_off() { Conditions::NONE } else { read_match::conditions(node)? },
         "statuses" => settings.statuses = if node.is_off() { StatusSet::NONE } else { read_match::statuses(node)? },

@@ -104,8 +104,9 @@ fn typed(key: &str, value: &Value, unit: Unit) -> Result<Value, Problem> {
     let number = match *value {
         Value::Int(number) => number as f64,
         Value::Float(number) => number,
-        Value::Other(_) if key == "timeout" => {
-            let fix = "timeout is the limit of the whole call; connect_timeout, per_try_timeout and idle_timeout limit its parts";
+        // What other clients take: a pair of limits, an object of them.
+        Value::Other(_) | Value::List(_) | Value::Map(_) if key == "timeout" => {
+            let fix = "timeout is the limit of the whole call; its parts are limited by the keys connect_timeout, per_try_timeout and idle_timeout of policy";
             return Err(Problem::must(key, "be a duration", value).fix(fix));
         }
         _ => return Ok(value.clone()),

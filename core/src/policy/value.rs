@@ -84,11 +84,25 @@ impl fmt::Display for Shown<'_> {
             Value::Int(number) => write!(f, "{number}"),
             Value::Big(digits) => write!(f, "{}", shortened(digits)),
             Value::Float(number) => write!(f, "{number:?}"),
-            Value::Str(text) => write!(f, "{:?}", shortened(text)),
+            Value::Str(text) => ShownText(text).fmt(f),
             Value::List(items) if items.is_empty() => f.write_str("an empty list"),
             Value::List(_) => f.write_str("a list"),
             Value::Map(_) => f.write_str("a map"),
             Value::Other(name) => write!(f, "a value of type {}", shortened(name)),
+        }
+    }
+}
+
+/// A text as an error message shows it: quoted. One that is long or holds a line break is told by its size: it may be a key or a body, put into the wrong place.
+pub(crate) struct ShownText<'a>(pub(crate) &'a str);
+
+impl fmt::Display for ShownText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ShownText(text) = self;
+        match (text.contains(['\n', '\r']), text.chars().count()) {
+            (true, characters) => write!(f, "text of {characters} characters with line breaks"),
+            (false, characters) if characters > SHOWN_CHARS => write!(f, "text of {characters} characters"),
+            _ => write!(f, "{text:?}"),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::dialect::envoy::Aside;
-use super::names::{COMBINE, COMPAT, DEPOSIT_ON, FORM, FORMAT, IDEMPOTENCY_KEY, LISTS, WHEN_OVER, name_of};
+use super::names::{COMBINE, COMPAT, DEPOSIT_ON, FORM, FORMAT, IDEMPOTENCY_KEY, LISTS, PER_TRY_UNTIL, WHEN_OVER, name_of};
 use super::read::BINARY_UNITS;
 use super::value::Value;
 use super::{Compat, Policy, emit};
@@ -23,6 +23,7 @@ impl Policy {
             ("timeout", or_none(s.timeout, duration)),
             ("connect_timeout", or_none(s.connect_timeout, duration)),
             ("per_try_timeout", or_none(s.per_try_timeout, duration)),
+            ("per_try_until", name_of(PER_TRY_UNTIL, &s.per_try_until).into()),
             ("idle_timeout", or_none(s.idle_timeout, duration)),
             ("retry_on", conditions(s.retry_on)),
             ("statuses", statuses(&s.statuses)),

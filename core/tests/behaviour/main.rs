@@ -17,6 +17,7 @@ mod envoy_calls;
 mod ktor;
 mod ktor_calls;
 mod ktor_functions;
+mod ktor_recorded;
 mod linkerd;
 
 use std::time::Duration;

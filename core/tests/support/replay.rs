@@ -61,7 +61,7 @@ pub struct Leaping(Arc<AtomicU64>);
 
 impl Clock for Leaping {
     fn now(&self) -> Tick {
-        Tick(TokioClock.now().nanos() + self.0.load(Ordering::SeqCst))
+        Tick(TokioClock.now().nanos().saturating_add(self.0.load(Ordering::SeqCst)))
     }
 
     fn wall(&self) -> UnixTime {
@@ -74,6 +74,7 @@ impl Clock for Leaping {
 
     async fn pause_until(&self, when: Tick) {
         let wait = when.since(self.now());
-        self.0.fetch_add(wait.as_nanos() as u64, Ordering::SeqCst);
+        let wait = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
+        self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |leapt| Some(leapt.saturating_add(wait))).unwrap();
     }
 }

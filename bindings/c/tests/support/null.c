@@ -10,6 +10,7 @@ static reknock_response *response, *streamed;
 static reknock_error *failure;
 static reknock_queue *queue;
 static reknock_budgets *budgets;
+static reknock_cookies *cookies;
 static reknock_retry *retry;
 static reknock_retry *begun; /* without an attempt yet */
 static uint8_t bytes[8] = "{}";
@@ -98,6 +99,7 @@ int main(int argc, char **argv) {
     OK(reknock_policies_read("{}", NULL, &policies, error));
     OK(reknock_queue_new(&queue, error));
     OK(reknock_budgets_new(&budgets, error));
+    OK(reknock_cookies_new(&cookies, error));
     CHECK(reknock_policy_from_json("{", (reknock_policy **)(void *)&place, &failure) == REKNOCK_ERROR_CONFIG);
     retry_options.method = "GET";
 /* RUN */

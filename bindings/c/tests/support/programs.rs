@@ -54,6 +54,7 @@ const LOADING: Want =
 const REDIRECT: Want = Url(r#"[{"do": "redirect", "status": 307, "location": "$url/next"}, {"do": "status", "status": 200},
         {"do": "redirect", "status": 307, "location": "$url/next"}, {"do": "redirect", "status": 307, "location": "$url/next"},
         {"do": "redirect", "status": 307, "location": "$url/next"}, {"do": "status", "status": 200}]"#);
+const COOKIES: Want = Url(r#"[{"do": "status", "status": 503, "headers": [["set-cookie", "a=1; Path=/"]]}, {"do": "echo"}]"#);
 const THOUSAND: Want = Url(r#"[{"do": "status", "status": 200, "body_size": 1000}]"#);
 const TLS: Want = Url(r#"{"tls": "trusted", "script": [{"do": "status", "status": 200}]}"#);
 const DOWNGRADE: Want = Url(r#"{"tls": "trusted", "script": [{"do": "redirect", "status": 307, "location": "$url:first/"}]}"#);
@@ -78,7 +79,7 @@ pub const PROGRAMS: &[Program] = &[
     program("tests/c/stream.c", &[BIG, CUT, RETRIED, Bytes("body.txt", 140_000), STALLED, FINE]),
     program("tests/c/queue_stream.c", &[BIG, CUT, STALLED, REFUSED]),
     program("tests/c/upload.c", &[ECHO, RETRIED, RETRIED, RETRIED, RETRIED, RETRIED, EARLY, SLOW, LARGE]),
-    program("tests/c/options.c", &[ECHO, REDIRECT, THOUSAND, TLS, Authority, HTTP2, DOWNGRADE, ECHO, FAILING]),
+    program("tests/c/options.c", &[ECHO, REDIRECT, THOUSAND, TLS, Authority, HTTP2, DOWNGRADE, ECHO, FAILING, COOKIES]),
     program("tests/c/sigpipe.c", &[FINE]),
     program("tests/c/shutdown.c", &[LARGE, SLOW, STALLED]),
     Program { leaks: true, ..program("tests/c/fork.c", &[HALF]) },

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{HeaderName, HeaderValue};
+use http::header::{COOKIE, HeaderName, HeaderValue};
 
 use super::question::Host;
 use super::state::{AttemptResult, Delivery, Running};
@@ -13,9 +13,10 @@ use super::timers::{HeadTimer, Limit, within};
 use crate::client::system::clock::Clock;
 use crate::client::transport::{Failure, Incoming, Outgoing, Received, Transport};
 use crate::error::ErrorKind;
+use crate::policy::PerTryUntil;
 use crate::record::{AttemptRecord, Evidence};
 use crate::retry::{self, Outcome};
-use crate::time::DurationText;
+use crate::time::{DurationText, Tick};
 
 /// How often an attempt is sent again because the connection that was kept for it turned out dead. It happens once in a great while, and to as many
 /// connections as a server closes at once.
@@ -61,6 +62,9 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
                 if self.progress.answered_at().is_none() {
                     self.progress.answered(self.config.clock.now());
                 }
+                if let Some(cookies) = &self.config.cookies {
+                    cookies.keep(&self.sent().url, &received.headers);
+                }
                 self.progress.note_connection(|connection| connection.version = Some(received.version.into()));
                 AttemptResult::Response(received, None)
             }
@@ -78,6 +82,10 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     fn outgoing(&mut self, attempt: &retry::Attempt) -> Result<Outgoing, Failure> {
         let request = self.sent();
         let mut headers = request.headers.clone();
+        if let Some(cookies) = self.config.cookies.as_ref().filter(|_| !headers.contains_key(COOKIE)) {
+            let named = self.named.as_ref() == Some(&request.url.origin());
+            headers.extend(cookies.value(&request.url, named).map(|line| (COOKIE, line)));
+        }
         for (name, value) in self.policy.attempt_fields(attempt.number, self.config.clock.now().since(self.began)) {
             if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&value)) {
                 headers.insert(name, value);
@@ -103,6 +111,11 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
 
     fn timed_out(&self, limit: Limit) -> Failure {
         match limit {
+            Limit::Body => {
+                let limit = DurationText(self.policy.per_try_timeout().unwrap_or_default());
+                let message = format!("the response did not end within per_try_timeout ({limit})");
+                Failure::new(ErrorKind::PerTryTimeout, Evidence::Unknown, message)
+            }
             Limit::PerTry => {
                 let limit = DurationText(self.policy.per_try_timeout().unwrap_or_default());
                 let message = format!("no response head within per_try_timeout ({limit})");
@@ -138,16 +151,30 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         }
     }
 
+    /// Until when a buffered body may be read: the call's deadline, or where `per_try_timeout` holds for the body, its end.
+    fn attempt_end(&self) -> Option<Tick> {
+        let deadline = self.retry.deadline();
+        let Some(limit) = self.policy.per_try_timeout().filter(|_| self.policy.per_try_until() == PerTryUntil::Body) else {
+            return deadline;
+        };
+        let begun = self.records.last().map_or(self.began, |record| self.began.after(record.start));
+        let connecting = self.progress.connecting_time(self.config.clock.now());
+        let clock_began = self.progress.uploaded_at().unwrap_or_else(|| begun.after(connecting));
+        Some(deadline.unwrap_or(Tick::MAX).min(clock_began.after(limit)))
+    }
+
     /// Reads a whole body.
     pub(super) async fn read(&self, received: &mut Received<T::Body>) -> Result<Bytes, Failure> {
         let most = self.config.max_response_size;
+        let until = self.attempt_end();
         let mut first = Bytes::new();
         let mut more = BytesMut::new();
         let mut size = 0_u64;
         loop {
-            let frame =
-                within(&self.config.clock, self.policy.idle_timeout(), &self.progress, self.retry.deadline(), received.body.frame()).await;
+            let frame = within(&self.config.clock, self.policy.idle_timeout(), &self.progress, until, received.body.frame()).await;
             let piece = match frame {
+                // The attempt's own end came before the call's.
+                Err(Limit::Deadline) if until != self.retry.deadline() => return Err(self.timed_out(Limit::Body)),
                 Err(limit) => return Err(self.timed_out(limit)),
                 Ok(frame) => match frame? {
                     None => break,

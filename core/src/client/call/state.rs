@@ -10,6 +10,7 @@ use http::header::HeaderName;
 use super::cancel::Cancel;
 use super::question::Host;
 use super::refusals::Refusals;
+use crate::client::message::cookies::Cookies;
 use crate::client::message::redirect::Redirects;
 use crate::client::message::request::Request;
 use crate::client::system::clock::Clock;
@@ -84,6 +85,7 @@ pub(in crate::client) struct Mode {
 pub(in crate::client) struct CallConfig<C> {
     pub(in crate::client) clock: C,
     pub(in crate::client) max_response_size: Option<u64>,
+    pub(in crate::client) cookies: Option<Cookies>,
 }
 
 /// What the calls of one client in one process share, wherever they run.
@@ -121,6 +123,8 @@ pub(in crate::client) struct Running<'a, T: Transport, C, H> {
     pub(in crate::client) mode: Mode,
     /// The request of the present hop.
     pub(in crate::client) request: Request,
+    /// The origin that the caller named, if there are cookies for it.
+    pub(in crate::client) named: Option<url::Origin>,
     /// The request of the present attempt alone, if a callback edited it.
     pub(in crate::client) edited: Option<Request>,
     pub(in crate::client) retry: Retry,
@@ -174,6 +178,7 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
         let asked = host.wants().retry_if;
         let retry = Retry::begin(&policy, facts(&request, asked), budget, shared.entropy, shared.next_serial(), began).nested(mode.nested);
         let (records, progress) = (Vec::with_capacity(1), Arc::default());
+        let named = config.cookies.is_some().then(|| request.url.origin());
         Ok(Running {
             config,
             shared,
@@ -183,6 +188,7 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
             host,
             mode,
             request,
+            named,
             edited: None,
             retry,
             began,

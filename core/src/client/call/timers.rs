@@ -14,6 +14,8 @@ use crate::time::Tick;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Limit {
     PerTry,
+    /// `per_try_timeout`, where it holds for the body as well.
+    Body,
     Idle,
     Deadline,
 }

@@ -2,6 +2,7 @@
 
 pub(super) mod auth;
 pub(super) mod body;
+pub(super) mod cookies;
 pub(super) mod multipart;
 pub(super) mod redact;
 pub(super) mod redirect;

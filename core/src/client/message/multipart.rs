@@ -7,6 +7,7 @@ use http::HeaderValue;
 use super::body::{Body, BodyStream};
 use crate::client::system::entropy;
 use crate::error::{BoxError, Error, ErrorKind};
+use crate::policy::ShownText;
 
 /// A form of parts. Parts of bytes and files can be sent again, those of streams cannot.
 #[derive(Debug, Default)]
@@ -33,9 +34,27 @@ impl Multipart {
     ///
     /// # Errors
     /// `invalid_request` for a name, file name or content type with line breaks.
-    pub fn part(mut self, name: &str, file_name: Option<&str>, content_type: Option<&str>, body: Body) -> Result<Self, Error> {
+    pub fn part(self, name: &str, file_name: Option<&str>, content_type: Option<&str>, body: Body) -> Result<Self, Error> {
+        self.part_with_headers(name, file_name, content_type, &[], body)
+    }
+
+    /// Likewise, with header fields of its own.
+    ///
+    /// # Errors
+    /// As [`part`](Multipart::part), and for header fields that are none.
+    pub fn part_with_headers(
+        mut self,
+        name: &str,
+        file_name: Option<&str>,
+        content_type: Option<&str>,
+        headers: &[(String, String)],
+        body: Body,
+    ) -> Result<Self, Error> {
         if [Some(name), file_name, content_type].into_iter().flatten().any(|text| text.contains(['\r', '\n', '\0'])) {
-            return Err(Error::new(ErrorKind::InvalidRequest, format!("multipart {name:?}: names and types must not contain line breaks")));
+            return Err(Error::new(
+                ErrorKind::InvalidRequest,
+                format!("multipart {}: names and types must not contain line breaks", ShownText(name)),
+            ));
         }
         // Quotes as browsers escape them.
         let quoted = |text: &str| text.replace('"', "%22");
@@ -43,8 +62,12 @@ impl Multipart {
         if let Some(file_name) = file_name {
             head += &format!("; filename=\"{}\"", quoted(file_name));
         }
-        if let Some(content_type) = content_type {
+        if let Some(content_type) = content_type.filter(|_| !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"))) {
             head += &format!("\r\ncontent-type: {content_type}");
+        }
+        for (name, value) in headers {
+            let (name, value) = super::request::field(name, value)?;
+            head += &format!("\r\n{name}: {}", String::from_utf8_lossy(value.as_bytes()));
         }
         self.parts.push((head, body));
         Ok(self)

@@ -3,13 +3,14 @@
 use std::fmt;
 
 use http::Method;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use url::{Position, Url};
 
 use super::body::Body;
 use super::multipart::Multipart;
 use super::redact::redacted;
 use crate::error::{Error, ErrorKind};
+use crate::policy::ShownText;
 
 /// A request: method, URL, header fields, body. Checked when it is built; building sends nothing.
 #[derive(Clone)]
@@ -18,6 +19,8 @@ pub struct Request {
     pub(in crate::client) url: Url,
     pub(in crate::client) headers: HeaderMap,
     pub(in crate::client) body: Body,
+    /// What the client would add, and shall not.
+    pub(in crate::client) without: Vec<HeaderName>,
     /// Its credentials came in a URL that a redirect led to: they are for that hop alone.
     pub(in crate::client) lent: bool,
 }
@@ -38,13 +41,41 @@ fn invalid(message: impl Into<String>) -> Error {
 const CASELESS: [Method; 7] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
 
 fn parse_method(text: &str) -> Result<Method, Error> {
-    match CASELESS.iter().find(|method| method.as_str().eq_ignore_ascii_case(text)) {
-        Some(method) => Ok(method.clone()),
-        None => Method::from_bytes(text.as_bytes()).map_err(|_| invalid(format!("method: must be a token such as GET, got {text:?}"))),
+    if let Some(method) = CASELESS.iter().find(|method| method.as_str().eq_ignore_ascii_case(text)) {
+        return Ok(method.clone());
+    }
+    match Method::from_bytes(text.as_bytes()) {
+        Ok(Method::CONNECT) => Err(invalid("method: CONNECT asks for a tunnel, which is no request; proxies are an option of the client")),
+        Ok(method) => Ok(method),
+        Err(_) => Err(invalid(format!("method: must be a token such as GET, got {}", ShownText(text)))),
     }
 }
 
+/// A header field line.
+pub(super) fn field(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Error> {
+    field_of_bytes(name, value.as_bytes())
+}
+
+fn field_of_bytes(name: &str, value: &[u8]) -> Result<(HeaderName, HeaderValue), Error> {
+    let parsed = HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| invalid(format!("header {}: the name must be a token of letters, digits and !#$%&'*+-.^_`|~", ShownText(name))))?;
+    // The value may be a secret: it is not shown.
+    let value = HeaderValue::from_bytes(value)
+        .map_err(|_| invalid(format!("header \"{parsed}\": the value must not contain control characters such as line breaks")))?;
+    Ok((parsed, value))
+}
+
 fn parse_url(url: &str) -> Result<Url, Error> {
+    // The parser would pass over these without a word, and over missing or further slashes.
+    if url.contains(['\r', '\n', '\t']) {
+        return Err(invalid("url: must not contain line breaks or tabs; percent-encode them as %0D, %0A, %09"));
+    }
+    let web = url.split_once(':').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"));
+    if let Some((scheme, rest)) = web
+        && !rest.strip_prefix("//").is_some_and(|rest| !rest.starts_with(['/', '\\']))
+    {
+        return Err(invalid(format!("url: must name a host behind two slashes, such as {scheme}://host/path")));
+    }
     Url::parse(url).map_err(|error| match error {
         url::ParseError::RelativeUrlWithoutBase => invalid("url: must be absolute, such as http://host/path".to_owned()),
         // The text may hold secrets: it is not shown.
@@ -77,8 +108,14 @@ impl Request {
     /// # Errors
     /// `invalid_request` for a method that is no token, or a URL that cannot be sent to.
     pub fn new(method: &str, url: &str) -> Result<Self, Error> {
-        let mut request =
-            Request { method: parse_method(method)?, url: parse_url(url)?, headers: HeaderMap::new(), body: Body::default(), lent: false };
+        let mut request = Request {
+            method: parse_method(method)?,
+            url: parse_url(url)?,
+            headers: HeaderMap::new(),
+            body: Body::default(),
+            without: Vec::new(),
+            lent: false,
+        };
         request.settle_url()?;
         request.lent = false;
         Ok(request)
@@ -109,12 +146,32 @@ impl Request {
     /// # Errors
     /// `invalid_request` for a name that is no token or a value with control characters.
     pub fn append_header(&mut self, name: &str, value: &str) -> Result<(), Error> {
-        let parsed = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| invalid(format!("header {name:?}: the name must be a token of letters, digits and !#$%&'*+-.^_`|~")))?;
-        // The value may be a secret: it is not shown.
-        let value = HeaderValue::from_str(value)
-            .map_err(|_| invalid(format!("header \"{name}\": the value must not contain control characters such as line breaks")))?;
-        self.headers.append(parsed, value);
+        self.append_header_bytes(name, value.as_bytes())
+    }
+
+    /// Likewise, of a value that is not UTF-8, such as Latin-1.
+    ///
+    /// # Errors
+    /// As [`append_header`](Request::append_header).
+    pub fn append_header_bytes(&mut self, name: &str, value: &[u8]) -> Result<(), Error> {
+        let (name, value) = field_of_bytes(name, value)?;
+        if name == TRANSFER_ENCODING {
+            return Err(invalid(
+                "header \"transfer-encoding\": is written by the connection, which knows how the body goes out; leave it out",
+            ));
+        }
+        self.headers.append(name, value);
+        Ok(())
+    }
+
+    /// Leaves out a header field that the client has for all its requests, and one that was set.
+    ///
+    /// # Errors
+    /// `invalid_request` for a name that is no token.
+    pub fn omit_header(&mut self, name: &str) -> Result<(), Error> {
+        let (name, _) = field(name, "")?;
+        self.headers.remove(&name);
+        self.without.push(name);
         Ok(())
     }
 
@@ -239,7 +296,7 @@ impl Request {
                 (declared, length) if declared.is_some() && declared == length => {}
                 (_, length) => {
                     let length = length.map_or("a number of bytes".to_owned(), |length| format!("{length} as the body is"));
-                    return Err(invalid(format!("header \"content-length\": must be {length}, got {said:?}; leave it out")));
+                    return Err(invalid(format!("header \"content-length\": must be {length}, got {}; leave it out", ShownText(said))));
                 }
             }
         }

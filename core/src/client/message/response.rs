@@ -132,16 +132,28 @@ impl Response {
     /// The body as JSON.
     ///
     /// # Errors
-    /// `body` if it is not JSON of the expected shape. Such an error is not retried: it does not heal.
+    /// `body` if it is not JSON of the expected shape, without what the body holds. Such an error is not retried: it does not heal.
     pub fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_slice(&self.body).map_err(|error| {
-            let status = Some(self.status());
-            Error::new(ErrorKind::Body, format!("the body is not the JSON expected: {error}")).with_status(status).with_source(error)
+            let message = format!("the body is not the JSON expected: {}", without_values(&error));
+            Error::new(ErrorKind::Body, message).with_status(Some(self.status()))
         })
     }
 
     /// The head and the body.
     pub fn into_parts(self) -> (ResponseHead, Bytes) {
         (self.head, self.body)
+    }
+}
+
+/// What serde says of a body, but not what it found there.
+fn without_values(error: &serde_json::Error) -> String {
+    let said = error.to_string();
+    if !error.is_data() || said.starts_with("missing field") {
+        return said;
+    }
+    match said.rsplit_once(", expected ") {
+        Some((_, expected)) => format!("expected {expected}"),
+        None => format!("another shape at line {} column {}", error.line(), error.column()),
     }
 }

@@ -40,7 +40,7 @@ pub struct Progress {
 impl Progress {
     /// The connector starts.
     pub fn connect_began(&self, now: Tick) {
-        self.connecting_since.store(now.nanos() + 1, Ordering::Release);
+        self.connecting_since.store(now.nanos().saturating_add(1), Ordering::Release);
     }
 
     /// The connector is done, well or not.
@@ -64,7 +64,7 @@ impl Progress {
     /// The first byte of the response came. Transports that do not say so are taken to have seen it when they hand out the head.
     pub fn answered(&self, now: Tick) {
         // Only the first one counts.
-        let _ = self.answered.compare_exchange(0, now.nanos() + 1, Ordering::AcqRel, Ordering::Relaxed);
+        let _ = self.answered.compare_exchange(0, now.nanos().saturating_add(1), Ordering::AcqRel, Ordering::Relaxed);
     }
 
     /// When the first byte of the response came, if that was noted.
@@ -92,13 +92,13 @@ impl Progress {
         if self.settle(TOUCHED) != TOUCHED {
             return false;
         }
-        self.moved.store(now.nanos() + 1, Ordering::Release);
+        self.moved.store(now.nanos().saturating_add(1), Ordering::Release);
         true
     }
 
     /// The connection took a piece of the body, or begins to: whether anything was sent is another matter, see [`sent`](Progress::sent).
     pub fn moved(&self, now: Tick) {
-        self.moved.store(now.nanos() + 1, Ordering::Release);
+        self.moved.store(now.nanos().saturating_add(1), Ordering::Release);
     }
 
     /// Something of the request was sent.
@@ -113,7 +113,7 @@ impl Progress {
 
     /// The last byte of the body was handed over.
     pub fn uploaded(&self, now: Tick) {
-        self.uploaded.store(now.nanos() + 1, Ordering::Release);
+        self.uploaded.store(now.nanos().saturating_add(1), Ordering::Release);
     }
 
     /// The body is handed over to somebody who may touch it. Transports that hold nothing back need not say so.

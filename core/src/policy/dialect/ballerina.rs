@@ -7,12 +7,17 @@ use super::super::node::{Node, join};
 use super::super::problem::Problem;
 use super::block::{Block, int, list};
 use super::draft::{Draft, duration, limit};
-use super::{Dialect, Found};
+use super::{Dialect, Found, Note};
 
 /// The timeout of a client that does not say.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// What a cap of 0 stands for.
 const CAP: Duration = Duration::from_secs(60);
+
+/// What a reader of source puts in place of a `retryConfig` that is code: this, and where it stands.
+pub(in super::super) const CODE: &str = "Ballerina line ";
+/// What is told of one that is no record.
+pub(in super::super) const NO_LITERAL: &str = "retryConfig is no literal";
 
 /// What Ballerina does unless it is told otherwise.
 pub(super) fn draft() -> Draft {
@@ -50,6 +55,14 @@ fn walk(found: &mut Found, path: &str, value: &Value, name: Option<&str>) -> Res
 }
 
 fn client(found: &mut Found, mut block: Block<'_>, name: Option<&str>) -> Result<(), Problem> {
+    if let Some((path, Value::Other(place))) = block.clone().found("retryConfig")?
+        && let Some((line, what)) = place.starts_with(CODE).then(|| place.split_once(": ")).flatten()
+    {
+        let problem = Problem::new(line, what);
+        let note = Note { path, text: format!("not read: {place}") };
+        found.code(note, (what != NO_LITERAL).then_some(problem));
+        return Ok(());
+    }
     let mut draft = draft();
     // Nil is no retryConfig.
     if let Some(config) = block.block("retryConfig")? {

@@ -24,12 +24,12 @@ pub(in super::super) fn documents(documents: &[Value], dialect: Option<Dialect>,
         return Ok(None);
     }
     let mut found = Found::within(limits);
-    let skipped = Readers::of(&pieces, &owned).read(&owned, &mut found)?;
-    if found.policies.is_empty() {
-        return Err(owned.nothing(&pieces, dialect));
+    Readers::of(&pieces, &owned).read(&owned, &mut found)?;
+    owned.refuse(&mut found);
+    match found.policies.first_mut() {
+        Some(first) => first.notes.append(&mut found.skipped),
+        None => return Err(found.mistake.unwrap_or_else(|| owned.nothing(&pieces, dialect))),
     }
-    let notes = owned.refused(&pieces).into_iter().chain(skipped).collect::<Vec<_>>();
-    found.policies[0].notes.extend(notes);
     Ok(Some(found.policies.into_iter().map(Loaded::with_notes).collect()))
 }
 
@@ -111,14 +111,10 @@ impl<'p, 'a> Owned<'p, 'a> {
     }
 
     /// Notes on what other systems say.
-    fn refused(&self, _: &[Piece<'_>]) -> Vec<Note> {
-        let note = |(piece, what): (&Piece<'_>, &str)| Note { path: piece.placed(&piece.path), text: format!("{what} is not read") };
-        self.others().take(MOST_FILE_NOTES).map(note).collect()
+    fn refuse(&self, found: &mut Found) {
+        self.others().for_each(|(piece, what)| found.skip(Note { path: piece.placed(&piece.path), text: format!("{what} is not read") }));
     }
 }
-
-/// Notes on the whole file.
-const MOST_FILE_NOTES: usize = 20;
 
 /// How many resources of each kind there are.
 fn kinds(pieces: &[Piece<'_>]) -> String {
@@ -186,9 +182,8 @@ impl<'p> Readers<'p> {
         }
     }
 
-    /// Reads every piece; gives back what was passed over.
-    fn read(&self, owned: &Owned<'_, '_>, found: &mut Found) -> Result<Vec<Note>, Problem> {
-        let mut skipped = Vec::new();
+    /// Reads every piece.
+    fn read(&self, owned: &Owned<'_, '_>, found: &mut Found) -> Result<(), Problem> {
         for (piece, owner, guessed) in &owned.0 {
             let Owner::Of(dialect) = owner else { continue };
             let before = found.policies.len();
@@ -199,10 +194,8 @@ impl<'p> Readers<'p> {
                     return Err(problem);
                 }
                 found.policies.truncate(before);
-                if skipped.len() < MOST_FILE_NOTES {
-                    let text = format!("passed over, because it is no document of {dialect}");
-                    skipped.push(Note { path: piece.placed(&piece.path), text });
-                }
+                let text = format!("passed over, because it is no document of {dialect}");
+                found.skip(Note { path: piece.placed(&piece.path), text });
             }
             for loaded in &mut found.policies[before..] {
                 if let Some(holder) = &piece.holder {
@@ -217,7 +210,7 @@ impl<'p> Readers<'p> {
                 }
             }
         }
-        Ok(skipped)
+        Ok(())
     }
 
     fn piece(&self, dialect: Dialect, piece: &Piece<'_>, found: &mut Found) -> Result<(), Problem> {

@@ -1,7 +1,7 @@
 //! The policies found so far, within bounds: what is small in a text may stand for much.
 
 use super::super::problem::Problem;
-use super::Loaded;
+use super::{Loaded, Note};
 
 /// How much one text may hold.
 #[derive(Clone, Copy)]
@@ -27,11 +27,31 @@ pub(super) struct Found {
     limits: Limits,
     matchers: usize,
     blocks: usize,
+    /// Notes on what was passed over.
+    pub(super) skipped: Vec<Note>,
+    /// What is wrong with the first of these, told if nothing else is found.
+    pub(super) mistake: Option<Problem>,
 }
+
+/// Notes on the whole file.
+const MOST_SKIPPED: usize = 20;
 
 impl Found {
     pub(super) fn within(limits: Limits) -> Self {
-        Found { policies: Vec::new(), limits, matchers: 0, blocks: 0 }
+        Found { policies: Vec::new(), limits, matchers: 0, blocks: 0, skipped: Vec::new(), mistake: None }
+    }
+
+    /// Passes over something.
+    pub(super) fn skip(&mut self, note: Note) {
+        if self.skipped.len() < MOST_SKIPPED {
+            self.skipped.push(note);
+        }
+    }
+
+    /// Passes over code, which may have a mistake.
+    pub(super) fn code(&mut self, note: Note, mistake: Option<Problem>) {
+        self.skip(note);
+        self.mistake = self.mistake.take().or(mistake);
     }
 
     pub(super) fn add(&mut self, loaded: Loaded) -> Result<(), Problem> {

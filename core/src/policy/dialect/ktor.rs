@@ -284,18 +284,27 @@ fn code(node: &Node<'_>, callback: &str) -> Problem {
 }
 
 fn http_timeout(draft: &mut Draft, mut block: Block<'_>, inside: bool) -> Result<(), Problem> {
-    for (key, ours) in [
-        ("requestTimeoutMillis", if inside { "per_try_timeout" } else { "timeout" }),
-        ("connectTimeoutMillis", "connect_timeout"),
-        ("socketTimeoutMillis", "idle_timeout"),
-    ] {
-        let Some(node) = block.take(key)? else { continue };
-        draft.set_from(ours, duration(millis(&node, 1)?), &node.path);
-        match ours {
-            "per_try_timeout" => draft.note(node.path, "ends with the response headers; idle_timeout guards the body"),
-            "idle_timeout" => draft.note(node.path, "a silent body counts as a truncated one, which is retried like other exceptions"),
-            _ => {}
+    let mut given = |key: &str| -> Result<_, Problem> { block.take(key)?.map(|node| Ok((millis(&node, 1)?, node.path))).transpose() };
+    let (request, connect, socket) = (given("requestTimeoutMillis")?, given("connectTimeoutMillis")?, given("socketTimeoutMillis")?);
+    if let Some((limit, path)) = connect {
+        draft.set_from("connect_timeout", duration(limit), &path);
+    }
+    if let Some((limit, path)) = &socket {
+        draft.set_from("idle_timeout", duration(*limit), path);
+        // It bounds the silence before the head as well.
+        draft.set_from("per_try_timeout", duration(*limit), path);
+        draft.note(path.as_str(), "a silent body counts as a truncated one, which is retried like other exceptions");
+    }
+    match (request, socket) {
+        (Some((limit, path)), _) if !inside => draft.set_from("timeout", duration(limit), &path),
+        (Some((limit, path)), Some((silence, _))) if limit > silence => {
+            draft.note(path, "not copied: the silence before the head ends sooner, and an attempt has one limit besides idle_timeout");
         }
+        (Some((limit, path)), _) => {
+            draft.set_from("per_try_timeout", duration(limit), &path);
+            draft.set("per_try_until", "body");
+        }
+        (None, _) => {}
     }
     block.no_rest(&["requestTimeoutMillis", "connectTimeoutMillis", "socketTimeoutMillis"])
 }

@@ -27,6 +27,8 @@ use super::problem::{Problem, nearest, path_name};
 use super::{Policy, Value};
 use crate::error::Error;
 
+#[cfg(feature = "documents")]
+pub(super) use ballerina::{CODE, NO_LITERAL};
 pub(super) use documents::{documents, ours};
 use found::Found;
 pub(super) use found::Limits;

@@ -1,8 +1,9 @@
 //! Ballerina source, as far as a `retryConfig` record and what stands around it: comments, calls and other code are passed over.
 
+use super::super::dialect::{CODE, NO_LITERAL};
 use super::super::value::Value;
 use super::place::Steps;
-use super::{Bounds, MOST_DEPTH, Mistake, given_twice, too_deep, too_many};
+use super::{Bounds, MOST_DEPTH, Mistake, given_twice, line_and_column, too_deep, too_many};
 
 /// Maps of what is written as `key: value` or `key = value`, nested like the brackets; a group without a name has an empty key.
 pub(super) fn read(text: &str, bounds: Bounds) -> Result<Value, Mistake> {
@@ -19,10 +20,15 @@ pub(super) fn place(text: &str, steps: Steps<'_>) -> Option<usize> {
 
 /// Whether a text holds the record in source form.
 pub(super) fn is_source(text: &str) -> bool {
-    text.match_indices("retryConfig").any(|(at, word)| {
-        let rest = text[at + word.len()..].trim_start_matches(['"', '\'']).trim_start();
-        rest.strip_prefix([':', '=']).is_some_and(|rest| rest.trim_start().starts_with('{'))
-    })
+    let is_manifest = || text.lines().any(|line| line.starts_with("apiVersion:") || line.starts_with("---"));
+    if text.contains("import ballerina/") {
+        return true;
+    }
+    !is_manifest()
+        && text.match_indices("retryConfig").any(|(at, word)| {
+            let rest = text[at + word.len()..].trim_start_matches(['"', '\'']).trim_start();
+            rest.strip_prefix([':', '=']).is_some_and(|rest| rest.trim_start().starts_with('{'))
+        })
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -174,6 +180,8 @@ impl<'t> Reader<'t> {
         }
         let mut entries = Vec::new();
         let mut pending: Option<(usize, String)> = None;
+        // Whether what follows is no HTTP client's: another module's, or a type.
+        let mut foreign = false;
         loop {
             let (start, token) = self.next()?;
             self.count(start)?;
@@ -185,19 +193,21 @@ impl<'t> Reader<'t> {
                 Token::Mark(mark) if Some(mark) == close => return Ok(Value::Map(entries)),
                 Token::Mark(open @ ('{' | '(' | '[')) => {
                     let inner = |reader: &mut Self| reader.group(Some(closing(open)), depth + 1);
-                    entries.push(match pending.take() {
+                    let entry = match pending.take() {
                         Some((at, name)) => {
                             let inner = self.step(at, |steps| steps.key(&name), inner)?;
                             (name, inner)
                         }
                         None => (String::new(), inner(self)?),
-                    });
+                    };
+                    entries.extend((!foreign).then_some(entry));
                 }
                 Token::Mark(mark @ ('}' | ')' | ']')) => return self.mistake(start, format!("{mark} closes nothing")),
-                Token::Mark(';') => pending = None,
+                Token::Mark(';') => (pending, foreign) = (None, false),
                 Token::Word(key) | Token::Text(key) => match self.separator()? {
+                    None if key == "record" || key.ends_with(":Client") => foreign = !key.starts_with("http:"),
                     None => {}
-                    Some('=') if matches!(self.peek()?, Token::Word(_)) => pending = Some((start, key)),
+                    Some('=') if key != "retryConfig" && matches!(self.peek()?, Token::Word(_)) => pending = Some((start, key)),
                     Some(_) => {
                         let value = self.step(start, |steps| steps.key(&key), |reader| reader.value(&key, depth))?;
                         entries.extend(value.map(|value| (key, value)));
@@ -223,8 +233,20 @@ impl<'t> Reader<'t> {
     fn value(&mut self, key: &str, depth: usize) -> Read<Option<Value>> {
         match self.peek()? {
             Token::Mark('{') if key == "retryConfig" => {
-                self.next()?;
-                self.record(depth + 1).map(Some)
+                let (opened, _) = self.next()?;
+                let before = self.at;
+                match self.record(depth + 1) {
+                    Ok(record) => Ok(Some(record)),
+                    Err(mistake) => {
+                        // Code in place of a literal: another client's record may be read.
+                        self.at = before;
+                        let place = mistake.place.unwrap_or_else(|| line_and_column(self.text, opened));
+                        match self.group(Some('}'), depth + 1) {
+                            Ok(_) => Ok(Some(code(place, &mistake.text))),
+                            Err(_) => Err(mistake),
+                        }
+                    }
+                }
             }
             Token::Mark('{') => {
                 self.next()?;
@@ -240,6 +262,10 @@ impl<'t> Reader<'t> {
                         Ok(None)
                     }
                 }
+            }
+            Token::Word(word) if key == "retryConfig" && named(word.clone()) != Value::Null => {
+                let (at, _) = self.next()?;
+                Ok(Some(code(line_and_column(self.text, at), NO_LITERAL)))
             }
             Token::Word(word) => {
                 self.next()?;
@@ -325,6 +351,11 @@ fn named(word: String) -> Value {
         "null" => Value::Null,
         _ => Value::Str(word),
     }
+}
+
+/// What stands for a `retryConfig` that cannot be read.
+fn code((line, column): (usize, usize), what: &str) -> Value {
+    Value::Other(format!("{CODE}{line}, column {column}: {what}"))
 }
 
 const fn closing(open: char) -> char {

@@ -53,7 +53,12 @@ impl Policy {
 
 fn read(language: Language, text: &str, dialect: Option<Dialect>, bounds: Bounds, limits: Limits) -> Result<Vec<Loaded>, Error> {
     let documents = language.read_all(text, bounds)?;
-    let loaded = match dialect::documents(&documents, dialect, limits).transpose() {
+    let mut read = dialect::documents(&documents, dialect, limits);
+    // Source is nobody else's.
+    if matches!((language, &read), (Language::Ballerina, Ok(None))) {
+        read = dialect::documents(&documents, Some(Dialect::Ballerina), limits);
+    }
+    let loaded = match read.transpose() {
         Some(loaded) => loaded,
         // Our own documents are read to the letter.
         None => dialect::ours(&language.read(text, bounds)?),

@@ -82,7 +82,7 @@ fn grpc(draft: &mut Draft, block: &mut Block<'_>, word: &str, kind: &super::Node
         "retryableStatusCodes" => {
             let codes = block.need("retryableStatusCodes")?;
             for item in list(&codes)? {
-                let code = int(&item, 0, 16)?;
+                let code = int(&item, i32::MIN.into(), i32::MAX.into())?;
                 match CODES.iter().find(|(known, _)| *known == code) {
                     Some((_, token)) => conditions.push(token),
                     None => draft.note(item.path, format!("gRPC code {code} is not retried; 1, 4, 8, 13 and 14 can be")),

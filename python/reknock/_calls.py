@@ -1,0 +1,58 @@
+"""What a call asks while it goes on, asked from here: callbacks, producers, observers and the log run in Python's own frames.
+
+A thread that the interpreter ends at its end is unwound through every frame below the code that it runs, which native ones may not survive.
+"""
+
+from __future__ import annotations
+
+from . import _log
+from ._native import Turn, unraisable
+
+TYPE_CHECKING = False  # typing is slow to import
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from ._native import Call, Client
+    from ._options import URL
+
+
+def prepared(client: Client, method: str, url: URL, options: Mapping[str, Any]) -> Call:
+    """A call whose request is authorised."""
+    call = client.call(method, url, options)
+    question = call.auth()
+    if question is not None:
+        authorise, request = question
+        if hasattr(authorise(request), "__await__"):
+            raise TypeError("auth must be a plain function; before_retry may be a coroutine function")
+        call.authorised(request)
+    return call
+
+
+def tell(turn: Turn) -> None:
+    """Hands events to the log and to the observer. What these raise fails no call, unless it is meant for the program: Ctrl-C, an exit."""
+    for event in turn.events():
+        observer = turn.observer
+        try:
+            _log.event(event)
+            if observer is not None:
+                observer(event)
+        except Exception as error:
+            unraisable(error, observer)
+
+
+def finish(item: Any) -> Any:
+    """Goes on with a blocking call to its end, running its callbacks in between."""
+    while item.__class__ is Turn:
+        try:
+            tell(item)
+            if item.over:
+                return item.result()
+            question = item.question()
+            # The answer is not kept: an exception would keep it with this frame.
+            item = item.answer(None if question is None else question[0](*question[1]))
+        except BaseException:
+            # Likewise the connection.
+            item.cancel()
+            raise
+    return item
