@@ -31,10 +31,10 @@ help: ## list the targets
 demo: demo-needs built demo-native demo-node ## show retries against the embedded flaky server, with the timeline of attempts, on every surface
 
 demo-needs:
-	@echo "The first time this takes 2 to 5 minutes of two cores and 1 GB of disk, nearly all of it for the libraries; then seconds."
+	@echo "The first time this takes about 2 minutes of two idle cores and 1 GB of disk, nearly all of it to compile; later, seconds."
 	@$(NEW_PYTHON)
 
-demo-native:
+demo-native: built
 	@$(STEP) "Rust" $(BUILT)/examples/demo
 	@$(STEP) "C" examples/c/demo.sh $(BUILT)
 	@$(PYTHON) python/place.py $(BUILT)
@@ -73,17 +73,17 @@ python-dist-test: $(VENV)/ready ## install the Python package as users do: from 
 python: $(VENV)/ready built ## build the Python package into python/.venv
 	@$(BIN)/python python/place.py $(BUILT)
 
-$(VENV)/ready: python/requirements-test.txt
+$(VENV)/ready: python/requirements-test.txt python/requirements-adapters.txt
 	@$(NEW_PYTHON)
 	@$(PYTHON) -m venv $(VENV)
-	@$(STEP) "install what the tests of Python need" $(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
+	@$(STEP) "install what the tests of Python need" $(BIN)/python -m pip install --quiet --disable-pip-version-check $(^:%=-r %)
 	@touch $@
 
 ifdef NODE
 test-node: node ## run the tests of the Node package
 	@cd node && $(STEP) "test the Node package" npm test --silent
 
-demo-node:
+demo-node: built
 	@node node/scripts/place.js $(BUILT)
 	@$(STEP) "Node" node node/examples/demo.js
 

@@ -1185,7 +1185,7 @@ reknock_status reknock_policy_from_toml(const char *toml, struct reknock_policy 
 
 /**
  * Makes the policy of this name in `*out`: "default", "none", or what "envoy", "kgateway", "linkerd", "ballerina", "ktor", "istio",
- * "envoy-gateway" and "linkerd2" do unless told otherwise. Free it with reknock_policy_free.
+ * "envoy-gateway" and "linkerd2" do unless told otherwise; or "llm", for the APIs of large language models. Free it with reknock_policy_free.
  *
  * Errors: REKNOCK_ERROR_CONFIG with the names there are.
  */

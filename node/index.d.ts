@@ -369,7 +369,7 @@ export class Policy {
   static readAll(text: string, dialect?: Dialect, name?: string): LoadedPolicy[];
   /** No retries; the default timeouts. */
   static none(): Policy;
-  /** The defaults of a system. */
+  /** The defaults of a system, or 'llm', for the APIs of large language models. */
   static preset(name: string): Policy;
   /** This policy with settings over it. */
   merge(settings: PolicySettings | PolicyDocument | false): Policy;

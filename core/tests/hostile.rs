@@ -47,6 +47,7 @@ async fn heads() {
     for (what, script) in [
         ("a long line", json!([{"do": "big-head", "size": 500_000}])),
         ("a line of 64 MiB", json!([{"do": "big-head", "size": 64 << 20}])),
+        ("200 lines", json!([{"do": "big-head", "lines": 200}])),
         ("a million lines", json!([{"do": "big-head", "lines": 1_000_000}])),
         ("two lengths", json!([{"do": "bad-head", "kind": "two-lengths"}])),
         ("a bad version", json!([{"do": "bad-head", "kind": "version"}])),
@@ -67,13 +68,13 @@ async fn heads() {
 async fn interim_heads_without_end() {
     let error =
         attacked(json!([{"do": "status", "status": 200, "interim_endless": true}]), json!({"per_try_timeout": "300ms"})).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
+    assert_eq!(error.kind(), ErrorKind::PerTryTimeout, "{error}");
 }
 
 #[tokio::test]
 async fn redirect_loops() {
     let error = attacked(json!([{"do": "redirect", "status": 302, "location": "$url/again"}]), json!({})).await.unwrap_err();
-    assert_eq!((error.kind(), error.attempts().len()), (ErrorKind::TooManyRedirects, 11));
+    assert_eq!((error.kind(), error.attempts().len()), (ErrorKind::TooManyRedirects, 21));
 }
 
 #[tokio::test]

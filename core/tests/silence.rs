@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -101,4 +103,70 @@ async fn the_limit_of_an_attempt_may_hold_for_the_body() {
         call_by(&json!({"timeout": "200ms", "per_try_timeout": "300ms", "per_try_until": "body"}), at_once(), false).await.0,
         Err(ErrorKind::Deadline)
     );
+}
+
+/// Takes the body piece by piece, one every 50 ms, and answers so long after the last one.
+#[derive(Clone)]
+struct Slow {
+    pieces: u32,
+    answers_after: Duration,
+}
+
+impl Transport for Slow {
+    type Body = Late;
+
+    async fn send(&self, outgoing: Outgoing) -> Result<Received<Late>, Failure> {
+        for _ in 0..self.pieces {
+            outgoing.progress.touch(TokioClock.now());
+            sleep(ms(50)).await;
+        }
+        outgoing.progress.uploaded(TokioClock.now());
+        sleep(self.answers_after).await;
+        Ok(Received { status: StatusCode::OK, version: Version::HTTP_11, headers: HeaderMap::new(), body: Late(None), length: None })
+    }
+}
+
+/// As Envoy does it: a route's timeout starts when the request is fully sent, however long that took.
+#[tokio::test(start_paused = true)]
+async fn the_timeout_of_a_route_starts_with_the_end_of_the_upload() {
+    let call = async |compat: &str, answers_after: u64| {
+        let document = json!({"compat": compat, "timeout": "80ms", "per_try_timeout": "none", "idle_timeout": "none", "connect_timeout": "none", "max_retries": 0});
+        let client = Client::on(Slow { pieces: 5, answers_after: ms(answers_after) }).policy(policy(&document)).build().unwrap();
+        let began = TokioClock.now();
+        let ended = client.post("http://server.test/").body("x").send().await.map(|response| response.status());
+        (ended.map_err(|error| error.kind()), TokioClock.now().since(began))
+    };
+    assert_eq!(call("envoy", 0).await, (Ok(200), ms(250)));
+    assert_eq!(call("envoy", 79).await, (Ok(200), ms(329)));
+    assert_eq!(call("envoy", 500).await, (Err(ErrorKind::Deadline), ms(330)));
+    assert_eq!(call("none", 0).await, (Err(ErrorKind::Deadline), ms(80)));
+}
+
+/// Answers 503, after an interim answer or not.
+#[derive(Clone)]
+struct Interim(bool, Arc<AtomicU32>);
+
+impl Transport for Interim {
+    type Body = Late;
+
+    async fn send(&self, outgoing: Outgoing) -> Result<Received<Late>, Failure> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        if self.0 {
+            outgoing.progress.note_interim();
+        }
+        let (status, version, headers) = (StatusCode::SERVICE_UNAVAILABLE, Version::HTTP_11, HeaderMap::new());
+        Ok(Received { status, version, headers, body: Late(None), length: None })
+    }
+}
+
+/// As Envoy does it: nothing is retried after an interim answer.
+#[tokio::test(start_paused = true)]
+async fn an_interim_answer_ends_the_retries_of_a_route() {
+    for (compat, interim, sends) in [("envoy", true, 1), ("envoy", false, 3), ("none", true, 3)] {
+        let count = Arc::new(AtomicU32::new(0));
+        let document = json!({"compat": compat, "statuses": [503], "max_retries": 2, "budget": "none"});
+        let client = Client::on(Interim(interim, Arc::clone(&count))).policy(policy(&document)).build().unwrap();
+        let response = client.get("http://server.test/").send().await.unwrap();
+        assert_eq!((response.status(), count.load(Ordering::SeqCst)), (503, sends), "{compat} {interim}");
+    }
 }

@@ -54,12 +54,32 @@ from ._native import (
     lint,
     simulate,
 )
+from ._records import Records, attempts_of
 from ._stream import AsyncStreamingResponse, StreamingResponse
 
 __all__ = [
     "AsyncClient", "AsyncStreamingResponse", "Attempt", "AttemptRecord", "BearerAuth", "BodyError", "BudgetReading", "Budgets", "CallbackError", "Cancelled", "Client", "ClientClosed",
     "ConfigError", "ConnectError", "ConnectTimeout", "Cookies", "DeadlineExceeded", "Decision", "ENVOY_HEADERS", "Event", "HTTPError", "HTTPStatusError", "Headers",
     "InternalError", "InvalidRequest", "Limits", "Lint", "LoadedPolicy", "NetworkError", "Policy", "ProtocolError", "ReadError", "ReadTimeout", "RefusedStream",
-    "RemoteProtocolError", "Report", "Request", "RequestError", "Response", "ResponseTooLarge", "Retry", "STOP", "SentRequest", "StreamClosed", "StreamingResponse", "TLSError", "TimeoutException", "TooManyRedirects",
-    "TransportError", "Verdict", "__version__", "delete", "get", "head", "lint", "options", "patch", "post", "put", "request", "simulate", "stream",
+    "RemoteProtocolError", "Records", "Report", "Request", "RequestError", "Response", "ResponseTooLarge", "Retry", "STOP", "SentRequest", "StreamClosed", "StreamingResponse", "TLSError", "TimeoutException", "TooManyRedirects",
+    "TransportError", "Verdict", "__version__", "acall", "attempts", "attempts_of", "call", "current_attempt", "delete", "get", "head", "lint", "options", "patch", "post", "put", "request", "retrying", "simulate", "stream",
 ]
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._functions import acall, attempts, call, retrying
+    from ._retrying import current_attempt
+
+
+def __getattr__(name: str) -> object:
+    """What is seldom needed is imported when it is."""
+    if name in ("acall", "attempts", "call", "retrying"):
+        from . import _functions
+
+        return getattr(_functions, name)
+    if name == "current_attempt":
+        from ._retrying import current_attempt
+
+        return current_attempt
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

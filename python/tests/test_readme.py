@@ -41,3 +41,12 @@ def test_readme_of_the_package(serve: Callable[..., Script]) -> None:
     exec(other_client.split("```")[0].replace("127.0.0.1:8080", f"127.0.0.1:{server.port}"), scope)
     assert scope["decision"].stop_reason == "completed" and len(server.log()) == 2
     scope["connection"].close()
+
+
+def test_the_page_on_other_systems(monkeypatch: Any, capsys: Any) -> None:
+    folder = ROOT / "docs/dialects"
+    [block] = (folder / "README.md").read_text().split("```python\n")[1:]
+    monkeypatch.chdir(folder / "examples")
+    scope: dict[str, Any] = {}
+    exec(compile(block.split("```")[0], "docs/dialects/README.md", "exec"), scope)
+    assert "per_try_timeout: 5s" in capsys.readouterr().out and scope["client"].policy == scope["policy"]

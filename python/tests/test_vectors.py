@@ -110,7 +110,7 @@ def dialect_cases(name, count):
     "case",
     [
         *dialect_cases("envoy", 145), *dialect_cases("kgateway", 59), *dialect_cases("linkerd", 74),
-        *dialect_cases("ballerina", 64), *dialect_cases("ktor", 65), *dialect_cases("load", 72),
+        *dialect_cases("ballerina", 65), *dialect_cases("ktor", 65), *dialect_cases("load", 74),
         *dialect_cases("istio", 48), *dialect_cases("envoy-gateway", 36), *dialect_cases("linkerd2", 39),
     ],
 )
@@ -130,7 +130,7 @@ def test_dialects(case, tmp_path):
         assert all(note in one.explain() for note in one.notes)
 
 
-@pytest.mark.parametrize("case", dialect_cases("presets", 12))
+@pytest.mark.parametrize("case", dialect_cases("presets", 13))
 def test_presets(case):
     if "error" in case:
         with pytest.raises(reknock.ConfigError) as caught:

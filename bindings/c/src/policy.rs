@@ -126,7 +126,7 @@ pub unsafe extern "C" fn reknock_policy_from_toml(
 }
 
 /// Makes the policy of this name in `*out`: "default", "none", or what "envoy", "kgateway", "linkerd", "ballerina", "ktor", "istio",
-/// "envoy-gateway" and "linkerd2" do unless told otherwise. Free it with reknock_policy_free.
+/// "envoy-gateway" and "linkerd2" do unless told otherwise; or "llm", for the APIs of large language models. Free it with reknock_policy_free.
 ///
 /// Errors: REKNOCK_ERROR_CONFIG with the names there are.
 #[unsafe(no_mangle)]

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use napi::bindgen_prelude::External;
 use napi_derive::napi;
-use reknock::client::{HttpBody, StreamingResponse, TokioClock};
+use reknock::client::{ReqwestBody, StreamingResponse, TokioClock};
 
-pub type CoreStream = StreamingResponse<HttpBody, TokioClock>;
+pub type CoreStream = StreamingResponse<ReqwestBody, TokioClock>;
 
 /// Where a body lives between reads. Collected unread, it closes its connection.
 #[derive(Clone)]

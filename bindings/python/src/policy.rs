@@ -118,7 +118,7 @@ impl Policy {
     }
 
     /// A policy by name: "default", "none", or what "envoy", "kgateway", "linkerd", "ballerina", "ktor", "istio", "envoy-gateway" or "linkerd2" do
-    /// unless told otherwise.
+    /// unless told otherwise; or "llm", for the APIs of large language models.
     #[classmethod]
     fn preset(class: &Bound<'_, PyType>, name: &str) -> PyResult<Self> {
         Self::of(class.py(), Core::preset(name))

@@ -292,6 +292,12 @@ impl Retry {
         Some(deadline.since(Tick(0)).as_secs_f64())
     }
 
+    /// Whether the request may be repeated although the server may have executed it.
+    #[getter]
+    fn is_idempotent(&self) -> bool {
+        self.driver().retry().is_some_and(retry::Retry::is_idempotent)
+    }
+
     /// Retries that may still be made; 0 if the call is over.
     #[getter]
     fn retries_left(&self) -> u32 {

@@ -16,8 +16,8 @@ use super::message::request::Request;
 use super::system::clock::{Clock, TokioClock};
 use super::system::process::PerProcess;
 use super::transport::Transport;
-use super::transport::http::HttpTransport;
 use super::transport::options::TransportOptions;
+use super::transport::reqwest::ReqwestTransport;
 use crate::error::Error;
 use crate::policy::{Policy, ShownText};
 use crate::retry::Budgets;
@@ -55,13 +55,13 @@ pub trait IntoTransport: Clone + Send + Sync + 'static {
 }
 
 impl IntoTransport for TransportOptions {
-    type Transport = HttpTransport;
+    type Transport = ReqwestTransport;
 
-    fn into_transport(mut self, policy: &Policy) -> Result<HttpTransport, Error> {
+    fn into_transport(mut self, policy: &Policy) -> Result<ReqwestTransport, Error> {
         // A blocked write ends by idle_timeout, which is ours. The kernel's limit is there for the writes of calls that are gone;
         // at the same length it would often fire first, and look like a connection that was lost.
         self.write_stall = policy.idle_timeout().map(|idle| idle.saturating_add(Duration::from_secs(1)));
-        HttpTransport::new(&self)
+        ReqwestTransport::new(&self)
     }
 }
 

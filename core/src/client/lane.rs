@@ -29,7 +29,7 @@ use super::system::clock::{Clock, TokioClock};
 use super::system::process::process_id;
 use super::system::runtime;
 use super::transport::Transport;
-use super::transport::http::HttpTransport;
+use super::transport::reqwest::ReqwestTransport;
 use crate::error::{Error, ErrorKind};
 
 /// How long [`Lane::block_on`] sleeps in one go. Limits that are longer cost no system call: see [`LaneRuntime::alarm`].
@@ -39,7 +39,7 @@ const SLICE: Duration = Duration::from_secs(1);
 ///
 /// Of its own process alone: in a forked child it fails with `closed`. May move to another thread between calls, and with a response whose body
 /// is still to be read on it.
-pub struct Lane<T: Transport = HttpTransport, C: Clock = TokioClock> {
+pub struct Lane<T: Transport = ReqwestTransport, C: Clock = TokioClock> {
     client: Client<T, C>,
     shared: Arc<Shared<T>>,
     pid: u32,
@@ -53,7 +53,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
     /// A lane for a blocking call: one that was given back, or a new one. Starts no thread.
     ///
     /// # Errors
-    /// `closed` after [`shutdown`](crate::client::shutdown), `connect` if the system refuses a descriptor.
+    /// `closed` after [`shutdown`](crate::client::shutdown), `internal` if the system refuses a descriptor.
     pub fn lane(&self) -> Result<Lane<T, C>, Error> {
         let shared = self.own()?;
         runtime::running()?;

@@ -194,7 +194,7 @@ fn typed(node: &Node<'_>, unit: Unit) -> Result<std::time::Duration, Problem> {
 
 /// PEM text, or that of the file at a path.
 fn pem(node: &Node<'_>) -> Result<Bytes, Problem> {
-    let text = node.text()?;
+    let text = node.text().map_err(|problem| problem.fix("give PEM as text, or the path of its file"))?;
     if text.contains("-----BEGIN") {
         return Ok(Bytes::copy_from_slice(text.as_bytes()));
     }

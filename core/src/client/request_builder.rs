@@ -12,7 +12,7 @@ use super::host::callbacks::Callbacks;
 use super::message::body::Body;
 use super::message::multipart::Multipart;
 use super::message::redirect::Redirects;
-use super::message::request::Request;
+use super::message::request::{Request, parse_method};
 use super::message::response::Response;
 use super::system::clock::Clock;
 use super::transport::Transport;
@@ -35,7 +35,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
             // An absolute URL is itself whatever the base; a relative one is appended, with or without a slash. The dot keeps a colon in it from
             // ending a scheme.
             Some(base) if is_relative(url) => match base.join(&format!("./{}", url.trim_start_matches('/'))) {
-                Ok(url) => Request::new(method, url.as_str()),
+                Ok(url) => parse_method(method).and_then(|method| Request::to(method, url)),
                 Err(_) => Request::new(method, url),
             },
             _ => Request::new(method, url),

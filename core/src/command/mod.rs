@@ -25,7 +25,7 @@ pub fn help(program: &str) -> String {
 usage: {program} get URL [-X METHOD] [-H 'NAME: VALUE']... [-d TEXT|@FILE] [--policy FILE] [--json]
        {program} explain FILE [--dialect NAME] [--policy NAME]
        {program} lint FILE [--processes N] [--one-purse] [--capacity N] [--fail-on LEVEL] [--format text|json|sarif]
-       {program} simulate FILE... [--scenario NAME|FILE] [--seeds N] [--processes N] [--one-purse] [--json]
+       {program} simulate FILE... [--scenario NAME|FILE] [--seeds N] [--processes N] [--one-purse] [--json] [--html FILE]
        {program} policy convert FILE [--dialect NAME] [--policy NAME] [--format yaml|json]
        {program} --version | --help
 
@@ -53,6 +53,7 @@ simulate: run the policies of files through a scenario in virtual time; \"defaul
   --seeds N, --processes N    in place of the scenario's
   --one-purse                 the processes of a host share one budget
   --json                      print one JSON object per policy
+  --html FILE                 write a page that compares the policies, with pictures
   exit status: 1 if a rule of the scenario's `expect` is broken
 
 policy convert: write the policies of a file, of any system, as ours

@@ -10,7 +10,7 @@ use super::{Finished, help};
 use crate::error::Error;
 use crate::lint::{self, Severity, Surroundings};
 use crate::policy::{Dialect, Loaded, Policy, Problem, Value, load_all, named};
-use crate::simulate::{Report, Scenario, simulate};
+use crate::simulate::{Report, Scenario, Section, page, simulate};
 
 /// Why a command was not carried out.
 enum Refused {
@@ -180,6 +180,7 @@ fn simulate_files(arguments: &[String]) -> Done {
     let mut scenario = "spike".to_owned();
     let mut own = Vec::new();
     let mut json = false;
+    let mut html = None;
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(word) = next(&mut parser)? {
         let name = match word {
@@ -195,6 +196,7 @@ fn simulate_files(arguments: &[String]) -> Done {
             "--processes" => own.push(("processes", Value::from(number(&mut parser, "--processes", 4096)?))),
             "--one-purse" => own.push(("share", "host".into())),
             "--json" => json = true,
+            "--html" => html = Some(text(&mut parser)?),
             other => chosen.option(other, &mut parser)?,
         }
     }
@@ -203,6 +205,7 @@ fn simulate_files(arguments: &[String]) -> Done {
     }
     let scenario = read_scenario(&scenario, own)?;
     let mut finished = Finished::default();
+    let mut results = Vec::new();
     for file in &chosen.files {
         for (title, policy) in policies(&chosen, file)? {
             if std::io::stderr().is_terminal() {
@@ -212,12 +215,18 @@ fn simulate_files(arguments: &[String]) -> Done {
             finished.status = finished.status.max(u8::from(!report.passed()));
             match json {
                 true => {
-                    let entry = Value::map([("policy", Value::from(title)), ("report", report.to_value().clone())]);
+                    let entry = Value::map([("policy", Value::from(title.as_str())), ("report", report.to_value().clone())]);
                     let _ = writeln!(finished.out, "{}", entry.to_json());
                 }
                 false => summary(&title, &report, &mut finished.out),
             }
+            results.push((title, report));
         }
+    }
+    if let Some(html) = html {
+        let title = format!("{}: what policies do in {} runs", scenario.name(), scenario.seeds());
+        let written = std::fs::write(&html, page(&title, &[Section { heading: String::new(), results }]));
+        written.map_err(|error| Error::from(Problem::new(html.as_str(), error.to_string())).with_source(error))?;
     }
     Ok(finished)
 }

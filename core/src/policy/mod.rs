@@ -5,6 +5,7 @@ mod defaults;
 mod dialect;
 mod emit;
 mod explain;
+mod llm;
 mod names;
 mod node;
 mod options;
@@ -117,7 +118,7 @@ pub enum PerTryUntil {
 /// Whose differences from the rules above apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Compat {
-    /// Envoy 1.40: `x-envoy-ratelimited` vetoes all conditions but its own, 425 is retried at once unless the request is `early-data`,
+    /// Envoy 1.40: `timeout` starts when the first attempt's upload has ended, nothing is retried after an interim answer (1xx), `x-envoy-ratelimited` vetoes all conditions but its own, 425 is retried at once unless the request is `early-data`,
     /// `reset-before-request` ends with the first byte of the call, a body above `max_body_buffer` is sent once whatever it is made of,
     /// hints are read by Envoy's rules, `x-envoy-attempt-count` and `x-envoy-expected-rq-timeout-ms` are sent.
     Envoy,

@@ -37,6 +37,8 @@ pub struct Retry {
     nested: bool,
     seed: u64,
     deadline: Option<Tick>,
+    /// An interim answer (1xx) came in this attempt.
+    interim: bool,
     now: Tick,
     sent: u32,
     retries: u32,
@@ -67,6 +69,7 @@ impl Retry {
             nested: false,
             seed: mix(policy.seed().unwrap_or(entropy), serial),
             deadline: policy.timeout().map(|timeout| now.after(timeout)),
+            interim: false,
             now,
             sent: 0,
             retries: 0,
@@ -113,12 +116,26 @@ impl Retry {
         self.leave();
         self.spent = self.grant.is_some();
         self.vetoed = false;
+        self.interim = false;
         self.sent += 1;
         if let Some(budget) = &self.budget {
             budget.enter(now);
             self.entered = true;
         }
         Attempt { number: self.sent, retries_left: self.retries_left(), deadline: self.deadline }
+    }
+
+    /// The body of the first attempt was handed over, or the attempt ended before it was: with `compat: envoy` the call's `timeout` counts from
+    /// `at`. Any other call's deadline stays as it was.
+    pub fn uploaded(&mut self, at: Tick) {
+        if self.policy.compat() == Some(Compat::Envoy) && self.sent == 1 && self.hops == 0 {
+            self.deadline = self.policy.timeout().map(|timeout| at.after(timeout));
+        }
+    }
+
+    /// An interim answer (1xx) came in the attempt under way: with `compat: envoy` the policy does not retry it.
+    pub fn interim(&mut self) {
+        self.interim = true;
     }
 
     /// The policy's verdict on an outcome. `wall` is needed for hints that are dates.
@@ -153,6 +170,7 @@ impl Retry {
                 verdict.hint = self.hint(verdict, headers, wall);
             }
         }
+        verdict.retry &= !(self.interim && self.policy.compat() == Some(Compat::Envoy));
         self.touched |= verdict.evidence != Evidence::NotSent;
         verdict
     }

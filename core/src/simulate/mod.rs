@@ -7,6 +7,7 @@ mod chance;
 mod histogram;
 mod measure;
 mod options;
+mod page;
 mod presets;
 mod report;
 mod scenario;
@@ -14,6 +15,7 @@ mod server;
 mod world;
 
 pub use options::scenario_blocks;
+pub use page::{Section, page};
 pub use report::Report;
 pub use scenario::Scenario;
 

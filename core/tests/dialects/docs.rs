@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use reknock::policy::Value;
+use reknock::policy::{self, Value, load_all};
 
 use super::{list, text, vectors};
 
@@ -114,4 +114,22 @@ fn functions_of_ktor_are_tested_as_they_are_shown() {
         rows += 1;
     }
     assert_eq!(rows, 18);
+}
+
+/// The page for those who come with a file: every example file is named there and explains itself, and its Rust is that of this test.
+#[test]
+fn files_become_clients_in_five_lines() {
+    let page = page("README.md");
+    let examples = docs().join("examples");
+    for file in std::fs::read_dir(&examples).expect("examples").map(|entry| entry.expect("a file")) {
+        assert!(page.contains(file.file_name().to_str().expect("a name")), "{:?} is not on the page", file.path());
+        for loaded in load_all(file.path(), None).expect("policies") {
+            assert!(loaded.explain().starts_with(&format!("# {}", loaded.dialect)));
+        }
+    }
+    let all = load_all(examples.join("istio.yaml"), None).expect("policies");
+    let ratings = policy::named(&all, "ratings/v1").expect("one")[0];
+    assert!(ratings.explain().contains("max_retries: 3\n") && page.contains("named(&all, \"ratings/v1\")?[0]"));
+    let orders = load_all(examples.join("envoy-gateway.yaml"), None).expect("policies");
+    assert!(policy::named(&orders, "retry-orders").is_ok() && page.contains("'retry-orders'"));
 }

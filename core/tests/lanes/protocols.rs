@@ -84,8 +84,7 @@ fn a_call_that_is_cancelled_tells_the_server_at_once() {
         });
         peer.eventually(what, || peer.log()[0].client_gone_ms.is_some());
         assert_eq!(client.get(peer.url()).send_blocking().unwrap().text(), "done", "{what}");
-        // A connection of HTTP/2 of which nothing was heard since may be passed over until it speaks.
-        assert!(if http2 { peer.connections() <= 2 } else { peer.connections() == 2 }, "{what}");
+        assert_eq!(peer.connections(), if http2 { 1 } else { 2 }, "{what}");
     });
 }
 

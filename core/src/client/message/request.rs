@@ -7,6 +7,7 @@ use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, Heade
 use url::{Position, Url};
 
 use super::body::Body;
+use super::known::{self, is_plain};
 use super::multipart::Multipart;
 use super::redact::redacted;
 use crate::error::{Error, ErrorKind};
@@ -40,7 +41,7 @@ fn invalid(message: impl Into<String>) -> Error {
 /// Those that nobody writes in another case and means something else.
 const CASELESS: [Method; 7] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
 
-fn parse_method(text: &str) -> Result<Method, Error> {
+pub(in crate::client) fn parse_method(text: &str) -> Result<Method, Error> {
     if let Some(method) = CASELESS.iter().find(|method| method.as_str().eq_ignore_ascii_case(text)) {
         return Ok(method.clone());
     }
@@ -66,6 +67,9 @@ fn field_of_bytes(name: &str, value: &[u8]) -> Result<(HeaderName, HeaderValue),
 }
 
 fn parse_url(url: &str) -> Result<Url, Error> {
+    if let Some(url) = known::url(url) {
+        return Ok(url);
+    }
     // The parser would pass over these without a word, and over missing or further slashes.
     if url.contains(['\r', '\n', '\t']) {
         return Err(invalid("url: must not contain line breaks or tabs; percent-encode them as %0D, %0A, %09"));
@@ -76,28 +80,19 @@ fn parse_url(url: &str) -> Result<Url, Error> {
     {
         return Err(invalid(format!("url: must name a host behind two slashes, such as {scheme}://host/path")));
     }
-    Url::parse(url).map_err(|error| match error {
+    let parsed = Url::parse(url).map_err(|error| match error {
         url::ParseError::RelativeUrlWithoutBase => invalid("url: must be absolute, such as http://host/path".to_owned()),
         // The text may hold secrets: it is not shown.
         error => invalid(format!("url: {error}")),
-    })
+    })?;
+    known::remember(url, &parsed);
+    Ok(parsed)
 }
 
 /// Whether HTTP takes this URL. Most show it at a glance.
 fn carried(url: &str) -> bool {
-    url.len() < 8000 && url.bytes().all(|byte| PLAIN[usize::from(byte)]) || url.parse::<http::Uri>().is_ok()
+    url.len() < 8000 && url.bytes().all(is_plain) || url.parse::<http::Uri>().is_ok()
 }
-
-/// What a URL may have anywhere behind its scheme.
-const PLAIN: [bool; 256] = {
-    let (mut plain, mut at) = ([false; 256], 0);
-    while at < plain.len() {
-        let byte = at as u8;
-        plain[at] = byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'-' | b'_' | b'=' | b'&' | b'?' | b':' | b'%' | b'+');
-        at += 1;
-    }
-    plain
-};
 
 impl Request {
     /// A request without header fields and body.
@@ -108,14 +103,12 @@ impl Request {
     /// # Errors
     /// `invalid_request` for a method that is no token, or a URL that cannot be sent to.
     pub fn new(method: &str, url: &str) -> Result<Self, Error> {
-        let mut request = Request {
-            method: parse_method(method)?,
-            url: parse_url(url)?,
-            headers: HeaderMap::new(),
-            body: Body::default(),
-            without: Vec::new(),
-            lent: false,
-        };
+        Self::to(parse_method(method)?, parse_url(url)?)
+    }
+
+    /// Likewise, to a URL that was parsed before.
+    pub(in crate::client) fn to(method: Method, url: Url) -> Result<Self, Error> {
+        let mut request = Request { method, url, headers: HeaderMap::new(), body: Body::default(), without: Vec::new(), lent: false };
         request.settle_url()?;
         request.lent = false;
         Ok(request)

@@ -31,6 +31,8 @@ pub struct Progress {
     uploaded: AtomicU64,
     /// When the first byte of the response came, plus one; 0 for not yet, or not noted.
     answered: AtomicU64,
+    /// An interim answer came.
+    interim: AtomicBool,
     /// How often it was sent again on another connection.
     resends: AtomicU32,
     /// What it goes over.
@@ -70,6 +72,16 @@ impl Progress {
     /// When the first byte of the response came, if that was noted.
     pub fn answered_at(&self) -> Option<Tick> {
         moment(&self.answered)
+    }
+
+    /// An interim answer (1xx) came. Transports that do not see them do not say so.
+    pub fn note_interim(&self) {
+        self.interim.store(true, Ordering::Release);
+    }
+
+    /// Whether an interim answer came, as far as that was noted.
+    pub fn saw_interim(&self) -> bool {
+        self.interim.load(Ordering::Acquire)
     }
 
     /// The request is sent again on another connection, because one that was kept turned out dead before a byte of it was taken.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::node::Node;
-use super::super::problem::{Problem, placed};
+use super::super::problem::{Problem, nearest, placed};
 use super::super::{Policy, Value, options, read};
 use super::owner::{Owner, World};
 use super::pieces::{Piece, text};
@@ -100,7 +100,7 @@ impl<'p, 'a> Owned<'p, 'a> {
                 Problem::new(dialect.name(), format!("no policy found{holds}; it is told by {}", told_by(dialect)))
             }
             _ => {
-                let all = Dialect::ALL.iter().skip(1).map(|dialect| format!("{dialect} ({})", told_by(*dialect)));
+                let all = Dialect::ALL.iter().map(|dialect| format!("{dialect} ({})", told_by(*dialect)));
                 Problem::new("policy", format!("none found{holds}")).fix(format!("known are {}", all.collect::<Vec<_>>().join(", ")))
             }
         }
@@ -133,7 +133,7 @@ fn kinds(pieces: &[Piece<'_>]) -> String {
 /// What tells a dialect.
 fn told_by(dialect: Dialect) -> &'static str {
     match dialect {
-        Dialect::Reknock => "a map of keys",
+        Dialect::Reknock => "its own keys, such as max_retries",
         Dialect::Envoy => "routes, virtual hosts or a retry_policy",
         Dialect::Kgateway => "a RouteOption, TrafficPolicy or HTTPRoute with retries",
         Dialect::Linkerd => "a retries block",
@@ -145,11 +145,11 @@ fn told_by(dialect: Dialect) -> &'static str {
     }
 }
 
-/// Whether a document cannot be meant as ours: it says what it is, and has none of our keys.
+/// Whether a document cannot be meant as ours: it has keys, and none is ours or like one of ours.
 fn is_strange(value: &Value) -> bool {
     let Value::Map(entries) = value else { return false };
-    let says = ["kind", "type", "metadata", "apiVersion"].iter().any(|key| value.get(key).is_some());
-    is_schema(value) || (says && !entries.iter().any(|(key, _)| is_key_of_ours(key)))
+    let near = |key: &str| is_key_of_ours(key) || nearest(key, options::DOCUMENT.rows.iter().map(|row| row.key)).is_some();
+    is_schema(value) || (!entries.is_empty() && !entries.iter().any(|(key, _)| near(key)))
 }
 
 fn is_wholly_ours(value: &Value) -> bool {

@@ -206,7 +206,7 @@ impl Policy {
         Ok(only(of_value(document, Some(dialect))?)?.policy)
     }
 
-    /// A policy by name: `default`, `none`, or what `envoy`, `kgateway`, `linkerd`, `ballerina`, `ktor`, `istio`, `envoy-gateway` and
+    /// A policy by name: `default`, `none`, `llm` (for the APIs of large language models), or what `envoy`, `kgateway`, `linkerd`, `ballerina`, `ktor`, `istio`, `envoy-gateway` and
     /// `linkerd2` (a route whose profile says that it is retryable) do unless told otherwise.
     /// What the other system does not do is off.
     ///
@@ -216,6 +216,7 @@ impl Policy {
         let draft = match name {
             "default" => return Ok(Policy::default()),
             "none" => return Ok(Policy::none()),
+            "llm" => return crate::policy::llm::policy(),
             "envoy" | "kgateway" => envoy::draft(),
             "linkerd" => linkerd::draft(),
             "ballerina" => ballerina::draft(),
@@ -223,7 +224,7 @@ impl Policy {
             "istio" => istio::draft(),
             "envoy-gateway" => envoy_gateway::draft(),
             "linkerd2" => linkerd2::draft(),
-            _ => return Err(unknown_name("preset", name, ["default", "none"].into_iter().chain(Dialect::names().skip(1))).into()),
+            _ => return Err(unknown_name("preset", name, ["default", "none", "llm"].into_iter().chain(Dialect::names().skip(1))).into()),
         };
         Ok(draft.finish(Dialect::Reknock, None)?.policy)
     }

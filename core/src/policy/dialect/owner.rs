@@ -204,7 +204,12 @@ fn by_word(word: &str) -> Option<Dialect> {
 fn other(resource: &Resource<'_>) -> Option<&'static str> {
     let known = |(group, kind, what): &(_, &str, &'static str)| {
         let ours = resource.group == *group && resource.kind == *kind;
-        let retries = *kind != "Middleware" || resource.spec("retry").is_some();
+        let retries = match *kind {
+            "Middleware" => resource.spec("retry").is_some(),
+            "Mapping" => resource.spec("retry_policy").is_some(),
+            "Module" => resource.spec("config").is_some_and(|config| config.get("retry_policy").is_some()),
+            _ => true,
+        };
         (ours && retries).then_some(*what)
     };
     OTHERS.iter().find_map(known).or_else(|| annotated(resource))

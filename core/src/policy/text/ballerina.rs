@@ -67,7 +67,8 @@ impl<'t> Reader<'t> {
             let rest = self.rest();
             let spaces = rest.len() - rest.trim_start().len();
             self.at += spaces;
-            if !self.rest().starts_with("//") {
+            // Comments, and the lines of documentation.
+            if !self.rest().starts_with("//") && !self.rest().starts_with('#') {
                 return;
             }
             self.at += self.rest().find('\n').unwrap_or(self.rest().len());
@@ -83,7 +84,7 @@ impl<'t> Reader<'t> {
             return self.quoted(start, first).map(|text| (start, Token::Text(text)));
         }
         if first.is_ascii_digit() || (first == '.' && self.rest()[1..].starts_with(|c: char| c.is_ascii_digit())) {
-            return self.number(start).map(|number| (start, Token::Number(number)));
+            return Ok((start, Token::Number(self.number(start))));
         }
         if first.is_alphabetic() || first == '_' || first == '\'' {
             let mut end = 0;
@@ -131,7 +132,7 @@ impl<'t> Reader<'t> {
     }
 
     /// `3`, `2.0`, `2.5d`, `1e3`, `2f`.
-    fn number(&mut self, start: usize) -> Read<Value> {
+    fn number(&mut self, start: usize) -> Value {
         let rest = &self.text[start..];
         let mut end = 0;
         for (i, c) in rest.char_indices() {
@@ -145,11 +146,12 @@ impl<'t> Reader<'t> {
         let digits = rest[..end].strip_suffix(['d', 'D', 'f', 'F']).unwrap_or(&rest[..end]);
         let suffixed = digits.len() != end;
         if !suffixed && let Ok(whole) = digits.parse::<i64>() {
-            return Ok(Value::Int(whole));
+            return Value::Int(whole);
         }
         match digits.parse::<f64>() {
-            Ok(number) if number.is_finite() => Ok(Value::number(number)),
-            _ => self.mistake(start, "not a number"),
+            Ok(number) if number.is_finite() => Value::number(number),
+            // Of some code: `0..<10`, `0x1f`, a version.
+            _ => Value::Str(rest[..end].to_owned()),
         }
     }
 
@@ -312,6 +314,7 @@ impl<'t> Reader<'t> {
             return self.mistake(start, too_deep());
         }
         match token {
+            Token::Number(Value::Str(_)) => self.mistake(start, "not a number"),
             Token::Number(number) => Ok(number),
             Token::Text(text) => Ok(Value::Str(text)),
             Token::Word(word) => Ok(named(word)),

@@ -44,6 +44,8 @@ pub(super) struct Heads<S> {
 pub(super) struct Desk {
     /// The next bytes are those of a head.
     expected: AtomicBool,
+    /// An interim answer came to the present request.
+    interim: AtomicBool,
     /// The fields of the present response that hyper was not shown.
     aside: Mutex<Option<HeaderMap>>,
 }
@@ -58,7 +60,13 @@ pub(super) enum HeadError {
 impl Desk {
     /// A request is about to be sent.
     pub(super) fn expect(&self) {
+        self.interim.store(false, Ordering::Release);
         self.expected.store(true, Ordering::Release);
+    }
+
+    /// Whether an interim answer came to the request that was sent last.
+    pub(super) fn saw_interim(&self) -> bool {
+        self.interim.load(Ordering::Acquire)
     }
 
     /// The fields that are missing in the head that hyper has read.
@@ -94,6 +102,7 @@ impl<S> Heads<S> {
                 return Ok(true);
             }
             self.interim += 1;
+            self.desk.interim.store(true, Ordering::Release);
             if self.interim > MOST_INTERIM {
                 return Err(HeadError::TooManyInterim);
             }

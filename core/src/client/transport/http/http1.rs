@@ -112,7 +112,8 @@ impl Http1 {
         let connection = &mut *used.0;
         connection.heads.expect();
         request.body_mut().begin();
-        let count = Count { before: connection.line.taken(), line: connection.line.clone(), progress };
+        let (line, heads) = (connection.line.clone(), Arc::clone(&connection.heads));
+        let count = Count { before: line.taken(), line, heads, progress };
         let mut over = false;
         let answer = {
             let mut sending = pin!(connection.sender.try_send_request(request));
@@ -145,6 +146,7 @@ impl Http1 {
 /// Notes what was sent of a request when its exchange ends, however that is.
 struct Count<'a> {
     line: Line,
+    heads: Arc<Desk>,
     before: u64,
     progress: &'a Progress,
 }
@@ -159,6 +161,9 @@ impl Drop for Count<'_> {
     fn drop(&mut self) {
         if self.is_touched() {
             self.progress.sent();
+        }
+        if self.heads.saw_interim() {
+            self.progress.note_interim();
         }
     }
 }

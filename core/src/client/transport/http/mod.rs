@@ -21,7 +21,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{ACCEPT_ENCODING, HOST, HeaderMap, PROXY_AUTHORIZATION, RANGE};
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HOST, HeaderMap, PROXY_AUTHORIZATION, RANGE};
 use http::uri::{PathAndQuery, Scheme};
 use http::{Method, Request, Response, StatusCode, Uri};
 use url::{Position, Url};
@@ -90,9 +90,9 @@ impl HttpTransport {
             let connected = self.0.connector.connect(lease.origin(), limit, &self.0.pool, progress).await?;
             return self.http1(connected, lease).await;
         }
-        let gate = self.0.pool.gates.of(Origin::name(url));
+        let (origin, gate) = self.0.pool.gates.of(url)?;
         if let Some(place) = gate.try_place() {
-            return Ok(Way::Http2(place));
+            return Ok(Way::Http2 { place, origin });
         }
         if !gate.is_open()
             && let Some(Granted { lease, kept: Some(connection) }) = self.0.pool.kept(url)
@@ -101,7 +101,7 @@ impl HttpTransport {
         }
         let _waiting = Pausing::new(progress);
         match gate.place(limit, self.open(url, limit, progress, &gate)).await? {
-            Found::Place(place) => Ok(Way::Http2(place)),
+            Found::Place(place) => Ok(Way::Http2 { place, origin }),
             Found::Other(way) => Ok(way),
         }
     }
@@ -117,9 +117,9 @@ impl HttpTransport {
             return self.http1(connected, lease).await.map(Opened::Other);
         }
         let origin = Arc::clone(lease.origin());
-        let peer = connected.line.peer();
+        let line = Some(connected.line);
         let guard = (lease, self.0.pool.gates.count());
-        let opened = Connection::start(connected.stream, peer, self.0.ping, gate, guard).await;
+        let opened = Connection::start(connected.stream, line, self.0.ping, gate, guard).await;
         let connection = opened.map_err(|error| {
             let message = format!("the HTTP/2 connection cannot be opened: {error} ({origin})");
             Failure::new(ErrorKind::Connect, Evidence::NotSent, message)
@@ -167,9 +167,11 @@ impl HttpTransport {
     }
 
     /// Sends a request over HTTP/2.
-    async fn send2(&self, message: Message, place: Place) -> Result<Answer, Failure> {
-        let Message { method, url, path, headers, body, progress } = message;
-        let origin = Origin::of(&url)?;
+    async fn send2(&self, message: Message, place: Place, origin: Arc<Origin>) -> Result<Answer, Failure> {
+        let Message { method, path, mut headers, body, progress, .. } = message;
+        if let Some(length @ 1..) = body.length() {
+            headers.entry(CONTENT_LENGTH).or_insert_with(|| length.into());
+        }
         let scheme = if origin.secure { Scheme::HTTPS } else { Scheme::HTTP };
         let peer = place.peer();
         let request = http2::request(method, scheme, &origin.authority, path, headers)
@@ -192,7 +194,10 @@ enum Way {
         /// Others were sent there before.
         kept: bool,
     },
-    Http2(Place),
+    Http2 {
+        place: Place,
+        origin: Arc<Origin>,
+    },
 }
 
 /// A request that is ready to be sent, whichever way.
@@ -253,7 +258,7 @@ impl Transport for HttpTransport {
         let message = Message { method, url, path, headers, body, progress };
         let Answer { response, origin, peer } = match way {
             Way::Http1 { connection, lease, kept } => self.send1(message, connection, lease, kept).await?,
-            Way::Http2(place) => self.send2(message, place).await?,
+            Way::Http2 { place, origin } => self.send2(message, place, origin).await?,
         };
         let (mut parts, body) = response.into_parts();
         let bodiless = head || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);

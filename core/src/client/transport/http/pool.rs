@@ -199,11 +199,12 @@ impl Pool {
 
     /// Closes what has been idle for too long. When to look again; `None` if nothing is left to look after.
     pub(super) fn sweep(&self, now: Tick) -> Option<Tick> {
+        let later = self.limits.age.and_then(|age| self.gates.sweep(now, age));
         let mut gone = Vec::new();
         let mut state = self.lock();
         let next = loop {
             let Some((since, _)) = state.oldest() else {
-                state.watched = false;
+                state.watched = later.is_some();
                 break None;
             };
             // Without a limit nobody watches.
@@ -215,15 +216,7 @@ impl Pool {
         };
         drop(state);
         drop(gone);
-        let later = self.limits.age.and_then(|age| self.gates.sweep(now, age));
-        match (next, later) {
-            (Some(next), Some(later)) => Some(next.min(later)),
-            (None, Some(later)) => {
-                self.lock().watched = true;
-                Some(later)
-            }
-            (next, None) => next,
-        }
+        next.into_iter().chain(later).min()
     }
 
     /// A connection for many requests was opened: it is to be closed in time.

@@ -161,6 +161,14 @@ impl Line {
     }
 }
 
+impl Line {
+    /// Closes the socket, whoever has it.
+    pub(crate) fn close(&self) {
+        let gone = std::mem::replace(&mut self.0.lock().stream, Stream::Lost);
+        drop(gone);
+    }
+}
+
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

@@ -13,11 +13,13 @@ use futures_util::task::AtomicWaker;
 use h2::client::{Builder, SendRequest};
 use h2::{Ping, PingPong};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::time::{Sleep, sleep};
 
 use super::gate::Gate;
 use super::wire::{Counted, Counts};
 use crate::client::system::clock::{Clock, TokioClock};
+use crate::client::transport::http::socket::Line;
 use crate::time::Tick;
 
 /// Streams before the peer has said how many it takes. It does so at once, and refuses what is too many: with one, nothing is ever refused.
@@ -40,6 +42,8 @@ const MOST_OVERHEAD: usize = 4 * 1024 * 1024;
 pub(in crate::client::transport::http) struct Connection {
     sender: SendRequest<Bytes>,
     pub(super) link: Arc<Link>,
+    /// That of a lane, whose task does not run while nobody calls: it is closed with its last user.
+    line: Option<Line>,
 }
 
 /// What a connection's task and its users share.
@@ -69,7 +73,7 @@ impl Connection {
     /// Shakes hands on a fresh stream and starts the task. `guard` lives as long as the connection.
     pub(in crate::client::transport::http) async fn start<S, G>(
         stream: S,
-        peer: Option<SocketAddr>,
+        line: Option<Line>,
         ping: Option<Duration>,
         gate: &Arc<Gate>,
         guard: G,
@@ -99,12 +103,13 @@ impl Connection {
             silent: AtomicBool::new(false),
             idle_since: AtomicU64::new(TokioClock.now().nanos()),
             task: AtomicWaker::new(),
-            peer,
+            peer: line.as_ref().and_then(Line::peer),
             used: AtomicBool::new(false),
         });
         let watch = ping.zip(connection.ping_pong()).map(|(every, pings)| Watch { every, pings, heard: 0, asked: false, timer: None });
         tokio::spawn(Driver { connection, watch, link: Arc::clone(&link), _guard: guard });
-        Ok(Connection { sender, link })
+        let lane = Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread;
+        Ok(Connection { sender, link, line: line.filter(|_| lane) })
     }
 
     /// Where one request goes in. A sender that is used again minds a stream that h2 has not opened yet, which the gate does already.
@@ -124,6 +129,14 @@ impl Connection {
             self.link.open.fetch_sub(1, Ordering::AcqRel);
         }
         alive
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(line) = &self.line {
+            line.close();
+        }
     }
 }
 

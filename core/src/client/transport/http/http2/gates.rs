@@ -6,12 +6,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::{Handle, Id};
+use url::Url;
 
 use super::gate::Gate;
+use crate::client::transport::Failure;
+use crate::client::transport::http::origin::Origin;
 use crate::time::Tick;
 
-/// By origin; of each one per runtime.
-type All = HashMap<Box<str>, Vec<(Id, Arc<Gate>)>>;
+/// What there is to one origin: a gate per runtime.
+struct Entry {
+    origin: Arc<Origin>,
+    gates: Vec<(Id, Arc<Gate>)>,
+}
+
+type All = HashMap<Box<str>, Entry>;
 
 /// The gates of one client.
 pub(in crate::client::transport::http) struct Gates {
@@ -33,19 +41,28 @@ impl Gates {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The gate to an origin in this runtime.
-    pub(in crate::client::transport::http) fn of(&self, origin: &str) -> Arc<Gate> {
+    /// The gate to a URL's origin in this runtime.
+    ///
+    /// # Errors
+    /// `invalid_request` for a URL that leads nowhere.
+    pub(in crate::client::transport::http) fn of(&self, url: &Url) -> Result<(Arc<Origin>, Arc<Gate>), Failure> {
         let here = Handle::current().id();
         let mut all = self.lock();
-        if let Some(gates) = all.get_mut(origin) {
-            if let Some((_, gate)) = gates.iter().find(|(home, _)| *home == here) {
-                return Arc::clone(gate);
+        let entry = match all.get_mut(Origin::name(url)) {
+            Some(entry) => entry,
+            None => {
+                let origin = Origin::of(url)?;
+                all.entry(origin.name.clone()).or_insert(Entry { origin, gates: Vec::new() })
             }
-            gates.retain(|(_, gate)| gate.is_open());
+        };
+        let origin = Arc::clone(&entry.origin);
+        if let Some((_, gate)) = entry.gates.iter().find(|(home, _)| *home == here) {
+            return Ok((origin, Arc::clone(gate)));
         }
+        entry.gates.retain(|(_, gate)| gate.is_open());
         let gate = Gate::new(self.known);
-        all.entry(origin.into()).or_default().push((here, Arc::clone(&gate)));
-        gate
+        entry.gates.push((here, Arc::clone(&gate)));
+        Ok((origin, gate))
     }
 
     /// Whether any connection is open.
@@ -61,13 +78,13 @@ impl Gates {
 
     /// Lets go of what has been idle for `age`. When to look again; `None` if no connection is left.
     pub(in crate::client::transport::http) fn sweep(&self, now: Tick, age: Duration) -> Option<Tick> {
-        let gates: Vec<_> = self.lock().values().flatten().map(|(_, gate)| Arc::clone(gate)).collect();
+        let gates: Vec<_> = self.lock().values().flat_map(|entry| &entry.gates).map(|(_, gate)| Arc::clone(gate)).collect();
         let oldest = Tick(now.nanos().saturating_sub(u64::try_from(age.as_nanos()).unwrap_or(u64::MAX)));
         let next = gates.iter().filter_map(|gate| gate.sweep(oldest)).min();
         drop(gates);
-        self.lock().retain(|_, gates| {
-            gates.retain(|(_, gate)| gate.is_open() || Arc::strong_count(gate) > 1);
-            !gates.is_empty()
+        self.lock().retain(|_, entry| {
+            entry.gates.retain(|(_, gate)| gate.is_open() || Arc::strong_count(gate) > 1);
+            !entry.gates.is_empty()
         });
         match next {
             Some(since) => Some(since.after(age)),
@@ -77,7 +94,7 @@ impl Gates {
 
     /// Lets go of one that nobody uses, so that its descriptor comes free. False if there is none.
     pub(in crate::client::transport::http) fn give_up_one(&self) -> bool {
-        self.lock().values().flatten().any(|(_, gate)| gate.give_up_one())
+        self.lock().values().flat_map(|entry| &entry.gates).any(|(_, gate)| gate.give_up_one())
     }
 
     /// Lets go of all that nobody uses.

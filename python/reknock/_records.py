@@ -1,0 +1,63 @@
+"""What is left on results and errors of calls that others sent: what was sent, and why nothing further was."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._native import AttemptRecord, Retry
+
+
+@dataclass(frozen=True)
+class Records:
+    """What was sent, and why nothing further was."""
+
+    attempts: tuple[AttemptRecord, ...]
+    """What was sent, in order."""
+    stop_reason: str | None
+    """Why nothing further was sent."""
+    timeline: str = field(default="", repr=False)
+
+    def explain(self) -> str:
+        """The attempts as a short timeline, with the advice that fits the stop reason."""
+        return self.timeline
+
+
+def leave(thing: object, retry: Retry) -> None:
+    """Leaves the records of a call on its response or error, where there is a place for them."""
+    records = Records(retry.attempts, retry.stop_reason, retry.explain())
+    extensions = getattr(thing, "extensions", None)
+    if isinstance(extensions, dict):
+        extensions["reknock"] = records
+        return
+    with suppress(AttributeError, TypeError):
+        thing.reknock = records  # type: ignore[attr-defined]
+    # One attempt says nothing that the error does not.
+    if isinstance(thing, BaseException) and len(records.attempts) > 1:
+        with suppress(AttributeError, TypeError):
+            thing.add_note(records.timeline.rstrip())
+
+
+def attempts_of(thing: object) -> Records | None:
+    """What was sent for a response or an error of an adapter, a function that is retried or a client; None if none of them made it.
+
+    An SDK's error tells of the response that it was made of.
+    """
+    holder: Any
+    for holder in (thing, getattr(thing, "response", None), getattr(thing, "__cause__", None)):
+        found = getattr(holder, "reknock", None)
+        extensions = getattr(holder, "extensions", None)
+        if not isinstance(found, Records) and isinstance(extensions, dict):
+            found = extensions.get("reknock")
+        if isinstance(found, Records):
+            return found
+        if isinstance(holder, dict):
+            found = holder.get("ResponseMetadata", {}).get("Reknock")
+            if isinstance(found, Records):
+                return found
+        if type(holder).__module__.startswith("reknock") and hasattr(holder, "attempts"):
+            return Records(holder.attempts, holder.stop_reason, holder.explain())
+    return None

@@ -1,0 +1,338 @@
+"""The loop of all adapters and of functions that are retried: it asks the machine, and lets others send and wait.
+
+Written once, as a generator of steps: what it yields is done by `run` or `arun`, and comes back as a value or an exception.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from inspect import isawaitable
+from typing import Any, Literal, TypeVar
+
+from . import _clock, _log
+from ._exceptions import DeadlineExceeded
+from ._failures import class_name, failure_of, response_of
+from ._native import AttemptRecord, Budgets, Limits, Policy, Retry, SentRequest
+from ._records import Records, leave
+
+T = TypeVar("T")
+Steps = Generator[Callable[[], Any], Any, T]
+Nesting = Literal["stop", "allow"]
+OPTIONS = ("policy", "budgets", "retry_if", "delay", "on_event", "nesting", "name")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What an adapter was told; a call may say otherwise."""
+
+    policy: Policy = field(default_factory=Policy)
+    budgets: Budgets = field(default_factory=Budgets)
+    retry_if: Callable[[AttemptView], Any] | None = None
+    delay: Callable[[AttemptView], Any] | None = None
+    on_event: Callable[[CallEvent], object] | None = None
+    nesting: Nesting = "stop"
+    name: str | None = None
+
+    @classmethod
+    def of(cls, policy: Any = None, **options: Any) -> Options:
+        """Of what a constructor was given; None is the default."""
+        return cls(policy=policy_over(Policy(), policy), **{name: value for name, value in options.items() if value is not None})
+
+    def over(self, options: Any) -> Options:
+        """With what a call says: a policy replaces, a dict is merged over it, False turns retries off."""
+        if not options:
+            return self
+        unknown = set(options) - set(OPTIONS)
+        if unknown:
+            raise TypeError(f"reknock takes {', '.join(OPTIONS)} of a call, not {', '.join(sorted(unknown))}")
+        said = {**self.__dict__, **options}
+        said["policy"] = policy_over(self.policy, options.get("policy"))
+        return Options(**said)
+
+
+def policy_over(base: Policy, policy: Any) -> Policy:
+    """The policy of one who may say something about it."""
+    if policy is None:
+        return base
+    if isinstance(policy, Policy):
+        return policy
+    if isinstance(policy, str):
+        return Policy.preset(policy)
+    return base.replace(max_retries=0) if policy is False else base.merge(policy)
+
+
+@dataclass
+class CurrentAttempt:
+    """The attempt that is under way where this is asked: `reknock.current_attempt()`."""
+
+    number: int
+    """From 1."""
+    retries_left: int
+    """Retries that may follow it."""
+    _retry: Retry = field(repr=False)
+    _active: bool = field(default=True, repr=False)
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds left of the whole call; None if it has no limit."""
+        return self._retry.remaining(now=_clock.now())
+
+    @property
+    def limits(self) -> Limits | None:
+        """What the policy allows this attempt, none longer than what is left."""
+        return self._retry.limits(now=_clock.now())
+
+
+_current: ContextVar[CurrentAttempt | None] = ContextVar("reknock_attempt", default=None)
+
+
+def current_attempt() -> CurrentAttempt | None:
+    """The attempt of an adapter or of a function that is retried, if one is under way here. Not in tasks that outlive it."""
+    attempt = _current.get()
+    return attempt if attempt is not None and attempt._active else None
+
+
+@dataclass(frozen=True)
+class AttemptView:
+    """One attempt and how it ended, as callbacks see it: as `reknock.Attempt`, and with what its own world made."""
+
+    number: int
+    retries_left: int
+    request: Any
+    elapsed: float
+    status_code: int | None
+    headers: Any
+    error: str | None
+    evidence: str
+    hint: float | None
+    verdict: bool
+    planned_wait: float | None
+    exception: Exception | None
+    """What was raised."""
+    result: Any
+    """What was returned: the adapter's response, the function's value."""
+
+    @property
+    def message(self) -> str | None:
+        """One line about the failure."""
+        return None if self.exception is None else str(self.exception)
+
+
+@dataclass(frozen=True)
+class CallEvent:
+    """What observers are told: a retry, or the end."""
+
+    kind: Literal["retry", "end"]
+    name: str
+    attempt: AttemptRecord | None
+    attempts: tuple[AttemptRecord, ...] | None = None
+    stop_reason: str | None = None
+    url: None = None
+
+    def __str__(self) -> str:
+        if self.kind == "retry" and self.attempt is not None:
+            return f"{self.name}: {self.attempt!r}"
+        return f"{self.name}: {len(self.attempts or ())} sent, {self.stop_reason}"
+
+
+@dataclass
+class Call:
+    """One call that somebody else sends."""
+
+    options: Options
+    name: str
+    """What events and errors call it."""
+    method: str = "GET"
+    origin: str = ""
+    headers: Any = None
+    request: Any = None
+    """What callbacks are shown."""
+    replayable: Callable[[], bool] = field(default=lambda: True)
+    judge: Callable[[Any, Exception | None], bool | None] | None = None
+    """What its caller says of outcomes before anybody is asked: retry, stop, or nothing."""
+    read: Callable[[Any], Any] | None = None
+    """Reads the body of a response that would be handed out, so that one that breaks is an outcome of its own; gives the response."""
+    status_of: Callable[[Any], tuple[int, Any] | None] = response_of
+    failure: Callable[[Exception], tuple[str, str] | None] = failure_of
+
+    def begin(self) -> Retry:
+        """The machine of this call, at its beginning."""
+        about, around = self.options, current_attempt()
+        nested = around is not None and about.nesting != "allow"
+        asked = about.retry_if is not None or self.judge is not None
+        return Retry(
+            about.policy, method=self.method, origin=self.origin, headers=self.headers, budgets=about.budgets, asked=asked, nested=nested,
+            now=_clock.now(),
+        )
+
+    def classify(self, retry: Retry, result: Any, error: Exception | None) -> tuple[Any, Any]:
+        """Tells the machine how an attempt ended; its verdict, and the status and header fields if there are any."""
+        now = _clock.now()
+        about = self.status_of(result if error is None else error)
+        if about is not None:
+            status, headers = about
+            items = [(str(name), str(value)) for name, value in (headers.items() if hasattr(headers, "items") else headers)]
+            return retry.classify(status_code=status, headers=items, now=now), about
+        if error is None:
+            return retry.classify(returned=True, now=now), None
+        found = (error.failure if isinstance(error, Failed) else None) or self.failure(error)
+        own = error.error if isinstance(error, Failed) else error
+        kind, evidence = found or (None, "unknown")
+        # A limit of theirs that was cut short by what was left of the call is that.
+        if kind in ("per_try_timeout", "connect_timeout") and retry.remaining(now=now) == 0:
+            kind = "deadline"
+        said: dict[str, Any] = {"error": kind, "evidence": evidence, "error_class": class_name(own)}
+        return retry.classify(**said, now=now), None
+
+    def view(self, retry: Retry, began: float, verdict: Any, about: Any, result: Any, error: Exception | None) -> AttemptView:
+        """What callbacks see."""
+        last = retry.attempts[-1]
+        status, headers = about or (None, {})
+        return AttemptView(
+            last.number, retry.retries_left, self.request, _clock.now() - began, status, headers, last.error, last.evidence, verdict.hint,
+            verdict.retry, verdict.planned_wait, error, result,
+        )
+
+    def tell(self, retry: Retry, kind: Literal["retry", "end"]) -> None:
+        """Tells observers and the log. What they raise fails no call."""
+        told = self.options.on_event
+        if told is None and not _log.wanted():
+            return
+        sent = retry.attempts
+        event = CallEvent(kind, self.name, sent[-1] if kind == "retry" else None, sent if kind == "end" else None, retry.stop_reason)
+        try:
+            _log.event(event)  # type: ignore[arg-type]
+            if told is not None:
+                told(event)
+        except Exception as error:
+            threading.excepthook(threading.ExceptHookArgs((type(error), error, error.__traceback__, threading.current_thread())))
+
+
+class Failed(Exception):
+    """An attempt that failed in a way whose kind and evidence its adapter knows better than the class of the error."""
+
+    def __init__(self, error: Exception, failure: tuple[str, str]) -> None:
+        super().__init__(str(error))
+        self.error, self.failure = error, failure
+
+
+def steps(
+    call: Call,
+    send: Callable[[CurrentAttempt, Retry], Any],
+    drop: Callable[[Any], Any],
+    sleep: Callable[[float], Any],
+) -> Steps[Any]:
+    """Sends until the machine says stop: `send` makes an attempt, `drop` frees what a retried response holds."""
+    began = _clock.now()
+    retry = call.begin()
+    try:
+        while True:
+            number = retry.attempt(now=_clock.now())
+            attempt = CurrentAttempt(number, retry.retries_left, retry)
+            result, error = None, None
+            token = _current.set(attempt)
+            try:
+                result = yield lambda: send(attempt, retry)
+            except Exception as caught:
+                error = caught
+            finally:
+                attempt._active = False
+                _current.reset(token)
+            verdict, about = call.classify(retry, result, error)
+            own = error.error if isinstance(error, Failed) else error
+            wait = yield from decided(call, retry, began, verdict, about, result, own)
+            if wait is None and error is None and call.read is not None:
+                try:
+                    result = yield lambda: call.read(result)  # type: ignore[misc]
+                except Exception as caught:
+                    result, own = None, caught
+                    on_its_own = retry.stop_reason in ("completed", "not_retryable", "predicate_stop")
+                    verdict, about = call.classify(retry, None, Failed(caught, ("body", "unknown")))
+                    # A response that was given up on stays given up.
+                    if on_its_own:
+                        wait = yield from decided(call, retry, began, verdict, about, None, own)
+            if wait is None:
+                return finished(call, retry, result, own)
+            call.tell(retry, "retry")
+            if own is None:
+                yield lambda: drop(result)
+            yield lambda: sleep(wait)
+    except BaseException:
+        retry.abandon()
+        raise
+
+
+def decided(call: Call, retry: Retry, began: float, verdict: Any, about: Any, result: Any, error: Exception | None) -> Steps[float | None]:
+    """Asks whoever is to be asked, then the machine: the wait before a retry, or None."""
+    options, replayable = call.options, call.replayable()
+    said: dict[str, Any] = {}
+    if call.judge is not None:
+        said["retry"] = call.judge(result, error)
+    retry_if, delay = options.retry_if, options.delay
+    if retry_if is None and delay is None:
+        return retry.decide(**said, replayable=replayable, now=_clock.now()).wait
+    view = call.view(retry, began, verdict, about, result, error)
+    if retry_if is not None and said.get("retry") is None and retry.is_worth_asking(replayable=replayable, now=_clock.now()):
+        said["opinion"] = yield lambda: retry_if(view)
+    opinion = said.get("opinion")
+    if delay is not None and (verdict.retry or said.get("retry") or opinion is True) and opinion in (None, False, True):
+        said["backoff"] = yield lambda: delay(view)
+    return retry.decide(**said, replayable=replayable, now=_clock.now()).wait
+
+
+def finished(call: Call, retry: Retry, result: Any, error: Exception | None) -> Any:
+    """The end of a call: the last response as it is, or the last error, each with its records."""
+    retry.finish(now=_clock.now())
+    call.tell(retry, "end")
+    if error is None:
+        leave(result, retry)
+        return result
+    leave(error, retry)
+    raise error
+
+
+def run(steps: Steps[T]) -> T:
+    """Does the steps on this thread."""
+    value, error = None, None
+    try:
+        while True:
+            step = steps.send(value) if error is None else steps.throw(error)
+            value, error = None, None
+            try:
+                value = step()
+            except BaseException as caught:
+                error = caught
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]
+    finally:
+        steps.close()
+
+
+async def arun(steps: Steps[T]) -> T:
+    """Does the steps in this task; a step may be a coroutine."""
+    value, error = None, None
+    try:
+        while True:
+            step = steps.send(value) if error is None else steps.throw(error)
+            value, error = None, None
+            try:
+                value = step()
+                if isawaitable(value):
+                    value = await value
+            except BaseException as caught:
+                error = caught
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]
+    finally:
+        steps.close()
+
+
+def past_deadline(call: Call) -> DeadlineExceeded:
+    """The error of a call whose time was over while an attempt was under way."""
+    return DeadlineExceeded(f"{call.name}: the call did not end within its policy's timeout; raise timeout to allow more")
+
+
+__all__ = ["AttemptView", "Call", "CallEvent", "CurrentAttempt", "Failed", "Options", "Records", "SentRequest", "arun", "current_attempt", "past_deadline", "run", "steps"]

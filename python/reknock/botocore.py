@@ -1,0 +1,90 @@
+"""Retries for people who keep boto3.
+
+    s3 = reknock.botocore.install(boto3.client("s3"))
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import _clock
+from ._native import Budgets, Retry
+from ._records import Records, leave
+from ._retrying import Call, Options
+
+THROTTLED = frozenset({
+    "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottledException", "TooManyRequestsException",
+    "ProvisionedThroughputExceededException", "TransactionInProgressException", "RequestLimitExceeded", "BandwidthLimitExceeded",
+    "LimitExceededException", "RequestThrottled", "SlowDown", "PriorRequestNotComplete", "EC2ThrottledException",
+})
+"""The codes by which services say that there were too many requests, whatever the status."""
+
+
+def install(
+    client: Any,
+    policy: Any = None,
+    *,
+    budgets: Budgets | None = None,
+    on_event: Any = None,
+    nesting: Any = None,
+) -> Any:
+    """Puts a client of boto3 under a policy, in place of botocore's own retries; gives the client.
+
+    Botocore sends, signs anew, rewinds bodies and waits; the policy decides. Amazon's operations may be repeated, as botocore does: the default
+    policy here has `methods: any`. A throttle by its code is judged as a 429.
+    """
+    document = {"methods": "any", **(policy or {})} if policy is None or isinstance(policy, dict) else policy
+    handler = _Handler(Options.of(document, budgets=budgets, on_event=on_event, nesting=nesting))
+    service = client.meta.service_model.service_id.hyphenize()
+    events = client.meta.events
+    events.unregister(f"needs-retry.{service}", unique_id=f"retry-config-{service}")
+    events.register_last(f"needs-retry.{service}", handler.decide, unique_id="reknock")
+    events.register_first(f"request-created.{service}", handler.attempt, unique_id="reknock-attempt")
+    return client
+
+
+class _Handler:
+    """What botocore asks of each attempt; a call's machine lives in its context."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def attempt(self, request: Any, operation_name: str, **_: Any) -> None:
+        """A request is about to be signed and sent."""
+        now, context = _clock.now(), request.context
+        retry: Retry | None = context.get("reknock")
+        # Botocore itself begins anew where a bucket turns out to be elsewhere.
+        if retry is None or retry.stop_reason is not None:
+            call = Call(self.options, operation_name, request.method, request.url, dict(request.headers.items()))
+            context["reknock"] = retry = call.begin()
+            context["reknock.call"] = call
+        retry.attempt(now=now)
+        for name, value in retry.headers:
+            request.headers[name] = value
+
+    def decide(self, response: Any, caught_exception: Any, request_dict: dict[str, Any], **_: Any) -> float | None:
+        """How an attempt ended: the seconds until the next one, or None."""
+        retry: Retry | None = request_dict["context"].get("reknock")
+        if retry is None:
+            return None
+        call: Call = request_dict["context"]["reknock.call"]
+        if response is not None:
+            http, parsed = response
+            code = parsed.get("Error", {}).get("Code") if isinstance(parsed, dict) else None
+            retry.classify(status_code=429 if code in THROTTLED else http.status_code, headers=list(http.headers.items()), now=_clock.now())
+        else:
+            call.classify(retry, None, caught_exception)
+        wait = retry.decide(now=_clock.now()).wait
+        if wait is not None:
+            call.tell(retry, "retry")
+            return 0 if _clock.leapt(wait) else wait
+        retry.finish(now=_clock.now())
+        call.tell(retry, "end")
+        if caught_exception is not None:
+            leave(caught_exception, retry)
+        elif isinstance(response[1], dict):
+            response[1].setdefault("ResponseMetadata", {})["Reknock"] = Records(retry.attempts, retry.stop_reason, retry.explain())
+        return None
+
+
+__all__ = ["install"]

@@ -1,0 +1,10 @@
+"""Retries for people who keep httpx: transports that wrap theirs.
+
+    client = httpx.Client(transport=reknock.httpx.RetryTransport(policy={"max_retries": 3}))
+"""
+
+from ._httpx_transport import transports
+
+RetryTransport, AsyncRetryTransport = transports("httpx")
+
+__all__ = ["AsyncRetryTransport", "RetryTransport"]

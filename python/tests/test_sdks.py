@@ -1,0 +1,169 @@
+"""SDKs as their users have them, through our transports, against a server of ours: streams arrive as they come, hints are obeyed, every send is ours."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+
+import pytest
+import reknock
+from reknock import testing
+
+from .conftest import peer, status
+
+openai = pytest.importorskip("openai")
+anthropic = pytest.importorskip("anthropic")
+genai = pytest.importorskip("google.genai")
+mistralai = pytest.importorskip("mistralai.client")
+httpx2 = pytest.importorskip("httpx2")
+
+import reknock.httpx2
+
+OPENAI = {
+    "id": "1", "object": "chat.completion", "created": 1, "model": "m",
+    "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "hello"}}],
+}
+ANTHROPIC = {
+    "id": "1", "type": "message", "role": "assistant", "model": "m", "content": [{"type": "text", "text": "hello"}], "stop_reason": "end_turn",
+    "stop_sequence": None, "usage": {"input_tokens": 1, "output_tokens": 1},
+}
+GENAI = {"candidates": [{"content": {"role": "model", "parts": [{"text": "hello"}]}, "finishReason": "STOP"}]}
+MESSAGES = [{"role": "user", "content": "hi"}]
+
+
+def client(**options):
+    return httpx2.Client(transport=reknock.httpx2.RetryTransport(policy={**llm(), **options}))
+
+
+def aclient(**options):
+    return httpx2.AsyncClient(transport=reknock.httpx2.AsyncRetryTransport(policy={**llm(), **options}))
+
+
+def llm():
+    return {**reknock.Policy.preset("llm").to_dict(), "budget": "none"}
+
+
+def by_openai(url):
+    sdk = openai.OpenAI(api_key="k", base_url=url, http_client=client(), max_retries=0)
+    return sdk.chat.completions.create(model="m", messages=MESSAGES).choices[0].message.content
+
+
+def by_async_openai(url):
+    async def main():
+        sdk = openai.AsyncOpenAI(api_key="k", base_url=url, http_client=aclient(), max_retries=0)
+        return (await sdk.chat.completions.create(model="m", messages=MESSAGES)).choices[0].message.content
+
+    return asyncio.run(main())
+
+
+def by_anthropic(url):
+    sdk = anthropic.Anthropic(api_key="k", base_url=url, http_client=client(), max_retries=0)
+    return sdk.messages.create(model="m", max_tokens=9, messages=MESSAGES).content[0].text
+
+
+def by_genai(url):
+    options = genai.types.HttpOptions(base_url=url, client_args={"transport": reknock.httpx2.RetryTransport(policy=llm())})
+    with genai.Client(api_key="k", http_options=options) as sdk:
+        return sdk.models.generate_content(model="m", contents="hi").text
+
+
+def by_mistral(url):
+    sdk = mistralai.Mistral(api_key="k", server_url=url, client=client())
+    return sdk.chat.complete(model="m", messages=MESSAGES).choices[0].message.content
+
+
+SDKS = {by_openai: OPENAI, by_async_openai: OPENAI, by_anthropic: ANTHROPIC, by_genai: GENAI, by_mistral: {**OPENAI, "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}}}
+
+
+def answer(body, code=200, headers=()):
+    return status(code, json.dumps(body), headers=[["content-type", "application/json"], *headers])
+
+
+@pytest.fixture(params=SDKS, ids=lambda sdk: sdk.__name__)
+def sdk(request):
+    return request.param
+
+
+def test_a_hint_is_obeyed(sdk, serve):
+    script = serve(answer({"error": {}}, 429, [["retry-after", "7"]]), answer({"error": {}}, 500), answer(SDKS[sdk]))
+    with testing.no_wait() as waits:
+        assert sdk(script.url) == "hello"
+    assert len(script.log()) == 3 and 7 <= waits[0] <= 7.7 and waits[1] <= 8
+
+
+def test_every_send_is_ours(sdk, serve):
+    script = serve(answer({"error": {"message": "busy"}}, 503))
+    with testing.no_wait() as waits, pytest.raises(Exception) as caught:
+        sdk(script.url)
+    assert len(script.log()) == 3 and len(waits) == 2
+    if sdk is not by_genai:
+        records = reknock.attempts_of(caught.value) or reknock.attempts_of(getattr(caught.value, "raw_response", None))
+        assert records.stop_reason == "retries_exhausted"
+
+
+def test_a_hint_that_is_too_long(sdk, serve):
+    script = serve(answer({"error": {}}, 429, [["retry-after", "121"]]))
+    with testing.no_wait() as waits, pytest.raises(Exception):
+        sdk(script.url)
+    assert (len(script.log()), waits) == (1, [])
+
+
+@pytest.mark.parametrize("said, sends", [("false", 1), ("true", 3)])
+def test_what_the_server_says_of_retries(sdk, serve, said, sends):
+    script = serve(answer({"error": {}}, 503 if said == "false" else 418, [["x-should-retry", said]]))
+    with testing.no_wait(), pytest.raises(Exception):
+        sdk(script.url)
+    assert len(script.log()) == sends
+
+
+def test_their_own_loop_is_noted(serve):
+    """Two loops multiply; ours sees theirs by the number that they send."""
+    script = serve(answer({"error": {}}, 503))
+    sdk = openai.OpenAI(api_key="k", base_url=script.url, http_client=client(max_retries=0, backoff="1ms"), max_retries=1)
+    with testing.no_wait(), pytest.raises(openai.InternalServerError) as caught:
+        sdk.chat.completions.create(model="m", messages=MESSAGES)
+    assert len(script.log()) == 2 and reknock.attempts_of(caught.value).attempts[0].outer_retry == 1
+
+
+def events(connection, more):
+    """A stream of two events, the second of which is sent once the first was received."""
+    with connection.makefile("rwb") as stream:
+        length = 0
+        while line := stream.readline().strip():
+            name, _, value = line.lower().partition(b":")
+            length = int(value) if name == b"content-length" else length
+        # What is left unread when a connection is closed would reset it.
+        stream.read(length)
+        stream.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
+        for word in ("one", "two"):
+            chunk = {**OPENAI, "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": word}, "finish_reason": None}]}
+            stream.write(b"data: " + json.dumps(chunk).encode() + b"\n\n")
+            stream.flush()
+            if word == "one":
+                assert more.wait(30)
+        stream.write(b"data: [DONE]\n\n")
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_streams_arrive_as_they_come(kind):
+    more = threading.Event()
+    with peer(lambda connection: events(connection, more)) as url:
+        if kind == "sync":
+            sdk = openai.OpenAI(api_key="k", base_url=url, http_client=client(), max_retries=0)
+            words = []
+            for chunk in sdk.chat.completions.create(model="m", messages=MESSAGES, stream=True):
+                words.append(chunk.choices[0].delta.content)
+                more.set()
+        else:
+
+            async def main():
+                sdk = openai.AsyncOpenAI(api_key="k", base_url=url, http_client=aclient(), max_retries=0)
+                words = []
+                async for chunk in await sdk.chat.completions.create(model="m", messages=MESSAGES, stream=True):
+                    words.append(chunk.choices[0].delta.content)
+                    more.set()
+                return words
+
+            words = asyncio.run(main())
+    assert words == ["one", "two"]
