@@ -8,8 +8,6 @@ const { serve } = require('./support/server.js');
 const { vectors } = require('./support/vectors.js');
 
 const { cases } = vectors('calls');
-/** What this package stands on: the core's default transport. */
-const TRANSPORT = 'reqwest';
 
 /** The documents of the vectors have the keys of the core's. */
 function settings({ policy = {}, client = {}, retry_if: opinion }, { http2 = false }, { ca }) {
@@ -56,7 +54,7 @@ async function check(expect, outcome) {
 }
 
 async function arrived(given, script) {
-  const { sends } = { ...given, ...given[TRANSPORT] };
+  const { sends } = given;
   let log = await script.until((arrivals) => arrivals.length >= sends);
   assert.equal(log.length, sends);
   for (const [at, { headers = {}, ...wanted }] of (given.arrivals ?? []).entries()) {
@@ -75,7 +73,7 @@ for (const given of cases) {
     const script = await serve(t, ...outcomes, document);
     const client = createClient(settings(given, document, script));
     const asked = given.request ?? {};
-    for (const expect of [(given[TRANSPORT] ?? given).expect ?? given.expect].flat()) {
+    for (const expect of [given.expect].flat()) {
       const outcome = await client.request(script.url + (asked.path ?? '/'), request(asked)).catch((error) => error);
       await check(expect, outcome);
     }

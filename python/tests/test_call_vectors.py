@@ -12,13 +12,9 @@ from .test_vectors import named, vectors
 OPINIONS = {"stop": reknock.STOP, "none": None, True: True}
 
 
-TRANSPORT = "reqwest"
-"""What this package stands on: the core's default transport."""
-
-
 def expected(case):
     """One for each call on the client."""
-    expect = case.get(TRANSPORT, {}).get("expect", case["expect"])
+    expect = case["expect"]
     return expect if isinstance(expect, list) else [expect]
 
 
@@ -75,7 +71,7 @@ def brief(attempt):
 
 
 def arrived(case, script):
-    sends = case.get(TRANSPORT, {}).get("sends", case["sends"])
+    sends = case["sends"]
     log = script.until(lambda log: len(log) >= sends)
     assert len(log) == sends
     for at, wanted in enumerate(case.get("arrivals", [])):

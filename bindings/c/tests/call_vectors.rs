@@ -8,9 +8,6 @@ use serde_json::{Value, json};
 use support::lines::{answers, line, vectors};
 use support::{Scripts, scripts};
 
-/// What the library stands on: the core's default transport.
-const TRANSPORT: &str = "reqwest";
-
 /// The fields of a call before its attempts, and those of an attempt.
 const HEAD: usize = 6;
 const ATTEMPT: usize = 11;
@@ -32,13 +29,9 @@ fn calls() {
     assert_eq!(cases.len(), 149);
 }
 
-fn either<'a>(case: &'a Value, key: &str) -> &'a Value {
-    case[TRANSPORT].get(key).unwrap_or(&case[key])
-}
-
 /// One for each call.
 fn expected(case: &Value) -> &[Value] {
-    let expect = either(case, "expect");
+    let expect = &case["expect"];
     expect.as_array().map_or(std::slice::from_ref(expect), Vec::as_slice)
 }
 
@@ -131,7 +124,7 @@ fn is(wanted: &Value, attempt: &[String]) -> bool {
 }
 
 fn arrived(case: &Value, server: &Scripts, script: &Script) -> Result<(), String> {
-    let sends = either(case, "sends").as_u64().unwrap() as usize;
+    let sends = case["sends"].as_u64().unwrap() as usize;
     server.until(script, || script.log().len() >= sends);
     if script.log().len() != sends {
         return Err(format!("{} requests arrived instead of {sends}", script.log().len()));

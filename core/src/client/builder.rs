@@ -17,6 +17,8 @@ use super::system::clock::{Clock, TokioClock};
 use super::system::process::PerProcess;
 use super::transport::Transport;
 use super::transport::options::TransportOptions;
+#[cfg(feature = "reqwest")]
+use super::transport::reqwest::ReqwestBuilder;
 use super::transport::reqwest::ReqwestTransport;
 use crate::error::Error;
 use crate::policy::{Policy, ShownText};
@@ -62,6 +64,16 @@ impl IntoTransport for TransportOptions {
         // at the same length it would often fire first, and look like a connection that was lost.
         self.write_stall = policy.idle_timeout().map(|idle| idle.saturating_add(Duration::from_secs(1)));
         ReqwestTransport::new(&self)
+    }
+}
+
+/// A builder of reqwest's, asked anew for each runtime and lane.
+#[cfg(feature = "reqwest")]
+impl<F: Fn() -> reqwest::ClientBuilder + Clone + Send + Sync + 'static> IntoTransport for ReqwestBuilder<F> {
+    type Transport = super::transport::reqwest::ReqwestTransport;
+
+    fn into_transport(self, _: &Policy) -> Result<Self::Transport, Error> {
+        self.build()
     }
 }
 

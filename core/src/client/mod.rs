@@ -43,4 +43,5 @@ pub use system::process::process_id;
 pub use system::runtime::{runtime, shutdown};
 pub use transport::http::{HttpBody, HttpTransport};
 pub use transport::options::{ClientCert, Http2, Proxy, TlsOptions, TransportOptions};
-pub use transport::reqwest::{ReqwestBody, ReqwestTransport};
+#[cfg(feature = "reqwest")]
+pub use transport::reqwest::{ReqwestBody, ReqwestBuilder, ReqwestTransport};

@@ -19,7 +19,7 @@ const CASES: &[(&str, usize)] = &[
     ("ktor", 65),
     ("load", 74),
     ("istio", 48),
-    ("envoy-gateway", 36),
+    ("envoy-gateway", 37),
     ("linkerd2", 39),
 ];
 

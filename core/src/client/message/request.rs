@@ -76,7 +76,7 @@ fn parse_url(url: &str) -> Result<Url, Error> {
     }
     let web = url.split_once(':').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"));
     if let Some((scheme, rest)) = web
-        && !rest.strip_prefix("//").is_some_and(|rest| !rest.starts_with(['/', '\\']))
+        && rest.strip_prefix("//").is_none_or(|rest| rest.starts_with(['/', '\\']))
     {
         return Err(invalid(format!("url: must name a host behind two slashes, such as {scheme}://host/path")));
     }

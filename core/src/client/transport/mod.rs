@@ -5,6 +5,7 @@ mod framing;
 pub(super) mod http;
 pub(super) mod options;
 mod progress;
+#[cfg(feature = "reqwest")]
 pub(super) mod reqwest;
 pub(super) mod script;
 mod tls;

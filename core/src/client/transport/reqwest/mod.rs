@@ -11,6 +11,7 @@ mod message;
 mod probe;
 
 use std::ffi::OsString;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,9 +33,20 @@ use crate::error::Error;
 /// The largest HTTP/2 response head, about what HTTP/1 gets (408 KiB); h2's own 16 KiB are below what servers send.
 const MAX_HEAD: u32 = 256 * 1024;
 
-/// Sends attempts with reqwest and keeps their connections. Cheap to clone; clones share the connections.
+/// Sends attempts with reqwest and keeps their connections. Cheap to clone; clones share the connections. With feature `reqwest`.
 ///
 /// A connection lives in the tokio runtime that opened it: use one transport in one runtime, and none inherited through fork.
+///
+/// What it cannot show or do, where the transport of this crate's own can:
+/// - `resends` is always 0: its pool sends a request again by itself when a kept connection died before a byte of it was taken.
+/// - [`Connection::tls`](crate::Connection::tls) is `None`: the handshake is a part of `connect`. `reused` follows from whether a connect was begun for
+///   the attempt and ended before its request was sent.
+/// - Evidence is `unknown` where a connection died before the request was written and hyper does not say so; a GOAWAY with `NO_ERROR` stays `unknown`.
+/// - An early answer (413) to a large upload whose connection is then closed is mostly lost: a failed write ends the exchange.
+/// - A cancelled upload whose connection is blocked in a write lives on until `tcp_user_timeout`.
+/// - An HTTP/2 connection that went silent is used until the system notices; streams beyond the limit wait inside h2, where a dropped one is sent all the same.
+/// - Connections are not bounded in number; only idle ones are, per origin.
+/// - One address per family is tried at a time; a proxy must answer CONNECT with 200, and its status is not in the message.
 #[derive(Clone, Debug)]
 pub struct ReqwestTransport {
     client: reqwest::Client,
@@ -52,18 +64,14 @@ impl ReqwestTransport {
     /// Kind `config`: a CA bundle without any certificate or with a broken one, a client certificate that does not fit its key,
     /// a proxy that is no http or https URL.
     pub fn new(options: &TransportOptions) -> Result<Self, Error> {
-        let mut builder = reqwest::Client::builder()
-            .retry(reqwest::retry::never().max_retries_per_request(0))
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
+        let mut builder = ours(reqwest::Client::builder())
             .tls_backend_preconfigured(tls::shared(&options.tls, options.http2)?)
             .http2_max_header_list_size(MAX_HEAD)
             .pool_idle_timeout(options.pool_idle_timeout)
             .pool_max_idle_per_host(options.pool_max_idle_per_host)
             .tcp_nodelay(options.tcp_nodelay)
             .local_address(options.local_address)
-            .dns_resolver(dns::Resolver::new(&options.resolve))
-            .connector_layer(ConnectLayer);
+            .dns_resolver(dns::Resolver::new(&options.resolve));
         #[cfg(any(target_os = "linux", target_os = "android", target_os = "fuchsia"))]
         {
             builder = builder.tcp_user_timeout(options.write_stall);
@@ -80,9 +88,7 @@ impl ReqwestTransport {
             Proxy::None => (builder.no_proxy(), None),
             Proxy::Url(url) => (builder.proxy(proxy(url)?), Some(Matcher::builder().all(url.as_str()).build())),
         };
-        let client = builder.build().map_err(|error| {
-            Error::config(format!("transport: cannot be built: {}", failure::root(&error))).with_source(error.without_url())
-        })?;
+        let client = built(builder)?;
         Ok(ReqwestTransport {
             client,
             idle_limit: options.pool_idle_timeout,
@@ -90,6 +96,55 @@ impl ReqwestTransport {
             proxies: proxies.map(Arc::new),
         })
     }
+}
+
+/// Makes the `reqwest::ClientBuilder` that a transport is built on, each time one is needed: for the first call, each further tokio runtime, each lane of
+/// blocking calls, and in a forked child. (Clones of one finished `reqwest::Client` would share connections between runtimes, and hang.)
+///
+/// ```no_run
+/// # fn main() -> Result<(), reknock::Error> {
+/// use reknock::client::{Client, ReqwestBuilder};
+///
+/// let client = Client::on(ReqwestBuilder(|| reqwest::Client::builder().https_only(true))).build()?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Its retries and redirects are switched off, as calls have their own; a layer that keeps the connect limit is added. Everything else is the builder's:
+/// TLS, proxies, timeouts of its own (which end attempts with what it says), codings if its features are on.
+#[derive(Clone, Copy)]
+pub struct ReqwestBuilder<F>(pub F);
+
+impl<F> fmt::Debug for ReqwestBuilder<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReqwestBuilder").finish_non_exhaustive()
+    }
+}
+
+impl<F: Fn() -> reqwest::ClientBuilder> ReqwestBuilder<F> {
+    /// The transport.
+    ///
+    /// # Errors
+    /// `config` if the builder cannot be built.
+    pub fn build(&self) -> Result<ReqwestTransport, Error> {
+        let client = built(ours((self.0)()))?;
+        Ok(ReqwestTransport { client, idle_limit: None, compression: false, proxies: None })
+    }
+}
+
+/// What every client has: calls do these themselves.
+fn ours(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
+    builder
+        .retry(reqwest::retry::never().max_retries_per_request(0))
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .connector_layer(ConnectLayer)
+}
+
+fn built(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, Error> {
+    builder
+        .build()
+        .map_err(|error| Error::config(format!("transport: cannot be built: {}", failure::root(&error))).with_source(error.without_url()))
 }
 
 /// Whether these environment variables name no proxy, so that reqwest need not match every request against none (2 % of a call).

@@ -226,7 +226,8 @@ fn route_retry(draft: &mut Draft, mut block: Block<'_>) -> Result<(), Problem> {
     Ok(())
 }
 
-/// `timeouts` of an HTTPRoute's rule; zero is the same as nothing.
+/// `timeouts` of an HTTPRoute's rule, whose `request` is `unless` where it is not given. Zero is no limit; to Istio, which has none anyway, it is the
+/// same as nothing.
 pub(super) fn timeouts(
     draft: &mut Draft,
     mut limits: Timeouts,
@@ -236,7 +237,7 @@ pub(super) fn timeouts(
 ) -> Result<(), Problem> {
     let mut given = |key: &str| -> Result<_, Problem> {
         let Some(node) = rule.timeouts.take(key)? else { return Ok(None) };
-        Ok(Some((proto_duration(&node)?, node.path)).filter(|(length, _)| !length.is_zero()))
+        Ok(Some((proto_duration(&node)?, node.path)).filter(|(length, _)| !length.is_zero() || !unless.is_zero()))
     };
     let (request, backend) = (given("request")?, given("backendRequest")?);
     let total = if has_retry {
