@@ -8,7 +8,7 @@ mod support;
 use std::time::Duration;
 
 use live::*;
-use reknock::client::{Body, Client, Redirects};
+use reknock::client::{Body, Client, Cookies, Redirects};
 use reknock::{ErrorKind, StopReason};
 use reknock_test_server::{Arrival, Server};
 use serde_json::{Value as Json, json};
@@ -294,4 +294,30 @@ async fn each_hop_has_its_own_time_and_pays_in_its_own_budget() {
     let (first, second) = (client.budget("http://server.test").unwrap(), client.budget("http://other.test").unwrap());
     assert_eq!((first.deposits, first.withdrawals, first.balance), (2, 0, 2));
     assert_eq!((second.deposits, second.withdrawals, second.balance), (1, 1, 0));
+}
+
+/// What each send carries as its cookies.
+async fn cookies(jar: &Cookies, steps: impl IntoIterator<Item = Step>, url: &str) -> Vec<Option<String>> {
+    let script = Scripted::new(steps);
+    let document = json!({"backoff": "1ms", "budget": "none"});
+    let client = Client::on(script.clone()).policy(policy(&document)).cookies(jar.clone()).build().unwrap();
+    client.get(url).send().await.unwrap();
+    let line = |headers: &http::HeaderMap| headers.get("cookie").map(|line| line.to_str().unwrap().to_owned());
+    script.sent().iter().map(|sent| line(&sent.headers)).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn cookies_come_back_from_retries_and_hops_and_go_where_they_belong() {
+    let jar = Cookies::new();
+    jar.set("mine", "1").unwrap();
+    let steps = [
+        Step::status(503).header("set-cookie", "a=1; Path=/"),
+        to(302, "/c").header("set-cookie", "b=2; Path=/").header("set-cookie", "a=; Max-Age=0; Path=/"),
+        to(302, "http://other.test/"),
+        Step::status(200).header("set-cookie", "c=3"),
+    ];
+    let told = ["mine=1", "a=1; mine=1", "b=2; mine=1"].map(|line| Some(line.to_owned()));
+    assert_eq!(cookies(&jar, steps, URL).await, [&told[..], &[None]].concat(), "those without a domain are not for where redirects lead");
+    assert_eq!(cookies(&jar, [Step::status(200)], "http://other.test/x").await, [Some("c=3; mine=1".to_owned())]);
+    assert_eq!(jar.list().iter().map(|cookie| &*cookie.name).collect::<Vec<_>>(), ["mine", "c", "b"]);
 }

@@ -54,7 +54,6 @@ from ._native import (
     lint,
     simulate,
 )
-from ._records import Records, attempts_of
 from ._stream import AsyncStreamingResponse, StreamingResponse
 
 __all__ = [
@@ -66,20 +65,23 @@ __all__ = [
 ]
 
 
+_LATER = {
+    **dict.fromkeys(("acall", "attempts", "call", "retrying"), "_functions"),
+    **dict.fromkeys(("Records", "attempts_of"), "_records"),
+    "current_attempt": "_retrying",
+}
+"""What is seldom needed, and where it is: imported when it is needed."""
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._functions import acall, attempts, call, retrying
+    from ._records import Records, attempts_of
     from ._retrying import current_attempt
 
 
 def __getattr__(name: str) -> object:
-    """What is seldom needed is imported when it is."""
-    if name in ("acall", "attempts", "call", "retrying"):
-        from . import _functions
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
 
-        return getattr(_functions, name)
-    if name == "current_attempt":
-        from ._retrying import current_attempt
-
-        return current_attempt
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_LATER[name]}", __name__), name)

@@ -6,13 +6,10 @@ Never by message text. Unknown unless the class proves it: a failure that may co
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, Literal, TypeAlias
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any, Literal, TypeAlias
-
-    Evidence: TypeAlias = Literal["not_sent", "refused", "unknown"]
-    Failure: TypeAlias = tuple[str, Evidence]
+Evidence: TypeAlias = Literal["not_sent", "refused", "unknown"]
+Failure: TypeAlias = tuple[str, Evidence]
 
 NOT_SENT: Evidence = "not_sent"
 UNKNOWN: Evidence = "unknown"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from inspect import isawaitable
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from . import _clock, _log
 from ._exceptions import DeadlineExceeded
@@ -20,7 +20,7 @@ from ._records import Records, leave
 
 T = TypeVar("T")
 Steps = Generator[Callable[[], Any], Any, T]
-Nesting = Literal["stop", "allow"]
+Nesting: TypeAlias = Literal["stop", "allow"]
 OPTIONS = ("policy", "budgets", "retry_if", "delay", "on_event", "nesting", "name")
 
 

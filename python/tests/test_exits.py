@@ -97,6 +97,7 @@ class Fields:
     def items(self): busy()
     def __getitem__(self, name): busy()
 class Text:
+    scheme = 'http'
     def __str__(self): busy()
 class Garbage:
     def __bool__(self): return True
@@ -134,7 +135,7 @@ def work():
     try: WORK
     except reknock.HTTPError: pass
 for _ in range(2): threading.Thread(target=work, daemon=True).start()
-assert here.wait(20)
+assert here.wait(60)
 time.sleep(DELAY)
 """
 
@@ -157,24 +158,27 @@ def server(serve):
     return " ".join(serve(outcome).url for outcome in (status(200, "done"), status(503), {"do": "hang"}, status(200, "x" * 10**6)))
 
 
-def check(processes):
-    for name, process in processes:
+def failures(processes):
+    """Those that did not end as Python does. What a program says of itself is its own; that of its end is not."""
+    for case, process in processes:
         with process:
-            out, err = process.communicate(timeout=30)
-        # What a program says of itself is its own; that of its end is not.
-        assert (process.returncode, out) == (0, "") and "Fatal" not in err and "FATAL" not in err and "panicked" not in err, (name, process.returncode, err)
+            out, err = process.communicate(timeout=120)
+        if (process.returncode, out) != (0, "") or "Fatal" in err or "FATAL" in err or "panicked" in err:
+            yield case, process.returncode, err
 
 
 @pytest.mark.parametrize("name", STATES)
 def test_an_end_of_the_interpreter(server, name):
     loops = list(LOOPS) if STATES[name].startswith("loop(") else ["asyncio"]
-    check([((name, loop, dev), run(server, name, loop, dev, 0)) for loop in loops for dev in (False, True)])
+    assert not list(failures([((name, loop, dev), run(server, name, loop, dev, 0)) for loop in loops for dev in (False, True)]))
 
 
 @pytest.mark.skipif(not RUNS, reason="only when asked for")
 @pytest.mark.timeout(7200)
 def test_many(server):
     cases = [(name, loop, dev, delay) for delay in (0, 0.003, 0.011) for name in STATES for loop in (LOOPS if STATES[name].startswith("loop(") else ["asyncio"]) for dev in (False, True)]
-    chosen = islice(cycle(cases), RUNS)
-    while batch := list(islice(chosen, 4)):
-        check([(case, run(server, *case)) for case in batch])
+    chosen, failed = islice(cycle(cases), RUNS), []
+    for done in range(0, RUNS, 4):
+        failed += failures([(case, run(server, *case)) for case in islice(chosen, 4)])
+        print(f"{done + 4} runs, failed: {failed}", flush=True)
+    assert not failed

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use core_::{BoxError, Error, ErrorKind};
 
 use crate::error::{REKNOCK_OK, reknock_error, reknock_status};
+use crate::thread::Uncancelled;
 
 /// Why an entry failed.
 pub(crate) enum Fault {
@@ -36,6 +37,7 @@ impl From<Fault> for BoxError {
 
 /// The body of a function that can fail. A panic in it is `internal`.
 pub(crate) fn entry(error: Option<&mut MaybeUninit<*mut reknock_error>>, body: impl FnOnce() -> Result<(), Fault>) -> reknock_status {
+    let _uncancelled = Uncancelled::here();
     let outcome = catch_unwind(AssertUnwindSafe(body));
     let fault = match outcome {
         Ok(Ok(())) => return REKNOCK_OK,
@@ -52,6 +54,7 @@ pub(crate) fn entry(error: Option<&mut MaybeUninit<*mut reknock_error>>, body: i
 
 /// The body of a function that cannot fail; what it gives after a panic is `otherwise`.
 pub(crate) fn plain<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
+    let _uncancelled = Uncancelled::here();
     catch_unwind(AssertUnwindSafe(body)).unwrap_or(otherwise)
 }
 

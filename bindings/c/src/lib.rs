@@ -28,4 +28,5 @@ pub mod retry;
 pub mod retry_readings;
 pub mod simulate;
 pub mod submit;
-pub mod version;
+pub mod thread;
+mod version;

@@ -114,6 +114,11 @@ fn functions_produce_bodies() {
 }
 
 #[test]
+fn slow_functions_hold_up_no_completion() {
+    listed(&scripts(), "slow_bodies");
+}
+
+#[test]
 fn responses_are_streamed_through_queues() {
     let server = scripts();
     let scripts = listed(&server, "queue_stream");
@@ -126,6 +131,11 @@ fn clients_and_calls_do_as_they_are_told() {
     let scripts = listed(&server, "options");
     let kept = &scripts[scripts.len() - 3];
     assert_eq!(kept.connections(), 3, "a client that keeps no connection opens one per call");
+}
+
+#[test]
+fn a_cancelled_thread_ends_after_its_call() {
+    listed(&scripts(), "cancelled");
 }
 
 #[test]

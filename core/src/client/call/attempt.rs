@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{COOKIE, HeaderName, HeaderValue};
 
 use super::question::Host;
@@ -177,7 +177,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         let most = self.config.max_response_size;
         let until = self.attempt_end();
         let mut first = Bytes::new();
-        let mut more = BytesMut::new();
+        let mut more = Vec::new();
         let mut size = 0_u64;
         loop {
             let frame = within(&self.config.clock, self.policy.idle_timeout(), &self.progress, until, received.body.frame()).await;
@@ -202,14 +202,25 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
                 first = piece;
             } else {
                 if more.is_empty() {
-                    more.extend_from_slice(&first);
+                    extend(&mut more, &first)?;
                 }
-                more.extend_from_slice(&piece);
+                extend(&mut more, &piece)?;
             }
         }
         check_length(received.length, size)?;
-        Ok(if more.is_empty() { first } else { more.freeze() })
+        Ok(if more.is_empty() { first } else { more.into() })
     }
+}
+
+/// Adds a piece to a body, if the system has the memory: a server must not be able to end the program.
+pub(super) fn extend(body: &mut Vec<u8>, piece: &[u8]) -> Result<(), Failure> {
+    body.try_reserve(piece.len()).map_err(|error| {
+        let message =
+            format!("the response body does not fit into memory ({} bytes of it do); set max_response_size, or stream it", body.len());
+        Failure { source: Some(error.into()), ..Failure::new(ErrorKind::ResponseTooLarge, Evidence::Unknown, message) }
+    })?;
+    body.extend_from_slice(piece);
+    Ok(())
 }
 
 /// A body that was silent for longer than `limit`.

@@ -157,3 +157,17 @@ fn without_values(error: &serde_json::Error) -> String {
         None => format!("another shape at line {} column {}", error.line(), error.column()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::without_values;
+
+    #[test]
+    fn errors_of_json_do_not_show_the_body() {
+        let said = |body| without_values(&serde_json::from_str::<u64>(body).unwrap_err());
+        assert_eq!(said(r#""secret, expected secrets""#), "expected u64 at line 1 column 26");
+        for body in [r#"{"secret": 1}"#, r#"["secret"]"#, "{secret", "secret", ""] {
+            assert!(!said(body).contains("secret"), "{}", said(body));
+        }
+    }
+}

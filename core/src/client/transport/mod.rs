@@ -18,6 +18,12 @@ use ::http::{HeaderMap, Method, StatusCode, Version};
 use bytes::Bytes;
 use url::Url;
 
+/// What fuzz targets reach of a transport's inside.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    pub use super::coding::uncoded;
+}
+
 pub(super) use self::progress::Exchanges;
 pub use self::progress::{Pausing, Progress};
 pub use super::message::body::OutgoingBody;

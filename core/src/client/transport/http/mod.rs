@@ -100,7 +100,8 @@ impl HttpTransport {
             return Ok(Way::Http1 { connection, lease, kept: true });
         }
         let _waiting = Pausing::new(progress);
-        match gate.place(limit, self.open(url, limit, progress, &gate)).await? {
+        // Boxed, as it is seldom needed: it would make the future of every call large.
+        match Box::pin(gate.place(limit, self.open(url, limit, progress, &gate))).await? {
             Found::Place(place) => Ok(Way::Http2 { place, origin }),
             Found::Other(way) => Ok(way),
         }
