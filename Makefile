@@ -120,7 +120,7 @@ install: ## build and install the C library: header, libraries, reknock.pc, CMak
 	$(CARGO) build --quiet --release -p reknock-c
 	bindings/c/install $(DESTDIR)$(PREFIX) $(CARGO_TARGET_DIR)/release
 
-fuzz: ## fuzz documents, dialects, durations, hints and matchers, SECONDS_EACH=60
+fuzz: ## fuzz documents, dialects, durations, hints, matchers and servers, SECONDS_EACH=60
 	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/fuzz fuzz/run
 
 bench: ## compare with other clients in every language, in less than 20 minutes; writes bench/results

@@ -1692,15 +1692,17 @@ reknock_status reknock_queue_new(struct reknock_queue **out, struct reknock_erro
 
 /**
  * The descriptor to poll (select, poll, epoll, kqueue) for reading. It is readable while reknock_queue_next may have something,
- * and stays so until that returned REKNOCK_EMPTY. It belongs to the queue: do not read, write or close it. -1 for NULL.
+ * and after REKNOCK_EMPTY if there is more to do. It belongs to the queue: do not read, write or close it. -1 for NULL.
  */
 int32_t reknock_queue_descriptor(const struct reknock_queue *queue);
 
 /**
- * Runs the callbacks that calls are waiting for, on this thread, and takes the next completion into `*out`. Never waits.
+ * Takes the next completion into `*out`; if there is none, runs one of the callbacks that calls are waiting for, on this thread: completions come
+ * first, so that a slow callback holds them up once. Never waits itself.
  *
  * Returns REKNOCK_OK with a completion, REKNOCK_EMPTY when there is none, and writes nothing then, or
- * REKNOCK_ERROR_INVALID_ARGUMENT (also in a forked child that inherited the queue).
+ * REKNOCK_ERROR_INVALID_ARGUMENT (also in a forked child that inherited the queue). After REKNOCK_EMPTY poll the descriptor, which is readable at once if
+ * other callbacks wait.
  */
 reknock_status reknock_queue_next(const struct reknock_queue *queue,
                                   struct reknock_completion *out);

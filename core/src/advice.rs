@@ -65,7 +65,11 @@ const fn of_failure(kind: ErrorKind) -> Option<&'static str> {
         }
         ErrorKind::PerTryTimeout => concat!("raise per_try_timeout, or name per-try-timeout in retry_on to have it retried", unless!()),
         ErrorKind::Body => {
-            concat!("name truncated-body in retry_on to have it retried", unless!(), "; if the peer is slow, raise idle_timeout")
+            concat!(
+                "name truncated-body in retry_on to have it retried",
+                unless!(),
+                "; if the peer is slow, raise idle_timeout; what was streamed is in your hands already, and never repeated"
+            )
         }
         ErrorKind::TooManyRedirects => "allow more redirects, or look why the servers send it in circles",
         ErrorKind::ResponseTooLarge => "raise max_response_size, or stream the response",

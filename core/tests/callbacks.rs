@@ -227,12 +227,12 @@ async fn what_was_edited_is_what_was_sent() {
     let response = client(&script, &json!({})).get(URL).callbacks(edit()).send().await.unwrap();
     assert_eq!(response.url().as_str(), "http://other.test/a/b");
 
-    // A redirect leads on from there, with what was sent there.
+    // A redirect leads on from there. What was edited was for that attempt alone, and what is for the first origin does not go to the other.
     let script = Scripted::new([Step::status(503), Step::status(307).header("location", "c"), Step::status(200)]);
     let sender = client(&script, &json!({}));
     let response = sender.get(URL).header("authorization", "stale").callbacks(edit()).send().await.unwrap();
     assert_eq!(response.url().as_str(), "http://other.test/a/c");
-    assert_eq!(script.sent()[2].headers["authorization"], "fresh");
+    assert!(!script.sent()[2].headers.contains_key("authorization"));
 
     // Callbacks are told of it.
     let seen = Seen::default();

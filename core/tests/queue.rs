@@ -110,7 +110,7 @@ fn questions_come_out_where_the_response_would() {
     queue.answer(id, Ok(Reply::Opinion(Opinion::Stop)));
 
     let delivery = only(next(&queue, &woken));
-    assert!(matches!(delivery.events[..], [Event::End { stop_reason: StopReason::PredicateStop, .. }]));
+    assert!(matches!(delivery.events[..], [Event::End { stop_reason: StopReason::Completed, .. }]));
     let Item::Done(Ok(response)) = delivery.item else { panic!("{delivery:?}") };
     assert_eq!(response.attempts().len(), 2);
     assert_eq!(script.sent()[1].headers["x-edited"], "yes");

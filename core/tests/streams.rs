@@ -395,3 +395,25 @@ async fn dropping_a_streamed_response_early_closes_its_connection_and_reading_it
     }
     assert_eq!((peer.connections(), peer.log().len()), (2, 3));
 }
+
+/// The head was fine; what came of its body is told by the error's records, and by those of the response from then on.
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_cut_says_so_in_its_records() {
+    let cut = Step::status(200).body([(ms(1), Some(10)), (ms(1), None)]);
+    let silent = Step::status(200).body([(ms(1), Some(10)), (ms(60_000), Some(10))]);
+    for step in [cut, silent] {
+        let client = Client::on(Scripted::new([step])).policy(policy(&json!({"idle_timeout": "1s"}))).build().unwrap();
+        let mut response = client.get(URL).stream().await.unwrap();
+        assert_eq!(response.stop_reason(), StopReason::Completed);
+        response.chunk().await.unwrap();
+        let error = response.chunk().await.unwrap_err();
+        for (records, reason, text) in [
+            (error.attempts(), error.stop_reason().unwrap(), error.explain()),
+            (response.attempts(), response.stop_reason(), response.explain()),
+        ] {
+            assert_eq!((records[0].status, records[0].error, reason), (Some(200), Some(ErrorKind::Body), StopReason::NotRetryable));
+            assert!(text.contains(" 200, body after ") && text.contains("never repeated") && !text.contains("completed"), "{text}");
+        }
+        assert!(response.chunk().await.unwrap().is_none(), "nothing comes after it");
+    }
+}

@@ -156,3 +156,16 @@ async fn what_was_sent_is_kept() {
     }
     assert_eq!(script.sends().len(), 2);
 }
+
+/// Numbers that no clock can count to: no server may make arithmetic wrap, nor panic.
+#[tokio::test]
+async fn waits_that_no_clock_can_count_to() {
+    for hint in ["9223372036854775", "18446744073", "99999999999", "99999999999999999999"] {
+        let step = Step::status(503).unwrap().header("retry-after", hint).unwrap();
+        let script = Script::new([step.clone(), step.clone(), step, Step::status(200).unwrap()]);
+        let document = json!({"timeout": "none", "max_retries": 3, "retry_after": {"max": "none"}, "budget": "none", "backoff": "none"});
+        let response = client(&script, document).put(URL).body("x").send().await.unwrap();
+        assert_eq!((response.status(), response.attempts().len()), (200, 4), "{hint}");
+        assert!(response.explain().contains("server asks for "), "{hint}");
+    }
+}

@@ -101,6 +101,10 @@ impl Source {
             if written > PIECE {
                 return Err(format!("read wrote {written} bytes to a buffer of {PIECE}").into());
             }
+            // What is kept for a retry must not keep a large buffer each.
+            if written < PIECE / 2 {
+                return Ok(Bytes::copy_from_slice(&piece[..written]));
+            }
             piece.truncate(written);
             Ok(piece.freeze())
         })

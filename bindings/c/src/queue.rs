@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use core_::client::queue::{Delivery, Item, Queue, QueueHost};
-use core_::client::{Cancel, Response, Wants, process_id};
+use core_::client::{Cancel, Event, Response, Wants, process_id};
 use core_::{Error, ErrorKind};
 use tokio::runtime::Handle;
 
@@ -60,7 +60,12 @@ struct Waiting {
 
 #[derive(Default)]
 struct State {
-    ready: VecDeque<Delivery<Outcome>>,
+    /// Calls that are over.
+    ended: VecDeque<Delivery<Outcome>>,
+    /// Calls that ask.
+    asking: VecDeque<Delivery<Outcome>>,
+    /// The last callback produced a body: one that was asked comes next.
+    pulled: bool,
     calls: HashMap<reknock_call, Arc<Call>>,
 }
 
@@ -161,30 +166,50 @@ impl reknock_queue {
         if let Some(work) = self.look(&mut state) {
             return Some(work);
         }
-        let mut rung = [0; 64];
-        while (&self.bell).read(&mut rung).is_ok_and(|count| count == rung.len()) {}
-        // Before the second look: what it does not see rings anew.
-        self.waiting.rung.store(false, Ordering::Release);
+        self.hear();
         let work = self.look(&mut state)?;
         self.waiting.ring();
         Some(work)
     }
 
+    /// Empties the bell. What a look afterwards does not see rings anew.
+    fn hear(&self) {
+        let mut rung = [0; 64];
+        while (&self.bell).read(&mut rung).is_ok_and(|count| count == rung.len()) {}
+        self.waiting.rung.store(false, Ordering::Release);
+    }
+
+    /// What is over comes first; bodies and questions take turns.
     fn look(&self, state: &mut State) -> Option<Work> {
-        if let Some((cancel, pull)) = self.waiting.lock().pop_front() {
-            return Some(Work::Pull(cancel, pull));
+        state.collect(&self.queue);
+        if let Some(mut ended) = state.ended.pop_front() {
+            ended.events = state.earlier_events(ended.id, ended.events);
+            return Some(Work::Delivery(ended));
         }
-        if state.ready.is_empty() {
-            state.ready.extend(self.queue.take());
+        let pull = || self.waiting.lock().pop_front().map(|(cancel, pull)| Work::Pull(cancel, pull));
+        let work = match state.pulled {
+            true => state.asking.pop_front().map(Work::Delivery).or_else(pull),
+            false => pull().or_else(|| state.asking.pop_front().map(Work::Delivery)),
+        };
+        state.pulled = matches!(work, Some(Work::Pull(..)));
+        work
+    }
+
+    /// A callback was run, which may have taken long: whatever is left is for the next time, after what came to an end meanwhile. The bell says so.
+    fn pause(&self) {
+        let mut state = self.state();
+        self.hear();
+        state.collect(&self.queue);
+        if !(state.ended.is_empty() && state.asking.is_empty() && self.waiting.lock().is_empty()) {
+            self.waiting.ring();
         }
-        state.ready.pop_front().map(Work::Delivery)
     }
 
     fn freed(&self) -> bool {
         self.freed.load(Ordering::Acquire)
     }
 
-    /// Runs callbacks until a call is complete. After each of them the queue may be freed: then there is nothing more.
+    /// The next call that is complete, or one callback. After it the queue may be freed: then there is nothing more.
     fn drain(&self) -> Option<reknock_completion> {
         while !self.freed() {
             let work = self.next()?;
@@ -192,7 +217,8 @@ impl reknock_queue {
                 // Whoever cancelled does not expect to be asked.
                 Work::Pull(cancel, pull) => {
                     pull.run(|| cancel.is_cancelled() || self.freed());
-                    continue;
+                    self.pause();
+                    return None;
                 }
                 Work::Delivery(delivery) => delivery,
             };
@@ -212,7 +238,8 @@ impl reknock_queue {
                             self.queue.answer(id, answer);
                         }
                     }
-                    continue;
+                    self.pause();
+                    return None;
                 }
                 // A read asks nothing.
                 (Item::Question(_), None) => continue,
@@ -230,6 +257,26 @@ impl reknock_queue {
     /// A child has the parent's memory, but neither its threads nor its calls.
     pub(crate) fn inherited(&self) -> bool {
         self.pid != process_id()
+    }
+}
+
+impl State {
+    fn collect(&mut self, queue: &Queue<Outcome>) {
+        for delivery in queue.take() {
+            match delivery.item {
+                Item::Question(_) => self.asking.push_back(delivery),
+                Item::Done(_) | Item::Failed(_) => self.ended.push_back(delivery),
+            }
+        }
+    }
+
+    /// The events of a call that is over, with those of its questions that nobody answers any more before them.
+    fn earlier_events(&mut self, id: reknock_call, events: Vec<Event>) -> Vec<Event> {
+        let of_it = self.asking.iter_mut().filter(|delivery| delivery.id == id);
+        let mut all: Vec<_> = of_it.flat_map(|delivery| std::mem::take(&mut delivery.events)).collect();
+        self.asking.retain(|delivery| delivery.id != id);
+        all.extend(events);
+        all
     }
 }
 
@@ -294,17 +341,19 @@ pub extern "C" fn reknock_queue_new(
 }
 
 /// The descriptor to poll (select, poll, epoll, kqueue) for reading. It is readable while reknock_queue_next may have something,
-/// and stays so until that returned REKNOCK_EMPTY. It belongs to the queue: do not read, write or close it. -1 for NULL.
+/// and after REKNOCK_EMPTY if there is more to do. It belongs to the queue: do not read, write or close it. -1 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reknock_queue_descriptor(queue: *const reknock_queue) -> i32 {
     // SAFETY: a live queue or NULL.
     plain(-1, || unsafe { queue.as_ref() }.map_or(-1, |queue| queue.bell.as_raw_fd()))
 }
 
-/// Runs the callbacks that calls are waiting for, on this thread, and takes the next completion into `*out`. Never waits.
+/// Takes the next completion into `*out`; if there is none, runs one of the callbacks that calls are waiting for, on this thread: completions come
+/// first, so that a slow callback holds them up once. Never waits itself.
 ///
 /// Returns REKNOCK_OK with a completion, REKNOCK_EMPTY when there is none, and writes nothing then, or
-/// REKNOCK_ERROR_INVALID_ARGUMENT (also in a forked child that inherited the queue).
+/// REKNOCK_ERROR_INVALID_ARGUMENT (also in a forked child that inherited the queue). After REKNOCK_EMPTY poll the descriptor, which is readable at once if
+/// other callbacks wait.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reknock_queue_next(
     queue: *const reknock_queue,

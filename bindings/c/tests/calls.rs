@@ -114,6 +114,11 @@ fn functions_produce_bodies() {
 }
 
 #[test]
+fn slow_functions_hold_up_no_completion() {
+    listed(&scripts(), "slow_bodies");
+}
+
+#[test]
 fn responses_are_streamed_through_queues() {
     let server = scripts();
     let scripts = listed(&server, "queue_stream");

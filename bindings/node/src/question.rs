@@ -96,13 +96,14 @@ pub fn reply(env: &Env, question: &str, answer: Unknown<'_>) -> Result<Reply> {
 /// The request with its edits: null is none.
 pub fn edited(env: &Env, pending: &Pending, url: Option<String>, headers: Option<Vec<String>>, body: Option<Unknown<'_>>) -> Result<Reply> {
     let Some(mut request) = pending.take() else { return Err(wrong("the request has been sent")) };
-    if let Some(url) = url {
-        or_throw(env, request.set_url(&url))?;
-    }
     if let Some(lines) = headers {
         let names: Vec<String> = request.headers().keys().map(|name| name.as_str().to_owned()).collect();
         names.iter().for_each(|name| request.remove_header(name));
         append(env, &mut request, &lines)?;
+    }
+    // After the fields: those that came in the URL before do not go to another origin.
+    if let Some(url) = url {
+        or_throw(env, request.set_url(&url))?;
     }
     if let Some(body) = body {
         request.set_body(to_bytes(body)?.ok_or_else(|| wrong("a body must be text or bytes"))?);

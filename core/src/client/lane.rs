@@ -16,6 +16,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::task::coop::unconstrained;
 use tokio::task::yield_now;
 
 use super::call::question::Host;
@@ -134,7 +135,8 @@ impl<T: Transport, C: Clock> Lane<T, C> {
             }
             let output = poll_fn(|context| match future.as_mut().poll(context) {
                 Poll::Ready(output) => Poll::Ready(Some(output)),
-                Poll::Pending => alarm.as_mut().poll(context).map(|()| None),
+                // Also where the future has used up what the runtime lets a task do in one turn.
+                Poll::Pending => pin!(unconstrained(alarm.as_mut())).poll(context).map(|()| None),
             })
             .await;
             track.keep(alarm);

@@ -293,6 +293,11 @@ mod tests {
                 "ca_bundle: must be PEM text or the path of a file that can be read (No such file or directory (os error 2)), got text of 20 characters with line breaks",
             ),
             ("verify", 1.into(), "verify: must be true or false, got 1; give root certificates as text or path, a client's own as cert"),
+            (
+                "verify",
+                Value::Other("SSLContext".to_owned()),
+                "verify: must be true or false, got a value of type SSLContext; give root certificates as text or path, a client's own as cert",
+            ),
             ("http2_ping", 0.into(), "http2_ping: must be above 0, or none for no pings, got 0"),
             ("pool_idle_timeout", (-1).into(), "pool_idle_timeout: must be a number of seconds from 0, got -1"),
             ("local_address", "home".into(), "local_address: must be an IP address, got \"home\""),
@@ -300,5 +305,7 @@ mod tests {
         ] {
             assert_eq!(problem(Value::from([(key, value)])), message);
         }
+        let both = [("verify", Value::from("-----BEGIN")), ("ca_bundle", "-----BEGIN".into())];
+        assert_eq!(problem(Value::from(both)), "verify: must be true or false where ca_bundle says whom to trust");
     }
 }

@@ -18,7 +18,7 @@ const CASES: &[(&str, usize)] = &[
     ("ballerina", 65),
     ("ktor", 65),
     ("load", 74),
-    ("istio", 48),
+    ("istio", 49),
     ("envoy-gateway", 37),
     ("linkerd2", 39),
 ];

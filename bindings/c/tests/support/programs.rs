@@ -79,6 +79,7 @@ pub const PROGRAMS: &[Program] = &[
     program("tests/c/stream.c", &[BIG, CUT, RETRIED, Bytes("body.txt", 140_000), STALLED, FINE]),
     program("tests/c/queue_stream.c", &[BIG, CUT, STALLED, REFUSED]),
     program("tests/c/upload.c", &[ECHO, RETRIED, RETRIED, RETRIED, RETRIED, RETRIED, EARLY, SLOW, LARGE]),
+    program("tests/c/slow_bodies.c", &[ECHO, FINE]),
     program("tests/c/options.c", &[ECHO, REDIRECT, THOUSAND, TLS, Authority, HTTP2, DOWNGRADE, ECHO, FAILING, COOKIES]),
     program("tests/c/cancelled.c", &[]),
     program("tests/c/sigpipe.c", &[FINE]),

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{COOKIE, HeaderName, HeaderValue};
 
 use super::question::Host;
@@ -17,6 +17,10 @@ use crate::policy::{Compat, PerTryUntil};
 use crate::record::{AttemptRecord, Evidence};
 use crate::retry::{self, Outcome};
 use crate::time::{DurationText, Tick};
+
+/// How often an attempt is sent again because the connection that was kept for it turned out dead. It happens once in a great while, and to as many
+/// connections as a server closes at once.
+const MOST_RESENDS: u32 = 8;
 
 impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     /// Sends one attempt and waits for its head.
@@ -34,19 +38,27 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         record.outer_retry = retry::outer_retry(&self.sent().headers);
         self.records.push(record);
         self.open = true;
-        let outgoing = match self.outgoing(&attempt) {
-            Ok(outgoing) => outgoing,
-            Err(failure) => return AttemptResult::Failed(failure, None),
-        };
         let transport = Arc::clone(&self.transport);
         let is_first = attempt.number == 1 && self.retry.hops() == 0 && self.sent().body.length() != Some(0);
         let counts_from_upload = self.policy.compat() == Some(Compat::Envoy) && is_first;
-        let mut timer = HeadTimer::new(&self.policy, &self.progress, began, attempt.deadline);
-        timer.from_upload = self.policy.timeout().filter(|_| counts_from_upload);
-        // The exchange is gone before anybody asks what it proves: until then it could still go out.
-        let ended = {
-            let exchange = pin!(transport.send(outgoing));
-            timer.run(&self.config.clock, exchange).await
+        let ended = loop {
+            let outgoing = match self.outgoing(&attempt) {
+                Ok(outgoing) => outgoing,
+                Err(failure) => return AttemptResult::Failed(failure, None),
+            };
+            let mut timer = HeadTimer::new(&self.policy, &self.progress, began, attempt.deadline);
+            timer.from_upload = self.policy.timeout().filter(|_| counts_from_upload);
+            // The exchange is gone before anybody asks what it proves: until then it could still go out.
+            let ended = {
+                let exchange = pin!(transport.send(outgoing));
+                timer.run(&self.config.clock, exchange).await
+            };
+            // Nothing of it was sent: it is the same attempt still.
+            let again = matches!(&ended, Ok(Err(failure)) if failure.stale) && self.sent().body.is_replayable();
+            if !again || self.progress.resends() >= MOST_RESENDS {
+                break ended;
+            }
+            self.progress.resent();
         };
         if let Some(at) = self.progress.uploaded_at().or(self.progress.moved_at()).filter(|_| counts_from_upload) {
             self.retry.uploaded(at);
@@ -165,7 +177,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         let most = self.config.max_response_size;
         let until = self.attempt_end();
         let mut first = Bytes::new();
-        let mut more = BytesMut::new();
+        let mut more = Vec::new();
         let mut size = 0_u64;
         loop {
             let frame = within(&self.config.clock, self.policy.idle_timeout(), &self.progress, until, received.body.frame()).await;
@@ -190,14 +202,25 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
                 first = piece;
             } else {
                 if more.is_empty() {
-                    more.extend_from_slice(&first);
+                    extend(&mut more, &first)?;
                 }
-                more.extend_from_slice(&piece);
+                extend(&mut more, &piece)?;
             }
         }
         check_length(received.length, size)?;
-        Ok(if more.is_empty() { first } else { more.freeze() })
+        Ok(if more.is_empty() { first } else { more.into() })
     }
+}
+
+/// Adds a piece to a body, if the system has the memory: a server must not be able to end the program.
+pub(super) fn extend(body: &mut Vec<u8>, piece: &[u8]) -> Result<(), Failure> {
+    body.try_reserve(piece.len()).map_err(|error| {
+        let message =
+            format!("the response body does not fit into memory ({} bytes of it do); set max_response_size, or stream it", body.len());
+        Failure { source: Some(error.into()), ..Failure::new(ErrorKind::ResponseTooLarge, Evidence::Unknown, message) }
+    })?;
+    body.extend_from_slice(piece);
+    Ok(())
 }
 
 /// A body that was silent for longer than `limit`.

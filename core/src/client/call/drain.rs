@@ -1,7 +1,9 @@
 //! Responses that nobody wants.
 
+use std::pin::pin;
 use std::time::Duration;
 
+use super::timers::until;
 use crate::client::system::clock::Clock;
 use crate::client::transport::Incoming;
 use crate::time::Tick;
@@ -21,9 +23,5 @@ pub(super) async fn drain(clock: &impl Clock, mut body: impl Incoming, deadline:
             }
         }
     };
-    tokio::select! {
-        biased;
-        () = read => {}
-        () = clock.sleep_until(end) => {}
-    }
+    until(clock, end, pin!(read)).await;
 }

@@ -158,7 +158,8 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     fn redirect(&self, ended: &AttemptResult<T::Body>, reason: StopReason) -> Result<Next, Failure> {
         let AttemptResult::Response(received, _) = ended else { return Ok(Next::Stop(reason)) };
         let rules = self.mode.redirects;
-        match hop(self.sent(), received.status.as_u16(), &received.headers, rules) {
+        // What a callback edited was for that attempt alone.
+        match hop(&self.request, &self.sent().url, received.status.as_u16(), &received.headers, rules) {
             Hop::None => Ok(Next::Stop(reason)),
             Hop::BodyGone => Ok(Next::Stop(StopReason::BodyNotReplayable)),
             Hop::To(_) if self.retry.hops() >= rules.max => {

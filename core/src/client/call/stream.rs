@@ -5,16 +5,16 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
-use super::attempt::{check_length, idle_failure};
+use super::attempt::{check_length, extend, idle_failure};
 use super::cancel::{Cancellation, cancel_message};
 use super::timers::within;
 use crate::client::message::response::ResponseHead;
 use crate::client::system::clock::Clock;
 use crate::client::transport::{Failure, Incoming, Progress};
 use crate::error::{Error, ErrorKind};
-use crate::record::Evidence;
+use crate::record::{Evidence, StopReason};
 
 /// A response whose body is read as it comes. Dropping it early closes its connection (HTTP/1) or resets its stream (HTTP/2).
 ///
@@ -68,7 +68,7 @@ impl<B: Incoming, C: Clock> StreamingResponse<B, C> {
         if !matches!(piece, Ok(Some(_))) {
             self.body = None;
         }
-        let piece = piece.map_err(|failure| failed(&self.head, failure))?;
+        let piece = piece.map_err(|failure| self.failed(failure))?;
         self.read += piece.as_ref().map_or(0, |piece| piece.len() as u64);
         Ok(piece)
     }
@@ -78,25 +78,34 @@ impl<B: Incoming, C: Clock> StreamingResponse<B, C> {
     /// # Errors
     /// As [`chunk`](StreamingResponse::chunk), and `response_too_large`.
     pub async fn bytes(&mut self, most: usize) -> Result<Bytes, Error> {
-        let mut all = BytesMut::new();
+        let mut all = Vec::new();
         while let Some(piece) = self.chunk().await? {
             if all.len() + piece.len() > most {
                 self.body = None;
                 let message = format!("the rest of the response body is larger than {most} bytes");
-                return Err(failed(&self.head, Failure::new(ErrorKind::ResponseTooLarge, Evidence::Unknown, message)));
+                return Err(self.failed(Failure::new(ErrorKind::ResponseTooLarge, Evidence::Unknown, message)));
             }
-            all.extend_from_slice(&piece);
+            if let Err(failure) = extend(&mut all, &piece) {
+                self.body = None;
+                return Err(self.failed(failure));
+            }
         }
-        Ok(all.freeze())
+        Ok(all.into())
     }
-}
 
-/// An error with what the head knows of its call.
-fn failed(head: &ResponseHead, failure: Failure) -> Error {
-    let error =
-        Error::new(failure.kind, failure.message).with_status(Some(head.status())).with_records(head.attempts.clone(), head.stop_reason);
-    match failure.source {
-        Some(source) => error.with_source(source),
-        None => error,
+    /// The body ended so: from now on the records say it too.
+    fn failed(&mut self, failure: Failure) -> Error {
+        let head = &mut self.head;
+        if let Some(last) = head.attempts.last_mut() {
+            last.error = Some(failure.kind);
+        }
+        head.stop_reason = StopReason::of_kind(failure.kind).unwrap_or(StopReason::NotRetryable);
+        let error = Error::new(failure.kind, failure.message)
+            .with_status(Some(head.status()))
+            .with_records(head.attempts.clone(), head.stop_reason);
+        match failure.source {
+            Some(source) => error.with_source(source),
+            None => error,
+        }
     }
 }

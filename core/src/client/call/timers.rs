@@ -79,13 +79,25 @@ impl<'a> HeadTimer<'a> {
     pub(super) async fn run<F: Future>(&self, clock: &impl Clock, mut exchange: Pin<&mut F>) -> Result<F::Output, Limit> {
         loop {
             let next = self.check(clock.now())?;
-            tokio::select! {
-                biased;
-                output = &mut exchange => return Ok(output),
-                () = clock.sleep_until(next) => {}
+            if let Some(output) = until(clock, next, exchange.as_mut()).await {
+                return Ok(output);
             }
         }
     }
+}
+
+/// Runs `step` until it ends, or (`None`) until `when`. After each turn of it that ends nothing the clock decides: a timer beside it would never fire where
+/// the step uses up what the runtime lets a task do in one turn, as one does that goes through much which gives nothing.
+pub(super) async fn until<F: Future>(clock: &impl Clock, when: Tick, mut step: Pin<&mut F>) -> Option<F::Output> {
+    let mut timer = pin!(clock.sleep_until(when));
+    poll_fn(|context| match step.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        // The end of time never comes, not even where a clock has got there by waits that no clock can count to.
+        Poll::Pending if when == Tick::MAX => Poll::Pending,
+        Poll::Pending if clock.now() >= when => Poll::Ready(None),
+        Poll::Pending => timer.as_mut().poll(context).map(|()| None),
+    })
+    .await
 }
 
 /// Runs `step` (reading one piece of a body) for as long as something moves at least every `idle`, and not past `deadline`. `upload` is the one that
@@ -108,13 +120,11 @@ pub(super) async fn within<F: Future>(
         moved = moved.max(upload.moved_at().unwrap_or(moved));
         let silent = idle.map_or(Tick::MAX, |idle| moved.after(idle));
         let next = silent.min(end);
-        if clock.now() >= next {
+        if next < Tick::MAX && clock.now() >= next {
             return Err(if end <= silent { Limit::Deadline } else { Limit::Idle });
         }
-        tokio::select! {
-            biased;
-            output = &mut step => return Ok(output),
-            () = clock.sleep_until(next) => {}
+        if let Some(output) = until(clock, next, step.as_mut()).await {
+            return Ok(output);
         }
     }
 }

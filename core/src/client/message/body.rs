@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use futures_util::stream::unfold;
 
@@ -136,6 +136,7 @@ impl Body {
                 let mut once = lock(stream);
                 if !once.lost {
                     once.pass += 1;
+                    once.settle();
                 }
                 !once.lost
             }
@@ -180,11 +181,17 @@ impl fmt::Debug for Body {
     }
 }
 
+/// Pieces below this size are put together where they are kept, to pieces of at least the other.
+const SMALL: usize = 4 * 1024;
+const TOGETHER: usize = 64 * 1024;
+
 /// A stream that can be consumed once, and what it yielded so far.
 #[derive(Default)]
 struct Once {
     source: Option<BodyStream>,
     kept: Vec<Bytes>,
+    /// Small pieces, put together: each of them may be the view of a large buffer.
+    tail: BytesMut,
     size: u64,
     /// Something it yielded is kept nowhere, or it failed: it cannot be sent again.
     lost: bool,
@@ -250,14 +257,31 @@ impl Once {
         if self.size > most {
             self.lose();
         }
-        if !self.lost {
+        if self.lost {
+            return;
+        }
+        if piece.len() < SMALL {
+            self.tail.extend_from_slice(piece);
+            if self.tail.len() >= TOGETHER {
+                self.settle();
+            }
+        } else {
+            self.settle();
             self.kept.push(piece.clone());
+        }
+    }
+
+    /// Nothing is put to the small pieces so far.
+    fn settle(&mut self) {
+        if !self.tail.is_empty() {
+            self.kept.push(self.tail.split().freeze());
         }
     }
 
     fn lose(&mut self) {
         self.lost = true;
         self.kept = Vec::new();
+        self.tail = BytesMut::new();
     }
 }
 
@@ -293,4 +317,47 @@ fn read_at(file: &File, offset: u64, size: usize) -> io::Result<Bytes> {
     let read = std::os::windows::fs::FileExt::seek_read(file, &mut buffer, offset)?;
     buffer.truncate(read);
     Ok(buffer.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::StreamExt;
+
+    use super::*;
+
+    /// However small the pieces are, and how large the buffers that they are views of.
+    #[tokio::test]
+    async fn what_is_kept_of_small_pieces_is_small() {
+        let pieces = (0..65_536_u32).map(|number| {
+            let buffer = Bytes::from(vec![number as u8; 64 * 1024]);
+            Ok(buffer.slice(..8))
+        });
+        let body = Body::stream(futures_util::stream::iter(pieces), None);
+        let mut passes = Vec::new();
+        for _ in 0..2 {
+            assert!(body.rewind());
+            let OutgoingBody::Stream { stream, .. } = body.produce(1 << 20).unwrap() else { panic!("bytes") };
+            let all: Vec<Bytes> = stream.map(Result::unwrap).collect().await;
+            passes.push(all);
+        }
+        assert_eq!(passes[0].len(), 65_536, "sent as they came");
+        assert!(passes[1].len() <= 9, "{} pieces are kept", passes[1].len());
+        assert_eq!(passes[0].concat(), passes[1].concat());
+    }
+
+    #[tokio::test]
+    async fn small_and_large_pieces_stay_in_order() {
+        let sizes = [1, 5000, 3, 4096, 4095, 70_000, 0, 9];
+        let pieces = sizes.map(|size: usize| Ok(Bytes::from(vec![size as u8; size])));
+        let body = Body::stream(futures_util::stream::iter(pieces), None);
+        let mut passes = Vec::new();
+        for stop in [3, 5, usize::MAX] {
+            assert!(body.rewind());
+            let OutgoingBody::Stream { stream, .. } = body.produce(1 << 20).unwrap() else { panic!("bytes") };
+            passes.push(stream.take(stop).map(Result::unwrap).collect::<Vec<Bytes>>().await.concat());
+        }
+        let whole = sizes.map(|size| vec![size as u8; size]).concat();
+        assert_eq!(passes[2], whole);
+        assert!(whole.starts_with(&passes[0]) && whole.starts_with(&passes[1]));
+    }
 }

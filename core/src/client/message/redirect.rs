@@ -47,13 +47,13 @@ pub(in crate::client) enum Hop {
     To(Box<Request>),
 }
 
-/// The next request after a response to `request` (RFC 9110 section 15.4, with the method changes of the Fetch standard).
-pub(in crate::client) fn hop(request: &Request, status: u16, headers: &HeaderMap, rules: Redirects) -> Hop {
+/// The next request after a response from `at`, which is the URL of `request` unless a callback sent that attempt elsewhere (RFC 9110 section 15.4, with the method changes of the Fetch standard).
+pub(in crate::client) fn hop(request: &Request, at: &Url, status: u16, headers: &HeaderMap, rules: Redirects) -> Hop {
     if !rules.follow || rules.max == 0 || !matches!(status, 301 | 302 | 303 | 307 | 308) {
         return Hop::None;
     }
-    let Some(target) = headers.get(LOCATION).and_then(|location| target(&request.url, location)) else { return Hop::None };
-    let downgrade = request.url.scheme() == "https" && target.scheme() == "http";
+    let Some(target) = headers.get(LOCATION).and_then(|location| target(at, location)) else { return Hop::None };
+    let downgrade = at.scheme() == "https" && target.scheme() == "http";
     if downgrade && !rules.allow_downgrade {
         return Hop::None;
     }
@@ -120,7 +120,9 @@ mod tests {
             ("/caf\u{e9}".as_bytes(), "http://h/caf%C3%A9"),
         ] {
             let headers = HeaderMap::from_iter([(LOCATION, HeaderValue::from_bytes(location).unwrap())]);
-            let Hop::To(next) = hop(&request, 302, &headers, Redirects::default()) else { panic!("not followed: {location:?}") };
+            let Hop::To(next) = hop(&request, &request.url, 302, &headers, Redirects::default()) else {
+                panic!("not followed: {location:?}")
+            };
             assert_eq!(next.url.as_str(), target);
         }
     }
@@ -132,7 +134,7 @@ mod tests {
         request.body = Body::stream(futures_util::stream::empty(), None);
         for location in ["", " ", "#", "#top", "http://", "http://[", "mailto:a@h"] {
             let headers = HeaderMap::from_iter([(LOCATION, HeaderValue::from_static(location))]);
-            assert!(matches!(hop(&request, 307, &headers, Redirects::default()), Hop::None), "{location:?}");
+            assert!(matches!(hop(&request, &request.url, 307, &headers, Redirects::default()), Hop::None), "{location:?}");
         }
     }
 }

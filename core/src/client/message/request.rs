@@ -22,7 +22,9 @@ pub struct Request {
     pub(in crate::client) body: Body,
     /// What the client would add, and shall not.
     pub(in crate::client) without: Vec<HeaderName>,
-    /// Its credentials came in a URL that a redirect led to: they are for that hop alone.
+    /// The `authorization` that came in a URL's userinfo: it is for that URL's origin, and gives way to one that the caller sets.
+    of_url: Option<HeaderValue>,
+    /// It came in a URL that a redirect led to: it is for that hop alone.
     pub(in crate::client) lent: bool,
 }
 
@@ -108,7 +110,8 @@ impl Request {
 
     /// Likewise, to a URL that was parsed before.
     pub(in crate::client) fn to(method: Method, url: Url) -> Result<Self, Error> {
-        let mut request = Request { method, url, headers: HeaderMap::new(), body: Body::default(), without: Vec::new(), lent: false };
+        let mut request =
+            Request { method, url, headers: HeaderMap::new(), body: Body::default(), without: Vec::new(), of_url: None, lent: false };
         request.settle_url()?;
         request.lent = false;
         Ok(request)
@@ -128,10 +131,21 @@ impl Request {
             // Both setters fail only for URLs without a host.
             let _ = self.url.set_username("");
             let _ = self.url.set_password(None);
-            self.headers.entry(AUTHORIZATION).or_insert(credentials);
-            self.lent = true;
+            self.forget_url_credentials();
+            if !self.headers.contains_key(AUTHORIZATION) {
+                self.headers.insert(AUTHORIZATION, credentials.clone());
+                (self.of_url, self.lent) = (Some(credentials), true);
+            }
         }
         self.url.set_fragment(None);
+    }
+
+    /// Removes an `authorization` that came in a URL.
+    fn forget_url_credentials(&mut self) {
+        if self.of_url.is_some() && self.headers.get(AUTHORIZATION) == self.of_url.as_ref() {
+            self.headers.remove(AUTHORIZATION);
+        }
+        self.of_url = None;
     }
 
     /// Adds a header field line.
@@ -152,6 +166,9 @@ impl Request {
             return Err(invalid(
                 "header \"transfer-encoding\": is written by the connection, which knows how the body goes out; leave it out",
             ));
+        }
+        if name == AUTHORIZATION {
+            self.forget_url_credentials();
         }
         self.headers.append(name, value);
         Ok(())
@@ -182,12 +199,16 @@ impl Request {
         self.headers.remove(name);
     }
 
-    /// Sends it elsewhere; the header fields stay. As in [`new`](Request::new).
+    /// Sends it elsewhere; the header fields stay, but for credentials that came in the URL before if this one is of another origin. As in [`new`](Request::new).
     ///
     /// # Errors
     /// `invalid_request` for a URL that cannot be sent to.
     pub fn set_url(&mut self, url: &str) -> Result<(), Error> {
-        self.url = parse_url(url)?;
+        let url = parse_url(url)?;
+        if url.origin() != self.url.origin() {
+            self.forget_url_credentials();
+        }
+        self.url = url;
         self.settle_url()?;
         self.lent = false;
         Ok(())

@@ -5,6 +5,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use async_compression::tokio::bufread::{BrotliDecoder, DeflateDecoder, GzipDecoder, ZlibDecoder, ZstdDecoder};
@@ -53,15 +55,70 @@ pub(super) fn take(headers: &mut HeaderMap) -> Option<Vec<Coding>> {
     Some(codings)
 }
 
+/// A body whose head is `headers`, with its codings undone.
+#[cfg(fuzzing)]
+pub fn uncoded(headers: &mut HeaderMap, source: Source) -> Source {
+    match take(headers) {
+        Some(codings) => undone(source, &codings),
+        None => source,
+    }
+}
+
 /// The bytes that `codings` were applied to.
 pub(super) fn undone(source: Source, codings: &[Coding]) -> Source {
-    codings.iter().rev().fold(source, |source, &coding| Box::pin(BufReader::new(Undo { coding, state: State::Begin(source) })))
+    codings.iter().rev().fold(source, |source, &coding| Box::pin(BufReader::new(Undo::new(coding, source))))
 }
 
 /// Undoes one coding, to the end of its source.
 struct Undo {
     coding: Coding,
     state: State,
+    /// Of its source.
+    barren: Arc<AtomicUsize>,
+}
+
+/// The most bytes in a row that give nothing: empty members, frames to be skipped, empty blocks, what comes behind the last member. Tables of contents, as
+/// of zstd's seekable format, are smaller; a server that sends more of it keeps the call from its end.
+const MOST_BARREN: usize = 1 << 20;
+
+/// A source that ends with an error once too much was taken from it that gave nothing.
+struct Measured {
+    source: Source,
+    /// Bytes that were taken since something came of them.
+    barren: Arc<AtomicUsize>,
+}
+
+impl AsyncRead for Measured {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let there = ready!(self.as_mut().poll_fill_buf(context))?;
+        let size = there.len().min(out.remaining());
+        out.put_slice(&there[..size]);
+        self.consume(size);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncBufRead for Measured {
+    fn poll_fill_buf(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        let this = self.get_mut();
+        if this.barren.load(Ordering::Relaxed) > MOST_BARREN {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "more than 1 MiB of it in a row gives no byte of a body")));
+        }
+        this.source.as_mut().poll_fill_buf(context)
+    }
+
+    fn consume(mut self: Pin<&mut Self>, size: usize) {
+        self.barren.fetch_add(size, Ordering::Relaxed);
+        self.source.as_mut().consume(size);
+    }
+}
+
+impl Undo {
+    fn new(coding: Coding, source: Source) -> Self {
+        let barren = Arc::default();
+        let source = Measured { source, barren: Arc::clone(&barren) };
+        Undo { coding, state: State::Begin(Box::pin(source)), barren }
+    }
 }
 
 enum State {
@@ -140,6 +197,7 @@ impl Undo {
                     let before = out.filled().len();
                     ready!(decoder.poll_read(context, out))?;
                     if out.filled().len() > before {
+                        self.barren.store(0, Ordering::Relaxed);
                         return Poll::Ready(Ok(()));
                     }
                     if let State::Member(decoder) = std::mem::replace(&mut self.state, State::Over) {
@@ -210,6 +268,26 @@ mod tests {
         assert!(first, "it is not gone through in one go");
         let mut all = Vec::new();
         assert_eq!(source.read_to_end(&mut all).await.unwrap(), 0);
+    }
+
+    /// However it is made: a server must not be able to keep a call busy for ever.
+    #[tokio::test]
+    async fn much_that_gives_nothing_ends() {
+        let skipped = [&b"\x50\x2a\x4d\x18\x08\0\0\0"[..], &[0; 8]].concat();
+        // Behind the head of a member (RFC 1952), blocks that are stored and empty (RFC 1951).
+        let blocks = [&b"\x1f\x8b\x08\0\0\0\0\0\0\x03"[..], &b"\0\0\0\xff\xff".repeat(1 << 20)].concat();
+        let many = |piece: &[u8]| piece.repeat((2 << 20) / piece.len());
+        for (bytes, coding) in [
+            (many(EMPTY), Coding::Gzip),
+            (blocks, Coding::Gzip),
+            (b"\0\0\0\xff\xff".repeat(1 << 20), Coding::Deflate),
+            (many(&skipped), Coding::Zstd),
+            ([EMPTY, &vec![b'-'; 2 << 20]].concat(), Coding::Gzip),
+        ] {
+            let mut all = Vec::new();
+            let error = undone(Box::pin(Cursor::new(bytes)), &[coding]).read_to_end(&mut all).await.unwrap_err();
+            assert!(error.to_string().starts_with("more than 1 MiB"), "{coding:?}: {error}");
+        }
     }
 
     #[tokio::test]

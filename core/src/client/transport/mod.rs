@@ -18,6 +18,12 @@ use ::http::{HeaderMap, Method, StatusCode, Version};
 use bytes::Bytes;
 use url::Url;
 
+/// What fuzz targets reach of a transport's inside.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    pub use super::coding::uncoded;
+}
+
 pub(super) use self::progress::Exchanges;
 pub use self::progress::{Pausing, Progress};
 pub use super::message::body::OutgoingBody;
@@ -52,6 +58,16 @@ pub trait Transport: Send + Sync + 'static {
     /// Whether it leaves tasks in the runtime, which has to run now and then so that connections are closed and seen to be closed. Default: yes.
     fn leaves_tasks(&self) -> bool {
         true
+    }
+
+    /// Whether its writes may raise SIGPIPE where nobody ignores it. Default: yes.
+    fn raises_signals(&self) -> bool {
+        true
+    }
+
+    /// Closes a connection that nobody uses, so that its descriptor comes free. False if there is none.
+    fn give_up_one(&self) -> bool {
+        false
     }
 
     /// Closes the connections that nobody uses: its client was closed. Default: nothing, they are closed when it is dropped.

@@ -114,6 +114,7 @@ fn holder(key: &str, value: &Value) -> Option<Dialect> {
         {
             Some(Dialect::Linkerd)
         }
+        "retries" if has(&["attempts"]) => Some(Dialect::Istio),
         "retries"
             if has(&["retryOn", "numRetries", "perTryTimeout", "retryBackOff", "retriableStatusCodes", "rateLimitedRetryBackOff"]) =>
         {

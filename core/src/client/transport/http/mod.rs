@@ -4,6 +4,7 @@
 mod body;
 mod connect;
 mod failure;
+mod heads;
 mod http1;
 mod http2;
 pub(crate) mod idle;
@@ -99,7 +100,8 @@ impl HttpTransport {
             return Ok(Way::Http1 { connection, lease, kept: true });
         }
         let _waiting = Pausing::new(progress);
-        match gate.place(limit, self.open(url, limit, progress, &gate)).await? {
+        // Boxed, as it is seldom needed: it would make the future of every call large.
+        match Box::pin(gate.place(limit, self.open(url, limit, progress, &gate))).await? {
             Found::Place(place) => Ok(Way::Http2 { place, origin }),
             Found::Other(way) => Ok(way),
         }
@@ -230,6 +232,14 @@ impl Transport for HttpTransport {
     /// Connections of HTTP/2 have one each.
     fn leaves_tasks(&self) -> bool {
         self.0.pool.gates.are_open()
+    }
+
+    fn raises_signals(&self) -> bool {
+        false
+    }
+
+    fn give_up_one(&self) -> bool {
+        self.0.pool.give_up_one()
     }
 
     fn close(&self) {

@@ -9,6 +9,9 @@ use std::time::Duration;
 
 use crate::time::Tick;
 
+/// Some 290 years.
+const LATEST: u64 = u64::MAX / 2;
+
 /// A moment, and until when the script keeps the executor waiting.
 #[derive(Debug, Default)]
 pub(super) struct Time {
@@ -27,9 +30,9 @@ impl Time {
         Tick(self.now.load(Ordering::Acquire))
     }
 
-    /// Time does not go backwards.
+    /// Time does not go backwards; nor, by waits that no clock can count to, so far that nothing can come after.
     pub(super) fn move_to(&self, when: Tick) {
-        self.now.fetch_max(when.nanos(), Ordering::AcqRel);
+        self.now.fetch_max(when.nanos().min(LATEST), Ordering::AcqRel);
     }
 
     /// A limit of the executor: it fires once the script keeps it waiting for so long, and never by itself.

@@ -100,7 +100,7 @@ impl<'a> Mesh<'a> {
 
     /// Whether there is nothing but the mesh's configuration.
     pub(super) fn is_alone(&self) -> bool {
-        !self.routes && !self.resources
+        !self.routes && !self.resources && self.retries.is_some()
     }
 
     fn configuration(&mut self, piece: &'a Piece<'_>, keys: &[&str]) {

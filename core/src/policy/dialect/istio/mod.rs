@@ -57,10 +57,19 @@ pub(super) fn read(found: &mut Found, node: &Node<'_>, resource: Option<Resource
             "DestinationRule" if !mesh.has_routes() => reader.destination_rule(node, &resource),
             _ => Ok(()),
         },
+        None if has_http(&node.value) => {
+            let part = Resource { group: "", kind: "VirtualService", name: None, namespace: None, value: &node.value };
+            reader.virtual_service(node, &part)
+        }
         // The mesh's configuration alone: what it says of every route.
         None if mesh.is_alone() => reader.mesh_alone(),
         None => Ok(()),
     }
+}
+
+/// Whether a document is a part of a VirtualService.
+fn has_http(value: &Value) -> bool {
+    [Some(value), value.get("spec")].into_iter().flatten().any(|part| !items(part, "http").is_empty())
 }
 
 struct Reader<'r, 'p> {
@@ -71,8 +80,7 @@ struct Reader<'r, 'p> {
 impl Reader<'_, '_> {
     fn virtual_service(&mut self, node: &Node<'_>, resource: &Resource<'_>) -> Result<(), Problem> {
         let mut top = Block::of(&node.path, &node.value)?;
-        let Some(mut spec) = top.block("spec")? else { return Ok(()) };
-        let Some(routes) = spec.take("http")? else { return Ok(()) };
+        let Some(routes) = top.block("spec")?.unwrap_or(top).take("http")? else { return Ok(()) };
         for (i, item) in list(&routes)?.into_iter().enumerate() {
             let mut http = Block::of(&item.path, &item.value)?;
             // What redirects, answers itself or is delegated has no requests of its own.
