@@ -23,24 +23,18 @@ const AT_ONCE: usize = 16;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_reqwest() {
-    counted(all("reqwest", |options| ReqwestTransport::new(options).unwrap(), |_| true).await, 149);
+    counted(all("reqwest", |options| ReqwestTransport::new(options).unwrap()).await, 149);
 }
 
-/// It does not speak HTTP/2 yet.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_http() {
-    counted(all("http", |options| HttpTransport::new(options).unwrap(), |case| !wants(case, "http2")).await, 139);
+    counted(all("http", |options| HttpTransport::new(options).unwrap()).await, 149);
 }
 
 type Outcome = Result<Response, Error>;
 
-/// Whether a case wants something that not every client has.
-fn wants(case: &Json, what: &str) -> bool {
-    case["needs"].as_array().is_some_and(|needs| needs.iter().any(|need| need == what))
-}
-
-/// Runs all cases that a transport can show. `name`: the key of what it shows in another way.
-async fn all<T, M>(name: &'static str, make: M, can: fn(&Json) -> bool) -> usize
+/// Runs all cases. `name`: the key of what it shows in another way.
+async fn all<T, M>(name: &'static str, make: M) -> usize
 where
     T: Transport<Body: Sync> + Clone,
     M: Fn(&TransportOptions) -> T + Copy + Send + 'static,
@@ -49,7 +43,7 @@ where
     let server = Arc::new(Server::start().await.unwrap());
     let gate = Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
     let mut running = JoinSet::new();
-    for case in file["cases"].as_array().unwrap().iter().filter(|case| can(case)).cloned() {
+    for case in file["cases"].as_array().unwrap().iter().cloned() {
         let (server, gate) = (Arc::clone(&server), Arc::clone(&gate));
         running.spawn(async move {
             let _permit = gate.acquire_owned().await.unwrap();
