@@ -91,6 +91,8 @@ test('the members of clients, results and what callbacks are given', async (t) =
   const events = [];
   given.LeanResponse = await client.request(url, { onEvent: (event) => events.push(event) });
   given.LeanBody = given.LeanResponse.body;
+  const poor = { ...FAST, budget: { ratio: 0, minPerSecond: 0 } };
+  await client.request((await serve(t, NO)).url, { policy: poor, onEvent: (event) => event.kind === 'notice' && events.splice(-1, 0, event) });
   [given.LoadedPolicy] = reknock.Policy.readAll('max_retries: 1');
   [given.Verdict] = [((retry) => (retry.attempt(), retry.classify({ status: 503, headers: { 'retry-after': '1' } })))(new reknock.Retry({}))];
   for (const [name, object] of Object.entries(given)) {

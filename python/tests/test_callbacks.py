@@ -245,3 +245,18 @@ def test_a_cancel_in_a_callback_is_a_cancel(serve):
             assert not isinstance(caught.value, reknock.HTTPError)
 
     asyncio.run(main())
+
+
+def test_refusals_of_a_budget_are_warnings(serve, call, caplog):
+    """One in a second and origin, though nobody asked for a log."""
+    script, poor = serve(NO), {"budget": {"ratio": 0, "min_per_second": 0}}
+    with reknock.Client(policy=poor) as client:
+        responses = [client.get(script.url + "/x?token=1") for _ in range(3)]
+    assert {response.stop_reason for response in responses} == {"budget_exhausted"}
+    with pytest.raises(reknock.HTTPStatusError, match="not sent again, because the retry budget is exhausted"):
+        responses[0].raise_for_status()
+    lines = [(record.levelname, record.getMessage()) for record in caplog.records if record.name == "reknock"]
+    assert lines and len(lines) <= len(responses) and {level for level, _ in lines} == {"WARNING"}
+    assert f"/x?token=...: the retry budget of {script.url} refused a retry after 503; " in lines[0][1]
+    call("GET", script.url, {"policy": poor})
+    assert caplog.records[-1].levelname == "WARNING", "another client, another budget"
