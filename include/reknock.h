@@ -35,9 +35,10 @@
  *   never ignored.
  * - Threads. Each type says who may use it at once; its functions may be called from any thread. The library never handles signals,
  *   and starts one thread, when something is first submitted to a queue; threads that resolve names and read files end by themselves.
+ *   A thread that is cancelled (pthread_cancel) within a function of the library ends after it: cancel the call to have it return.
  * - Signals. A server that goes away is an error of the call and never a SIGPIPE, ignored or not; handlers of the program run on none of
  *   the library's threads, but for those of faults and SIGPROF; the masks and handlers of the program's threads stay as they are.
- * - Functions of the program that the library calls must return: no longjmp, no C++ exception. They may call the library.
+ * - Functions of the program that the library calls must return: no longjmp, no C++ exception, no pthread_exit. They may call the library.
  * - After fork the child may use inherited policies, requests and clients; inherited queues, calls and streamed responses belong to
  *   the parent.
  *
