@@ -128,13 +128,14 @@ def _clipped(timeout: Any, limits: Any) -> Timeout:
 
 def drain(response: Any) -> None:
     """Reads a little, without waiting for a server that is slow, so that the connection can be used again; else closes it."""
+    sock = getattr(getattr(response, "_connection", None), "sock", None)
     try:
-        sock = getattr(getattr(response, "_connection", None), "sock", None)
+        # Without one the connection ends with the response: there is nothing to be had.
         if sock is not None:
             sock.settimeout(0.05)
-        if len(response.read(64 * 1024, decode_content=False)) < 64 * 1024:
-            response.release_conn()
-            return
+            if len(response.read(64 * 1024, decode_content=False)) < 64 * 1024:
+                response.release_conn()
+                return
     except Exception:  # whatever it is, nobody wants this response
         pass
     response.close()

@@ -18,6 +18,10 @@ use crate::record::{AttemptRecord, Evidence};
 use crate::retry::{self, Outcome};
 use crate::time::{DurationText, Tick};
 
+/// How often an attempt is sent again because the connection that was kept for it turned out dead. It happens once in a great while, and to as many
+/// connections as a server closes at once.
+const MOST_RESENDS: u32 = 8;
+
 impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     /// Sends one attempt and waits for its head.
     pub(super) async fn attempt(&mut self) -> AttemptResult<T::Body> {
@@ -34,19 +38,27 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         record.outer_retry = retry::outer_retry(&self.sent().headers);
         self.records.push(record);
         self.open = true;
-        let outgoing = match self.outgoing(&attempt) {
-            Ok(outgoing) => outgoing,
-            Err(failure) => return AttemptResult::Failed(failure, None),
-        };
         let transport = Arc::clone(&self.transport);
         let is_first = attempt.number == 1 && self.retry.hops() == 0 && self.sent().body.length() != Some(0);
         let counts_from_upload = self.policy.compat() == Some(Compat::Envoy) && is_first;
-        let mut timer = HeadTimer::new(&self.policy, &self.progress, began, attempt.deadline);
-        timer.from_upload = self.policy.timeout().filter(|_| counts_from_upload);
-        // The exchange is gone before anybody asks what it proves: until then it could still go out.
-        let ended = {
-            let exchange = pin!(transport.send(outgoing));
-            timer.run(&self.config.clock, exchange).await
+        let ended = loop {
+            let outgoing = match self.outgoing(&attempt) {
+                Ok(outgoing) => outgoing,
+                Err(failure) => return AttemptResult::Failed(failure, None),
+            };
+            let mut timer = HeadTimer::new(&self.policy, &self.progress, began, attempt.deadline);
+            timer.from_upload = self.policy.timeout().filter(|_| counts_from_upload);
+            // The exchange is gone before anybody asks what it proves: until then it could still go out.
+            let ended = {
+                let exchange = pin!(transport.send(outgoing));
+                timer.run(&self.config.clock, exchange).await
+            };
+            // Nothing of it was sent: it is the same attempt still.
+            let again = matches!(&ended, Ok(Err(failure)) if failure.stale) && self.sent().body.is_replayable();
+            if !again || self.progress.resends() >= MOST_RESENDS {
+                break ended;
+            }
+            self.progress.resent();
         };
         if let Some(at) = self.progress.uploaded_at().or(self.progress.moved_at()).filter(|_| counts_from_upload) {
             self.retry.uploaded(at);

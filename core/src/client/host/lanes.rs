@@ -40,9 +40,19 @@ pub(in crate::client) struct LaneRuntime<T> {
 
 impl<T: Transport> LaneRuntime<T> {
     pub(in crate::client) fn new(transport: Arc<T>) -> Result<Self, Error> {
-        let runtime = runtime::of_ours(&mut Builder::new_current_thread()).thread_keep_alive(THREAD_KEPT).build();
-        let runtime = runtime.map_err(|error| Error::new(ErrorKind::Internal, "a runtime cannot be made").with_source(error))?;
-        let leaves_tasks = transport.leaves_tasks();
+        let runtime = loop {
+            match runtime::of_ours(&mut Builder::new_current_thread()).thread_keep_alive(THREAD_KEPT).build() {
+                Ok(runtime) => break runtime,
+                // It takes three descriptors.
+                Err(_) if transport.give_up_one() => {}
+                Err(error) => {
+                    let message = format!("no connection can be opened here: {error}");
+                    return Err(Error::new(ErrorKind::Connect, message).with_source(error));
+                }
+            }
+        };
+        #[cfg(unix)]
+        let guarded = transport.raises_signals() && signals::pipe_is_minded();
         Ok(LaneRuntime {
             runtime: Some(runtime),
             transport,
@@ -50,7 +60,7 @@ impl<T: Transport> LaneRuntime<T> {
             given_back: Tick(0),
             alarm: Mutex::default(),
             #[cfg(unix)]
-            guarded: leaves_tasks && signals::pipe_is_minded(),
+            guarded,
         })
     }
 }

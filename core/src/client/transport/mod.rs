@@ -60,6 +60,16 @@ pub trait Transport: Send + Sync + 'static {
         true
     }
 
+    /// Whether its writes may raise SIGPIPE where nobody ignores it. Default: yes.
+    fn raises_signals(&self) -> bool {
+        true
+    }
+
+    /// Closes a connection that nobody uses, so that its descriptor comes free. False if there is none.
+    fn give_up_one(&self) -> bool {
+        false
+    }
+
     /// Closes the connections that nobody uses: its client was closed. Default: nothing, they are closed when it is dropped.
     fn close(&self) {}
 }

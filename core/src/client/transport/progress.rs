@@ -87,6 +87,8 @@ impl Progress {
     /// The request is sent again on another connection, because one that was kept turned out dead before a byte of it was taken.
     pub fn resent(&self) {
         self.resends.fetch_add(1, Ordering::AcqRel);
+        self.moved.store(0, Ordering::Release);
+        self.uploaded.store(0, Ordering::Release);
     }
 
     /// How often that happened.

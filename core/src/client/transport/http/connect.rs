@@ -88,8 +88,9 @@ impl<P: fmt::Display> Errand<'_, P> {
             Host::Ipv6(address) => ServerName::from(IpAddr::V6(*address)),
         };
         let began = TokioClock.now();
-        let stream = tls.connect(name, stream).await.map_err(|error| failure::connecting(error, &self.place))?;
+        let stream = tls.connect(name, stream).await;
         self.progress.note_connection(|connection| connection.tls = Some(TokioClock.now().since(began)));
+        let stream = stream.map_err(|error| failure::connecting(error, &self.place))?;
         Ok(stream)
     }
 }
@@ -145,9 +146,10 @@ impl Connector {
         let connecting = self.open(origin, pool, progress);
         match limit {
             None => connecting.await,
-            Some(limit) => tokio::time::timeout(limit, connecting).await.unwrap_or_else(|_| {
+            Some(limit) => tokio::time::timeout(limit, connecting).await.unwrap_or_else(|elapsed| {
                 let message = format!("no connection within {} ({origin})", DurationText(limit));
-                Err(Failure::new(ErrorKind::ConnectTimeout, Evidence::NotSent, message))
+                let failure = Failure::new(ErrorKind::ConnectTimeout, Evidence::NotSent, message);
+                Err(Failure { source: Some(Box::new(elapsed)), ..failure })
             }),
         }
     }
@@ -235,8 +237,9 @@ impl Connector {
         }
         let addresses = self.addresses(host, port, errand).await?;
         let began = TokioClock.now();
-        let stream = self.race(addresses, errand.pool).await.map_err(|error| failure::connecting(error, &errand.place))?;
+        let stream = self.race(addresses, errand.pool).await;
         errand.progress.note_connection(|connection| connection.connect = Some(TokioClock.now().since(began)));
+        let stream = stream.map_err(|error| failure::connecting(error, &errand.place))?;
         Ok(Socket::tcp(stream))
     }
 

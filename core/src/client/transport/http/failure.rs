@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 
+use super::heads::HeadError;
 use super::upload::UploadError;
 use crate::client::transport::Failure;
 use crate::client::transport::tls::failure::{self as tls, Meaning};
@@ -64,6 +65,9 @@ fn of_exchange(error: &hyper::Error) -> ErrorKind {
     if let Some(upload) = find::<UploadError>(error) {
         return upload.kind();
     }
+    if find::<HeadError>(error).is_some() {
+        return ErrorKind::Protocol;
+    }
     if error.is_body_write_aborted() {
         return ErrorKind::InvalidRequest;
     }
@@ -106,6 +110,9 @@ fn what(error: &(dyn StdError + 'static)) -> String {
     }
     if let Some(error) = find::<rustls::Error>(error) {
         return tls::text(error);
+    }
+    if let Some(head) = find::<HeadError>(error) {
+        return head.to_string();
     }
     if let Some(http) = find::<hyper::Error>(error) {
         if http.is_incomplete_message() {

@@ -4,6 +4,7 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use tokio::runtime::{Handle, Id};
 
 use super::connect::{Connected, Forward};
+use super::heads::{Desk, Heads};
 use super::pool::Lease;
 use super::socket::{Line, Sight};
 use super::stream::Stream;
@@ -25,7 +27,8 @@ use crate::time::Tick;
 /// A connection on which one request at a time is sent.
 pub(super) struct Http1 {
     sender: SendRequest<Upload>,
-    connection: Connection<TokioIo<Stream>, Upload>,
+    connection: Connection<TokioIo<Heads<Stream>>, Upload>,
+    heads: Arc<Desk>,
     line: Line,
     /// TLS sends bytes that are no answer.
     secure: bool,
@@ -56,13 +59,13 @@ impl Http1 {
     pub(super) async fn new(connected: Connected) -> Result<Box<Self>, hyper::Error> {
         let Connected { stream, line, forward, .. } = connected;
         let secure = !matches!(stream, Stream::Plain(_));
+        let (stream, heads) = Heads::new(stream);
         let (sender, connection) = Builder::new()
             .allow_spaces_after_header_name_in_responses(true)
             .allow_obsolete_multiline_headers_in_responses(true)
-            .ignore_invalid_headers_in_responses(true)
             .handshake(TokioIo::new(stream))
             .await?;
-        Ok(Box::new(Http1 { sender, connection, line, secure, forward, home: Handle::current().id(), since: Tick(0) }))
+        Ok(Box::new(Http1 { sender, connection, heads, line, secure, forward, home: Handle::current().id(), since: Tick(0) }))
     }
 
     /// The runtime that its socket wakes.
@@ -107,8 +110,10 @@ impl Http1 {
         // In this order: its place is free when its socket is closed.
         let mut used = (self, lease);
         let connection = &mut *used.0;
+        connection.heads.expect();
         request.body_mut().begin();
-        let count = Count { before: connection.line.taken(), line: connection.line.clone(), progress };
+        let (line, heads) = (connection.line.clone(), Arc::clone(&connection.heads));
+        let count = Count { before: line.taken(), line, heads, progress };
         let mut over = false;
         let answer = {
             let mut sending = pin!(connection.sender.try_send_request(request));
@@ -121,7 +126,14 @@ impl Http1 {
             })
             .await
         };
-        let response = answer.map_err(|error| Unanswered { error: error.into_error(), touched: count.is_touched() })?;
+        let mut response = answer.map_err(|error| Unanswered { error: error.into_error(), touched: count.is_touched() })?;
+        if let Some(mut headers) = used.0.heads.take() {
+            // They are at most as many as there may be, with the four that hyper has.
+            for (name, value) in std::mem::take(response.headers_mut()).iter() {
+                let _ = headers.try_append(name, value.clone());
+            }
+            *response.headers_mut() = headers;
+        }
         let mut connection = (!over).then_some(used);
         Ok(response.map(|incoming| {
             let mut body = Http1Body { incoming, connection: connection.take() };
@@ -134,6 +146,7 @@ impl Http1 {
 /// Notes what was sent of a request when its exchange ends, however that is.
 struct Count<'a> {
     line: Line,
+    heads: Arc<Desk>,
     before: u64,
     progress: &'a Progress,
 }
@@ -148,6 +161,9 @@ impl Drop for Count<'_> {
     fn drop(&mut self) {
         if self.is_touched() {
             self.progress.sent();
+        }
+        if self.heads.saw_interim() {
+            self.progress.note_interim();
         }
     }
 }

@@ -4,6 +4,7 @@
 mod body;
 mod connect;
 mod failure;
+mod heads;
 mod http1;
 mod http2;
 pub(crate) mod idle;
@@ -231,6 +232,14 @@ impl Transport for HttpTransport {
     /// Connections of HTTP/2 have one each.
     fn leaves_tasks(&self) -> bool {
         self.0.pool.gates.are_open()
+    }
+
+    fn raises_signals(&self) -> bool {
+        false
+    }
+
+    fn give_up_one(&self) -> bool {
+        self.0.pool.give_up_one()
     }
 
     fn close(&self) {

@@ -9,8 +9,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use socket2::SockRef;
-#[cfg(test)]
-use tokio::io::DuplexStream;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 #[cfg(unix)]
@@ -52,8 +50,6 @@ enum Stream {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
-    #[cfg(test)]
-    Memory(DuplexStream),
     /// It was lost on its way to another runtime.
     Lost,
 }
@@ -75,8 +71,6 @@ macro_rules! on {
             Stream::Tcp($inner) => $then,
             #[cfg(unix)]
             Stream::Unix($inner) => $then,
-            #[cfg(test)]
-            Stream::Memory($inner) => $then,
             Stream::Lost => Poll::Ready(Err(lost())),
         }
     };
@@ -97,12 +91,6 @@ impl Socket {
         #[cfg(target_vendor = "apple")]
         let _ = SockRef::from(&stream).set_nosigpipe(true);
         Self::new(Stream::Unix(stream), None)
-    }
-
-    /// One end of a pipe in memory.
-    #[cfg(test)]
-    pub(crate) fn memory(stream: DuplexStream) -> Self {
-        Self::new(Stream::Memory(stream), None)
     }
 
     fn new(stream: Stream, peer: Option<SocketAddr>) -> Self {
@@ -151,8 +139,6 @@ impl Line {
             Stream::Tcp(stream) => peek(&SockRef::from(stream)),
             #[cfg(unix)]
             Stream::Unix(stream) => peek(&SockRef::from(stream)),
-            #[cfg(test)]
-            Stream::Memory(_) => Sight::Quiet,
             Stream::Lost => Sight::Over,
         };
         state.unread = seen == Sight::Bytes;
@@ -169,8 +155,6 @@ impl Line {
             Stream::Tcp(stream) => Stream::Tcp(TcpStream::from_std(stream.into_std()?)?),
             #[cfg(unix)]
             Stream::Unix(stream) => Stream::Unix(UnixStream::from_std(stream.into_std()?)?),
-            #[cfg(test)]
-            Stream::Memory(stream) => Stream::Memory(stream),
             Stream::Lost => return Err(lost()),
         };
         Ok(())
@@ -223,8 +207,6 @@ impl State {
                 Stream::Tcp(stream) => read_seen(&SockRef::from(stream), buffer)?,
                 #[cfg(unix)]
                 Stream::Unix(stream) => read_seen(&SockRef::from(stream), buffer)?,
-                #[cfg(test)]
-                Stream::Memory(_) => false,
                 Stream::Lost => false,
             };
             if read {
@@ -257,8 +239,6 @@ fn poll_send(stream: &mut Stream, context: &mut Context<'_>, buffers: &[IoSlice<
         Stream::Tcp(stream) => send!(stream, context, buffers),
         #[cfg(unix)]
         Stream::Unix(stream) => send!(stream, context, buffers),
-        #[cfg(test)]
-        Stream::Memory(stream) => Pin::new(stream).poll_write_vectored(context, buffers),
         Stream::Lost => Poll::Ready(Err(lost())),
     }
 }

@@ -9,6 +9,7 @@ use h2::RecvStream;
 use h2::client::ResponseFuture;
 use http::{Method, Request, Response, StatusCode};
 
+use super::super::heads::MOST_INTERIM;
 use super::body::{Http2Body, Rest};
 use super::failure;
 use super::gate::Place;
@@ -17,9 +18,6 @@ use crate::client::transport::http::upload::Upload;
 use crate::client::transport::{Failure, Progress};
 use crate::error::ErrorKind;
 use crate::record::{Evidence, HttpVersion};
-
-/// Interim answers to one request: who sends more means to keep us busy.
-const MOST_INTERIM: usize = 100;
 
 /// A request in its stream. Dropped before its head came, it resets the stream, and its connection has to show that it is alive.
 pub(in crate::client::transport::http) struct Exchange {

@@ -1,0 +1,336 @@
+//! Between a connection and its stream: the heads of responses as hyper can read them, whatever servers send.
+//!
+//! hyper reads 100 fields at most, refuses all of a head for one character that no value may have, and goes through interim answers for as long as
+//! they come. A head that asks for none of this passes as it is, for one look at its bytes. Any other is gone through here: hyper gets the fields that
+//! frame the body, the caller gets all of them.
+
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// The largest head, as hyper has it.
+const LARGEST: usize = 408 * 1024;
+
+/// The lines that hyper reads, with room to spare.
+const LINES: usize = 96;
+
+/// Interim answers to one request: who sends more means to keep us busy.
+pub(super) const MOST_INTERIM: usize = 100;
+
+/// The fields that say how a response ends, and what becomes of its connection: hyper needs them.
+const FRAMING: [&[u8]; 4] = [b"connection", b"content-length", b"transfer-encoding", b"upgrade"];
+
+/// The stream of a connection.
+pub(super) struct Heads<S> {
+    stream: S,
+    desk: Arc<Desk>,
+    /// What has come of a head that is not whole or not plain.
+    held: Vec<u8>,
+    /// How much of it holds no end of a head.
+    searched: usize,
+    /// What is handed out before anything else is read, from where.
+    ready: (Vec<u8>, usize),
+    interim: usize,
+}
+
+/// Where the stream and those who use the connection meet.
+#[derive(Default)]
+pub(super) struct Desk {
+    /// The next bytes are those of a head.
+    expected: AtomicBool,
+    /// An interim answer came to the present request.
+    interim: AtomicBool,
+    /// The fields of the present response that hyper was not shown.
+    aside: Mutex<Option<HeaderMap>>,
+}
+
+/// Why a head is not read on.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum HeadError {
+    TooLarge,
+    TooManyInterim,
+}
+
+impl Desk {
+    /// A request is about to be sent.
+    pub(super) fn expect(&self) {
+        self.interim.store(false, Ordering::Release);
+        self.expected.store(true, Ordering::Release);
+    }
+
+    /// Whether an interim answer came to the request that was sent last.
+    pub(super) fn saw_interim(&self) -> bool {
+        self.interim.load(Ordering::Acquire)
+    }
+
+    /// The fields that are missing in the head that hyper has read.
+    pub(super) fn take(&self) -> Option<HeaderMap> {
+        self.aside.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl<S> Heads<S> {
+    pub(super) fn new(stream: S) -> (Self, Arc<Desk>) {
+        let desk = Arc::<Desk>::default();
+        let heads = Heads { stream, desk: Arc::clone(&desk), held: Vec::new(), searched: 0, ready: (Vec::new(), 0), interim: 0 };
+        (heads, desk)
+    }
+
+    /// Goes through what is held. Whether there is something to hand out now.
+    fn sort(&mut self) -> Result<bool, HeadError> {
+        loop {
+            let Some(end) = end_of_head(&self.held, self.searched) else {
+                self.searched = self.held.len();
+                if !begins_as_head(&self.held) {
+                    self.pass(self.held.len(), None);
+                    return Ok(true);
+                }
+                return if self.held.len() > LARGEST { Err(HeadError::TooLarge) } else { Ok(false) };
+            };
+            if end > LARGEST {
+                return Err(HeadError::TooLarge);
+            }
+            if !is_interim(&self.held) {
+                let told = told(&self.held[..end]);
+                self.pass(end, told);
+                return Ok(true);
+            }
+            self.interim += 1;
+            self.desk.interim.store(true, Ordering::Release);
+            if self.interim > MOST_INTERIM {
+                return Err(HeadError::TooManyInterim);
+            }
+            self.held.drain(..end);
+            self.searched = 0;
+        }
+    }
+
+    /// Hands out the head, which ends there, or another in its place, and what has come after it.
+    fn pass(&mut self, end: usize, told: Option<(Vec<u8>, HeaderMap)>) {
+        let held = std::mem::take(&mut self.held);
+        self.searched = 0;
+        self.desk.expected.store(false, Ordering::Release);
+        self.ready = match told {
+            None => (held, 0),
+            Some((mut head, aside)) => {
+                *self.desk.aside.lock().unwrap_or_else(PoisonError::into_inner) = Some(aside);
+                head.extend_from_slice(&held[end..]);
+                (head, 0)
+            }
+        };
+    }
+
+    fn hand_out(&mut self, buffer: &mut ReadBuf<'_>) -> bool {
+        let (bytes, at) = &mut self.ready;
+        let size = (bytes.len() - *at).min(buffer.remaining());
+        if size == 0 {
+            return false;
+        }
+        buffer.put_slice(&bytes[*at..*at + size]);
+        *at += size;
+        if *at == bytes.len() {
+            self.ready = (Vec::new(), 0);
+        }
+        true
+    }
+}
+
+/// Whether these bytes begin with a final head that hyper can read as it is.
+fn is_plain(bytes: &[u8]) -> bool {
+    if !begins_as_head(bytes) || is_interim(bytes) {
+        return false;
+    }
+    let Some(end) = end_of_head(bytes, 0) else { return false };
+    let head = &bytes[..end];
+    // 4 bytes make a line.
+    let few = end <= 4 * LINES || memchr::memchr_iter(b'\n', head).count() <= LINES;
+    few && !head.iter().fold(false, |bad, &byte| bad | is_bad(byte))
+}
+
+/// No field value may have it, but for the ends of lines.
+fn is_bad(byte: u8) -> bool {
+    (byte < b' ' && byte != b'\t' && byte != b'\r' && byte != b'\n') || byte == 0x7f
+}
+
+/// As far as it has come.
+fn begins_as_head(bytes: &[u8]) -> bool {
+    const BEGIN: &[u8] = b"HTTP/1.";
+    let size = bytes.len().min(BEGIN.len());
+    bytes[..size] == BEGIN[..size]
+}
+
+/// `HTTP/1.1 1xx`, but for the last one of a connection (101).
+fn is_interim(bytes: &[u8]) -> bool {
+    matches!(bytes.get(8..12), Some([b' ', b'1', tens, ones]) if (*tens, *ones) != (b'0', b'1'))
+}
+
+/// Where the first empty line ends; its end is not before `from`.
+fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
+    let empty = |at: &usize| matches!(&bytes[..*at], [.., b'\n'] | [.., b'\n', b'\r']);
+    memchr::memchr_iter(b'\n', bytes.get(from..)?).map(|at| from + at).find(empty).map(|at| at + 1)
+}
+
+/// A head for hyper, and the fields that are not in it. `None` if it is to pass as it is: hyper says what is wrong with it.
+fn told(head: &[u8]) -> Option<(Vec<u8>, HeaderMap)> {
+    let mut lines = head.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line)).peekable();
+    let mut short = [lines.next()?, b"\r\n"].concat();
+    let mut aside = HeaderMap::new();
+    while let Some(line) = lines.next().filter(|line| !line.is_empty()) {
+        let at = memchr::memchr(b':', line)?;
+        let (name, value) = (line[..at].trim_ascii_end(), &line[at + 1..]);
+        let mut value = value.trim_ascii().to_vec();
+        // RFC 9112 section 5.2: a line that begins with a space continues the one before.
+        while let Some(more) = lines.next_if(|line| matches!(line.first(), Some(b' ' | b'\t'))) {
+            value.push(b' ');
+            value.extend_from_slice(more.trim_ascii());
+        }
+        if FRAMING.iter().any(|framing| name.eq_ignore_ascii_case(framing)) {
+            short.extend_from_slice(&[name, b": ", &value, b"\r\n"].concat());
+            continue;
+        }
+        let name = HeaderName::from_bytes(name).ok()?;
+        // What no value may be is left out.
+        if let Ok(value) = HeaderValue::from_bytes(&value) {
+            aside.try_append(name, value).ok()?;
+        }
+    }
+    short.extend_from_slice(b"\r\n");
+    Some((short, aside))
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Heads<S> {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        loop {
+            if this.hand_out(buffer) {
+                return Poll::Ready(Ok(()));
+            }
+            let before = buffer.filled().len();
+            ready!(Pin::new(&mut this.stream).poll_read(context, buffer))?;
+            if !this.desk.expected.load(Ordering::Acquire) {
+                return Poll::Ready(Ok(()));
+            }
+            let fresh = &buffer.filled()[before..];
+            if fresh.is_empty() {
+                // The end, or no room. What is held of a head is nothing that could be read.
+                let held = this.held.len();
+                this.pass(held, None);
+                this.hand_out(buffer);
+                return Poll::Ready(Ok(()));
+            }
+            if this.held.is_empty() && is_plain(fresh) {
+                this.interim = 0;
+                this.desk.expected.store(false, Ordering::Release);
+                return Poll::Ready(Ok(()));
+            }
+            this.held.extend_from_slice(fresh);
+            buffer.set_filled(before);
+            if this.sort().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))? {
+                this.interim = 0;
+            }
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Heads<S> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(context, buffer)
+    }
+
+    fn poll_write_vectored(self: Pin<&mut Self>, context: &mut Context<'_>, buffers: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write_vectored(context, buffers)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+}
+
+impl fmt::Display for HeadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HeadError::TooLarge => write!(f, "the head of the response is larger than {} KiB", LARGEST / 1024),
+            HeadError::TooManyInterim => write!(f, "the server sent more than {MOST_INTERIM} interim answers (1xx)"),
+        }
+    }
+}
+
+impl std::error::Error for HeadError {}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    /// What hyper would read, and what it would not be shown, of bytes that come in pieces of this size.
+    async fn read(bytes: &[u8], size: usize) -> (io::Result<Vec<u8>>, Option<HeaderMap>) {
+        let (mut server, client) = duplex(bytes.len().max(1));
+        for piece in bytes.chunks(size) {
+            server.write_all(piece).await.unwrap();
+        }
+        drop(server);
+        let (mut heads, desk) = Heads::new(client);
+        desk.expect();
+        let mut out = Vec::new();
+        let result = heads.read_to_end(&mut out).await.map(|_| out);
+        (result, desk.take())
+    }
+
+    #[tokio::test]
+    async fn what_is_plain_passes_as_it_is() {
+        for text in
+            ["HTTP/1.1 200 OK\r\na: b\r\n\r\nbody\x01", "HTTP/1.0 200\n\nbody", "garbage", "HTTP/1.1 200 OK\r\nno colon\r\n\r\n", "HTTP/1."]
+        {
+            for size in [1, 5, 1000] {
+                let (passed, aside) = read(text.as_bytes(), size).await;
+                assert_eq!((passed.unwrap(), aside), (text.as_bytes().to_vec(), None), "{text:?} by {size}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn many_fields_and_odd_ones_go_another_way() {
+        let many = "x: 1\r\n".repeat(5000);
+        let text = format!("HTTP/1.1 200 OK\r\n{many}Content-Length: 4\r\nbad: \x01\r\nodd : a\r\n b\r\n\r\nbody");
+        for size in [7, 100_000] {
+            let (passed, aside) = read(text.as_bytes(), size).await;
+            assert_eq!(passed.unwrap(), b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody");
+            let aside = aside.unwrap();
+            assert_eq!(
+                (aside.get_all("x").iter().count(), &aside["odd"], aside.get("bad")),
+                (5000, &HeaderValue::from_static("a b"), None)
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn interim_answers_are_passed_over_and_bounded() {
+        let interim = "HTTP/1.1 103 Early Hints\r\nlink: a\r\n\r\n";
+        let text = |times| format!("{}HTTP/1.1 200 OK\r\n\r\nbody", interim.repeat(times));
+        let (passed, _) = read(text(MOST_INTERIM).as_bytes(), 50).await;
+        assert_eq!(passed.unwrap(), b"HTTP/1.1 200 OK\r\n\r\nbody");
+        let (passed, _) = read(text(MOST_INTERIM + 1).as_bytes(), 50).await;
+        assert!(passed.unwrap_err().to_string().contains("interim"));
+    }
+
+    #[tokio::test]
+    async fn a_head_has_an_end() {
+        let (passed, _) = read(format!("HTTP/1.1 200 OK\r\na: {}", "b".repeat(LARGEST)).as_bytes(), 100_000).await;
+        assert!(passed.unwrap_err().to_string().contains("408 KiB"));
+    }
+}

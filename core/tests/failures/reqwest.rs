@@ -1,0 +1,18 @@
+//! The table of `main.rs` for the transport on reqwest: every way an exchange can go wrong, against peers that do exactly one
+//! thing. hyper promises nothing about the types inside its errors, so this table is what notices when an upgrade moves them.
+#![allow(clippy::unwrap_used)] // helpers of tests
+
+use reknock::client::{ReqwestBody as TestedBody, ReqwestTransport as Tested};
+
+/// Whether the transport stands on reqwest, which cannot do all.
+const REQWEST: bool = true;
+
+mod bodies;
+mod connect;
+mod evidence;
+mod http1;
+mod http2;
+mod progress;
+mod support;
+mod tls;
+mod trust;
