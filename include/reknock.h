@@ -1366,7 +1366,7 @@ const char *reknock_lint_json(const struct reknock_lint *lint);
 const char *reknock_lint_text(const struct reknock_lint *lint);
 
 /**
- * The worst severity found: "note", "warning" or "error"; NULL if nothing was found, and for NULL.
+ * The worst severity found: "note", "warning" or "error", a static string; NULL if nothing was found, and for NULL.
  */
 const char *reknock_lint_worst(const struct reknock_lint *lint);
 

@@ -107,7 +107,7 @@ pub extern "C" fn reknock_lint_text(lint: Option<&reknock_lint>) -> *const c_cha
     lint.map_or(c"".as_ptr(), |lint| lint.text.as_ptr())
 }
 
-/// The worst severity found: "note", "warning" or "error"; NULL if nothing was found, and for NULL.
+/// The worst severity found: "note", "warning" or "error", a static string; NULL if nothing was found, and for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn reknock_lint_worst(lint: Option<&reknock_lint>) -> *const c_char {
     lint.and_then(|lint| lint.worst.as_ref()).map_or(null(), |worst| worst.as_ptr())

@@ -65,6 +65,7 @@ const OPTIONS: &[(&str, &str)] = &[
     ("max_redirects", "max_redirects"),
     ("max_response_size", "max_response_size"),
     ("http2", "http2"),
+    ("http2_ping", "http2_ping_ms"),
     ("proxy", "proxy"),
     ("verify", "no_verify"),
     ("ca_bundle", "ca_pem"),
@@ -98,6 +99,7 @@ fn the_defaults_are_the_cores() {
         ("max_redirects;".to_owned(), format!("{}.", redirects.max)),
         ("pool_idle_timeout_ms;".to_owned(), format!("{} s.", transport.pool_idle_timeout.unwrap().as_secs_f64())),
         ("pool_max_idle_per_host;".to_owned(), format!("{}.", transport.pool_max_idle_per_host)),
+        ("http2_ping_ms;".to_owned(), format!("{} s.", transport.http2_ping.unwrap().as_secs_f64())),
         ("policy;".to_owned(), retries),
     ];
     let header = text();

@@ -11,6 +11,8 @@ static reknock_error *failure;
 static reknock_queue *queue;
 static reknock_budgets *budgets;
 static reknock_cookies *cookies;
+static reknock_report *report;
+static reknock_lint *lint;
 static reknock_retry *retry;
 static reknock_retry *begun; /* without an attempt yet */
 static uint8_t bytes[8] = "{}";
@@ -100,6 +102,8 @@ int main(int argc, char **argv) {
     OK(reknock_queue_new(&queue, error));
     OK(reknock_budgets_new(&budgets, error));
     OK(reknock_cookies_new(&cookies, error));
+    OK(reknock_policy_simulate(policy, "spike", &report, error));
+    OK(reknock_policy_lint(policy, NULL, &lint, error));
     CHECK(reknock_policy_from_json("{", (reknock_policy **)(void *)&place, &failure) == REKNOCK_ERROR_CONFIG);
     retry_options.method = "GET";
 /* RUN */

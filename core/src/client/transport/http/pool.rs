@@ -328,6 +328,7 @@ impl State {
     }
 
     /// Keeps a connection; what is too many goes, the longest idle first.
+    #[allow(clippy::vec_box)] // they are boxed wherever they are: moving one copies a pointer
     fn keep(&mut self, origin: &Origin, mut kept: Box<Http1>, limits: &Limits) -> Vec<Box<Http1>> {
         kept.since = TokioClock.now();
         let mut gone = Vec::new();
