@@ -85,7 +85,7 @@ pub struct Work {
 }
 
 enum Step {
-    Done(Outcome),
+    Done(Box<Outcome>),
     /// There is something on the receiver.
     Messages,
     Pull(Pull),
@@ -117,14 +117,14 @@ impl Work {
                 let step = match self.step(py) {
                     Ok(step) => step,
                     Err(error) => {
-                        self.close(py);
+                        (*self).close(py);
                         return Err(error);
                     }
                 };
                 let told = self.receiver.take();
                 events = told.events;
                 match step {
-                    Step::Done(outcome) => return self.over(py, outcome, events),
+                    Step::Done(outcome) => return (*self).over(py, *outcome, events),
                     Step::Pull(pull) => self.asked.push_back((Asked::Pull(Mutex::new(Some(pull))), None)),
                     Step::Messages | Step::Slice => {}
                 }
@@ -145,15 +145,15 @@ impl Work {
     }
 
     /// Ends it, whatever its state.
-    pub fn close(self: Box<Self>, py: Python<'_>) {
-        let Work { future, on: OnLane { lane, callbacks, pulls }, .. } = *self;
+    pub fn close(self, py: Python<'_>) {
+        let Work { future, on: OnLane { lane, callbacks, pulls }, .. } = self;
         py.detach(|| drop((future, lane, pulls)));
         drop(callbacks);
     }
 
     /// What it comes to.
-    fn over(self: Box<Self>, py: Python<'_>, outcome: Outcome, events: Vec<reknock::client::Event>) -> PyResult<Py<PyAny>> {
-        let Work { future, on, .. } = *self;
+    fn over(self, py: Python<'_>, outcome: Outcome, events: Vec<reknock::client::Event>) -> PyResult<Py<PyAny>> {
+        let Work { future, on, .. } = self;
         drop(future);
         let callbacks = Arc::clone(&on.callbacks);
         let result = match outcome {
@@ -190,7 +190,7 @@ impl Work {
             let something = pin!(async {
                 tokio::select! {
                     biased;
-                    outcome = future.as_mut() => Step::Done(outcome),
+                    outcome = future.as_mut() => Step::Done(Box::new(outcome)),
                     () = receiver.wanted() => Step::Messages,
                     Some(pull) = pulled(pulls) => Step::Pull(pull),
                 }

@@ -96,7 +96,7 @@ pub fn address(value: &Bound<'_, PyAny>) -> PyResult<String> {
     } else {
         return Err(PyTypeError::new_err(format!("a URL must be text, or an object of a URL, not {}", value.get_type().name()?)));
     };
-    Ok(text.extract()?)
+    text.extract()
 }
 
 fn key_text(key: &Bound<'_, PyAny>) -> PyResult<String> {

@@ -80,7 +80,7 @@ impl Client {
     /// The client of those who make none: default options, one per process, made on first use.
     ///
     /// # Errors
-    /// As [`ClientBuilder::build`].
+    /// As [`ClientBuilder::build`](super::ClientBuilder::build).
     pub fn shared() -> Result<&'static Client, Error> {
         static SHARED: PerProcess<Client> = PerProcess::new();
         SHARED.get_or_try_make(|_| Client::builder().build())

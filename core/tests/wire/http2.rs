@@ -119,7 +119,8 @@ async fn a_connection_that_ended_meanwhile_costs_no_retry() {
             let request = blocking.get(&url).build().unwrap();
             let response = blocking.send_blocking(request, &Default::default(), Callbacks::default()).unwrap();
             assert_eq!(response.attempts().len(), 1, "{}", response.explain());
-            std::thread::sleep(Duration::from_millis(20));
+            // So that the peer's GOAWAY is most often there; right whenever it comes.
+            std::thread::park_timeout(Duration::from_millis(20));
         }
     });
     calls.await.unwrap();

@@ -154,8 +154,4 @@ impl Frames {
         let payload = [last.to_be_bytes(), code.to_be_bytes()].concat();
         self.send(GOAWAY, 0, 0, &payload).await;
     }
-
-    pub async fn drain(&mut self) {
-        while self.next(u8::MAX).await.is_some() {}
-    }
 }
