@@ -146,3 +146,31 @@ impl fmt::Display for DurationText {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Measured;
+
+    #[test]
+    fn measured_durations_have_three_digits() {
+        let cases = [
+            (0, "0s"),
+            (2_910, "2.91us"),
+            (641_300, "641us"),
+            (4_600_000, "4.6ms"),
+            (185_000_000, "185ms"),
+            (999_999_999, "999ms"),
+            (1_185_000_000, "1.18s"),
+            (12_340_000_000, "12.3s"),
+            (20_000_000_000, "20s"),
+            (59_999_999_999, "59.9s"),
+            (75_400_000_000, "1m15s"),
+            (3_600_000_000_000, "1h"),
+        ];
+        for (nanos, text) in cases {
+            assert_eq!(Measured(Duration::from_nanos(nanos)).to_string(), text, "{nanos}");
+        }
+    }
+}
