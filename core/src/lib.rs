@@ -54,7 +54,7 @@
 //! # Features
 //!
 //! - `client` (default): the executor on tokio and reqwest.
-//! - `reqwest` (default): a second transport on reqwest, for those who bring a builder of their own.
+//! - `reqwest` (part of `client`): the transport on reqwest, also for those who bring a builder of their own.
 //! - `documents` (default): policies from YAML, JSON and TOML.
 //! - `simulate` (default): what a policy will do, in virtual time against a model of a server.
 
