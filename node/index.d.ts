@@ -318,9 +318,6 @@ export interface Report {
   toJson(): string;
 }
 
-/** A policy, or what makes one: settings over the defaults, a document, false for no retries. */
-type PolicyLike = Policy | PolicySettings | PolicyDocument | false;
-
 /**
  * Runs a policy through a scenario, in virtual time: the name of a preset ('spike', 'brown-out', 'outage', 'flapping', 'rate-limit', 'slow-start',
  * 'batch'), or a plain object (docs/simulate.md). About two million attempts per second; nothing else runs meanwhile. Throws a `ReknockError`

@@ -28,7 +28,6 @@ async fn classifiers() {
         (service(READS), "POST", &io(), 1),
         (service(r#""responseClassifier": {"kind": "io.l5d.http.retryableIdempotent5XX"}"#), "PUT", &error, 2),
         (service(r#""responseClassifier": {"kind": "io.l5d.http.retryableAll5XX"}"#), "PATCH", &error, 2),
-        (service(r#""responseClassifier": {"kind": "io.l5d.http.retryableAll5XX"}"#), "CONNECT", &error, 1),
         (service(r#""responseClassifier": {"kind": "io.l5d.http.allSuccessful"}"#), "GET", &error, 1),
     ] {
         let (times, _) = call(policy, method, retried(step)).await;

@@ -313,7 +313,7 @@ fn callbacks_run_on_the_calling_thread_and_may_call() {
         .on_event(move |event| told(format!("told {}", format!("{event:?}").split(['(', ' ']).next().unwrap())));
     let client = builder("{}").callbacks(callbacks).build().unwrap();
     let response = client.get(peer.url()).send_blocking().unwrap();
-    assert_eq!((response.text().as_ref(), response.stop_reason()), ("done", StopReason::PredicateStop));
+    assert_eq!((response.text().as_ref(), response.stop_reason()), ("done", StopReason::Completed));
     assert_eq!(*seen.lock().unwrap(), ["asked Some(503)", "told Retry", "asked Some(200)", "told End"]);
 }
 
@@ -326,7 +326,7 @@ fn callbacks_may_be_asynchronous_fail_and_panic() {
     });
     let client = client("{}");
     let response = client.get(peer.url()).callbacks(waits).send_blocking().unwrap();
-    assert_eq!((response.attempts().len(), response.stop_reason()), (1, StopReason::PredicateStop));
+    assert_eq!((response.attempts().len(), response.stop_reason()), (1, StopReason::Completed));
 
     let panics = Callbacks::new().retry_if(|_| -> bool { panic!("too bad") });
     let error = client.get(peer.url()).callbacks(panics).send_blocking().unwrap_err();

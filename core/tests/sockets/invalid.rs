@@ -18,7 +18,7 @@ fn urls_and_methods() {
     let url = "http://127.0.0.1/";
     refused(Request::new("", url), "method: must be a token such as GET, got \"\"");
     refused(Request::new("GE T", url), "method: must be a token such as GET, got \"GE T\"");
-    refused(Request::new("GET\r\nx: y", url), "method: must be a token such as GET, got \"GET\\r\\nx: y\"");
+    refused(Request::new("GET\r\nx: y", url), "method: must be a token such as GET, got text of 9 characters with line breaks");
     refused(Request::new("GÉT", url), "method: must be a token such as GET, got \"GÉT\"");
     refused(Request::new("GET", ""), "url: must be absolute, such as http://host/path");
     refused(Request::new("GET", "/path"), "url: must be absolute, such as http://host/path");
