@@ -160,7 +160,7 @@ class Meeting:
         self.asked.append(attempt.number)
         await self.drained()
         self.asked.append("answered")
-        return False
+        return reknock.STOP
 
 
 def test_a_piece_waits_for_the_answer():
