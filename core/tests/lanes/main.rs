@@ -326,7 +326,7 @@ fn callbacks_may_be_asynchronous_fail_and_panic() {
     });
     let client = client("{}");
     let response = client.get(peer.url()).callbacks(waits).send_blocking().unwrap();
-    assert_eq!((response.attempts().len(), response.stop_reason()), (1, StopReason::Completed));
+    assert_eq!((response.attempts().len(), response.stop_reason()), (1, StopReason::PredicateStop));
 
     let panics = Callbacks::new().retry_if(|_| -> bool { panic!("too bad") });
     let error = client.get(peer.url()).callbacks(panics).send_blocking().unwrap_err();
