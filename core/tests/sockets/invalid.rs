@@ -19,6 +19,9 @@ fn urls_and_methods() {
     refused(Request::new("", url), "method: must be a token such as GET, got \"\"");
     refused(Request::new("GE T", url), "method: must be a token such as GET, got \"GE T\"");
     refused(Request::new("GET\r\nx: y", url), "method: must be a token such as GET, got text of 9 characters with line breaks");
+    for connect in ["CONNECT", "connect"] {
+        refused(Request::new(connect, url), "method: CONNECT asks for a tunnel, which is no request; proxies are an option of the client");
+    }
     refused(Request::new("GÉT", url), "method: must be a token such as GET, got \"GÉT\"");
     refused(Request::new("GET", ""), "url: must be absolute, such as http://host/path");
     refused(Request::new("GET", "/path"), "url: must be absolute, such as http://host/path");

@@ -48,7 +48,10 @@ pub(in crate::client) fn parse_method(text: &str) -> Result<Method, Error> {
         return Ok(method.clone());
     }
     match Method::from_bytes(text.as_bytes()) {
-        Ok(Method::CONNECT) => Err(invalid("method: CONNECT asks for a tunnel, which is no request; proxies are an option of the client")),
+        // In any case: some servers would take it for what it looks like.
+        Ok(method) if method.as_str().eq_ignore_ascii_case("connect") => {
+            Err(invalid("method: CONNECT asks for a tunnel, which is no request; proxies are an option of the client"))
+        }
         Ok(method) => Ok(method),
         Err(_) => Err(invalid(format!("method: must be a token such as GET, got {}", ShownText(text)))),
     }
