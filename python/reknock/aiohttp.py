@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import aiohttp
 
 from . import _clock
 from ._retrying import Call, CurrentAttempt, Failed, Options, arun, steps
 
-
+# The timer of the call that ended last in this task, and how. Timers take no weak references on Python 3.13.
+_ended: ContextVar[tuple[Any, Exception] | None] = ContextVar("_ended", default=None)
 
 
 class RetryMiddleware:
@@ -21,16 +22,16 @@ class RetryMiddleware:
 
     def __init__(self, options: Options, buffer: bool) -> None:
         self.options, self.buffer = options, buffer
-        self._ended: WeakKeyDictionary[Any, Exception] = WeakKeyDictionary()
 
     async def __call__(self, request: Any, handler: Any) -> Any:
         """Sends until the policy says stop."""
         # aiohttp sends idempotent requests again when a connection breaks, and calls its middlewares anew: twice as many sends, unrecorded. It does so
         # under the same timer, by which such a call is known: it is over already.
         timer = request._timer
-        over = self._ended.pop(timer, None)
-        if over is not None:
-            raise over
+        over = _ended.get()
+        _ended.set(None)
+        if over is not None and over[0] is timer:
+            raise over[1]
 
         idle: list[float | None] = []
 
@@ -60,7 +61,7 @@ class RetryMiddleware:
         try:
             return await arun(steps(call, send, _drop, _clock.async_sleep))
         except aiohttp.ClientConnectionError as error:
-            self._ended[timer] = error
+            _ended.set((timer, error))
             raise
 
 
