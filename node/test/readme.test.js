@@ -32,7 +32,7 @@ test('every piece of JavaScript in node/README.md runs', async (t) => {
   const folder = mkdtempSync(path.join(tmpdir(), 'reknock-'));
   t.after(() => rmSync(folder, { recursive: true }));
   const blocks = readFileSync(path.join(ROOT, 'node', 'README.md'), 'utf8').split('```js\n').slice(1).map((rest) => rest.split('```')[0]);
-  assert.equal(blocks.length, 5);
+  assert.equal(blocks.length, 6);
   const said = t.mock.method(console, 'log', () => {});
   const written = t.mock.method(process.stdout, 'write', () => true);
   for (const [index, block] of blocks.entries()) {
