@@ -25,9 +25,10 @@ use crate::stream::{CoreStream, Place};
 use crate::value::{to_bytes, wrong};
 
 /// What a submission to the runtime gives.
+#[expect(clippy::large_enum_variant, reason = "a response is the usual one: a box would cost each call")]
 pub enum Outcome {
     Response(std::result::Result<Response, Error>),
-    Stream(std::result::Result<CoreStream, Error>),
+    Stream(std::result::Result<Box<CoreStream>, Error>),
     /// A piece of a streamed body, and the rest of it with the place where it lives.
     Piece(std::result::Result<Option<Bytes>, Error>, Box<CoreStream>, Place),
 }
@@ -112,10 +113,10 @@ impl Bridge {
         let id = self.submit(env, wants, |host| async move {
             match delivery {
                 Delivery::Buffered => Outcome::Response(client.send_with(request, &options, host).await),
-                Delivery::Streamed => Outcome::Stream(client.stream_with(request, &options, host).await),
+                Delivery::Streamed => Outcome::Stream(client.stream_with(request, &options, host).await.map(Box::new)),
                 Delivery::Auto => match client.deliver_with(request, &options, host).await {
                     Ok(Delivered::Whole(response)) => Outcome::Response(Ok(response)),
-                    Ok(Delivered::Open(stream)) => Outcome::Stream(Ok(stream)),
+                    Ok(Delivered::Open(stream)) => Outcome::Stream(Ok(Box::new(stream))),
                     Err(error) => Outcome::Response(Err(error)),
                 },
             }
@@ -312,7 +313,7 @@ impl<'env> Batch<'env> {
                 }
             }
             Item::Done(Outcome::Stream(Ok(stream))) => {
-                let own = (*stream).clone();
+                let own = (**stream).clone();
                 self.push(id, -i32::from(own.status()), head(own), External::new(Place::new(stream)))
             }
             Item::Done(Outcome::Piece(piece, body, place)) => {
