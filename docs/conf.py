@@ -53,6 +53,7 @@ def docstring(app, what, name, thing, options, lines):
     """Docstrings are written for help(): `name: what it is` is an item, what is indented below a paragraph is code."""
     out, item, code = [], False, False
     for line in lines:
+        line = line if line.startswith("    ") and not item else line.replace("*", r"\*")
         named = re.match(r"([a-z_][a-z0-9_, ]*): (.+)", line)
         if named:
             out += [] if item else [""]
