@@ -325,7 +325,7 @@ export class ReknockError extends Error {
 export interface Report {
   /** Whether every rule of the scenario's `expect` holds. */
   readonly passed: boolean;
-  /** Everything, by the names of docs/simulate.md. */
+  /** Everything, by the names that the page Simulate of the documentation lists. */
   toObject(): Record<string, unknown>;
   /** The same as JSON: the same bytes for the same policy, scenario and seeds in every language. */
   toJson(): string;
@@ -333,7 +333,7 @@ export interface Report {
 
 /**
  * Runs a policy through a scenario, in virtual time: the name of a preset ('spike', 'brown-out', 'outage', 'flapping', 'rate-limit', 'slow-start',
- * 'batch'), or a plain object (docs/simulate.md). About two million attempts per second; nothing else runs meanwhile. Throws a `ReknockError`
+ * 'batch'), or a plain object (the page Simulate of the documentation lists its keys). About two million attempts per second; nothing else runs meanwhile. Throws a `ReknockError`
  * of kind 'config' for a mistake.
  */
 export function simulate(policy: PolicyLike, scenario: string | Record<string, unknown>): Report;

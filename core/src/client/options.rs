@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -12,6 +13,7 @@ use super::message::redirect::Redirects;
 use super::transport::options::{ClientCert, Http2, Proxy, TlsOptions, TransportOptions};
 use crate::error::Error;
 use crate::policy::{Keys, Node, OptionBlock, Problem, Unit, Value, bytes, or_none, row};
+use crate::time::DurationText;
 
 /// The options of a client besides its policy and its callbacks.
 pub static CLIENT_OPTIONS: OptionBlock = OptionBlock {
@@ -139,6 +141,29 @@ impl Client {
         }
         Ok(builder.redirects(redirects))
     }
+}
+
+/// The default of a client option as text: asked of what it stands in, so that it cannot differ. `None` for a key without one here.
+pub fn client_default(key: &str) -> Option<String> {
+    let (transport, redirects) = (TransportOptions::default(), Redirects::default());
+    let duration = |limit: Option<Duration>| limit.map_or("none".to_owned(), |limit| DurationText(limit).to_string());
+    Some(match key {
+        "follow_redirects" => redirects.follow.to_string(),
+        "max_redirects" => redirects.max.to_string(),
+        "http2" => format!("{:?}", transport.http2).to_lowercase(),
+        "http2_ping" => duration(transport.http2_ping),
+        "verify" => transport.tls.verify.to_string(),
+        "compression" => transport.compression.to_string(),
+        "pool_idle_timeout" => duration(transport.pool_idle_timeout),
+        "pool_max_idle_per_host" => transport.pool_max_idle_per_host.to_string(),
+        "max_connections" => transport.max_connections.to_string(),
+        "max_connections_per_origin" => transport.max_connections_per_origin.to_string(),
+        "proxy" => "what the environment says".to_owned(),
+        "budget_dir" => "REKNOCK_BUDGET_DIR, else /dev/shm/reknock-UID".to_owned(),
+        "cookies" | "share_required" | "envoy_headers" => "false".to_owned(),
+        "base_url" | "headers" | "auth" | "max_response_size" | "ca_bundle" | "cert" | "local_address" => "none".to_owned(),
+        _ => return None,
+    })
 }
 
 /// A client option that is a whole number, for hosts whose options are no document.
