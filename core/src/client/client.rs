@@ -104,6 +104,18 @@ pub struct CallOptions {
     pub cancel: Option<Cancel>,
     /// The call is made within an attempt of another one that retries: see [`Retry::nested`](crate::retry::Retry::nested).
     pub nested: bool,
+    /// Whether a 421 is repeated once and at once, as the Fetch standard has it: a retry like others, whatever the policy's statuses. A connection that is
+    /// busy with its body is not used again.
+    pub repeat_misdirected: bool,
+}
+
+/// A response as [`Client::deliver_with`] hands it out.
+#[derive(Debug)]
+pub enum Delivered<B, C> {
+    /// With its whole body.
+    Whole(Response),
+    /// With a body that is still to be read.
+    Open(StreamingResponse<B, C>),
 }
 
 impl<T: Transport, C: Clock> Client<T, C> {
@@ -167,22 +179,42 @@ impl<T: Transport, C: Clock> Client<T, C> {
         options: &CallOptions,
         host: H,
     ) -> Result<StreamingResponse<T::Body, C>, Error> {
-        let mut running = self.begin(on, request, options, host, Delivery::Streamed)?;
+        match self.delivered_on(on, request, options, host, Delivery::Streamed).await? {
+            Delivered::Open(response) => Ok(response),
+            Delivered::Whole(_) => Err(Error::new(ErrorKind::Internal, "a streamed call was buffered")),
+        }
+    }
+
+    /// Likewise, handing the response out when its body is there, or without the rest after 1 MiB of it or 20 ms after its head, and at once if its
+    /// media type is one of those that are made while they are read (`text/event-stream`, JSON by lines, audio, video). What breaks before that
+    /// may be retried; `max_response_size` holds for all of it.
+    ///
+    /// # Errors
+    /// As [`send_with`](Client::send_with).
+    pub async fn deliver_with<H: Host>(&self, request: Request, options: &CallOptions, host: H) -> Result<Delivered<T::Body, C>, Error> {
+        self.delivered_on(None, request, options, host, Delivery::Auto).await
+    }
+
+    async fn delivered_on<H: Host>(
+        &self,
+        on: Option<CallSite<'_, T>>,
+        request: Request,
+        options: &CallOptions,
+        host: H,
+        delivery: Delivery,
+    ) -> Result<Delivered<T::Body, C>, Error> {
+        let mut running = self.begin(on, request, options, host, delivery)?;
         let Finished { head, body, stop_reason } = running.finish(options.cancel.as_ref()).await?;
-        let CallBody::Streamed(body) = body else { return Err(Error::new(ErrorKind::Internal, "a streamed call was buffered")) };
+        let (early, body) = match body {
+            CallBody::Buffered(body) => return Ok(Delivered::Whole(Response { head: running.head(head, stop_reason), body })),
+            CallBody::Streamed(early, body) => (early, body),
+        };
         let (clock, idle) = (self.0.config.calls.clock.clone(), running.policy.idle_timeout());
         let cancellation = Cancellation { cancel: options.cancel.clone(), closed: running.shared.closed.clone() };
         let (length, progress) = (head.length, Arc::clone(&running.progress));
-        Ok(StreamingResponse {
-            head: running.head(head, stop_reason),
-            body: Some(body),
-            clock,
-            idle,
-            progress,
-            cancellation,
-            length,
-            read: 0,
-        })
+        let most = self.0.config.calls.max_response_size.filter(|_| delivery == Delivery::Auto);
+        let head = running.head(head, stop_reason);
+        Ok(Delivered::Open(StreamingResponse { head, early, body: Some(body), clock, idle, progress, cancellation, length, read: 0, most }))
     }
 
     fn begin<'a, H: Host>(
@@ -202,7 +234,8 @@ impl<T: Transport, C: Clock> Client<T, C> {
         redirects.follow = options.follow_redirects.unwrap_or(redirects.follow);
         config.complete(&mut request);
         let policy = config.policy_for(&mut request, options.policy.as_ref().unwrap_or(&config.policy));
-        Running::begin(&config.calls, on, policy, host, Mode { delivery, redirects, nested: options.nested }, request)
+        let CallOptions { nested, repeat_misdirected, .. } = *options;
+        Running::begin(&config.calls, on, policy, host, Mode { delivery, redirects, nested, repeat_misdirected }, request)
     }
 
     /// Ends the calls in flight with kind `closed`, streamed bodies included, and those to come. Clones of the client are closed with it.

@@ -23,7 +23,7 @@ pub use builder::{ClientBuilder, IntoTransport};
 pub use call::cancel::Cancel;
 pub use call::question::{Attempt, Event, Host, Opinion, Question, Reply, Wants, wait};
 pub use call::stream::StreamingResponse;
-pub use client::{CallOptions, Client, process_budgets};
+pub use client::{CallOptions, Client, Delivered, process_budgets};
 pub use host::answers::{STOP, delay_from_value};
 pub use host::callbacks::Callbacks;
 pub use host::channel::{AnswerSender, ChannelHost, HostMessages, HostReceiver};
