@@ -114,6 +114,10 @@ class Client(_Base):
         How many unused connections are kept per origin.
     cookies: true, false, or map of names and values. Default: True.
         Whether cookies that servers set are kept and sent back; a map is what to begin with.
+    budget_dir: absolute path. Default: REKNOCK_BUDGET_DIR, else /dev/shm/reknock-UID.
+        Where budgets with 'share: host' are: a directory that is this user's alone.
+    share_required: true or false. Default: False.
+        Whether a budget with 'share: host' that cannot be shared is an error; else it is the process's alone.
     envoy_headers: true or false. Default: False.
         Whether 'x-envoy-retry-on' and its kin on a request change its policy, as in Envoy.
     """
@@ -239,6 +243,10 @@ class AsyncClient(_Base):
         How many unused connections are kept per origin.
     cookies: true, false, or map of names and values. Default: True.
         Whether cookies that servers set are kept and sent back; a map is what to begin with.
+    budget_dir: absolute path. Default: REKNOCK_BUDGET_DIR, else /dev/shm/reknock-UID.
+        Where budgets with 'share: host' are: a directory that is this user's alone.
+    share_required: true or false. Default: False.
+        Whether a budget with 'share: host' that cannot be shared is an error; else it is the process's alone.
     envoy_headers: true or false. Default: False.
         Whether 'x-envoy-retry-on' and its kin on a request change its policy, as in Envoy.
     """
