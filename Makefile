@@ -22,7 +22,7 @@ PREFIX ?= /usr/local
 # Node 20 or later with npm, if there is one: without it the Node parts are left out, by name.
 NODE := $(shell command -v npm >/dev/null && node -e 'if (+process.versions.node.split(".")[0] >= 20) console.log("node")' 2>/dev/null)
 
-.PHONY: install help demo demo-needs demo-native built test tests-built suites test-rust pytest test-python test-docs docs python-dist-test python test-node node demo-node pack-node check gen fuzz bench bench-quick machine-bench clean
+.PHONY: install help demo demo-needs demo-native built test tests-built suites test-rust pytest test-python test-docs docs dist python-dist-test python test-node node demo-node pack-node check gen fuzz bench bench-quick machine-bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -89,6 +89,16 @@ $(VENV)/ready: python/requirements-test.txt python/requirements-adapters.txt
 	@$(NEW_PYTHON)
 	@$(PYTHON) -m venv $(VENV)
 	@$(STEP) "install what the tests of Python need" $(BIN)/python -m pip install --quiet --disable-pip-version-check $(^:%=-r %)
+	@touch $@
+
+dist: dist/.venv/ready built node/node_modules/ready ## build every package for this platform into target/dist, against glibc 2.17, and try them in empty places; about 20 minutes
+	PATH=$(CURDIR)/dist/.venv/bin:$$PATH dist/build $(CARGO_TARGET_DIR)/dist
+	PATH=$(CURDIR)/dist/.venv/bin:$$PATH dist/check $(CARGO_TARGET_DIR)/dist
+
+dist/.venv/ready: dist/requirements.txt
+	@$(NEW_PYTHON)
+	@$(PYTHON) -m venv dist/.venv
+	@dist/.venv/bin/python -m pip install --quiet --disable-pip-version-check -r dist/requirements.txt
 	@touch $@
 
 ifdef NODE

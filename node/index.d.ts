@@ -424,9 +424,22 @@ export interface CurrentAttempt {
 export interface BudgetReading {
   /** Retries that would be granted now. */
   readonly balance: number;
+  /** What all who share it did. */
   readonly deposits: number;
   readonly withdrawals: number;
   readonly refusals: number;
+  /** Who shares it: `process` also where the policy says `host` and it could not be had (`why`). */
+  readonly share: 'process' | 'host';
+  /** The file of the host's purse. */
+  readonly path?: string;
+  /** Why the budget of a policy that says `share: 'host'` is the process's alone. */
+  readonly why?: string;
+  /** What this process did of it. */
+  readonly ownDeposits: number;
+  readonly ownWithdrawals: number;
+  readonly ownRefusals: number;
+  /** How often a host's purse began anew because somebody had scribbled on its file. */
+  readonly resets: number;
 }
 
 /** What a call, a policy or a client fails with. */

@@ -250,6 +250,8 @@ export interface Budget {
   ttl?: Duration;
   /** What pays: each call when it begins, or each attempt that ends in a response which is not one to retry. Takes `call` or `success`. For ratio. Default: success. */
   depositOn?: 'call' | 'success';
+  /** Whether each process has its own, or all processes of this user on this host have one (not with `scope: client`). Takes `process` or `host`. For ratio. */
+  share?: 'process' | 'host';
   /** Retries at a time, in percent of the sends in flight. Takes 0..=100, at most 6 decimals. For concurrency. Default: 20. */
   percent?: number;
   /** Retries at a time that need no sends in flight. Takes 0..=4294967295. For concurrency. Default: 3. */
@@ -334,6 +336,10 @@ export interface ClientSettings {
   poolMaxIdlePerHost?: number;
   /** Whether cookies that servers set are kept and sent back; a map is what to begin with. Takes true, false, or map of names and values. Default: false. */
   cookies?: boolean | Readonly<Record<string, string>>;
+  /** Where budgets with `share: host` are: a directory that is this user's alone. Takes absolute path. Default: REKNOCK_BUDGET_DIR, else /dev/shm/reknock-UID. */
+  budgetDir?: string | Off;
+  /** Whether a budget with `share: host` that cannot be shared is an error; else it is the process's alone. Takes true or false. Default: false. */
+  shareRequired?: boolean;
   /** Whether `x-envoy-retry-on` and its kin on a request change its policy, as in Envoy. Takes true or false. Default: false. */
   envoyHeaders?: boolean;
 }

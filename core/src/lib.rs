@@ -68,6 +68,8 @@ pub mod lint;
 pub mod policy;
 mod record;
 pub mod retry;
+#[cfg(feature = "client")]
+mod share;
 #[cfg(feature = "simulate")]
 pub mod simulate;
 mod time;

@@ -84,7 +84,7 @@ class Client(_Base):
         What relative URLs are appended to.
     headers: map, or list of pairs. Default: None.
         Header fields of all requests that do not bring them themselves.
-    auth: user name and password. Default: None.
+    auth: user name and password, or a function of the request such as 'BearerAuth(token)'. Default: None.
         Basic credentials of all requests.
     follow_redirects: true or false. Default: True.
         Whether redirects are followed. One whose 'Location' leads nowhere (empty, '#top', 'data:') is the answer itself.
@@ -114,6 +114,10 @@ class Client(_Base):
         How many unused connections are kept per origin.
     cookies: true, false, or map of names and values. Default: True.
         Whether cookies that servers set are kept and sent back; a map is what to begin with.
+    budget_dir: absolute path. Default: REKNOCK_BUDGET_DIR, else /dev/shm/reknock-UID.
+        Where budgets with 'share: host' are: a directory that is this user's alone.
+    share_required: true or false. Default: False.
+        Whether a budget with 'share: host' that cannot be shared is an error; else it is the process's alone.
     envoy_headers: true or false. Default: False.
         Whether 'x-envoy-retry-on' and its kin on a request change its policy, as in Envoy.
     """
@@ -209,7 +213,7 @@ class AsyncClient(_Base):
         What relative URLs are appended to.
     headers: map, or list of pairs. Default: None.
         Header fields of all requests that do not bring them themselves.
-    auth: user name and password. Default: None.
+    auth: user name and password, or a function of the request such as 'BearerAuth(token)'. Default: None.
         Basic credentials of all requests.
     follow_redirects: true or false. Default: True.
         Whether redirects are followed. One whose 'Location' leads nowhere (empty, '#top', 'data:') is the answer itself.
@@ -239,6 +243,10 @@ class AsyncClient(_Base):
         How many unused connections are kept per origin.
     cookies: true, false, or map of names and values. Default: True.
         Whether cookies that servers set are kept and sent back; a map is what to begin with.
+    budget_dir: absolute path. Default: REKNOCK_BUDGET_DIR, else /dev/shm/reknock-UID.
+        Where budgets with 'share: host' are: a directory that is this user's alone.
+    share_required: true or false. Default: False.
+        Whether a budget with 'share: host' that cannot be shared is an error; else it is the process's alone.
     envoy_headers: true or false. Default: False.
         Whether 'x-envoy-retry-on' and its kin on a request change its policy, as in Envoy.
     """

@@ -150,6 +150,8 @@ class Policy:
         How long a call or a retry counts.
     deposit_on: 'call' or 'success'. Default: success. For ratio.
         What pays: each call when it begins, or each attempt that ends in a response which is not one to retry.
+    share: 'process' or 'host'. For ratio.
+        Whether each process has its own, or all processes of this user on this host have one (not with 'scope: client').
     percent: 0..=100, at most 6 decimals. Default: 20. For concurrency.
         Retries at a time, in percent of the sends in flight.
     min: 0..=4294967295. Default: 3. For concurrency.
@@ -553,6 +555,20 @@ class BudgetReading:
     def withdrawals(self) -> int: ...
     @property
     def refusals(self) -> int: ...
+    @property
+    def share(self) -> Literal["process", "host"]: ...
+    @property
+    def path(self) -> str | None: ...
+    @property
+    def why(self) -> str | None: ...
+    @property
+    def own_deposits(self) -> int: ...
+    @property
+    def own_withdrawals(self) -> int: ...
+    @property
+    def own_refusals(self) -> int: ...
+    @property
+    def resets(self) -> int: ...
 
 @final
 class Budgets:

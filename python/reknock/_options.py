@@ -168,6 +168,10 @@ class ClientOptions(Callbacks, total=False):
     """How many unused connections are kept per origin. Default: 1000."""
     cookies: bool | Mapping[str, str] | CookieJar | None
     """Whether cookies that servers set are kept and sent back. A mapping, or a jar that is copied, is what to begin with. Default: True."""
+    budget_dir: str | PathLike[str] | None
+    """Where budgets with `share: host` are: a directory that is this user's alone. Default: REKNOCK_BUDGET_DIR, else /dev/shm/reknock-UID."""
+    share_required: bool
+    """Whether a budget with `share: host` that cannot be shared is an error; else it is the process's alone, and its reading says why. Default: False."""
     envoy_headers: bool
     """Whether `x-envoy-retry-on` and its kin on a request change its policy, as in Envoy. Default: False."""
     budgets: Budgets | None

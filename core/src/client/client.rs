@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -20,15 +21,16 @@ use super::message::cookies::Cookies;
 use super::message::redirect::Redirects;
 use super::message::request::Request;
 use super::message::response::Response;
-use super::system::clock::{Clock, TokioClock};
-use super::system::entropy;
+use super::system::clock::{Clock, TokioClock, host_now};
 use super::system::process::PerProcess;
 use super::system::runtime::{PerRuntime, runtime_here};
+use super::system::{entropy, environment};
 use super::transport::Transport;
 use super::transport::reqwest::ReqwestTransport;
 use crate::error::{Error, ErrorKind};
 use crate::policy::{Policy, RequestHead, envoy};
-use crate::retry::{BudgetNames, BudgetReading, Budgets};
+use crate::retry::{BudgetNames, BudgetReading, Budgets, SharedPurses};
+use crate::share;
 
 /// Sends requests under a policy.
 ///
@@ -52,6 +54,8 @@ pub(super) struct Config<T, C> {
     pub(super) base_url: Option<Url>,
     pub(super) envoy_headers: bool,
     pub(super) budgets: Option<Arc<Budgets>>,
+    pub(super) budget_dir: Option<PathBuf>,
+    pub(super) share_required: bool,
 }
 
 /// What the calls of one client in one process share.
@@ -261,7 +265,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
         let config = &self.0.config;
         self.0.shared.get_or_try_make(|parents| {
             // A parent's may be locked by a thread that is gone.
-            let budgets = config.budgets.clone().filter(|_| parents.is_none()).unwrap_or_else(|| Arc::new(process_budgets()));
+            let budgets = config.budgets.clone().filter(|_| parents.is_none()).unwrap_or_else(|| Arc::new(config.own_budgets()));
             if let Some(spec) = config.policy.budget() {
                 budgets.hold(spec)?;
             }
@@ -303,6 +307,13 @@ impl<T: Transport, C: Clock> Client<T, C> {
     }
 }
 
+impl<T, C: Clock> Config<T, C> {
+    fn own_budgets(&self) -> Budgets {
+        let host = self.calls.clock.is_of_the_host().then(|| host(self.budget_dir.clone(), self.share_required));
+        Budgets::of_host(Arc::clone(process_names()), host)
+    }
+}
+
 impl<T, C> Config<T, C> {
     /// The policy of one request: what its header fields change, and whether they allow retries at all.
     fn policy_for<'a>(&self, request: &mut Request, policy: &'a Policy) -> Cow<'a, Policy> {
@@ -336,10 +347,16 @@ impl<T, C> Config<T, C> {
     }
 }
 
-/// Budgets that share those with names with all clients of the process: for [`ClientBuilder::budgets`](super::ClientBuilder::budgets) and for
+/// Budgets that share those with names with all clients of the process, and those of `share: host` with all processes (see
+/// [`ClientBuilder::budget_dir`](super::ClientBuilder::budget_dir)): for [`ClientBuilder::budgets`](super::ClientBuilder::budgets) and for
 /// those who drive the machine.
 pub fn process_budgets() -> Budgets {
-    Budgets::sharing(Arc::clone(process_names()))
+    Budgets::of_host(Arc::clone(process_names()), Some(host(None, false)))
+}
+
+/// Where the host's budgets are.
+fn host(directory: Option<PathBuf>, required: bool) -> Box<dyn SharedPurses> {
+    Box::new(share::Host::new(directory.or_else(|| environment::path("REKNOCK_BUDGET_DIR")), required, host_now))
 }
 
 /// The names of budgets that all clients of the process share.

@@ -1,7 +1,7 @@
 //! A client from a host's options: their names, shapes and messages, the same on every surface.
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -51,6 +51,12 @@ pub static CLIENT_OPTIONS: OptionBlock = OptionBlock {
             "cookies",
             "true, false, or map of names and values",
             "Whether cookies that servers set are kept and sent back; a map is what to begin with.",
+        ),
+        row("budget_dir", "absolute path", "Where budgets with `share: host` are: a directory that is this user's alone."),
+        row(
+            "share_required",
+            "true or false",
+            "Whether a budget with `share: host` that cannot be shared is an error; else it is the process's alone.",
         ),
         row("envoy_headers", "true or false", "Whether `x-envoy-retry-on` and its kin on a request change its policy, as in Envoy."),
     ],
@@ -116,6 +122,12 @@ impl Client {
                         builder = builder.cookies(jar);
                     }
                 }
+                "budget_dir" => {
+                    if let Some(directory) = or_none(node, directory)? {
+                        builder = builder.budget_dir(directory);
+                    }
+                }
+                "share_required" => builder = builder.share_required(node.flag()?),
                 "envoy_headers" => builder = builder.envoy_headers(node.flag()?),
                 "follow_redirects" => redirects.follow = node.flag()?,
                 "max_redirects" => redirects.max = whole(key, node)?,
@@ -147,7 +159,8 @@ pub fn client_default(key: &str) -> Option<String> {
         "max_connections" => transport.max_connections.to_string(),
         "max_connections_per_origin" => transport.max_connections_per_origin.to_string(),
         "proxy" => "what the environment says".to_owned(),
-        "cookies" | "envoy_headers" => "false".to_owned(),
+        "budget_dir" => "REKNOCK_BUDGET_DIR, else /dev/shm/reknock-UID".to_owned(),
+        "cookies" | "share_required" | "envoy_headers" => "false".to_owned(),
         "base_url" | "headers" | "auth" | "max_response_size" | "ca_bundle" | "cert" | "local_address" => "none".to_owned(),
         _ => return None,
     })
@@ -207,6 +220,11 @@ fn ping(node: &Node<'_>, unit: Unit) -> Result<std::time::Duration, Problem> {
 
 fn address(node: &Node<'_>) -> Result<IpAddr, Problem> {
     node.str().and_then(|text| text.parse().ok()).ok_or_else(|| node.must("be an IP address"))
+}
+
+fn directory(node: &Node<'_>) -> Result<PathBuf, Problem> {
+    let path = Path::new(node.text()?);
+    if path.is_absolute() { Ok(path.to_owned()) } else { Err(node.must("be an absolute path")) }
 }
 
 fn typed(node: &Node<'_>, unit: Unit) -> Result<std::time::Duration, Problem> {
@@ -295,6 +313,8 @@ mod tests {
             ("poolIdleTimeout", 1.5.into()),
             ("pool_max_idle_per_host", 4.into()),
             ("cookies", Value::from([("a", "1")])),
+            ("budget_dir", "/dev/shm/mine".into()),
+            ("share_required", true.into()),
             ("envoy_headers", true.into()),
         ]);
         let Value::Map(entries) = &options else { panic!("a map") };
@@ -324,6 +344,7 @@ mod tests {
             ),
             ("http2_ping", 0.into(), "http2_ping: must be above 0, or none for no pings, got 0"),
             ("pool_idle_timeout", (-1).into(), "pool_idle_timeout: must be a number of seconds from 0, got -1"),
+            ("budget_dir", "here".into(), "budget_dir: must be an absolute path, got \"here\""),
             ("local_address", "home".into(), "local_address: must be an IP address, got \"home\""),
             ("http2", "yes please".into(), "http2: must be one of auto, only, none, got \"yes please\""),
         ] {
