@@ -183,6 +183,6 @@ def test_piece(piece: Piece, served: Any, tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
     command = RUN[piece.language](served(piece), tmp_path)
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "python"), "PYTHONUNBUFFERED": "1"}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300, check=False)
     assert done.returncode == 0, f"{piece}: {done.stdout}"
     compare(piece, done.stdout)
