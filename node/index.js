@@ -2,9 +2,9 @@
 
 const { createClient, fetch, request } = require('./lib/client.js');
 const { ReknockError } = require('./lib/errors.js');
-const { ENVOY_HEADERS, Policy } = require('./lib/policy.js');
+const { ENVOY_HEADERS, Policy, PolicySet } = require('./lib/policy.js');
 const { Budgets, Retry } = require('./lib/retry.js');
 const { lint, simulate } = require('./lib/simulate.js');
 const { version } = require('./lib/native.js');
 
-module.exports = { createClient, fetch, request, Policy, Retry, Budgets, lint, simulate, ReknockError, ENVOY_HEADERS, version: version() };
+module.exports = { createClient, fetch, request, Policy, PolicySet, Retry, Budgets, lint, simulate, ReknockError, ENVOY_HEADERS, version: version() };

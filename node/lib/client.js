@@ -5,7 +5,7 @@ const { ReknockError, wrongType } = require('./errors.js');
 const { guard } = require('./guard.js');
 const { byteString, fetchCall, has } = require('./input.js');
 const native = require('./native.js');
-const { Policy } = require('./policy.js');
+const { Policy, PolicySet } = require('./policy.js');
 const { Budgets } = require('./retry.js');
 const { leanResponse, makeResponse } = require('./response.js');
 const { Cookies } = require('./cookies.js');
@@ -83,8 +83,12 @@ class Client extends Callable {
     const before = this.#options;
     const headers = new Headers(pairs(before.headers));
     for (const [name, value] of new Headers(pairs(options.headers))) headers.set(name, value);
-    const policy = options.policy === undefined ? before.policy : this.policy.merge(options.policy);
+    const policy = options.policy === undefined ? before.policy : this.policies.merge(options.policy);
     return new Client({ ...before, ...options, headers: [...headers], policy });
+  }
+
+  get policies() {
+    return new PolicySet(this.#native.policies);
   }
 
   get policy() {
