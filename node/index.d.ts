@@ -338,6 +338,90 @@ export interface LeanBody extends AsyncIterable<Uint8Array> {
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array>;
 }
 
+/** What adapters and functions that are retried are told. */
+export interface AdapterOptions {
+  /** A `Policy`, settings over the default one, the name of a preset, false for no retries. */
+  policy?: PolicyLike | string;
+  /** Budgets to share with clients and other adapters. Default: its own. */
+  budgets?: Budgets;
+  /** As of a client; the attempt has what was sent, returned or thrown. */
+  retryIf?: ((attempt: AdapterAttempt) => Opinion | Promise<Opinion>) | null;
+  delay?: ((attempt: AdapterAttempt) => number | undefined | null | Promise<number | undefined | null>) | null;
+  /** Told of retries and of the end. */
+  onEvent?: ((event: Event) => void) | null;
+  /** As of a client. */
+  nesting?: 'stop' | 'allow';
+  /** What events call it. */
+  name?: string;
+}
+
+/** One attempt of an adapter and how it ended, as callbacks see it. */
+export interface AdapterAttempt extends Omit<Attempt, 'method' | 'url' | 'requestHeaders' | 'body'> {
+  /** What is sent: a `Request`, what stands for one, or the function. */
+  readonly request: unknown;
+  /** What was thrown. */
+  readonly exception: unknown;
+  /** What was returned. */
+  readonly result: unknown;
+}
+
+/**
+ * A fetch that retries under a policy and sends by `fetch`, by default by the global one of the moment it is called in: mocks, caches and instrumentation stay.
+ * All of an init goes along, but for `reknock`: options of this call. The last response or the original error is theirs, untouched; `attemptsOf` tells of it.
+ */
+export function retryFetch<F extends (input: any, init?: any) => Promise<any> = typeof globalThis.fetch>(fetch: F | null | undefined, options?: AdapterOptions): F;
+export function retryFetch(options?: AdapterOptions): typeof globalThis.fetch;
+
+/**
+ * The function with retries around it. Failures that are known to be of the network, and those that have a status, are retried as the policy says. What may have had
+ * an effect is repeated only if it is `idempotent`, or the policy says `methods: any`. Its last value or its original error comes back.
+ */
+export function retrying<This, Args extends unknown[], Result>(
+  fn: (this: This, ...args: Args) => Result | Promise<Result>,
+  options?: FunctionOptions<Result>,
+): (this: This, ...args: Args) => Promise<Result>;
+
+/** What `retrying` is told. */
+export interface FunctionOptions<Result = unknown> extends AdapterOptions {
+  /** Where it goes, by which its budget is found: a URL, or any name. Default: the name of the function. */
+  origin?: string;
+  /** Whether it may be repeated when it may have had an effect. Default: no. */
+  idempotent?: boolean;
+  /** Other errors to retry: classes, or functions that say so. */
+  on?: ErrorClass | ((error: any) => unknown) | readonly (ErrorClass | ((error: any) => unknown))[];
+  /** Whether a value is none, and to be had again. */
+  result?: (value: Awaited<Result>) => unknown;
+  /** Ends all its calls, in any state. */
+  signal?: AbortSignal;
+}
+type ErrorClass = abstract new (...args: any[]) => Error;
+
+/** What was sent for a response or an error of an adapter, a function that is retried, or a client; undefined if none of them made it. */
+export function attemptsOf(thing: unknown): SentRecords | undefined;
+
+/** What was sent, and why nothing further was. */
+export interface SentRecords {
+  readonly attempts: readonly AttemptRecord[];
+  readonly stopReason: StopReason;
+  /** The attempts as a short timeline, with the advice that fits the stop reason. */
+  explain(): string;
+}
+
+/** The attempt of an adapter or of a function that is retried, if one is under way where this is asked. */
+export function currentAttempt(): CurrentAttempt | undefined;
+
+/** The attempt that is under way. */
+export interface CurrentAttempt {
+  /** From 1. */
+  readonly number: number;
+  readonly retriesLeft: number;
+  /** Milliseconds left of the whole call; null if it has no limit. */
+  readonly remainingMs: number | null;
+  readonly limits: Limits | null;
+  /** Ends with the attempt's time or the call's. */
+  readonly signal: AbortSignal | null;
+}
+
 /** What a budget has. */
 export interface BudgetReading {
   /** Retries that would be granted now. */

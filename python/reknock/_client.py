@@ -89,7 +89,7 @@ class Client(_Base):
         What relative URLs are appended to.
     headers: map, or list of pairs. Default: None.
         Header fields of all requests that do not bring them themselves.
-    auth: user name and password. Default: None.
+    auth: user name and password, or a function of the request such as 'BearerAuth(token)'. Default: None.
         Basic credentials of all requests.
     follow_redirects: true or false. Default: True.
         Whether redirects are followed. One whose 'Location' leads nowhere (empty, '#top', 'data:') is the answer itself.
@@ -218,7 +218,7 @@ class AsyncClient(_Base):
         What relative URLs are appended to.
     headers: map, or list of pairs. Default: None.
         Header fields of all requests that do not bring them themselves.
-    auth: user name and password. Default: None.
+    auth: user name and password, or a function of the request such as 'BearerAuth(token)'. Default: None.
         Basic credentials of all requests.
     follow_redirects: true or false. Default: True.
         Whether redirects are followed. One whose 'Location' leads nowhere (empty, '#top', 'data:') is the answer itself.

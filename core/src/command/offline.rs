@@ -51,7 +51,7 @@ pub fn run(program: &str, arguments: &[String]) -> Option<Finished> {
         [first, ..] if first == "policy" => (|_| Err(Refused::Usage("policy has one command: convert".to_owned())), arguments),
         _ => return None,
     };
-    if rest.iter().any(|word| matches!(word.as_str(), "-h" | "--help")) {
+    if rest.iter().any(|word| word == "--help" || word == "-h") {
         return Some(Finished { out: help(program), ..Finished::default() });
     }
     Some(command(rest).unwrap_or_else(|refused| match refused {
