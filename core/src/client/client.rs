@@ -11,7 +11,6 @@ use url::{Position, Url};
 
 use super::call::cancel::{Cancel, Cancellation};
 use super::call::question::Host;
-use super::call::refusals::Refusals;
 use super::call::state::{CallBody, CallConfig, CallShared, CallSite, Delivery, Finished, Mode, Running};
 use super::call::stream::StreamingResponse;
 use super::host::callbacks::Callbacks;
@@ -28,6 +27,7 @@ use super::transport::Transport;
 use super::transport::reqwest::ReqwestTransport;
 use crate::error::{Error, ErrorKind};
 use crate::policy::{Policy, RequestHead, envoy};
+use crate::retry::refusals::Refusals;
 use crate::retry::{BudgetNames, BudgetReading, Budgets};
 
 /// Sends requests under a policy.
@@ -178,6 +178,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
             cancellation,
             length,
             read: 0,
+            broken: false,
         })
     }
 

@@ -6,7 +6,6 @@ mod consult;
 mod drain;
 mod event_text;
 pub(super) mod question;
-pub(super) mod refusals;
 mod run;
 pub(super) mod state;
 pub(super) mod stream;

@@ -32,6 +32,8 @@ pub struct StreamingResponse<B, C> {
     /// What content-length announced.
     pub(in crate::client) length: Option<u64>,
     pub(in crate::client) read: u64,
+    /// It ended otherwise than by its end.
+    pub(in crate::client) broken: bool,
 }
 
 impl<B, C> Deref for StreamingResponse<B, C> {
@@ -73,6 +75,11 @@ impl<B: Incoming, C: Clock> StreamingResponse<B, C> {
         Ok(piece)
     }
 
+    /// Whether the body ended with an error; records and stop reason then tell of it.
+    pub fn is_broken(&self) -> bool {
+        self.broken
+    }
+
     /// The rest of the body, at most `most` bytes of it.
     ///
     /// # Errors
@@ -95,6 +102,7 @@ impl<B: Incoming, C: Clock> StreamingResponse<B, C> {
 
     /// The body ended so: from now on the records say it too.
     fn failed(&mut self, failure: Failure) -> Error {
+        self.broken = true;
         let head = &mut self.head;
         if let Some(last) = head.attempts.last_mut() {
             last.error = Some(failure.kind);

@@ -17,6 +17,11 @@ pub trait Clock: Clone + Send + Sync + 'static {
     /// Completes at `when`, or at once if that is past. Timers run on it.
     fn sleep_until(&self, when: Tick) -> impl Future<Output = ()> + Send;
 
+    /// Whether ticks are those of the host's own clock, which all of the process share.
+    fn is_hosts(&self) -> bool {
+        false
+    }
+
     /// The wait between two attempts. Tests that want no waits on real connections leap here and keep their timers.
     fn pause_until(&self, when: Tick) -> impl Future<Output = ()> + Send {
         self.sleep_until(when)
@@ -86,6 +91,10 @@ impl Clock for TokioClock {
     fn wall(&self) -> UnixTime {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         UnixTime(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    fn is_hosts(&self) -> bool {
+        true
     }
 
     fn sleep_until(&self, when: Tick) -> impl Future<Output = ()> + Send {

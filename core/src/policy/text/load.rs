@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::super::dialect::{self, Dialect, Limits, Loaded};
 use super::super::problem::Problem;
-use super::super::{Policy, Value};
+use super::super::{Policy, Value, shown_path};
 use super::place::place;
 use super::{Bounds, Language, ballerina, file_size, read_file, too_long, without_mark};
 use crate::error::{Error, ErrorKind};
@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind};
 /// document belong to several dialects, it holds no policy, or what is wrong in one of them, with the line and column.
 pub fn load_all(path: impl AsRef<Path>, dialect: Option<Dialect>) -> Result<Vec<Loaded>, Error> {
     let path = path.as_ref();
-    let name = path.display().to_string();
+    let name = shown_path(path);
     let Some(language) = Language::of_extension(path) else {
         return Err(Problem::new(name, "must end in .yaml, .yml, .json, .toml or .bal").into());
     };
@@ -47,7 +47,7 @@ impl Policy {
     pub fn load(path: impl AsRef<Path>) -> Result<Policy, Error> {
         let all = load_all(&path, None)?;
         let one = dialect::only(all).map_err(Error::from);
-        one.map(|loaded| loaded.policy).map_err(|error| Error::new(ErrorKind::Config, format!("{}: {error}", path.as_ref().display())))
+        one.map(|loaded| loaded.policy).map_err(|error| Error::new(ErrorKind::Config, format!("{}: {error}", shown_path(path.as_ref()))))
     }
 }
 
