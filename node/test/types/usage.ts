@@ -58,8 +58,8 @@ export function mistakes(client: Client): void {
   new Policy({ maxAttempts: 3 });
   // @ts-expect-error no such condition
   new Policy({ retryOn: ['4xx'] });
-  // @ts-expect-error not honoured
-  void client('http://h/', { cache: 'no-store' });
+  // @ts-expect-error no such delivery
+  void client('http://h/', { delivery: 'soon' });
   // @ts-expect-error the method is known
   void client.get('http://h/', { method: 'POST' });
   // @ts-expect-error JSON goes to `json`
@@ -92,4 +92,15 @@ export function machine(budgets: Budgets): number | StopReason {
   const decision = retry.decide({ replayable: false });
   retry.finish();
   return decision.waitMs ?? decision.stopReason;
+}
+
+/** Wherever a fetch is wanted. */
+export function passedOn(client: Client): (typeof globalThis.fetch)[] {
+  return [client, client.fetch, client.asFetch(), fetch];
+}
+
+export async function inOneAwait(client: Client): Promise<string> {
+  const { page } = await client.get('http://h/', { credentials: 'include' } as RequestInit).json<{ page: number }>();
+  const response = await client('http://h/');
+  return `${page} ${response.attempts.length} ${await client.post('http://h/', { json: {} }).text()}`;
 }

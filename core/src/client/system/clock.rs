@@ -14,13 +14,12 @@ pub trait Clock: Clone + Send + Sync + 'static {
     fn now(&self) -> Tick;
     /// The present wall-clock time.
     fn wall(&self) -> UnixTime;
-    /// Completes at `when`, or at once if that is past. Timers run on it.
-    fn sleep_until(&self, when: Tick) -> impl Future<Output = ()> + Send;
-
-    /// Whether ticks are those of the host's own clock, which all of the process share.
-    fn is_hosts(&self) -> bool {
+    /// Whether ticks are those of the host's CLOCK_MONOTONIC, so that processes may share budgets by it. Virtual time is nobody else's.
+    fn is_of_the_host(&self) -> bool {
         false
     }
+    /// Completes at `when`, or at once if that is past. Timers run on it.
+    fn sleep_until(&self, when: Tick) -> impl Future<Output = ()> + Send;
 
     /// The wait between two attempts. Tests that want no waits on real connections leap here and keep their timers.
     fn pause_until(&self, when: Tick) -> impl Future<Output = ()> + Send {
@@ -70,6 +69,11 @@ impl Anchor {
     }
 }
 
+/// The host's clock, read now.
+pub(crate) fn host_now() -> Tick {
+    Tick(monotonic())
+}
+
 #[cfg(unix)]
 fn monotonic() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
@@ -93,7 +97,7 @@ impl Clock for TokioClock {
         UnixTime(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 
-    fn is_hosts(&self) -> bool {
+    fn is_of_the_host(&self) -> bool {
         true
     }
 
