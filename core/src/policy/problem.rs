@@ -153,7 +153,9 @@ pub(crate) fn camel(key: &str) -> String {
 
 /// A key as part of a path, on one line. A long one is told by its size: it may be a secret, in the wrong place.
 pub(crate) fn path_name(name: &str) -> String {
-    if ShownText(name).is_hidden() { format!("({})", ShownText(name)) } else { document_name(name) }
+    // No secret is as short as this.
+    let is_short = name.chars().nth(20).is_none();
+    if !is_short && ShownText(name).is_hidden() { format!("({})", ShownText(name)) } else { document_name(name) }
 }
 
 /// The name of something in a document: shortened, and on one line.
