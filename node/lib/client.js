@@ -9,7 +9,7 @@ const { after, aroundOf, before, edited, requestOf, AROUND } = require('./hooks.
 const { byteString, deliveryOf, fetchCall, has, ownDelivery, query, FORMS } = require('./input.js');
 const native = require('./native.js');
 const { isNested } = require('./nesting.js');
-const { Policy } = require('./policy.js');
+const { Policy, PolicySet } = require('./policy.js');
 const { readable } = require('./readable.js');
 const { Budgets } = require('./retry.js');
 const { leanResponse, makeResponse } = require('./response.js');
@@ -72,9 +72,13 @@ class Client extends Callable {
     const before = this.#options;
     const headers = new Headers(pairs(before.headers));
     for (const [name, value] of new Headers(pairs(options.headers))) headers.set(name, value);
-    const policy = options.policy === undefined ? before.policy : this.policy.merge(options.policy);
+    const policy = options.policy === undefined ? before.policy : this.policies.merge(options.policy);
     const searchParams = joined(this.#query, options.searchParams === undefined ? [] : query(options.searchParams));
     return new Client({ ...before, ...options, headers: [...headers], policy, searchParams: chunked(searchParams) }, aroundOf(options, this.#around));
+  }
+
+  get policies() {
+    return new PolicySet(this.#native.policies);
   }
 
   get policy() {

@@ -175,4 +175,4 @@ async function gathered(stream) {
   return toBody(rest);
 }
 
-module.exports = { byteString, deliveryOf, fetchCall, flat, has, isRequest, ownDelivery, query, FORMS };
+module.exports = { byteString, deliveryOf, fetchCall, flat, gathered, has, isRequest, ownDelivery, query, FORMS };

@@ -126,7 +126,7 @@ impl Call {
         let py = options.py();
         let mut auth = None;
         let mut bodies = Bodies::default();
-        let mut timeout = None;
+        let (mut policy, mut timeout) = (None, None);
         for (name, value) in options.iter() {
             let name = name.cast_into::<PyString>()?;
             let name = name.to_str()?;
@@ -146,7 +146,7 @@ impl Call {
                 "data" => bodies.data = Some(value),
                 "json" => bodies.json = Some(value),
                 "files" => bodies.files = Some(value),
-                "policy" => self.options.policy = chosen(self.client.policy(), &value)?,
+                "policy" => policy = Some(value),
                 "follow_redirects" => self.options.follow_redirects = Some(value.is_truthy()?),
                 name => {
                     if !self.callbacks.set(name, &value)? {
@@ -156,8 +156,11 @@ impl Call {
             }
         }
         self.body(bodies)?;
+        if let Some(policy) = policy {
+            self.options.policy = chosen(self.client.policy_for(&self.request), &policy)?;
+        }
         if let Some(timeout) = timeout {
-            let base = self.options.policy.as_ref().unwrap_or(self.client.policy());
+            let base = self.options.policy.as_ref().unwrap_or_else(|| self.client.policy_for(&self.request));
             let arguments = Value::Map(vec![("timeout".to_owned(), to_value(&timeout)?)]);
             self.options.policy = Some(with_arguments(py, base, &arguments)?);
         }

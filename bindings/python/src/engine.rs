@@ -34,8 +34,9 @@ impl Core {
         either!(self, client => client.request(method, url).build())
     }
 
-    pub fn policy(&self) -> &Policy {
-        either!(self, client => client.policy())
+    /// The policy of a call of this request that brings none of its own.
+    pub fn policy_for(&self, request: &Request) -> &Policy {
+        either!(self, client => client.policy_for(request))
     }
 
     /// The policy of a call as it is used.

@@ -13,6 +13,7 @@ mod engine;
 mod errors;
 mod headers;
 mod policy;
+mod policy_set;
 mod records;
 mod request;
 mod response;
@@ -46,6 +47,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<headers::Headers>()?;
     module.add_class::<policy::LoadedPolicy>()?;
     module.add_class::<policy::Policy>()?;
+    module.add_class::<policy_set::PolicySet>()?;
     module.add_class::<records::AttemptRecord>()?;
     module.add_class::<records::SentRequest>()?;
     module.add_class::<request::Request>()?;

@@ -14,6 +14,7 @@ mod read;
 mod read_blocks;
 mod read_match;
 mod request;
+mod set;
 #[cfg(test)]
 mod tests;
 #[cfg(feature = "documents")]
@@ -36,6 +37,7 @@ pub use read::Keys;
 #[cfg(feature = "client")]
 pub(crate) use read::bytes;
 pub use request::RequestHead;
+pub use set::{Chosen, HostPattern, PathMatch, PolicySet, RequestMatch, Rule, is_set};
 #[cfg(feature = "documents")]
 pub use text::{load_all, read_all};
 pub use typed::{Argument, Unit};

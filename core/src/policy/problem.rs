@@ -105,6 +105,13 @@ impl Problem {
         self
     }
 
+    /// The same problem in a part of a document, which stands there.
+    pub(super) fn under(mut self, path: &str) -> Self {
+        // `policy` is what a whole one is called.
+        self.path = if self.path.is_empty() || self.path == "policy" { path.to_owned() } else { format!("{path}.{}", self.path) };
+        self
+    }
+
     /// The same problem, said to be in one of several documents.
     pub(super) fn within(mut self, place: &str) -> Self {
         self.path = placed(place, &self.path);

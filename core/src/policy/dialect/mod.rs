@@ -19,11 +19,13 @@ mod linkerd2;
 mod owner;
 mod pieces;
 mod recognise;
+mod routes;
 
 use std::fmt;
 use std::sync::Arc;
 
 use super::problem::{Problem, document_name, nearest};
+use super::set::Scope;
 use super::{Policy, Value};
 use crate::error::Error;
 
@@ -130,7 +132,7 @@ impl fmt::Display for Note {
 pub(crate) struct Notes(Option<Arc<[Note]>>);
 
 impl Notes {
-    fn of(notes: &[Note]) -> Self {
+    pub(super) fn of(notes: &[Note]) -> Self {
         Notes((!notes.is_empty()).then(|| notes.into()))
     }
 
@@ -162,6 +164,8 @@ pub struct Loaded {
     pub policy: Policy,
     /// What differs from the original.
     pub notes: Vec<Note>,
+    /// Which requests it is for.
+    pub(super) scope: Scope,
 }
 
 /// The policies of a value, in the order they stand there. Its dialect is recognised by its keys unless it is named.

@@ -18,6 +18,7 @@ use super::problem::Problem;
 use super::value::Value;
 use crate::error::Error;
 
+pub(super) use load::{Loads, load, read_text};
 pub use load::{load_all, read_all};
 
 /// How much a text may be and stand for.
