@@ -143,6 +143,16 @@ impl CoreStream {
     }
 }
 
+impl CoreStream {
+    /// Whether the body ended otherwise than by its end.
+    pub fn is_broken(&self) -> bool {
+        match self {
+            CoreStream::Network(stream) => stream.is_broken(),
+            CoreStream::Scripted(stream, _) => stream.is_broken(),
+        }
+    }
+}
+
 impl Deref for CoreStream {
     type Target = ResponseHead;
 

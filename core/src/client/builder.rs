@@ -13,7 +13,7 @@ use super::client::{Client, Config, Inner};
 use super::host::callbacks::Callbacks;
 use super::message::cookies::Cookies;
 use super::message::redirect::Redirects;
-use super::message::request::Request;
+use super::message::request::{Request, check_url, parse_url};
 use super::system::clock::{Clock, TokioClock};
 use super::system::process::PerProcess;
 use super::transport::Transport;
@@ -208,7 +208,7 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
         self
     }
 
-    /// Which redirects are followed. Default: up to 10, not from https to http.
+    /// Which redirects are followed. Default: up to 20, not from https to http.
     pub fn redirects(mut self, redirects: Redirects) -> Self {
         self.redirects = redirects;
         self
@@ -327,8 +327,8 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
 /// A base URL ends with a slash, so that relative ones are appended to all of it.
 fn base(text: &str) -> Result<Url, Error> {
     let wrong = |what: String| Error::config(format!("base_url: must be an absolute http or https URL, {what}"));
-    let mut url = Url::parse(text).map_err(|error| wrong(error.to_string()))?;
-    if !matches!(url.scheme(), "http" | "https") || url.query().is_some() || url.fragment().is_some() {
+    let mut url = parse_url(text).and_then(|url| check_url(&url).map(|()| url)).map_err(|error| wrong(error.to_string()))?;
+    if url.query().is_some() || url.fragment().is_some() {
         return Err(wrong("without query and fragment".to_owned()));
     }
     if !url.path().ends_with('/') {

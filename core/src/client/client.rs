@@ -12,7 +12,6 @@ use url::{Position, Url};
 
 use super::call::cancel::{Cancel, Cancellation};
 use super::call::question::Host;
-use super::call::refusals::Refusals;
 use super::call::state::{CallBody, CallConfig, CallShared, CallSite, Delivery, Finished, Mode, Running};
 use super::call::stream::StreamingResponse;
 use super::host::callbacks::Callbacks;
@@ -29,6 +28,7 @@ use super::transport::Transport;
 use super::transport::reqwest::ReqwestTransport;
 use crate::error::{Error, ErrorKind};
 use crate::policy::{Policy, PolicySet, RequestHead, envoy};
+use crate::retry::refusals::Refusals;
 use crate::retry::{BudgetNames, BudgetReading, Budgets, Headers, SharedPurses};
 use crate::share;
 
@@ -214,7 +214,19 @@ impl<T: Transport, C: Clock> Client<T, C> {
         let (length, progress) = (head.length, Arc::clone(&running.progress));
         let most = self.0.config.calls.max_response_size.filter(|_| delivery == Delivery::Auto);
         let head = running.head(head, stop_reason);
-        Ok(Delivered::Open(StreamingResponse { head, early, body: Some(body), clock, idle, progress, cancellation, length, read: 0, most }))
+        Ok(Delivered::Open(StreamingResponse {
+            head,
+            early,
+            body: Some(body),
+            clock,
+            idle,
+            progress,
+            cancellation,
+            length,
+            read: 0,
+            most,
+            broken: false,
+        }))
     }
 
     fn begin<'a, H: Host>(

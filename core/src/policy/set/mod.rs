@@ -102,7 +102,7 @@ impl PolicySet {
         let mut rules: Vec<(Place, Rule)> = Vec::new();
         let default = matches!(all.as_slice(), [only] if only.scope.matches.is_empty() && !only.scope.partial).then_some(0);
         for silent in all.iter().filter(|loaded| loaded.scope.matches.is_empty() && default.is_none()) {
-            let name = silent.name.as_deref().map(super::problem::path_name).unwrap_or_default();
+            let name = silent.name.as_deref().map(super::problem::document_name).unwrap_or_default();
             notes.push(Note { path: name, text: "no rule: nothing says which requests it is for".to_owned() });
         }
         for (at, loaded) in all.iter().enumerate() {
