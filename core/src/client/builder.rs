@@ -16,10 +16,10 @@ use super::message::request::Request;
 use super::system::clock::{Clock, TokioClock};
 use super::system::process::PerProcess;
 use super::transport::Transport;
+use super::transport::http::HttpTransport;
 use super::transport::options::TransportOptions;
 #[cfg(feature = "reqwest")]
-use super::transport::reqwest::ReqwestBuilder;
-use super::transport::reqwest::ReqwestTransport;
+use super::transport::reqwest::{ReqwestBuilder, ReqwestTransport};
 use crate::error::Error;
 use crate::policy::{Policy, ShownText};
 use crate::retry::Budgets;
@@ -43,7 +43,7 @@ pub struct ClientBuilder<S = TransportOptions, C = TokioClock> {
     budgets: Option<Arc<Budgets>>,
 }
 
-/// What a client can be built on: options for the transport on reqwest, or a transport.
+/// What a client can be built on: options for the transport of this crate, or a transport.
 pub trait IntoTransport: Clone + Send + Sync + 'static {
     /// The transport it becomes.
     type Transport: Transport;
@@ -57,20 +57,20 @@ pub trait IntoTransport: Clone + Send + Sync + 'static {
 }
 
 impl IntoTransport for TransportOptions {
-    type Transport = ReqwestTransport;
+    type Transport = HttpTransport;
 
-    fn into_transport(mut self, policy: &Policy) -> Result<ReqwestTransport, Error> {
+    fn into_transport(mut self, policy: &Policy) -> Result<HttpTransport, Error> {
         // A blocked write ends by idle_timeout, which is ours. The kernel's limit is there for the writes of calls that are gone;
         // at the same length it would often fire first, and look like a connection that was lost.
         self.write_stall = policy.idle_timeout().map(|idle| idle.saturating_add(Duration::from_secs(1)));
-        ReqwestTransport::new(&self)
+        HttpTransport::new(&self)
     }
 }
 
 /// A builder of reqwest's, asked anew for each runtime and lane.
 #[cfg(feature = "reqwest")]
 impl<F: Fn() -> reqwest::ClientBuilder + Clone + Send + Sync + 'static> IntoTransport for ReqwestBuilder<F> {
-    type Transport = super::transport::reqwest::ReqwestTransport;
+    type Transport = ReqwestTransport;
 
     fn into_transport(self, _: &Policy) -> Result<Self::Transport, Error> {
         self.build()
