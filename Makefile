@@ -24,7 +24,7 @@ PREFIX ?= /usr/local
 # Node 20 or later with npm, if there is one: without it the Node parts are left out, by name.
 NODE := $(shell command -v npm >/dev/null && node -e 'if (+process.versions.node.split(".")[0] >= 20) console.log("node")' 2>/dev/null)
 
-.PHONY: install help demo demo-needs demo-native built test tests-built suites test-rust pytest test-python python-dist-test python test-node node demo-node pack-node check gen fuzz bench bench-quick machine-bench clean
+.PHONY: install help demo demo-needs demo-native built test tests-built suites test-rust pytest test-python test-docs docs dist python-dist-test python test-node node demo-node pack-node check gen fuzz bench bench-quick machine-bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -54,7 +54,7 @@ tests-built: python node
 	@$(STEP) "build the tests" $(CARGO) test $(FEATURES) --quiet --no-run
 	@$(STEP) "build the tests of the machine alone" $(CARGO) test --quiet -p reknock --no-default-features --lib --no-run
 
-suites: test-rust test-python test-node
+suites: test-rust test-python test-node test-docs
 
 test-rust: ## run the tests of the crates
 	@$(STEP) "test the crates" $(CARGO) test $(FEATURES) --quiet
@@ -69,6 +69,18 @@ test-python: pytest ## run the tests of the Python package, and check its types
 	@cd python && $(STEP) "check its types: basedpyright" $(BIN)/basedpyright --level error
 	@cd python && $(STEP) "check its types: stubtest" $(BIN)/python -m mypy.stubtest --concise --allowlist tests/stubtest.txt reknock
 
+test-docs: python node ## run every piece of code in the READMEs and in docs/
+	@$(STEP) "run what the documentation shows" $(BIN)/python -m pytest -p no:cacheprovider docs
+
+docs: docs/.venv/ready python ## build the documentation site: target/site/index.html; a broken link fails
+	@$(STEP) "build the site" docs/.venv/bin/sphinx-build --quiet --fail-on-warning --keep-going -d $(CARGO_TARGET_DIR)/site-trees docs $(CARGO_TARGET_DIR)/site
+
+docs/.venv/ready: docs/requirements.txt
+	@$(NEW_PYTHON)
+	@$(PYTHON) -m venv docs/.venv
+	@docs/.venv/bin/python -m pip install --quiet --disable-pip-version-check -r docs/requirements.txt
+	@touch $@
+
 python-dist-test: $(VENV)/ready ## install the Python package as users do: from the wheel, the folder and the sdist, built in release
 	python/dist-test $(PYTHON) $(BIN)/maturin
 
@@ -79,6 +91,16 @@ $(VENV)/ready: python/requirements-test.txt python/requirements-adapters.txt
 	@$(NEW_PYTHON)
 	@$(PYTHON) -m venv $(VENV)
 	@$(STEP) "install what the tests of Python need" $(BIN)/python -m pip install --quiet --disable-pip-version-check $(^:%=-r %)
+	@touch $@
+
+dist: dist/.venv/ready built node/node_modules/ready ## build every package for this platform into target/dist, against glibc 2.17, and try them in empty places; about 20 minutes
+	PATH=$(CURDIR)/dist/.venv/bin:$$PATH dist/build $(CARGO_TARGET_DIR)/dist
+	PATH=$(CURDIR)/dist/.venv/bin:$$PATH dist/check $(CARGO_TARGET_DIR)/dist
+
+dist/.venv/ready: dist/requirements.txt
+	@$(NEW_PYTHON)
+	@$(PYTHON) -m venv dist/.venv
+	@dist/.venv/bin/python -m pip install --quiet --disable-pip-version-check -r dist/requirements.txt
 	@touch $@
 
 ifdef NODE
@@ -116,7 +138,7 @@ check: ## format, lints as errors, documentation, generated files unchanged, one
 	$(CARGO) run --quiet -p xtask -- gen --check
 	workspace-hack/check
 
-gen: ## write the generated files (docs/options.md, include/reknock.h, node/options.d.ts)
+gen: ## write the generated files (the list is in xtask/src/main.rs)
 	$(CARGO) run --quiet -p xtask -- gen
 
 install: ## build and install the C library: header, libraries, reknock.pc, CMake package; PREFIX=/usr/local DESTDIR=

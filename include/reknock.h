@@ -678,6 +678,15 @@ typedef struct reknock_client_options {
    * Where cookies that servers set are kept, and sent back from. Default: they are not.
    */
   const struct reknock_cookies *cookies;
+  /**
+   * Where budgets with `share: host` are: the absolute path of a directory that is this user's alone. Default: that of the environment's
+   * REKNOCK_BUDGET_DIR, else /dev/shm/reknock-UID.
+   */
+  const char *budget_dir;
+  /**
+   * Not 0: a budget with `share: host` that cannot be shared is an error of kind config; else it is the process's alone, and its reading says why.
+   */
+  int32_t share_required;
 } reknock_client_options;
 
 /**
@@ -893,6 +902,30 @@ typedef struct reknock_budget_reading {
    * Retries refused.
    */
   uint64_t refusals;
+  /**
+   * Of the deposits, those of this process; the others are those of all who share it.
+   */
+  uint64_t own_deposits;
+  /**
+   * Of the withdrawals, those of this process.
+   */
+  uint64_t own_withdrawals;
+  /**
+   * Of the refusals, those of this process.
+   */
+  uint64_t own_refusals;
+  /**
+   * How often a host's purse began anew because somebody had scribbled on its file.
+   */
+  uint64_t resets;
+  /**
+   * 1 if the processes of the host share it; 0 also where the policy says `share: host` and it could not be had.
+   */
+  int32_t host;
+  /**
+   * The file of the host's purse; or why a budget that should be the host's is the process's alone; else empty. At most 255 bytes of it.
+   */
+  char place[256];
 } reknock_budget_reading;
 
 /**
@@ -1321,7 +1354,7 @@ void reknock_policies_free(struct reknock_policies *policies);
  * Runs a policy through a scenario, in virtual time, into `*out`. Free it with reknock_report_free.
  *
  * `scenario` is the name of a preset ("spike", "brown-out", "outage", "flapping", "rate-limit", "slow-start", "batch") or a JSON object
- * (docs/simulate.md). Takes a second for about two million attempts; does no I/O.
+ * (its keys are on the page Simulate of the documentation). Takes a second for about two million attempts; does no I/O.
  *
  * Errors: REKNOCK_ERROR_CONFIG with the key, the rule, the value found and the fix.
  */

@@ -8,7 +8,7 @@ export type * from './options.js';
 export function createClient(options?: ClientOptions): Client;
 
 /** As a client's `fetch`, with default options, on connections that all such calls share. */
-export function fetch(input: string | URL | Request, init?: CallOptions): Promise<RetryResponse>;
+export const fetch: Fetch;
 
 /** As a client's `request`, with default options, on connections that all such calls share. */
 export function request(input: string | URL | Request, init?: CallOptions): Promise<LeanResponse>;
@@ -16,24 +16,48 @@ export function request(input: string | URL | Request, init?: CallOptions): Prom
 /** The version of the package. */
 export const version: string;
 
+/**
+ * What global `fetch` takes, and our options. Any status is a response. If there is none it rejects as fetch does, with a `TypeError` whose `cause` is a
+ * `ReknockError`; it has all that one has, and `instanceof ReknockError` holds for it too.
+ */
+type OwnFetch = (input: string | URL | Request, init?: CallOptions) => ResponsePromise;
+/** As `OwnFetch`; and can be passed on wherever a `fetch` is wanted. */
+export type Fetch = OwnFetch & typeof globalThis.fetch;
+type PlatformFetch = typeof globalThis.fetch;
+
+/** A promise of a response whose body can be read in one await. */
+export interface ResponsePromise extends Promise<RetryResponse> {
+  json<T = unknown>(): Promise<T>;
+  text(): Promise<string>;
+  arrayBuffer(): Promise<ArrayBuffer>;
+  bytes(): Promise<Uint8Array>;
+  blob(): Promise<Blob>;
+  formData(): Promise<FormData>;
+}
+
 /** Sends requests under a policy. Is itself a function: `client(input, init)` is `client.fetch(input, init)`. */
-export interface Client {
-  /** What global `fetch` takes, and our options. Any status is a response; rejects with a `ReknockError` if there is none. */
-  (input: string | URL | Request, init?: CallOptions): Promise<RetryResponse>;
+export interface Client extends PlatformFetch {
+  /** As `fetch`. */
+  (input: string | URL | Request, init?: CallOptions): ResponsePromise;
   /** The same, to be passed on as a function. */
-  readonly fetch: (input: string | URL | Request, init?: CallOptions) => Promise<RetryResponse>;
-  /** The lean form: cheaper than a `Response`. */
-  request(input: string | URL | Request, init?: CallOptions): Promise<LeanResponse>;
+  readonly fetch: Fetch;
+  /**
+   * The same for libraries that set init fields by habit: those that would change what is sent (`mode`, `cache`, `integrity`, `dispatcher`) are passed over with
+   * one warning, where `fetch` refuses them.
+   */
+  asFetch(): Fetch;
+  /** The lean form: cheaper than a `Response`, and rejects with a `ReknockError`. Sends a body whatever the method. */
+  readonly request: (input: string | URL | Request, init?: CallOptions) => Promise<LeanResponse>;
 
-  get(input: string | URL | Request, init?: VerbOptions): Promise<RetryResponse>;
-  head(input: string | URL | Request, init?: VerbOptions): Promise<RetryResponse>;
-  post(input: string | URL | Request, init?: VerbOptions): Promise<RetryResponse>;
-  put(input: string | URL | Request, init?: VerbOptions): Promise<RetryResponse>;
-  patch(input: string | URL | Request, init?: VerbOptions): Promise<RetryResponse>;
-  delete(input: string | URL | Request, init?: VerbOptions): Promise<RetryResponse>;
-  options(input: string | URL | Request, init?: VerbOptions): Promise<RetryResponse>;
+  readonly get: (input: string | URL | Request, init?: VerbOptions) => ResponsePromise;
+  readonly head: (input: string | URL | Request, init?: VerbOptions) => ResponsePromise;
+  readonly post: (input: string | URL | Request, init?: VerbOptions) => ResponsePromise;
+  readonly put: (input: string | URL | Request, init?: VerbOptions) => ResponsePromise;
+  readonly patch: (input: string | URL | Request, init?: VerbOptions) => ResponsePromise;
+  readonly delete: (input: string | URL | Request, init?: VerbOptions) => ResponsePromise;
+  readonly options: (input: string | URL | Request, init?: VerbOptions) => ResponsePromise;
 
-  /** A client with these options over this one's: headers are joined, plain policies merged. Its connections and budgets are its own. */
+  /** A client with these options over this one's: headers, search parameters and hooks are joined, plain policies merged. Its connections and budgets are its own. */
   extend(options?: ClientOptions): Client;
   /** The policy of calls that bring none of their own. */
   readonly policy: Policy;
@@ -72,13 +96,41 @@ export interface ClientOptions extends Omit<ClientSettings, 'baseUrl' | 'headers
   policy?: PolicyLike;
   /** Limit of a whole call, in milliseconds: attempts, waits, callbacks, reading the body. */
   timeout?: number | Duration | null;
-  /** Whether a status that is not 200-299 rejects, with `error.response`. Default: no. */
-  throwHttpErrors?: boolean;
+  /** Whether a status that is not 200-299 rejects, with `error.response`; or which of them. Default: no. */
+  throwHttpErrors?: boolean | ((status: number) => boolean) | null;
+  /** Search parameters of all requests that do not bring them themselves. */
+  searchParams?: SearchParams;
+  /** Asked before each call of `fetch` and the verbs, in order. */
+  beforeRequest?: BeforeRequest | readonly BeforeRequest[] | null;
+  /** Shown the response of each call of `fetch` and the verbs, in order. */
+  afterResponse?: AfterResponse | readonly AfterResponse[] | null;
+  /** How responses come, where a call does not say. Default: `auto` for `fetch` and the verbs, `buffered` for `request`. */
+  delivery?: Delivery | null;
+  /** Short for `delivery`, as in a call. */
+  stream?: boolean | null;
+  /** Whether a call within an attempt of another one that retries makes one attempt (`stop`) or its own (`allow`). Default: stop. */
+  nesting?: 'stop' | 'allow';
   /** Budgets to share with other clients and with `Retry`, in place of the client's own. */
   budgets?: Budgets;
 }
 
-/** The options of a call: those of fetch that are honoured (others are refused), and ours. */
+/**
+ * How a response comes: `buffered` when its body is there; `streamed` with its head; `auto` when its body is there, or without the rest after 1 MiB of it
+ * or 20 ms after its head, and at once if it is an event stream or the like. What breaks before may be retried.
+ */
+export type Delivery = 'auto' | 'buffered' | 'streamed';
+/** May edit the request; a `Response` is the answer, and nothing is sent. */
+export type BeforeRequest = (request: RetryRequest) => Response | void | Promise<Response | void>;
+/**
+ * A `Response` takes the place of the one that came. `'retry'` makes the call once more, with the request as it is now (a token was renewed, say); a
+ * second time, or where the body cannot be sent again, the response is the result.
+ */
+export type AfterResponse = (response: Response, request: RetryRequest) => Response | 'retry' | void | Promise<Response | 'retry' | void>;
+
+/**
+ * The options of a call: those of fetch that are honoured, and ours. Others of fetch's that would change what is sent are refused (`mode`, `cache`,
+ * `integrity`, `dispatcher`), those that would not are passed over, and so is what nobody knows.
+ */
 export interface CallOptions extends VerbOptions {
   /** Default: GET. */
   method?: string;
@@ -104,10 +156,14 @@ export interface VerbOptions extends Callbacks {
   policy?: PolicyLike;
   /** Limit of the whole call, in milliseconds: attempts, waits, callbacks, reading the body (of a streamed one: up to its head). */
   timeout?: number | Duration | null;
-  /** Resolve with the head of the response; its body is read as it comes. Its failures are not retried any more. Default: no. */
-  stream?: boolean;
+  /** How the response comes. */
+  delivery?: Delivery | null;
+  /** Short for `delivery`: true is `streamed`, false is `buffered`. */
+  stream?: boolean | null;
   /** As the client's. */
-  throwHttpErrors?: boolean;
+  throwHttpErrors?: boolean | ((status: number) => boolean) | null;
+  /** As the client's. */
+  nesting?: 'stop' | 'allow';
 }
 
 /** A policy, or what changes one. */
@@ -245,7 +301,7 @@ export interface Records {
   readonly attempts: readonly AttemptRecord[];
   /** Why nothing further was sent. */
   readonly stopReason: StopReason;
-  /** From the start of the call to the last byte of the body; of a streamed one to its head. */
+  /** From the start of the call to the last byte of the body; of one that was handed out before that, until then. */
   readonly elapsedMs: number;
   /** '1.0', '1.1' or '2'. */
   readonly httpVersion: string;
@@ -282,13 +338,110 @@ export interface LeanBody extends AsyncIterable<Uint8Array> {
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array>;
 }
 
+/** What adapters and functions that are retried are told. */
+export interface AdapterOptions {
+  /** A `Policy`, settings over the default one, the name of a preset, false for no retries. */
+  policy?: PolicyLike | string;
+  /** Budgets to share with clients and other adapters. Default: its own. */
+  budgets?: Budgets;
+  /** As of a client; the attempt has what was sent, returned or thrown. */
+  retryIf?: ((attempt: AdapterAttempt) => Opinion | Promise<Opinion>) | null;
+  delay?: ((attempt: AdapterAttempt) => number | undefined | null | Promise<number | undefined | null>) | null;
+  /** Told of retries and of the end. */
+  onEvent?: ((event: Event) => void) | null;
+  /** As of a client. */
+  nesting?: 'stop' | 'allow';
+  /** What events call it. */
+  name?: string;
+}
+
+/** One attempt of an adapter and how it ended, as callbacks see it. */
+export interface AdapterAttempt extends Omit<Attempt, 'method' | 'url' | 'requestHeaders' | 'body'> {
+  /** What is sent: a `Request`, what stands for one, or the function. */
+  readonly request: unknown;
+  /** What was thrown. */
+  readonly exception: unknown;
+  /** What was returned. */
+  readonly result: unknown;
+}
+
+/**
+ * A fetch that retries under a policy and sends by `fetch`, by default by the global one of the moment it is called in: mocks, caches and instrumentation stay.
+ * All of an init goes along, but for `reknock`: options of this call. The last response or the original error is theirs, untouched; `attemptsOf` tells of it.
+ */
+export function retryFetch<F extends (input: any, init?: any) => Promise<any> = typeof globalThis.fetch>(fetch: F | null | undefined, options?: AdapterOptions): F;
+export function retryFetch(options?: AdapterOptions): typeof globalThis.fetch;
+
+/**
+ * The function with retries around it. Failures that are known to be of the network, and those that have a status, are retried as the policy says. What may have had
+ * an effect is repeated only if it is `idempotent`, or the policy says `methods: any`. Its last value or its original error comes back.
+ */
+export function retrying<This, Args extends unknown[], Result>(
+  fn: (this: This, ...args: Args) => Result | Promise<Result>,
+  options?: FunctionOptions<Result>,
+): (this: This, ...args: Args) => Promise<Result>;
+
+/** What `retrying` is told. */
+export interface FunctionOptions<Result = unknown> extends AdapterOptions {
+  /** Where it goes, by which its budget is found: a URL, or any name. Default: the name of the function. */
+  origin?: string;
+  /** Whether it may be repeated when it may have had an effect. Default: no. */
+  idempotent?: boolean;
+  /** Other errors to retry: classes, or functions that say so. */
+  on?: ErrorClass | ((error: any) => unknown) | readonly (ErrorClass | ((error: any) => unknown))[];
+  /** Whether a value is none, and to be had again. */
+  result?: (value: Awaited<Result>) => unknown;
+  /** Ends all its calls, in any state. */
+  signal?: AbortSignal;
+}
+type ErrorClass = abstract new (...args: any[]) => Error;
+
+/** What was sent for a response or an error of an adapter, a function that is retried, or a client; undefined if none of them made it. */
+export function attemptsOf(thing: unknown): SentRecords | undefined;
+
+/** What was sent, and why nothing further was. */
+export interface SentRecords {
+  readonly attempts: readonly AttemptRecord[];
+  readonly stopReason: StopReason;
+  /** The attempts as a short timeline, with the advice that fits the stop reason. */
+  explain(): string;
+}
+
+/** The attempt of an adapter or of a function that is retried, if one is under way where this is asked. */
+export function currentAttempt(): CurrentAttempt | undefined;
+
+/** The attempt that is under way. */
+export interface CurrentAttempt {
+  /** From 1. */
+  readonly number: number;
+  readonly retriesLeft: number;
+  /** Milliseconds left of the whole call; null if it has no limit. */
+  readonly remainingMs: number | null;
+  readonly limits: Limits | null;
+  /** Ends with the attempt's time or the call's. */
+  readonly signal: AbortSignal | null;
+}
+
 /** What a budget has. */
 export interface BudgetReading {
   /** Retries that would be granted now. */
   readonly balance: number;
+  /** What all who share it did. */
   readonly deposits: number;
   readonly withdrawals: number;
   readonly refusals: number;
+  /** Who shares it: `process` also where the policy says `host` and it could not be had (`why`). */
+  readonly share: 'process' | 'host';
+  /** The file of the host's purse. */
+  readonly path?: string;
+  /** Why the budget of a policy that says `share: 'host'` is the process's alone. */
+  readonly why?: string;
+  /** What this process did of it. */
+  readonly ownDeposits: number;
+  readonly ownWithdrawals: number;
+  readonly ownRefusals: number;
+  /** How often a host's purse began anew because somebody had scribbled on its file. */
+  readonly resets: number;
 }
 
 /** What a call, a policy or a client fails with. */
@@ -314,7 +467,7 @@ export class ReknockError extends Error {
 export interface Report {
   /** Whether every rule of the scenario's `expect` holds. */
   readonly passed: boolean;
-  /** Everything, by the names of docs/simulate.md. */
+  /** Everything, by the names that the page Simulate of the documentation lists. */
   toObject(): Record<string, unknown>;
   /** The same as JSON: the same bytes for the same policy, scenario and seeds in every language. */
   toJson(): string;
@@ -322,7 +475,7 @@ export interface Report {
 
 /**
  * Runs a policy through a scenario, in virtual time: the name of a preset ('spike', 'brown-out', 'outage', 'flapping', 'rate-limit', 'slow-start',
- * 'batch'), or a plain object (docs/simulate.md). About two million attempts per second; nothing else runs meanwhile. Throws a `ReknockError`
+ * 'batch'), or a plain object (the page Simulate of the documentation lists its keys). About two million attempts per second; nothing else runs meanwhile. Throws a `ReknockError`
  * of kind 'config' for a mistake.
  */
 export function simulate(policy: PolicyLike, scenario: string | Record<string, unknown>): Report;

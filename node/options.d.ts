@@ -250,6 +250,8 @@ export interface Budget {
   ttl?: Duration;
   /** What pays: each call when it begins, or each attempt that ends in a response which is not one to retry. Takes `call` or `success`. For ratio. Default: success. */
   depositOn?: 'call' | 'success';
+  /** Whether each process has its own, or all processes of this user on this host have one (not with `scope: client`). Takes `process` or `host`. For ratio. */
+  share?: 'process' | 'host';
   /** Retries at a time, in percent of the sends in flight. Takes 0..=100, at most 6 decimals. For concurrency. Default: 20. */
   percent?: number;
   /** Retries at a time that need no sends in flight. Takes 0..=4294967295. For concurrency. Default: 3. */
@@ -300,40 +302,44 @@ export interface Compat {
 
 /** The options of a client besides its policy and its callbacks. */
 export interface ClientSettings {
-  /** What relative URLs are appended to. Takes URL. */
+  /** What relative URLs are appended to. Takes URL. Default: none. */
   baseUrl?: string | Off;
-  /** Header fields of all requests that do not bring them themselves. Takes map, or list of pairs. */
+  /** Header fields of all requests that do not bring them themselves. Takes map, or list of pairs. Default: none. */
   headers?: Readonly<Record<string, string | null>> | readonly (readonly [string, string])[];
-  /** Basic credentials of all requests. Takes user name and password. */
+  /** Basic credentials of all requests. Takes user name and password. Default: none. */
   auth?: readonly [user: string, password: string] | Off;
-  /** Whether redirects are followed. One whose `Location` leads nowhere (empty, `#top`, `data:`) is the answer itself. Takes true or false. */
+  /** Whether redirects are followed. One whose `Location` leads nowhere (empty, `#top`, `data:`) is the answer itself. Takes true or false. Default: true. */
   followRedirects?: boolean;
-  /** The most redirects that are followed in one call. Takes 0..=1000. */
+  /** The most redirects that are followed in one call. Takes 0..=1000. Default: 20. */
   maxRedirects?: number;
-  /** The largest response body, decompressed, that is read into memory. Takes bytes, or `none`. */
+  /** The largest response body, decompressed, that is read into memory. Takes bytes, or `none`. Default: none. */
   maxResponseSize?: number | string | Off;
-  /** Which HTTP versions to speak. Takes `auto`, `only`, `none`, true or false. */
+  /** Which HTTP versions to speak. Takes `auto`, `only`, `none`, true or false. Default: auto. */
   http2?: 'auto' | 'only' | 'none' | boolean;
-  /** How long the peer of an HTTP/2 connection is silent, while requests are open, before it is asked for a sign of life. After as long again the connection is lost. Takes duration, or `none`. */
+  /** How long the peer of an HTTP/2 connection is silent, while requests are open, before it is asked for a sign of life. After as long again the connection is lost. Takes duration, or `none`. Default: 5s. */
   http2Ping?: number | Duration | Off;
-  /** The proxy for everything (http, https, socks5 or socks5h); none also ignores the environment's. Takes URL, or `none`. */
+  /** The proxy for everything (http, https, socks5 or socks5h); none also ignores the environment's. Takes URL, or `none`. Default: what the environment says. */
   proxy?: string | Off;
-  /** Whether the server's certificate is checked; or the root certificates to trust alone. Takes true or false, PEM text, or a path. */
+  /** Whether the server's certificate is checked; or the root certificates to trust alone. Takes true or false, PEM text, or a path. Default: true. */
   verify?: boolean | string;
-  /** Root certificates to trust besides the system's. Takes PEM text, or a path. */
+  /** Root certificates to trust besides the system's. Takes PEM text, or a path. Default: none. */
   caBundle?: string | Off;
-  /** The certificate to show to servers that ask for one. Takes PEM text or a path, or a list of certificate and key. */
+  /** The certificate to show to servers that ask for one. Takes PEM text or a path, or a list of certificate and key. Default: none. */
   cert?: string | readonly [cert: string, key: string] | Off;
-  /** Whether to ask for compressed bodies, and decompress them. Takes true or false. */
+  /** Whether to ask for compressed bodies, and decompress them. Takes true or false. Default: true. */
   compression?: boolean;
-  /** The address to connect from. Takes IP address. */
+  /** The address to connect from. Takes IP address. Default: none. */
   localAddress?: string;
-  /** How long an unused connection is kept. Takes duration, or `none`. */
+  /** How long an unused connection is kept. Takes duration, or `none`. Default: 4s. */
   poolIdleTimeout?: number | Duration | Off;
-  /** How many unused connections are kept per origin. Takes 0..=100000. */
+  /** How many unused connections are kept per origin. Takes 0..=100000. Default: 1000. */
   poolMaxIdlePerHost?: number;
-  /** Whether cookies that servers set are kept and sent back; a map is what to begin with. Takes true, false, or map of names and values. */
+  /** Whether cookies that servers set are kept and sent back; a map is what to begin with. Takes true, false, or map of names and values. Default: false. */
   cookies?: boolean | Readonly<Record<string, string>>;
-  /** Whether `x-envoy-retry-on` and its kin on a request change its policy, as in Envoy. Takes true or false. */
+  /** Where budgets with `share: host` are: a directory that is this user's alone. Takes absolute path. Default: REKNOCK_BUDGET_DIR, else /dev/shm/reknock-UID. */
+  budgetDir?: string | Off;
+  /** Whether a budget with `share: host` that cannot be shared is an error; else it is the process's alone. Takes true or false. Default: false. */
+  shareRequired?: boolean;
+  /** Whether `x-envoy-retry-on` and its kin on a request change its policy, as in Envoy. Takes true or false. Default: false. */
   envoyHeaders?: boolean;
 }

@@ -68,6 +68,8 @@ pub mod lint;
 pub mod policy;
 mod record;
 pub mod retry;
+#[cfg(feature = "client")]
+mod share;
 #[cfg(feature = "simulate")]
 pub mod simulate;
 mod time;
@@ -76,8 +78,3 @@ pub use error::{BoxError, Error, ErrorKind};
 pub use policy::Policy;
 pub use record::{AttemptRecord, Connection, Evidence, HttpVersion, StopReason, explain};
 pub use time::{DurationText, Measured, Tick, UnixTime, parse_duration};
-
-/// The README's snippets, compiled.
-#[cfg(all(doctest, feature = "client", feature = "documents"))]
-#[doc = include_str!("../../README.md")]
-struct Readme;

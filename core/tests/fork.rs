@@ -1,10 +1,14 @@
 //! Forking while calls are running: the child's calls work on the inherited client, the parent's are undisturbed.
 #![cfg(unix)]
-#![allow(unsafe_code, clippy::unwrap_used)]
+#![allow(unsafe_code, clippy::unwrap_used)] // fork
+
+#[path = "support/child.rs"]
+mod child;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use child::child;
 use reknock::client::{Client, runtime, shutdown};
 use reknock::{ErrorKind, Policy};
 use reknock_test_server::{Script, Server};
@@ -22,23 +26,6 @@ fn elsewhere(outcomes: Json) -> (Runtime, Server, Script) {
         (server, script)
     });
     (elsewhere, server, script)
-}
-
-/// Runs `work` in a forked child, which it must end with 0.
-fn in_a_child(work: impl FnOnce() -> i32) {
-    // SAFETY: the child calls only what works without the other threads, which is what these tests are about, and leaves by _exit.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
-        // SAFETY: ends the child whatever hangs.
-        unsafe { libc::alarm(20) };
-        let code = work();
-        // SAFETY: leaves without running what belongs to the parent.
-        unsafe { libc::_exit(code) };
-    }
-    let mut status = 0;
-    // SAFETY: waits for the child just made.
-    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
-    assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0, "a child ended with {status:#x} (a signal: it hung)");
 }
 
 /// Ends the parent's threads, whatever happens.
@@ -72,7 +59,7 @@ fn a_forked_child_makes_its_own() {
             });
         }
         for _ in 0..FORKS {
-            in_a_child(|| i32::from(!(call(&client) && call(&client))));
+            child(|| i32::from(!(call(&client) && call(&client)))).join();
         }
     });
     assert!(calls.load(Ordering::SeqCst) > 0);
@@ -101,7 +88,7 @@ fn a_forked_child_makes_lanes_of_its_own() {
             });
         }
         for _ in 0..FORKS {
-            in_a_child(|| {
+            let own = child(|| {
                 let mut inherited = stream.take().unwrap();
                 let closed = inherited.chunk().is_err_and(|error| error.kind() == ErrorKind::Closed);
                 drop(inherited);
@@ -112,6 +99,7 @@ fn a_forked_child_makes_lanes_of_its_own() {
                 let over = client.get(script.url()).send_blocking().is_err_and(|error| error.kind() == ErrorKind::Closed);
                 i32::from(!closed) + 2 * i32::from(!calls) + 4 * i32::from(threads > 2) + 8 * i32::from(!over)
             });
+            own.join();
         }
     });
     let (mut stream, mut read) = (stream.unwrap(), 0);

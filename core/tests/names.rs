@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reknock::retry::{Budget, BudgetKind, BudgetNames, BudgetSpec, Budgets, DepositOn, Scope};
+use reknock::retry::{Budget, BudgetKind, BudgetNames, BudgetSpec, Budgets, DepositOn, Scope, Share};
 use reknock::{Error, ErrorKind, Tick};
 
 fn kind(ratio_millionths: u64) -> BudgetKind {
@@ -12,7 +12,7 @@ fn kind(ratio_millionths: u64) -> BudgetKind {
 }
 
 fn find(budgets: &Budgets, name: &str, ratio: u64, now: Tick) -> Result<Arc<Budget>, Error> {
-    budgets.find(&BudgetSpec { kind: kind(ratio), scope: Scope::Name(name.to_owned()) }, "http://a", now)
+    budgets.find(&BudgetSpec { kind: kind(ratio), scope: Scope::Name(name.to_owned()), share: Share::Process }, "http://a", now)
 }
 
 fn seconds(seconds: u64) -> Tick {
@@ -75,7 +75,7 @@ fn a_name_in_use_stays() {
 fn a_held_name_is_no_idle_one() {
     let names = Arc::new(BudgetNames::default());
     let holder = Budgets::sharing(Arc::clone(&names));
-    holder.hold(&BudgetSpec { kind: kind(1), scope: Scope::Name("held".to_owned()) }).expect("nobody has it");
+    holder.hold(&BudgetSpec { kind: kind(1), scope: Scope::Name("held".to_owned()), share: Share::Process }).expect("nobody has it");
     for number in 0..1_000_u64 {
         find(&holder, &format!("name-{number}"), 1, Tick(number * 1_000_000_000)).expect("a budget");
     }

@@ -43,6 +43,12 @@ function bytesOf(value) {
   return isSharedArrayBuffer(view.buffer) ? view.slice() : view;
 }
 
+/** A piece of a ReadableStream: the platform takes no other. */
+function bytePiece(value) {
+  if (isUint8Array(value)) return value;
+  throw wrongType(`body: a piece of a ReadableStream must be a Uint8Array, got ${nameOf(value)}`);
+}
+
 /** What makes a walk through what a function makes, which must be new each time: the same one would be sent empty. */
 function makerOf(input) {
   let before;
@@ -70,7 +76,7 @@ function walk(iterator, begin) {
       iterator ??= await begin();
       const { done, value } = await iterator.next();
       if (done) return undefined;
-      const bytes = bytesOf(value);
+      const bytes = bytesOf(iterator.ofBytes ? bytePiece(value) : value);
       if (!bytes) throw wrongType(`body: a piece must be text or bytes, got ${nameOf(value)}`);
       return bytes;
     },
@@ -91,7 +97,7 @@ function iterate(input, wrong = `must be ${TAKES}, got ${nameOf(input)}`) {
   // Their own iterators would not be ended while a piece is waited for.
   if (typeof source?.getReader === 'function') {
     const reader = source.getReader();
-    return { next: () => reader.read(), return: (reason) => reader.cancel(reason) };
+    return { ofBytes: true, next: () => reader.read(), return: (reason) => reader.cancel(reason) };
   }
   const method = source?.[Symbol.asyncIterator] ?? source?.[Symbol.iterator];
   if (typeof method !== 'function') throw wrongType(`body: ${wrong}`);
@@ -148,4 +154,4 @@ function nameOf(value) {
   return value.constructor?.name ?? 'an object';
 }
 
-module.exports = { toBody, bytesOf, nameOf };
+module.exports = { toBody, bytePiece, bytesOf, nameOf, tagOf };

@@ -3,6 +3,7 @@
 const { Attempt, RetryRequest } = require('./attempt.js');
 const { bridge, waiting, WHAT } = require('./bridge.js');
 const { download } = require('./download.js');
+const { ofFetch } = require('./errors.js');
 const { guard, fail } = require('./guard.js');
 const native = require('./native.js');
 const { Parts } = require('./parts.js');
@@ -11,7 +12,10 @@ const { follow, unfollow } = require('./signals.js');
 const { Upload } = require('./upload.js');
 
 /** What a call wants of the addon, in one number. */
-const BITS = { retryIf: 1, delay: 2, beforeRetry: 4, onEvent: 8, withBody: 16, stream: 32 };
+const BITS = { retryIf: 1, delay: 2, beforeRetry: 4, onEvent: 8, withBody: 16 };
+const DELIVERY = { buffered: 0, streamed: 32, auto: 64 };
+const MISDIRECTED = 128;
+const NESTED = 256;
 const EMPTY = new Uint8Array();
 const HOOKS = ['retryIf', 'delay', 'beforeRetry', 'onEvent', 'withBody'];
 
@@ -43,15 +47,17 @@ class Call {
   /** What came before it was waited for. */
   #ready = [];
   #resolve = null;
+  #form;
 
-  constructor(client, { method, url, headers, body, signal, query, redirect, options }, hooks) {
+  constructor(client, { method, url, headers, body, signal, query, redirect, options, form, delivery, nested }, hooks) {
     if (signal?.aborted) {
       body?.cancel?.(signal.reason);
       throw signal.reason;
     }
     this.#signal = signal;
+    this.#form = form;
     this.#nothing = /^head$/i.test(method) ? null : EMPTY;
-    const bits = bitsOf(hooks) | (options.stream ? BITS.stream : 0);
+    const bits = bitsOf(hooks) | DELIVERY[delivery] | (form.platform ? MISDIRECTED : 0) | (nested ? NESTED : 0);
     const seldom = seldomGiven(query, redirect, options);
     this.#id = guard(() => bridge.send(client, method, url, headers.length > 0 ? headers : null, outgoing(body), bits, seldom));
     waiting.set(this.#id, this);
@@ -112,20 +118,25 @@ class Call {
         this.#over();
         return this.#put({ events: this.#events, error: value });
     }
-    const parts = what > 0 ? new Parts(what, value, more ?? this.#nothing, null) : new Parts(-what, value, null, this.#streamed(more));
+    const parts = what > 0 ? new Parts(what, value, more ?? this.#nothing) : new Parts(-what, value, null);
+    if (what < 0) parts.stream = this.#streamed(more, parts);
     if (what > 0) this.#over();
     this.#put(this.#events.length > 0 ? { events: this.#events, parts } : parts);
   }
 
   /** The body that is read as it comes; null if there is none. What is still to be sent ends with it. */
-  #streamed(place) {
+  #streamed(place, parts) {
     if (this.#nothing === null) {
       native.closeStream(place);
       this.#over();
       return null;
     }
     this.#leave();
-    return download(place, this.#signal, this.#upload);
+    const { platform } = this.#form;
+    return download(place, this.#signal, this.#upload, (error) => {
+      parts.broke(error);
+      return platform ? ofFetch(error) : error;
+    });
   }
 
   #put(item) {

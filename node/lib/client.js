@@ -1,17 +1,23 @@
 'use strict';
 
 const { hooksOf, send, HOOKS } = require('./call.js');
-const { ReknockError, wrongType } = require('./errors.js');
+const { Cookies } = require('./cookies.js');
+const { environment } = require('./environment.js');
+const { ReknockError, ofFetch, wrongType } = require('./errors.js');
 const { guard } = require('./guard.js');
-const { byteString, fetchCall, has } = require('./input.js');
+const { after, aroundOf, before, edited, requestOf, AROUND } = require('./hooks.js');
+const { byteString, deliveryOf, fetchCall, has, ownDelivery, query, FORMS } = require('./input.js');
 const native = require('./native.js');
+const { isNested } = require('./nesting.js');
 const { Policy } = require('./policy.js');
+const { readable } = require('./readable.js');
 const { Budgets } = require('./retry.js');
 const { leanResponse, makeResponse } = require('./response.js');
-const { Cookies } = require('./cookies.js');
+const { elsewhere, isElsewhere } = require('./elsewhere.js');
 const { endUploads } = require('./upload.js');
 
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+const VERBS = ['get', 'head', 'post', 'put', 'patch', 'delete', 'options'];
 
 /** Gives a function the methods and the private parts of a class. */
 class Callable {
@@ -25,66 +31,50 @@ Object.setPrototypeOf(Callable.prototype, Function.prototype);
 class Client extends Callable {
   #native;
   #hooks;
+  #around;
   #options;
   #cookies = null;
+  #query;
+  #lenient;
   /** Header fields that are not ASCII: they go out as Latin-1 with each call. */
   #latin;
 
-  constructor(options) {
-    super((input, init) => this.#fetch(input, init));
-    const { policy, timeout, throwHttpErrors, retryIf, delay, beforeRetry, onEvent, withBody, budgets, ...rest } = options;
+  constructor(options, around = aroundOf(options)) {
+    super((input, init) => readable(this.#fetch(input, init, FORMS.fetch)));
+    const { policy, timeout, throwHttpErrors, retryIf, delay, beforeRetry, onEvent, withBody, budgets, delivery, stream, nesting, searchParams, ...rest } = options;
+    for (const name of AROUND) delete rest[name];
     this.#options = options;
     this.#hooks = checked(hooksOf(options, {}));
-    const settings = plain(rest);
+    this.#around = around;
+    this.#query = searchParams === undefined ? [] : query(searchParams);
+    ownDelivery(options);
+    isNested(nesting);
+    const settings = plain({ ...environment(rest), ...rest });
     this.#latin = takeLatin(settings);
     this.#native = guard(() => new native.NativeClient(settings, Policy.native(policy), timeout, Budgets.native(budgets)));
+    // The client's own, so that they can be taken out of it.
+    for (const verb of VERBS) own(this, verb, (input, init) => this(input, { ...init, method: verb.toUpperCase() }));
+    own(this, 'request', async (input, init) => leanResponse(await this.#send(await this.#given(input, init, FORMS.request))));
   }
 
-  /** What global fetch takes, and `policy`, `timeout`, `retryIf`, `delay`, `beforeRetry`, `onEvent`, `stream`; gives a Response. */
+  /** What global fetch takes, and `policy`, `timeout`, `retryIf`, `delay`, `beforeRetry`, `onEvent`, `delivery`; gives a Response. */
   get fetch() {
     return this;
   }
 
-  /** The lean form: `{statusCode, headers, body}`. */
-  async request(input, init) {
-    return leanResponse(await this.#send(input, init));
+  /** The same, for those who set init fields by habit: what would change what is sent is passed over, with one warning. */
+  asFetch() {
+    return (this.#lenient ??= (input, init) => readable(this.#fetch(input, init, FORMS.asFetch)));
   }
 
-  get(input, init) {
-    return this(input, { ...init, method: 'GET' });
-  }
-
-  head(input, init) {
-    return this(input, { ...init, method: 'HEAD' });
-  }
-
-  post(input, init) {
-    return this(input, { ...init, method: 'POST' });
-  }
-
-  put(input, init) {
-    return this(input, { ...init, method: 'PUT' });
-  }
-
-  patch(input, init) {
-    return this(input, { ...init, method: 'PATCH' });
-  }
-
-  delete(input, init) {
-    return this(input, { ...init, method: 'DELETE' });
-  }
-
-  options(input, init) {
-    return this(input, { ...init, method: 'OPTIONS' });
-  }
-
-  /** A client with these options over this one's: headers are joined, a plain policy is merged. Its connections are its own. */
+  /** A client with these options over this one's: headers, search parameters and hooks are joined, a plain policy is merged. Its connections are its own. */
   extend(options = {}) {
     const before = this.#options;
     const headers = new Headers(pairs(before.headers));
     for (const [name, value] of new Headers(pairs(options.headers))) headers.set(name, value);
     const policy = options.policy === undefined ? before.policy : this.policy.merge(options.policy);
-    return new Client({ ...before, ...options, headers: [...headers], policy });
+    const searchParams = joined(this.#query, options.searchParams === undefined ? [] : query(options.searchParams));
+    return new Client({ ...before, ...options, headers: [...headers], policy, searchParams: chunked(searchParams) }, aroundOf(options, this.#around));
   }
 
   get policy() {
@@ -112,24 +102,87 @@ class Client extends Callable {
     this.close();
   }
 
-  async #fetch(input, init) {
-    return makeResponse(await this.#send(input, init));
+  async #fetch(input, init, form) {
+    if (isElsewhere(input)) return elsewhere(input, init);
+    const { beforeRequest, afterResponse } = this.#around;
+    let given = this.#given(input, init, form);
+    if (given instanceof Promise) given = await given;
+    if (beforeRequest.length + afterResponse.length === 0) return this.#answer(given);
+    const request = requestOf(given);
+    const answer = await before(beforeRequest, request);
+    if (answer) return answer;
+    // Once more if a hook asks for it: who wants more of that asks the policy.
+    for (let again = true; ; again = false) {
+      const sent = edited(given, request);
+      const { parts, response: made } = await this.#made(sent);
+      const { response, retry } = await after(afterResponse, made, request);
+      if (!retry || !again || sent.body?.kind === 'stream') return this.#judged({ parts: response === made ? parts : null, response }, sent);
+      await made.body?.cancel();
+    }
   }
 
-  async #send(input, init) {
-    let given = fetchCall(input, init);
-    if (given instanceof Promise) given = await given;
+  async #answer(given) {
+    return this.#judged(await this.#made(given), given);
+  }
+
+  async #made(given) {
+    try {
+      const parts = await this.#send(given);
+      if (parts.leadsNowhere() && this.#follows(given)) {
+        void parts.stream?.cancel();
+        throw nowhere(parts);
+      }
+      return { parts, response: makeResponse(parts, given.signal) };
+    } catch (error) {
+      throw ofFetch(error);
+    }
+  }
+
+  #judged(made, given) {
+    this.#judge(made, given);
+    return made.response;
+  }
+
+  /** Whether redirects of a call are followed. */
+  #follows({ redirect }) {
+    if (redirect !== undefined) return redirect === 'follow';
+    const { followRedirects, follow_redirects: follow = followRedirects, maxRedirects, max_redirects: max = maxRedirects } = this.#options;
+    return follow !== false && max !== 0;
+  }
+
+  /** What a call is made of, with what its client adds; a promise if the body of a `Request` has to be looked at. */
+  #given(input, init, form) {
+    const given = fetchCall(input, init, form);
+    return given instanceof Promise ? given.then((own) => this.#completed(own)) : this.#completed(given);
+  }
+
+  #completed(given) {
     for (const [name, value] of this.#latin) if (!has(given.headers, name)) given.headers.push(name, value);
-    const hooks = init === undefined || init === null ? this.#hooks : hooksIn(init, this.#hooks);
-    const parts = await send(this.#native, given, hooks);
+    given.query = joined(this.#query, given.query);
+    given.delivery = deliveryOf(given, this.#options);
+    given.nested = isNested(given.options.nesting ?? this.#options.nesting);
+    return given;
+  }
+
+  /** Sends it: the parts of its response. */
+  async #send(given) {
+    const parts = await send(this.#native, given, hooksIn(given.options, this.#hooks));
     if (given.redirect === 'error' && REDIRECTS.has(parts.status)) {
       // Nobody gets the response who could.
       void parts.stream?.cancel();
       throw wrongType(`redirect: ${parts.statusText()} although redirect is error`);
     }
-    const { throwHttpErrors = this.#options.throwHttpErrors } = given.options;
-    if (throwHttpErrors) throwFor(parts);
+    if (!given.form.platform) this.#judge({ parts }, given);
     return parts;
+  }
+
+  /** Throws for a status that is an error to the caller. */
+  #judge({ parts, response = makeResponse(parts) }, given) {
+    const { throwHttpErrors = this.#options.throwHttpErrors } = given.options;
+    const { status } = response;
+    if (!throwHttpErrors || (status >= 200 && status < 300)) return;
+    if (typeof throwHttpErrors === 'function' && !throwHttpErrors(status)) return;
+    throw ofStatus(parts, response);
   }
 }
 
@@ -151,9 +204,13 @@ function request(input, init) {
   return shared.request(input, init);
 }
 
+function own(client, name, value) {
+  Object.defineProperty(client, name, { value, configurable: true, writable: true });
+}
+
 /** The callbacks of a call; most calls bring none. */
-function hooksIn(init, base) {
-  return HOOKS.some((name) => init[name] !== undefined) ? checked(hooksOf(init, base)) : base;
+function hooksIn(options, base) {
+  return HOOKS.some((name) => options[name] !== undefined) ? checked(hooksOf(options, base)) : base;
 }
 
 function checked(hooks) {
@@ -188,21 +245,34 @@ function pairs(headers) {
   return headers === undefined || headers === null ? [] : Symbol.iterator in headers ? [...headers] : Object.entries(headers);
 }
 
-/** An error for a response that is not 200-299. */
-function throwFor(parts) {
-  const message = parts.problem();
-  if (message === null) return;
-  const { status } = parts;
+/** Search parameters, flat, over others: a name takes the place of what the others have of it. */
+function joined(base, over) {
+  if (base.length === 0 || over.length === 0) return base.length === 0 ? over : base;
+  const names = new Set(over.filter((_, at) => at % 2 === 0));
+  return [...base.filter((_, at) => !names.has(base[at - (at % 2)])), ...over];
+}
+
+function chunked(list) {
+  return Array.from({ length: list.length / 2 }, (_, at) => [list[at * 2], list[at * 2 + 1]]);
+}
+
+/** The error of a redirect that nobody can follow. */
+function nowhere(parts) {
+  const message = `${parts.statusText()}: its location leads nowhere that HTTP goes`;
+  const records = { attempts: parts.attempts(), stopReason: parts.stopReason(), explain: parts.explain() };
+  return new ReknockError({ kind: 'protocol', message, status: parts.status, ...records });
+}
+
+/** The error of a response that is not 200-299; `parts` is null if it is a hook's own. */
+function ofStatus(parts, response) {
   const error = new ReknockError({
     kind: 'http_status',
-    message,
-    status,
-    attempts: parts.attempts(),
-    stopReason: parts.stopReason(),
-    explain: parts.explain(),
+    message: parts?.problem() ?? `${response.status} ${response.statusText}`,
+    status: response.status,
+    ...(parts && { attempts: parts.attempts(), stopReason: parts.stopReason(), explain: parts.explain() }),
   });
-  Object.defineProperty(error, 'response', { value: makeResponse(parts) });
-  throw error;
+  Object.defineProperty(error, 'response', { value: response });
+  return error;
 }
 
 module.exports = { createClient, fetch, request };

@@ -7,10 +7,10 @@ const { follow, unfollow } = require('./signals.js');
 
 /**
  * The body of a response that is read as it comes: a stream that asks for a piece when its reader does. `upload` is the request's body, if
- * it may still be under way.
+ * it may still be under way; `broke(error)` is told what it ends with and gives the error that its reader gets.
  */
-function download(place, signal, upload) {
-  return new ReadableStream(new Download(place, signal, upload), { highWaterMark: 0 });
+function download(place, signal, upload, broke) {
+  return new ReadableStream(new Download(place, signal, upload, broke), { highWaterMark: 0 });
 }
 
 /**
@@ -51,9 +51,11 @@ class Download {
   /** The piece that is read, and who waits for it. */
   #reading = null;
   #done = null;
+  #broke;
 
-  constructor(place, signal, upload) {
+  constructor(place, signal, upload, broke) {
     this.#place = place;
+    this.#broke = broke;
     this.#ties = signal || upload ? new Ties(this, signal, upload) : null;
   }
 
@@ -82,7 +84,7 @@ class Download {
   take(what, value) {
     waiting.delete(this.#reading);
     this.#reading = null;
-    if (what === WHAT.ERROR) this.abort(fail(value));
+    if (what === WHAT.ERROR) this.abort(this.#broke(fail(value)));
     else if (value === null) this.#finish();
     // A stream takes no empty pieces; its reader waits for the next one.
     else if (value.length === 0) return this.#read();

@@ -2,6 +2,9 @@
 
 const { getSystemErrorName } = require('node:util');
 
+/** Errors of fetch that stand for one of ours. */
+const standing = new WeakSet();
+
 /** What a call, a policy or a client fails with. What it says comes from the core. */
 class ReknockError extends Error {
   #timeline;
@@ -21,6 +24,11 @@ class ReknockError extends Error {
   explain() {
     return this.#timeline ?? '';
   }
+
+  /** Fetch's errors that stand for one of these count: they have all that it has. */
+  static [Symbol.hasInstance](value) {
+    return Function.prototype[Symbol.hasInstance].call(this, value) || (this === ReknockError && standing.has(value));
+  }
 }
 Object.defineProperty(ReknockError.prototype, 'name', { value: 'ReknockError', configurable: true, writable: true });
 
@@ -36,9 +44,31 @@ function ofSystem(text, errno) {
   return error;
 }
 
+/** Kinds of failures for which fetch has a TypeError, and what those say: others know them by these words. */
+const WORDS = { body: 'terminated', response_too_large: 'terminated', invalid_request: undefined };
+for (const kind of ['connect', 'connect_timeout', 'tls', 'reset', 'refused_stream', 'protocol', 'per_try_timeout', 'deadline', 'too_many_redirects']) {
+  WORDS[kind] = 'fetch failed';
+}
+
+/**
+ * An error as fetch has it: where there is no response, or its body breaks, a TypeError whose cause is ours, with the system's code where there is one, as
+ * the causes of Node's fetch have. It has what ours has. Anything else is as it was.
+ */
+function ofFetch(error) {
+  if (!(error instanceof ReknockError) || standing.has(error) || !(error.kind in WORDS)) return error;
+  const outer = new TypeError(WORDS[error.kind] ?? error.message, { cause: error });
+  for (const name of ['kind', 'code', 'status', 'stopReason', 'attempts']) {
+    if (error[name] !== undefined) Object.defineProperty(outer, name, { value: error[name], configurable: true, writable: true });
+  }
+  Object.defineProperty(outer, 'explain', { value: () => error.explain(), configurable: true, writable: true });
+  if (error.cause?.code) error.code = error.cause.code;
+  standing.add(outer);
+  return outer;
+}
+
 /** An argument that is not what JavaScript's own fetch would take either. */
 function wrongType(message) {
   return new TypeError(message);
 }
 
-module.exports = { ReknockError, fromNative, wrongType };
+module.exports = { ReknockError, fromNative, ofFetch, wrongType };

@@ -1,37 +1,50 @@
 'use strict';
 
-const { nameOf, toBody } = require('./body.js');
+const { bytePiece, nameOf, toBody } = require('./body.js');
+const { checkInit } = require('./init.js');
 const { wrongType } = require('./errors.js');
 
-/** What of a call's init is honoured: fetch's fields, and ours. */
+/** What of a Request counts. */
 const FETCH = ['method', 'headers', 'body', 'signal', 'redirect', 'duplex'];
-const OURS = ['json', 'searchParams', 'policy', 'timeout', 'retryIf', 'delay', 'beforeRetry', 'onEvent', 'withBody', 'stream', 'throwHttpErrors'];
-const KNOWN = new Set([...FETCH, ...OURS]);
 const REDIRECTS = new Set(['follow', 'manual', 'error']);
+const DELIVERIES = new Set(['auto', 'buffered', 'streamed']);
+/** Methods that the platform writes in capitals, whatever their case, besides PATCH, which is ours; and those that it never sends, besides CONNECT, which nobody does. */
+const CAPITALS = /^(?:get|head|post|put|delete|options|patch)$/i;
+const FORBIDDEN = /^(?:trace|track)$/i;
+
+/**
+ * The ways to make a call. `delivery`: of its response, unless the call or the client says otherwise; `platform`: what the platform's fetch
+ * refuses is refused; `lenient`: init fields that would change what is sent are passed over.
+ */
+const FORMS = {
+  fetch: { delivery: 'auto', platform: true, lenient: false },
+  asFetch: { delivery: 'auto', platform: true, lenient: true },
+  request: { delivery: 'buffered', platform: false, lenient: false },
+};
 
 /**
  * A call from what fetch takes: `{method, url, headers, query, body, signal, redirect, options}`, the lists flat. `options` is the init,
  * for what is ours in it. A promise if the body of a `Request` has to be looked at.
  */
-function fetchCall(input, init) {
+function fetchCall(input, init, form = FORMS.fetch) {
   // A Request may stand for an init; it has more than fields.
   const options = isRequest(init) ? Object.fromEntries(FETCH.map((name) => [name, init[name]])) : init ?? {};
-  for (const name of Object.keys(options)) if (!KNOWN.has(name)) throw wrongType(unknown(name));
   const request = isRequest(input) ? input : undefined;
+  checkInit(options, request ?? (isRequest(init) ? init : undefined), form.lenient);
   const own = options.json !== undefined ? json(options) : toBody(options.body);
-  if (own || !request?.body) return call(input, request, options, own);
+  if (own || !request?.body) return call(input, request, options, own, form);
   if (request.bodyUsed) throw wrongType('body: the Request was used before');
-  return gathered(request.body).then((body) => call(input, request, options, body));
+  return gathered(request.body).then((body) => call(input, request, options, body, form));
 }
 
-function call(input, request, options, body) {
+function call(input, request, options, body, form) {
   const headers = fields(options.headers ?? request?.headers);
   if (body?.type && !has(headers, 'content-type')) headers.push('content-type', body.type);
   // A Request that was told nothing says follow, too: the client's setting holds.
   const redirect = options.redirect ?? (request?.redirect === 'follow' ? undefined : request?.redirect);
   if (redirect !== undefined && !REDIRECTS.has(redirect)) throw wrongType(`redirect: must be follow, manual or error, got ${redirect}`);
   return {
-    method: `${options.method ?? request?.method ?? 'GET'}`,
+    method: methodOf(options.method ?? request?.method ?? 'GET', body, form),
     url: request ? request.url : `${input}`,
     headers,
     query: options.searchParams === undefined ? [] : query(options.searchParams),
@@ -39,11 +52,36 @@ function call(input, request, options, body) {
     signal: signal(options.signal === undefined ? request?.signal : options.signal),
     redirect,
     options,
+    form,
   };
 }
 
-function unknown(name) {
-  return `init: ${name} is not supported; what is: ${[...KNOWN].join(', ')}`;
+function methodOf(given, body, { platform }) {
+  const method = CAPITALS.test(given) ? `${given}`.toUpperCase() : `${given}`;
+  if (!platform) return method;
+  if (FORBIDDEN.test(method)) throw wrongType(`method: ${method} is none that fetch sends`);
+  if (body && (method === 'GET' || method === 'HEAD')) throw wrongType(`body: ${method} has none in fetch; client.request() sends one`);
+  return method;
+}
+
+/** How the response comes: as the call says, else its client, else as it is usual for the form. */
+function deliveryOf({ options, form }, ofClient) {
+  return ownDelivery(options) ?? ownDelivery(ofClient) ?? form.delivery;
+}
+
+/** What a call or a client says of delivery; `stream` is short for two of them. */
+function ownDelivery({ delivery, stream }) {
+  if (delivery !== undefined && delivery !== null) {
+    if (!DELIVERIES.has(delivery)) throw wrongType(`delivery: must be 'auto', 'buffered' or 'streamed', got ${shown(delivery)}`);
+    return delivery;
+  }
+  if (stream === undefined || stream === null) return undefined;
+  if (typeof stream !== 'boolean') throw wrongType(`stream: must be true or false, got ${shown(stream)}`);
+  return stream ? 'streamed' : 'buffered';
+}
+
+function shown(value) {
+  return typeof value === 'string' ? `'${value}'` : nameOf(value);
 }
 
 function isRequest(input) {
@@ -76,22 +114,24 @@ function flat(given, what) {
   return list;
 }
 
-/** Header fields, one after the other. Names of an object that differ in case alone are one field, as in fetch. */
+/** Header fields, one after the other: names that differ in case alone are one field, values have no white space around them, as in fetch. */
 function fields(given) {
   const list = flat(given, 'headers');
-  const isObject = given && typeof given[Symbol.iterator] !== 'function';
+  if (given instanceof Headers) return list;
   for (let i = 0; i < list.length; i += 2) {
-    byteString(list[i], list[i + 1]);
-    if (!isObject) continue;
+    list[i + 1] = byteString(list[i], list[i + 1]).replace(SPACE, '');
     const first = list.findIndex((name, at) => at % 2 === 0 && name.toLowerCase() === list[i].toLowerCase());
     if (first < i) {
-      list[first + 1] += `, ${list[i + 1]}`;
+      list[first + 1] += `${list[i].toLowerCase() === 'cookie' ? '; ' : ', '}${list[i + 1]}`;
       list.splice(i, 2);
       i -= 2;
     }
   }
   return list;
 }
+
+/** What HTTP takes for white space around a value. */
+const SPACE = /^[\t\n\r ]+|[\t\n\r ]+$/g;
 
 /** The value of a header field, whose characters are bytes. It may be a secret: it is not shown. */
 function byteString(name, value) {
@@ -123,10 +163,11 @@ async function gathered(stream) {
     const piece = reader.read();
     pieces.push(piece);
     const come = await Promise.race([piece, later]);
-    if (come?.done) return { kind: 'bytes', bytes: pieces.length > 1 ? (await pieces[0]).value : new Uint8Array() };
+    if (come?.done) return { kind: 'bytes', bytes: pieces.length > 1 ? bytePiece((await pieces[0]).value) : new Uint8Array() };
     if (!come) break;
   }
   const rest = {
+    ofBytes: true,
     next: () => pieces.shift() ?? reader.read(),
     return: (reason) => reader.cancel(reason),
     [Symbol.asyncIterator]: () => rest,
@@ -134,4 +175,4 @@ async function gathered(stream) {
   return toBody(rest);
 }
 
-module.exports = { byteString, fetchCall, flat, has };
+module.exports = { byteString, deliveryOf, fetchCall, flat, gathered, has, isRequest, ownDelivery, query, FORMS };

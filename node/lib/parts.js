@@ -5,9 +5,12 @@ const native = require('./native.js');
 /** What a response is made of: what is there, and what is read when it is asked for. */
 class Parts {
   #head;
+  #attempts;
+  /** What its body broke with: the records say it from then on. */
+  #broken = null;
 
   /** `body`: the bytes, null if there are none. `stream`: the body that is still to be read. */
-  constructor(status, head, body, stream) {
+  constructor(status, head, body, stream = null) {
     this.status = status;
     this.#head = head;
     this.body = body;
@@ -20,7 +23,7 @@ class Parts {
   }
 
   attempts() {
-    return native.headAttempts(this.#head);
+    return this.#broken?.attempts ?? (this.#attempts ??= Object.freeze(native.headAttempts(this.#head)));
   }
 
   url() {
@@ -29,6 +32,11 @@ class Parts {
 
   redirected() {
     return native.headRedirected(this.#head);
+  }
+
+  /** Whether it is a redirect whose location leads nowhere. */
+  leadsNowhere() {
+    return native.headLeadsNowhere(this.#head);
   }
 
   httpVersion() {
@@ -45,15 +53,20 @@ class Parts {
   }
 
   stopReason() {
-    return native.headStopReason(this.#head);
+    return this.#broken?.stopReason ?? native.headStopReason(this.#head);
   }
 
   elapsedMs() {
     return native.headElapsed(this.#head);
   }
 
+  /** The body that is read as it comes broke. */
+  broke(error) {
+    this.#broken = error;
+  }
+
   explain() {
-    return native.headExplain(this.#head);
+    return this.#broken?.explain() ?? native.headExplain(this.#head);
   }
 }
 

@@ -1,13 +1,15 @@
 'use strict';
 
 const { inspect } = require('node:util');
+const { follow, unfollow } = require('./signals.js');
 
 /** Statuses whose responses have no body (Fetch standard). */
 const NULL_BODY = new Set([101, 103, 204, 205, 304]);
 const EMPTY = new Uint8Array();
-/** A global `Response` with what is known of its attempts. */
-function makeResponse(parts) {
-  return new RetryResponse(parts);
+
+/** A global `Response` with what is known of its attempts. Its body, unread, ends with the signal. */
+function makeResponse(parts, signal = null) {
+  return new RetryResponse(parts, signal);
 }
 
 /** The response of `request()`. */
@@ -25,14 +27,15 @@ class RetryResponse extends Response {
   #source;
   #inner;
   #headers;
-  #attempts;
   #used = false;
   /** A clone has the same bytes: they must not be given away. */
   #shared = false;
+  #signal;
 
-  constructor(parts) {
+  constructor(parts, signal) {
     super();
     this.#parts = parts;
+    this.#signal = signal;
     const none = NULL_BODY.has(parts.status);
     // Nobody could read it, or end what is still sent.
     if (none) void parts.stream?.cancel();
@@ -72,7 +75,7 @@ class RetryResponse extends Response {
   }
 
   get attempts() {
-    return (this.#attempts ??= Object.freeze(this.#parts.attempts()));
+    return this.#parts.attempts();
   }
 
   get stopReason() {
@@ -123,7 +126,7 @@ class RetryResponse extends Response {
   }
 
   clone() {
-    const copy = new RetryResponse(this.#parts);
+    const copy = new RetryResponse(this.#parts, this.#signal);
     if (this.#lazy()) {
       this.#shared = copy.#shared = true;
     } else {
@@ -148,6 +151,7 @@ class RetryResponse extends Response {
   /** The bytes, once; undefined if the inner response has to answer. */
   #take() {
     if (!this.#lazy()) return undefined;
+    this.#signal?.throwIfAborted();
     const bytes = this.#source;
     this.#used = true;
     this.#source = EMPTY;
@@ -157,7 +161,8 @@ class RetryResponse extends Response {
   /** The ordinary response that answers from now on. */
   #ordinary() {
     if (!this.#inner) {
-      this.#inner = new Response(this.#source, { headers: this.headers });
+      const ending = this.#signal !== null && this.#source instanceof Uint8Array;
+      this.#inner = new Response(ending ? endedBy(this.#signal, this.#source) : this.#source, { headers: this.headers });
       if (this.#used) void this.#inner.text();
     }
     return this.#inner;
@@ -167,7 +172,6 @@ class RetryResponse extends Response {
 class LeanResponse {
   #parts;
   #headers;
-  #attempts;
 
   constructor(parts) {
     this.#parts = parts;
@@ -196,7 +200,7 @@ class LeanResponse {
   }
 
   get attempts() {
-    return (this.#attempts ??= Object.freeze(this.#parts.attempts()));
+    return this.#parts.attempts();
   }
 
   get stopReason() {
@@ -260,6 +264,27 @@ class LeanBody {
     if (this.#stream) yield* this.#stream.body;
     else if (this.#bytes.length > 0) yield this.bytes();
   }
+}
+
+/** Bytes as a stream that a signal ends as long as nobody has read them. */
+function endedBy(signal, bytes) {
+  const end = { abort: null };
+  return new ReadableStream({
+    type: 'bytes',
+    start(controller) {
+      end.abort = (reason) => controller.error(reason);
+      if (signal.aborted) end.abort(signal.reason);
+      else follow(signal, end);
+    },
+    pull(controller) {
+      unfollow(signal, end);
+      // What is handed over is gone, and a clone may have the same bytes.
+      if (bytes.length > 0) controller.enqueue(bytes.slice());
+      controller.close();
+      controller.byobRequest?.respond(0);
+    },
+    cancel: () => unfollow(signal, end),
+  }, { highWaterMark: 0 });
 }
 
 /** UTF-8 as the standard decodes it: without a byte order mark, with U+FFFD for what is none. */

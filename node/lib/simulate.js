@@ -25,7 +25,7 @@ class Report {
   }
 }
 
-/** Runs a policy through a scenario, in virtual time: the name of a preset, or a plain object (docs/simulate.md). */
+/** Runs a policy through a scenario, in virtual time: the name of a preset, or a plain object (the page Simulate of the documentation lists its keys). */
 function simulate(policy, scenario) {
   return new Report(...guard(() => native.simulatePolicy(Policy.native(policy), scenario)));
 }

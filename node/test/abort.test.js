@@ -150,13 +150,34 @@ test('aborted between head and body', async (t) => {
   await script.until(([arrival]) => 'client_gone_ms' in arrival);
 });
 
-test('a response that is there is not taken away', async (t) => {
+test('a body that nobody has read ends with the signal, though it is there', async (t) => {
+  const { url } = await serve(t, DONE);
+  for (const read of [(response) => response.text(), (response) => response.json(), (response) => response.clone().arrayBuffer(), (response) => response.blob(), ({ body }) => body.getReader().read()]) {
+    const control = watched();
+    const response = await client(url, { signal: control.signal });
+    assert.equal(control.listeners(), 0);
+    control.abort('now');
+    await assert.rejects(async () => read(response), (reason) => reason === 'now');
+  }
+  const control = watched();
+  const opened = await client(url, { signal: control.signal });
+  const reader = opened.body.getReader();
+  assert.equal(control.listeners(), 1);
+  control.abort('now');
+  await assert.rejects(reader.read(), (reason) => reason === 'now');
+  assert.equal(control.listeners(), 0);
+});
+
+test('what was read stays, and so does what request() gives', async (t) => {
   const { url } = await serve(t, DONE);
   const control = watched();
-  const response = await client(url, { signal: control.signal });
+  const [response, other, lean] = await Promise.all([client(url, { signal: control.signal }), client(url, { signal: control.signal }), client.request(url, { signal: control.signal })]);
+  assert.equal(await response.text(), 'done');
+  assert.equal(`${Buffer.from((await other.body.getReader().read()).value)}`, 'done');
   assert.equal(control.listeners(), 0);
   control.abort();
-  assert.equal(await response.text(), 'done');
+  assert.equal(response.bodyUsed, true);
+  assert.equal(await lean.body.text(), 'done');
 });
 
 test('a signal of many calls has one listener, and none after them', async (t) => {

@@ -169,7 +169,7 @@ test('a silent producer is cut by idle_timeout', async (t) => {
   const { url } = await serve(t, DONE);
   const body = (async function* () { yield 'a'; await new Promise(() => {}); })();
   const error = await client.put(url, { body, policy: { idleTimeout: '100ms', maxRetries: 0 } }).catch((error) => error);
-  assert.equal(error.name, 'ReknockError');
+  assert.equal(error.cause.name, 'ReknockError');
   assert.ok(['body', 'per_try_timeout'].includes(error.kind), error.kind);
 });
 

@@ -153,11 +153,11 @@ for (const [name, method, status] of [['204', 'POST', '204 No Content'], ['304',
       if (request(text).head && !state.said) state.said = socket.write(`HTTP/1.1 ${status}\r\n\r\n`) || true;
     });
     const { body, told } = waits();
-    const response = await client(server.url, { method, body, stream: true });
-    assert.equal(response.body, null);
+    // A HEAD with a body is none of fetch's.
+    const response = await (method === 'HEAD' ? client.request : client)(server.url, { method, body, stream: true });
     assert.equal(told.ended, true);
     assert.equal(waiting.size, 0);
-    assert.equal(await response.text(), '');
+    assert.equal(await (response.body ?? response).text(), '');
   });
 }
 

@@ -78,7 +78,7 @@ for (const [kind, limits, outcome] of [
   ['body', { idleTimeout: '100ms' }, { do: 'status', status: 200, body: 'stall', body_mode: 'stall' }],
 ]) {
   test(`timeouts: ${Object.keys(limits)}`, async (t) => {
-    const error = await failing(kind, (await serve(t, outcome)).url, { policy: { ...ONCE, ...limits } });
+    const error = await failing(kind, (await serve(t, outcome)).url, { policy: { ...ONCE, ...limits }, delivery: 'buffered' });
     assert.ok(error.attempts[0].durationMs >= 99, error.explain());
   });
 }

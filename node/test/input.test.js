@@ -75,14 +75,14 @@ for (const [name, input, kind, text, type] of [
 test('fetch gives the same bodies the same content-type', () => {
   for (const body of ['x', 5, true, new URLSearchParams('a=1'), new Blob(['x'], { type: 'a/b' }), new Blob(['x']), Buffer.from('x'), new ArrayBuffer(1)]) {
     const expected = new Request(URL_TEXT, { method: 'POST', body }).headers.get('content-type');
-    assert.equal(fetchCall(URL_TEXT, { body }).headers[1] ?? null, expected);
+    assert.equal(fetchCall(URL_TEXT, { method: 'POST', body }).headers[1] ?? null, expected);
   }
 });
 
 test('a content-type of the caller stays', () => {
   for (const headers of [{ 'Content-Type': 'a/b' }, new Headers({ 'content-type': 'a/b' }), [['CONTENT-TYPE', 'a/b']]]) {
-    assert.deepEqual(fetchCall(URL_TEXT, { body: 'x', headers }).headers.length, 2);
-    assert.deepEqual(fetchCall(URL_TEXT, { json: 1, headers }).headers[1], 'a/b');
+    assert.deepEqual(fetchCall(URL_TEXT, { method: 'POST', body: 'x', headers }).headers.length, 2);
+    assert.deepEqual(fetchCall(URL_TEXT, { method: 'POST', json: 1, headers }).headers[1], 'a/b');
   }
 });
 
@@ -200,7 +200,7 @@ test('what a producer throws comes out as it is', async () => {
 
 test('a producer is told that nobody wants more', async () => {
   const told = [];
-  const stream = toBody(new ReadableStream({ pull: (c) => c.enqueue('x'), cancel: () => void told.push('stream') }));
+  const stream = toBody(new ReadableStream({ pull: (c) => c.enqueue(Buffer.from('x')), cancel: () => void told.push('stream') }));
   const generator = toBody((function* () {
     try {
       for (;;) yield 'x';
@@ -324,16 +324,29 @@ test('searchParams in every form', () => {
 
 test('what is not honoured is refused', () => {
   for (const [init, message] of [
-    [{ cache: 'no-store' }, /^init: cache is not supported; what is: method, headers, body, /],
-    [{ credentials: 'include' }, /^init: credentials is not supported/],
-    [{ dispatcher: {} }, /^init: dispatcher is not supported/],
+    [{ cache: 'no-store' }, /^cache: 'no-store' would change what is sent, and is not supported; leave it out, or pass on client.asFetch\(\), which passes over it$/],
+    [{ mode: 'no-cors' }, /^mode: 'no-cors' would change/],
+    [{ integrity: 'sha256-x' }, /^integrity: 'sha256-x' would change/],
+    [{ dispatcher: {} }, /^dispatcher: a value of type object would change/],
+    [{ mode: 'navigate' }, /^mode: must be 'cors', 'no-cors', 'same-origin', got 'navigate'$/],
+    [{ credentials: 'maybe' }, /^credentials: must be /],
+    [{ cache: 'maybe' }, /^cache: must be /],
+    [{ referrer: 'http://[' }, /^referrer: must be a URL, got/],
+    [{ referrerPolicy: 'maybe' }, /^referrerPolicy: must be /],
+    [{ priority: 'maybe' }, /^priority: must be /],
+    [{ duplex: 'full' }, /^duplex: must be 'half', got 'full'$/],
+    [{ window: {} }, /^window: must be null, got/],
+    [{ method: 'TRACE' }, /^method: TRACE is none that fetch sends$/],
+    [{ method: 'track' }, /^method: track is none that fetch sends$/],
+    [{ body: 'x' }, /^body: GET has none in fetch; client.request\(\) sends one$/],
+    [{ method: 'head', body: '' }, /^body: HEAD has none in fetch/],
     [{ redirect: 'maybe' }, /^redirect: must be follow, manual or error, got maybe$/],
     [{ signal: {} }, /^signal: must be an AbortSignal, got Object$/],
     [{ signal: { aborted: false } }, /^signal: must be an AbortSignal, got Object$/],
     [{ headers: 'x' }, /^headers: must be an object or pairs, got string$/],
     [{ headers: [['x']] }, /^headers: a pair has a name and a value, got Array$/],
     [{ searchParams: 5 }, /^searchParams: must be /],
-    [{ json: 1, body: 'x' }, /^json: body is given too; there can be one$/],
+    [{ json: 1, body: 'x', method: 'POST' }, /^json: body is given too; there can be one$/],
     [{ json: () => {} }, /^json: function is no JSON$/],
     [{ body: {} }, /^body: must be /],
   ]) {

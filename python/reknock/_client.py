@@ -62,38 +62,109 @@ class _Base:
 
 
 class Client(_Base):
-    """Sends requests under a policy, on the calling thread. May be shared between threads."""
+    """Sends requests under a policy, on the calling thread. May be shared between threads.
+
+        with reknock.Client(base_url="http://127.0.0.1:8080", timeout=10, policy={"max_retries": 3}) as client:
+            orders = client.get("/orders").raise_for_status().json()
+
+    Keywords, all optional:
+
+    policy: a `Policy`, a dict over the default one, or False for no retries. Default: reknock.Policy(), whose help lists the keys.
+    timeout: seconds or a timedelta, or None. Default: 60.
+        Limit of a whole call: attempts, waits, callbacks, reading the body.
+    retry_if, delay, before_retry, on_event: functions. Default: none.
+        Asked whether to retry, for the wait, to edit the next attempt's request; told of retries, redirects, notices and ends.
+    with_body: true or false. Default: false.
+        Lets retry_if and delay of buffered calls see the body.
+    budgets: a `Budgets`. Default: the client's own.
+        Retry budgets to share with other clients, adapters and functions.
+    transport: a `reknock.testing.Script`. Default: the network.
+        What answers in place of servers.
+    base_url: URL. Default: None.
+        What relative URLs are appended to.
+    headers: map, or list of pairs. Default: None.
+        Header fields of all requests that do not bring them themselves.
+    auth: user name and password, or a function of the request such as 'BearerAuth(token)'. Default: None.
+        Basic credentials of all requests.
+    follow_redirects: true or false. Default: True.
+        Whether redirects are followed. One whose 'Location' leads nowhere (empty, '#top', 'data:') is the answer itself.
+    max_redirects: 0..=1000. Default: 20.
+        The most redirects that are followed in one call.
+    max_response_size: bytes, or None. Default: None.
+        The largest response body, decompressed, that is read into memory.
+    http2: 'auto', 'only', None, true or false. Default: auto.
+        Which HTTP versions to speak.
+    http2_ping: seconds or a timedelta, or None. Default: 5s.
+        How long the peer of an HTTP/2 connection is silent, while requests are open, before it is asked for a sign of life. After as long again the connection is lost.
+    proxy: URL, or None. Default: what the environment says.
+        The proxy for everything (http, https, socks5 or socks5h); none also ignores the environment's.
+    verify: true or false, PEM text, or a path. Default: True.
+        Whether the server's certificate is checked; or the root certificates to trust alone.
+    ca_bundle: PEM text, or a path. Default: None.
+        Root certificates to trust besides the system's.
+    cert: PEM text or a path, or a list of certificate and key. Default: None.
+        The certificate to show to servers that ask for one.
+    compression: true or false. Default: True.
+        Whether to ask for compressed bodies, and decompress them.
+    local_address: IP address. Default: None.
+        The address to connect from.
+    pool_idle_timeout: seconds or a timedelta, or None. Default: 4s.
+        How long an unused connection is kept.
+    pool_max_idle_per_host: 0..=100000. Default: 1000.
+        How many unused connections are kept per origin.
+    cookies: true, false, or map of names and values. Default: True.
+        Whether cookies that servers set are kept and sent back; a map is what to begin with.
+    budget_dir: absolute path. Default: REKNOCK_BUDGET_DIR, else /dev/shm/reknock-UID.
+        Where budgets with 'share: host' are: a directory that is this user's alone.
+    share_required: true or false. Default: False.
+        Whether a budget with 'share: host' that cannot be shared is an error; else it is the process's alone.
+    envoy_headers: true or false. Default: False.
+        Whether 'x-envoy-retry-on' and its kin on a request change its policy, as in Envoy.
+    """
 
     def request(self, method: str, url: URL, **options: Unpack[CallOptions]) -> Response:
-        """Sends a request and reads the whole response. Raises an `HTTPError` if there is none; any status is a response."""
+        """Sends a request and reads the whole response. Raises an `HTTPError` if there is none; any status is a response.
+
+        Keywords, of all methods that send:
+
+        params: a dict, pairs or text, appended to the URL's query.
+        headers: a dict or pairs, in place of the client's of the same name; None leaves one out.
+        content: bytes, text, a file, an iterable (sent once), or a function that makes one for each attempt.
+        json, data, files: a JSON value; a form; the files of a multipart body.
+        auth: user name and password, or a function of the request such as `BearerAuth(token)`. None turns the client's off.
+        timeout: seconds or a timedelta, or None. Limit of the whole call.
+        policy: a `Policy` replaces the client's, a dict is merged over it, False turns retries off.
+        follow_redirects: whether redirects are followed.
+        retry_if, delay, before_retry, on_event, with_body: as of the client, in place of its own of the same name.
+        """
         return finish(prepared(self._native, method, url, options).send(wanted()))  # type: ignore[no-any-return]
 
     def get(self, url: URL, **options: Unpack[CallOptions]) -> Response:
-        """Sends a GET request."""
+        """Sends a GET request. Keywords as of `request`."""
         return self.request("GET", url, **options)
 
     def options(self, url: URL, **options: Unpack[CallOptions]) -> Response:
-        """Sends an OPTIONS request."""
+        """Sends an OPTIONS request. Keywords as of `request`."""
         return self.request("OPTIONS", url, **options)
 
     def head(self, url: URL, **options: Unpack[CallOptions]) -> Response:
-        """Sends a HEAD request."""
+        """Sends a HEAD request. Keywords as of `request`."""
         return self.request("HEAD", url, **options)
 
     def post(self, url: URL, **options: Unpack[CallOptions]) -> Response:
-        """Sends a POST request."""
+        """Sends a POST request. Keywords as of `request`."""
         return self.request("POST", url, **options)
 
     def put(self, url: URL, **options: Unpack[CallOptions]) -> Response:
-        """Sends a PUT request."""
+        """Sends a PUT request. Keywords as of `request`."""
         return self.request("PUT", url, **options)
 
     def patch(self, url: URL, **options: Unpack[CallOptions]) -> Response:
-        """Sends a PATCH request."""
+        """Sends a PATCH request. Keywords as of `request`."""
         return self.request("PATCH", url, **options)
 
     def delete(self, url: URL, **options: Unpack[CallOptions]) -> Response:
-        """Sends a DELETE request."""
+        """Sends a DELETE request. Keywords as of `request`."""
         return self.request("DELETE", url, **options)
 
     @contextmanager
@@ -120,7 +191,65 @@ class Client(_Base):
 
 
 class AsyncClient(_Base):
-    """Sends requests under a policy, in asyncio and trio. May be shared between event loops and threads."""
+    """Sends requests under a policy, in asyncio and trio. May be shared between event loops and threads.
+
+        async with reknock.AsyncClient(base_url="http://127.0.0.1:8080", timeout=10, policy={"max_retries": 3}) as client:
+            orders = (await client.get("/orders")).raise_for_status().json()
+
+    Keywords, all optional:
+
+    policy: a `Policy`, a dict over the default one, or False for no retries. Default: reknock.Policy(), whose help lists the keys.
+    timeout: seconds or a timedelta, or None. Default: 60.
+        Limit of a whole call: attempts, waits, callbacks, reading the body.
+    retry_if, delay, before_retry, on_event: functions, all but on_event also coroutine functions. Default: none.
+        Asked whether to retry, for the wait, to edit the next attempt's request; told of retries, redirects, notices and ends.
+    with_body: true or false. Default: false.
+        Lets retry_if and delay of buffered calls see the body.
+    budgets: a `Budgets`. Default: the client's own.
+        Retry budgets to share with other clients, adapters and functions.
+    transport: a `reknock.testing.Script`. Default: the network.
+        What answers in place of servers.
+    base_url: URL. Default: None.
+        What relative URLs are appended to.
+    headers: map, or list of pairs. Default: None.
+        Header fields of all requests that do not bring them themselves.
+    auth: user name and password, or a function of the request such as 'BearerAuth(token)'. Default: None.
+        Basic credentials of all requests.
+    follow_redirects: true or false. Default: True.
+        Whether redirects are followed. One whose 'Location' leads nowhere (empty, '#top', 'data:') is the answer itself.
+    max_redirects: 0..=1000. Default: 20.
+        The most redirects that are followed in one call.
+    max_response_size: bytes, or None. Default: None.
+        The largest response body, decompressed, that is read into memory.
+    http2: 'auto', 'only', None, true or false. Default: auto.
+        Which HTTP versions to speak.
+    http2_ping: seconds or a timedelta, or None. Default: 5s.
+        How long the peer of an HTTP/2 connection is silent, while requests are open, before it is asked for a sign of life. After as long again the connection is lost.
+    proxy: URL, or None. Default: what the environment says.
+        The proxy for everything (http, https, socks5 or socks5h); none also ignores the environment's.
+    verify: true or false, PEM text, or a path. Default: True.
+        Whether the server's certificate is checked; or the root certificates to trust alone.
+    ca_bundle: PEM text, or a path. Default: None.
+        Root certificates to trust besides the system's.
+    cert: PEM text or a path, or a list of certificate and key. Default: None.
+        The certificate to show to servers that ask for one.
+    compression: true or false. Default: True.
+        Whether to ask for compressed bodies, and decompress them.
+    local_address: IP address. Default: None.
+        The address to connect from.
+    pool_idle_timeout: seconds or a timedelta, or None. Default: 4s.
+        How long an unused connection is kept.
+    pool_max_idle_per_host: 0..=100000. Default: 1000.
+        How many unused connections are kept per origin.
+    cookies: true, false, or map of names and values. Default: True.
+        Whether cookies that servers set are kept and sent back; a map is what to begin with.
+    budget_dir: absolute path. Default: REKNOCK_BUDGET_DIR, else /dev/shm/reknock-UID.
+        Where budgets with 'share: host' are: a directory that is this user's alone.
+    share_required: true or false. Default: False.
+        Whether a budget with 'share: host' that cannot be shared is an error; else it is the process's alone.
+    envoy_headers: true or false. Default: False.
+        Whether 'x-envoy-retry-on' and its kin on a request change its policy, as in Envoy.
+    """
 
     def __init__(self, **options: Unpack[ClientOptions]) -> None:
         super().__init__(**options)
@@ -130,38 +259,51 @@ class AsyncClient(_Base):
         self._bridge, self._finish, self._upload = _loop.bridge, _loop.finish, _loop.upload
 
     async def request(self, method: str, url: URL, **options: Unpack[CallOptions]) -> Response:
-        """Sends a request and reads the whole response. Raises an `HTTPError` if there is none; any status is a response."""
+        """Sends a request and reads the whole response. Raises an `HTTPError` if there is none; any status is a response.
+
+        Keywords, of all methods that send:
+
+        params: a dict, pairs or text, appended to the URL's query.
+        headers: a dict or pairs, in place of the client's of the same name; None leaves one out.
+        content: bytes, text, a file, an iterable (sent once), or a function that makes one for each attempt.
+        json, data, files: a JSON value; a form; the files of a multipart body.
+        auth: user name and password, or a function of the request such as `BearerAuth(token)`. None turns the client's off.
+        timeout: seconds or a timedelta, or None. Limit of the whole call.
+        policy: a `Policy` replaces the client's, a dict is merged over it, False turns retries off.
+        follow_redirects: whether redirects are followed.
+        retry_if, delay, before_retry, on_event, with_body: as of the client, in place of its own of the same name.
+        """
         own = self._bridge()
         call, first = own.send(prepared(self._native, method, url, options), wanted(), False)
         response: Response = await self._finish(own, call, first)
         return response
 
     async def get(self, url: URL, **options: Unpack[CallOptions]) -> Response:
-        """Sends a GET request."""
+        """Sends a GET request. Keywords as of `request`."""
         return await self.request("GET", url, **options)
 
     async def options(self, url: URL, **options: Unpack[CallOptions]) -> Response:
-        """Sends an OPTIONS request."""
+        """Sends an OPTIONS request. Keywords as of `request`."""
         return await self.request("OPTIONS", url, **options)
 
     async def head(self, url: URL, **options: Unpack[CallOptions]) -> Response:
-        """Sends a HEAD request."""
+        """Sends a HEAD request. Keywords as of `request`."""
         return await self.request("HEAD", url, **options)
 
     async def post(self, url: URL, **options: Unpack[CallOptions]) -> Response:
-        """Sends a POST request."""
+        """Sends a POST request. Keywords as of `request`."""
         return await self.request("POST", url, **options)
 
     async def put(self, url: URL, **options: Unpack[CallOptions]) -> Response:
-        """Sends a PUT request."""
+        """Sends a PUT request. Keywords as of `request`."""
         return await self.request("PUT", url, **options)
 
     async def patch(self, url: URL, **options: Unpack[CallOptions]) -> Response:
-        """Sends a PATCH request."""
+        """Sends a PATCH request. Keywords as of `request`."""
         return await self.request("PATCH", url, **options)
 
     async def delete(self, url: URL, **options: Unpack[CallOptions]) -> Response:
-        """Sends a DELETE request."""
+        """Sends a DELETE request. Keywords as of `request`."""
         return await self.request("DELETE", url, **options)
 
     @asynccontextmanager

@@ -20,7 +20,7 @@ def unraisable(error: BaseException, observer: object) -> None: ...
 def command_run(program: str, arguments: list[str]) -> tuple[str, str, int] | None: ...
 def simulate(policy: PolicyLike, scenario: str | Mapping[str, Any]) -> Report:
     """Runs a policy through a scenario, in virtual time: the name of a preset ("spike", "brown-out", "outage", "flapping", "rate-limit",
-    "slow-start", "batch"), or a dict (docs/simulate.md). Two million attempts per second; other threads go on meanwhile.
+    "slow-start", "batch"), or a dict (the page Simulate of the documentation lists its keys). Two million attempts per second; other threads go on meanwhile.
     """
 
 def lint(policy: PolicyLike, *, processes: int = ..., one_purse: bool = ..., capacity: float | None = ...) -> Lint:
@@ -38,49 +38,164 @@ def client_options() -> list[tuple[str, str, str]]: ...
 class Policy:
     """What one call is allowed to do. Immutable, hashable, picklable.
 
+        policy = reknock.Policy(max_retries=3, timeout=10, backoff={"base": "100ms", "max": "2s"})
+
     Keywords, all optional. Durations are text such as "250ms", at the top also seconds or a timedelta; None is none. A mistake
     raises `ConfigError`: path, rule, value and fix.
 
-    max_retries: 0..=1000. Default 2.
+    max_retries: 0..=1000. Default: 2.
         Sends after the first one, per call and over all redirect hops. 0 turns retries off.
-    timeout: duration above 0, or 'none'. Default 1m.
+    timeout: duration above 0, or 'none'. Default: 1m.
         Hard limit of the whole call: attempts, waits, callbacks, reading a buffered body.
-    connect_timeout: duration above 0, or 'none'. Default 5s.
+    connect_timeout: duration above 0, or 'none'. Default: 5s.
         Limit of name resolution, TCP, proxy and TLS of one attempt.
-    per_try_timeout: duration above 0, or 'none'. Default 20s.
+    per_try_timeout: duration above 0, or 'none'. Default: 20s.
         Limit of one attempt up to the end of its response headers; stands still while connecting and while the body is moving.
-    per_try_until: 'head' or 'body'. Default head.
+    per_try_until: 'head' or 'body'. Default: head.
         Where 'per_try_timeout' ends: with the response headers, or in buffered calls with the end of the body.
-    idle_timeout: duration above 0, or 'none'. Default 20s.
+    idle_timeout: duration above 0, or 'none'. Default: 20s.
         Longest silence while a body is written or read.
-    retry_on: list of conditions, "not X" excludes, or 'none'. Default [reset, connect-failure, refused-stream, truncated-body].
+    retry_on: list of conditions, "not X" excludes, or 'none'. Default: [reset, connect-failure, refused-stream, truncated-body].
         Outcomes that are retried. Exclusions win. Given without 'statuses', no status is retried but what it says.
-    statuses: list of 100..=999, "500-599", "not 501", or 'none'. Default [408, 425, 429, 500, 502, 503, 504].
+    statuses: list of 100..=999, "500-599", "not 501", or 'none'. Default: [408, 425, 429, 500, 502, 503, 504].
         Statuses that are retried. Exclusions win over every condition on a response.
-    stop_headers: list of matchers, at most 100, or 'none'. Default [].
+    stop_headers: list of matchers, at most 100, or 'none'. Default: [].
         A response that one of these matches is never retried, whatever else says so, a callback included ('{name: x-should-retry, exact: "false"}').
-    response_headers: list of matchers, at most 100, or 'none'. Default [].
+    response_headers: list of matchers, at most 100, or 'none'. Default: [].
         A response that one of these matches is retried.
-    refused_headers: list of matchers, at most 100, or 'none'. Default [].
+    refused_headers: list of matchers, at most 100, or 'none'. Default: [].
         A response that one of these matches was not processed by the server: any method may be repeated.
-    request_headers: list of matchers, at most 100, or 'none'. Default [].
+    request_headers: list of matchers, at most 100, or 'none'. Default: [].
         If given, only requests that one of these matches are retried. Names may be ':method', ':scheme', ':authority' and ':path'.
-    methods: 'idempotent', 'any', or a list of methods. Default idempotent.
+    methods: 'idempotent', 'any', or a list of methods. Default: idempotent.
         Methods that may be repeated although the server may have executed them. 'idempotent' is GET, HEAD, OPTIONS, TRACE, PUT, DELETE and QUERY.
-    backoff: block, a duration (constant), or 'none' (no wait). Default in docs/options.md.
+    backoff: block, a duration (constant), or 'none' (no wait). Default: that of its keys, below.
         The wait before each retry.
-    retry_after: block, or 'none'. Default in docs/options.md.
+    retry_after: block, or 'none'. Default: that of its keys, below.
         How waits that the server asks for are obeyed.
-    budget: block, or 'none'. Default in docs/options.md.
+    budget: block, or 'none'. Default: that of its keys, below.
         A shared limit on the extra load of retries.
-    idempotency_key: 'honour', 'auto' or 'none'. Default honour.
+    idempotency_key: 'honour', 'auto' or 'none'. Default: honour.
         'honour': a request that carries 'Idempotency-Key' counts as idempotent. 'auto': also mint one per call for methods that need it. 'none': it means nothing.
-    max_body_buffer: bytes, or a size like '64KiB' or '1MB'; at most 1TiB. Default 1MiB.
+    max_body_buffer: bytes, or a size like '64KiB' or '1MB'; at most 1TiB. Default: 1MiB.
         Largest one-shot request body that is kept for replay; above it the call is sent once.
-    attempt_header: header name, or 'none'. Default none.
+    attempt_header: header name, or 'none'. Default: none.
         Header that carries the attempt number, absent on the first attempt.
-    compat: 'envoy', block, or 'none'. Default none.
+    compat: 'envoy', block, or 'none'. Default: none.
         Whose differences apply.
+
+    Keys of 'backoff', in a dict:
+
+    kind: 'exponential', 'constant', 'linear', 'decorrelated' or 'sequence'. Default: exponential.
+        The rule.
+    delay: duration. Required. For constant.
+        The wait.
+    base: duration; above 0 for exponential. Default: 200ms (exponential), required (linear). For linear, exponential.
+        The first wait.
+    step: duration above 0. Required. For linear.
+        Added for each further retry.
+    factor: number above 0. Default: 2. For exponential.
+        The wait is multiplied by it for each further retry.
+    min: duration above 0. Required. For decorrelated.
+        The first wait, and the shortest.
+    max: duration, at least the first wait. Default: 20s. For linear, exponential, decorrelated.
+        The cap. A first wait above the default is its own cap.
+    first_uncapped: 'true' or 'false'. Default: false. For exponential.
+        The first wait is not capped, so 'max' may be below 'base'.
+    form: 'aws' or 'increasing'. Default: aws. For decorrelated.
+        How the next wait is drawn: from 'min' to three times the last one, or never shorter than the last one.
+    delays: list of 1 to 1000 durations. Required. For sequence.
+        The waits in order; the last one repeats.
+    jitter: 'full', 'equal', 'none', '{ratio: 0..=1}', '{extra: duration}' or '{extra_ratio: 0..=1}'. Default: full (exponential), none (constant, linear, sequence). For constant, linear, exponential, sequence.
+        What chance does to a wait d: anything from 0 to d; from d/2 to d; nothing; d plus or minus that share, at most 'max'; up to 'extra' more, also above 'max'; up to that share more, at most 'max'.
+
+    Keys of 'backoff.jitter', in a dict:
+
+    ratio: 0..=1.
+        The wait varies by this share to both sides.
+    extra: duration.
+        The wait is up to this much longer.
+    extra_ratio: 0..=1.
+        The wait is up to this share longer.
+
+    Keys of 'retry_after', in a dict:
+
+    max: duration above 0, or 'none'. Default: 1m.
+        The longest wait that is obeyed.
+    when_over: 'stop', 'cap' or 'ignore'. Default: stop.
+        What happens to a longer one: stop with 'retry_after_too_long', wait exactly 'max', or as if it were not there.
+    combine: 'max' or 'replace'. Default: max.
+        The longer of it and the own back-off, or it alone.
+    spread: 0..=1. Default: 0.1.
+        With 'combine: max' the wait is up to this share longer than asked for, never shorter.
+    headers: list of header blocks, at most 100. Default: [].
+        Further headers, read in order after the standard ones.
+
+    Keys of 'retry_after.headers', in a dict:
+
+    name: header name. Required.
+        The header.
+    format: 'seconds', 'unix', 'http-date' or 'auto'. Default: seconds.
+        What its value means. 'auto': a number above 10^9 counts from 1970.
+
+    Keys of 'budget', in a dict:
+
+    kind: 'ratio' or 'concurrency'. Default: ratio.
+        The rule: a share of recent calls, or a share of the sends in flight.
+    ratio: 0..=1000, at most 6 decimals. Default: 0.2. For ratio.
+        Retries that each call, or each success, pays for.
+    min_per_second: 0..=4294967295. Default: 10. For ratio.
+        Retries per second that need no calls.
+    ttl: duration, 1s..=60s. Default: 10s. For ratio.
+        How long a call or a retry counts.
+    deposit_on: 'call' or 'success'. Default: success. For ratio.
+        What pays: each call when it begins, or each attempt that ends in a response which is not one to retry.
+    share: 'process' or 'host'. For ratio.
+        Whether each process has its own, or all processes of this user on this host have one (not with 'scope: client').
+    percent: 0..=100, at most 6 decimals. Default: 20. For concurrency.
+        Retries at a time, in percent of the sends in flight.
+    min: 0..=4294967295. Default: 3. For concurrency.
+        Retries at a time that need no sends in flight.
+    scope: 'origin' or 'client'. Default: origin.
+        Who shares it: calls of a client to one origin, or all calls of a client.
+    name: text.
+        In place of 'scope': all clients of the process that use this name share it.
+
+    Keys of 'response_headers', in a dict:
+
+    name: header name, or ':status'. Required.
+        The header. Alone it means 'present: true'.
+    exact: text.
+        The whole value.
+    prefix: text.
+        Its beginning.
+    suffix: text.
+        Its end.
+    contains: text.
+        Any part of it.
+    regex: regular expression without look-around.
+        Matches the whole value.
+    range: "1-9", ends included, negative allowed.
+        A whole number in this range.
+    present: 'true' or 'false'.
+        The header is there, or is not. All other tests fail on a missing header.
+    ignore_case: 'true' or 'false'. Default: false.
+        Ignore ASCII case in a text test.
+    invert: 'true' or 'false'. Default: false.
+        Turn the answer round.
+
+    Keys of 'compat', in a dict:
+
+    kind: 'envoy'.
+        Whose differences apply. The readers of Envoy's documents set the other keys: what a route says and only the 'x-envoy-*' headers of a request bring to bear.
+    retry_on: list of 'retriable-status-codes' and 'retriable-headers', or 'none'.
+        The lists that the route names and does not give: what a request's headers bring for them counts.
+    retriable_status_codes: list like 'statuses', or 'none'.
+        The route's list whose token it does not name: it counts for requests whose 'x-envoy-retry-on' names it.
+    retriable_headers: list of matchers, at most 100, or 'none'.
+        Likewise its matchers.
+    per_try_timeout: duration above 0, or 'none'.
+        The route's own limit of one attempt, where 'per_try_timeout' is another because of 'timeout' or 'idle_timeout': requests whose headers change a limit go by it, and 'idle_timeout' limits their attempts as well.
     """
 
     __hash__: ClassVar[Any]
@@ -442,6 +557,20 @@ class BudgetReading:
     def withdrawals(self) -> int: ...
     @property
     def refusals(self) -> int: ...
+    @property
+    def share(self) -> Literal["process", "host"]: ...
+    @property
+    def path(self) -> str | None: ...
+    @property
+    def why(self) -> str | None: ...
+    @property
+    def own_deposits(self) -> int: ...
+    @property
+    def own_withdrawals(self) -> int: ...
+    @property
+    def own_refusals(self) -> int: ...
+    @property
+    def resets(self) -> int: ...
 
 @final
 class Budgets:

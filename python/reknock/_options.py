@@ -135,41 +135,45 @@ class ClientOptions(Callbacks, total=False):
     timeout: Seconds | None
     """Limit of a whole call in seconds. None for no limit."""
     base_url: URL
-    """What relative URLs are appended to."""
+    """What relative URLs are appended to. Default: None."""
     headers: Mapping[str, str | None] | Sequence[tuple[str, str]] | None
-    """Header fields of all requests that do not bring them themselves; None leaves one out that would be there, such as `user-agent`."""
+    """Header fields of all requests that do not bring them themselves; None leaves one out that would be there, such as `user-agent`. Default: None."""
     auth: Auth | None
-    """User name and password, or a function that edits the request before it is sent first, such as `BearerAuth(token)`."""
+    """User name and password, or a function that edits the request before it is sent first, such as `BearerAuth(token)`. Default: None."""
     follow_redirects: bool
-    """Whether redirects are followed."""
+    """Whether redirects are followed. Default: True."""
     max_redirects: int
-    """The most redirects that are followed in one call."""
+    """The most redirects that are followed in one call. Default: 20."""
     max_response_size: int | str | None
-    """The largest response body, decompressed, that is read into memory: bytes, or text such as "10MiB"."""
+    """The largest response body, decompressed, that is read into memory: bytes, or text such as "10MiB". Default: None."""
     http2: bool | Literal["auto", "only", "none"]
-    """Which HTTP versions to speak."""
+    """Which HTTP versions to speak. Default: auto."""
     http2_ping: Seconds | None
-    """How long the peer of an HTTP/2 connection is silent, while requests are open, before it is asked for a sign of life, in seconds. None asks never."""
+    """How long the peer of an HTTP/2 connection is silent, while requests are open, before it is asked for a sign of life, in seconds. None asks never. Default: 5s."""
     proxy: str | Literal[False] | None
-    """The proxy for everything (http, https, socks5 or socks5h). None or False also ignores the environment's."""
+    """The proxy for everything (http, https, socks5 or socks5h). None or False also ignores the environment's. Default: what the environment says."""
     verify: bool | str | PathLike[str]
-    """Whether the server's certificate is checked; or the root certificates to trust alone: PEM text, or a path."""
+    """Whether the server's certificate is checked; or the root certificates to trust alone: PEM text, or a path. Default: True."""
     ca_bundle: str | PathLike[str] | None
-    """Root certificates to trust besides the system's: PEM text, or a path."""
+    """Root certificates to trust besides the system's: PEM text, or a path. Default: None."""
     cert: str | PathLike[str] | Sequence[str | PathLike[str]] | None
-    """The certificate to show to servers that ask: PEM text or a path, or a pair of certificate and key."""
+    """The certificate to show to servers that ask: PEM text or a path, or a pair of certificate and key. Default: None."""
     compression: bool
-    """Whether to ask for compressed bodies, and decompress them."""
+    """Whether to ask for compressed bodies, and decompress them. Default: True."""
     local_address: str | None
-    """The address to connect from."""
+    """The address to connect from. Default: None."""
     pool_idle_timeout: Seconds | None
-    """How long an unused connection is kept, in seconds."""
+    """How long an unused connection is kept, in seconds. Default: 4s."""
     pool_max_idle_per_host: int
-    """How many unused connections are kept per origin."""
+    """How many unused connections are kept per origin. Default: 1000."""
     cookies: bool | Mapping[str, str] | CookieJar | None
-    """Whether cookies that servers set are kept and sent back: yes by default. A mapping, or a jar that is copied, is what to begin with."""
+    """Whether cookies that servers set are kept and sent back. A mapping, or a jar that is copied, is what to begin with. Default: True."""
+    budget_dir: str | PathLike[str] | None
+    """Where budgets with `share: host` are: a directory that is this user's alone. Default: REKNOCK_BUDGET_DIR, else /dev/shm/reknock-UID."""
+    share_required: bool
+    """Whether a budget with `share: host` that cannot be shared is an error; else it is the process's alone, and its reading says why. Default: False."""
     envoy_headers: bool
-    """Whether `x-envoy-retry-on` and its kin on a request change its policy, as in Envoy."""
+    """Whether `x-envoy-retry-on` and its kin on a request change its policy, as in Envoy. Default: False."""
     budgets: Budgets | None
     """Retry budgets to share with other clients, adapters and functions, in place of the client's own."""
     transport: Script | None

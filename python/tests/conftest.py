@@ -26,6 +26,12 @@ ROOT = Path(__file__).resolve().parents[2]
 FAST = {"backoff": "10ms", "budget": "none"}
 
 
+def pytest_collection_finish() -> None:
+    """All that the tests import is there: no collection looks at it again. `serve` collects after each test, which else took most of the time."""
+    gc.collect()
+    gc.freeze()
+
+
 @dataclass
 class Script:
     """A port that does what it is told."""

@@ -73,14 +73,21 @@ def application(environ, start_response):
 """
 
 
+# A worker loses a signal that comes before it has set its handlers, and gunicorn then waits for it in vain.
+CONFIG = "def post_worker_init(worker): worker.log.info('Ready')"
+
+
 def test_a_server_that_forks_its_workers(serve, tmp_path):
     """gunicorn: the application is loaded, and has made a call, before the workers are forked."""
     (tmp_path / "application.py").write_text(APPLICATION)
-    code = "sys.argv[1:] = ['--preload', '--workers=2', '--bind=127.0.0.1:0', '--chdir', os.environ['FOLDER'], '--no-control-socket', 'application']\nfrom gunicorn.app.wsgiapp import run; run()"
+    (tmp_path / "config.py").write_text(CONFIG)
+    code = "sys.argv[1:] = ['--config', os.environ['FOLDER'] + '/config.py', '--preload', '--workers=2', '--bind=127.0.0.1:0', '--chdir', os.environ['FOLDER'], '--no-control-socket', 'application']\nfrom gunicorn.app.wsgiapp import run; run()"
     with child(code, serve(DONE).url, FOLDER=str(tmp_path)) as process:
         try:
             lines = iter(process.stderr.readline, "")
             address = next(line for line in lines if "Listening at" in line).split("Listening at: ")[1].split()[0]
+            for _ in range(2):
+                next(line for line in lines if "Ready" in line)
             open_ = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
             told = [open_(address, timeout=20).read().decode().split() for _ in range(20)]
         finally:

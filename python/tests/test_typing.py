@@ -30,6 +30,18 @@ def test_the_options_of_clients():
     assert named == {name for name, _, _ in _native.client_options()}
 
 
+def test_help_lists_what_clients_and_calls_take():
+    """What `help(reknock.Client)` shows: each option with a default; and of calls each keyword."""
+    for client in (reknock.Client, reknock.AsyncClient):
+        said, of_calls = client.__doc__ or "", client.request.__doc__ or ""
+        for name in _options.ClientOptions.__annotations__:
+            line = next((line for line in said.splitlines() if name in line.strip().partition(":")[0].split(", ")), "")
+            assert " Default: " in line, name
+        for name in _options.CallOptions.__annotations__:
+            assert any(name in line.strip().partition(":")[0].split(", ") for line in of_calls.splitlines()), name
+    assert "docs/" not in (reknock.Policy.__doc__ or "") + (reknock.simulate.__doc__ or "")
+
+
 def test_the_literals_are_the_cores():
     assert get_args(types.Kind) == tuple(code for code, _, _ in _native.kinds())
     assert get_args(types.StopReason) == tuple(code for code, _, _ in _native.stop_reasons())

@@ -110,8 +110,8 @@ def dialect_cases(name, count):
     "case",
     [
         *dialect_cases("envoy", 145), *dialect_cases("kgateway", 59), *dialect_cases("linkerd", 74),
-        *dialect_cases("ballerina", 65), *dialect_cases("ktor", 65), *dialect_cases("load", 74),
-        *dialect_cases("istio", 49), *dialect_cases("envoy-gateway", 37), *dialect_cases("linkerd2", 39),
+        *dialect_cases("ballerina", 66), *dialect_cases("ktor", 65), *dialect_cases("load", 79),
+        *dialect_cases("istio", 51), *dialect_cases("envoy-gateway", 37), *dialect_cases("linkerd2", 39),
     ],
 )
 def test_dialects(case, tmp_path):

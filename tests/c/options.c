@@ -3,6 +3,7 @@
  * https to ECHO, FAILING answers 503, COOKIES sets one with a 503 and echoes then. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
+#include <unistd.h>
 
 typedef struct {
     reknock_status status;
@@ -165,6 +166,47 @@ static void budgets(const char *echo) {
     reknock_client_free(client);
 }
 
+/* Two clients of this host have one purse; where it cannot be had, the reading says why. */
+static void budgets_of_the_host(const char *failing) {
+    reknock_client_options options = REKNOCK_CLIENT_OPTIONS_INIT;
+    reknock_policy *policy = NULL;
+    reknock_budget_reading reading;
+    char folder[] = "/tmp/reknock-share-XXXXXX", place[64];
+    int i;
+    CHECK(mkdtemp(folder));
+    OK(reknock_policy_from_yaml("{backoff: 0s, budget: {ratio: 0, min_per_second: 1, ttl: 60s, share: host}}", &policy, error));
+    options.policy = policy;
+    for (i = 1; i <= 3; i++) {
+        reknock_client *client = NULL;
+        reknock_request *request = NULL;
+        reknock_response *response = NULL;
+        snprintf(place, sizeof place, "%s/%s", folder, i < 3 ? "budgets" : "not/there");
+        options.budget_dir = place;
+        options.share_required = i < 3;
+        OK(reknock_client_new(&options, &client, error));
+        OK(reknock_client_request_new(client, "GET", failing, &request, error));
+        OK(reknock_client_send(client, request, NULL, &response, error));
+        CHECK(reknock_client_budget(client, failing, &reading) == REKNOCK_OK);
+        CHECK(reading.own_withdrawals == 2 && reading.own_deposits == 0 && reading.own_refusals == 0 && reading.resets == 0);
+        CHECK(reading.host == (i < 3) && reading.balance == (i < 3 ? 60 - 2 * i : 58));
+        CHECK(strncmp(reading.place, place, strlen(place)) == 0);
+        if (i == 2) {
+            CHECK(unlink(reading.place) == 0 && rmdir(place) == 0);
+        }
+        reknock_response_free(response);
+        reknock_request_free(request);
+        reknock_client_free(client);
+    }
+    CHECK(strstr(reading.place, ": cannot be made: No such file or directory"));
+    options.share_required = 1;
+    {
+        reknock_client *client = NULL;
+        CHECK(reknock_client_new(&options, &client, NULL) == REKNOCK_ERROR_CONFIG);
+    }
+    reknock_policy_free(policy);
+    CHECK(rmdir(folder) == 0);
+}
+
 static void requests_may_change_their_policy(const char *failing) {
     reknock_client_options options = REKNOCK_CLIENT_OPTIONS_INIT;
     reknock_request *request = new_request("GET", failing);
@@ -232,6 +274,7 @@ int main(int argc, char **argv) {
     redirects_that_lose_their_tls(argv[7]);
     pools(argv[8]);
     budgets(argv[1]);
+    budgets_of_the_host(argv[9]);
     requests_may_change_their_policy(argv[9]);
     cookies(argv[10]);
     mistakes();

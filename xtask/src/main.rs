@@ -20,6 +20,9 @@ const FILES: &[(&str, Page)] = &[
     ("node/options.d.ts", types::page),
     ("bindings/python/src/policy.txt", python::policy),
     ("python/reknock/_native.pyi", python::stub),
+    ("python/reknock/_client.py", python::clients),
+    ("python/reknock/_options.py", python::options),
+    ("docs/reference/clients.md", options::clients),
 ];
 
 fn main() -> ExitCode {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use reknock::client::CLIENT_OPTIONS;
+use reknock::client::{CLIENT_OPTIONS, client_default};
 use reknock::policy::{OptionBlock, OptionRow, option_blocks};
 use reknock::retry::Condition;
 use reknock::{ErrorKind, Evidence, StopReason};
@@ -73,7 +73,7 @@ fn interface(out: &mut String, name: &str, about: &str, block: &OptionBlock) {
         if !row.kinds.is_empty() {
             let _ = write!(text, " For {}.", row.kinds.join(", "));
         }
-        let default = row.default_text(block);
+        let default = default_of(block, row);
         if !matches!(default.as_str(), "" | "see below" | "required") {
             let _ = write!(text, " Default: {default}.");
         }
@@ -91,6 +91,14 @@ fn union<'a>(out: &mut String, about: &str, name: &str, values: impl Iterator<It
         let _ = write!(out, "\n  | '{value}'");
     }
     out.push_str(";\n");
+}
+
+/// The default of a key of any block. A client option without one stops the generator.
+pub(crate) fn default_of(block: &OptionBlock, row: &OptionRow) -> String {
+    if block.name != CLIENT_OPTIONS.name {
+        return row.default_text(block);
+    }
+    client_default(row.key).unwrap_or_else(|| panic!("the client option {} has no default in client_default yet", row.key))
 }
 
 /// The type of a key. A key of the tables that is missing here stops the generator.
@@ -131,17 +139,18 @@ fn takes(block: &OptionBlock, row: &OptionRow) -> &'static str {
         ("budget", "ratio" | "min_per_second" | "percent" | "min") => "number",
         ("budget", "deposit_on") => "'call' | 'success'",
         ("budget", "scope") => "'origin' | 'client'",
+        ("budget", "share") => "'process' | 'host'",
         ("response_headers[]", "name" | "exact" | "prefix" | "suffix" | "contains" | "regex" | "range") => "string",
         ("client", "base_url") => "string | Off",
         ("client", "headers") => "Readonly<Record<string, string | null>> | readonly (readonly [string, string])[]",
         ("client", "auth") => "readonly [user: string, password: string] | Off",
-        ("client", "follow_redirects" | "compression" | "envoy_headers") => "boolean",
+        ("client", "follow_redirects" | "compression" | "share_required" | "envoy_headers") => "boolean",
         ("client", "verify") => "boolean | string",
         ("client", "cookies") => "boolean | Readonly<Record<string, string>>",
         ("client", "max_redirects" | "pool_max_idle_per_host") => "number",
         ("client", "max_response_size") => "number | string | Off",
         ("client", "http2") => "'auto' | 'only' | 'none' | boolean",
-        ("client", "proxy" | "ca_bundle") => "string | Off",
+        ("client", "proxy" | "ca_bundle" | "budget_dir") => "string | Off",
         ("client", "cert") => "string | readonly [cert: string, key: string] | Off",
         ("client", "local_address") => "string",
         ("client", "pool_idle_timeout" | "http2_ping") => "number | Duration | Off",

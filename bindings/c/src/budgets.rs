@@ -8,7 +8,7 @@ use std::sync::Arc;
 use core_::Tick;
 use core_::client::process_budgets;
 use core_::retry::driver;
-use core_::retry::{BudgetReading, Budgets};
+use core_::retry::{BudgetReading, Budgets, Share};
 
 use crate::client::reknock_client;
 use crate::error::{REKNOCK_EMPTY, REKNOCK_ERROR_INTERNAL, REKNOCK_ERROR_INVALID_ARGUMENT, REKNOCK_OK, reknock_error, reknock_status};
@@ -35,6 +35,18 @@ pub struct reknock_budget_reading {
     pub withdrawals: u64,
     /// Retries refused.
     pub refusals: u64,
+    /// Of the deposits, those of this process; the others are those of all who share it.
+    pub own_deposits: u64,
+    /// Of the withdrawals, those of this process.
+    pub own_withdrawals: u64,
+    /// Of the refusals, those of this process.
+    pub own_refusals: u64,
+    /// How often a host's purse began anew because somebody had scribbled on its file.
+    pub resets: u64,
+    /// 1 if the processes of the host share it; 0 also where the policy says `share: host` and it could not be had.
+    pub host: i32,
+    /// The file of the host's purse; or why a budget that should be the host's is the process's alone; else empty. At most 255 bytes of it.
+    pub place: [c_char; 256],
 }
 
 /// Makes budgets in `*out`, all full. Free them with reknock_budgets_free.
@@ -92,13 +104,31 @@ pub unsafe extern "C" fn reknock_client_budget(
     told(out, || unsafe { Ok(shared(client, "client")?.client.budget(text(url, "url")?)) })
 }
 
+/// As much of it as there is room for before a NUL.
+fn place(text: &str) -> [c_char; 256] {
+    let mut place = [0; 256];
+    place[..255].iter_mut().zip(text.as_bytes()).for_each(|(to, from)| *to = *from as c_char);
+    place
+}
+
 fn told(
     out: Option<&mut MaybeUninit<reknock_budget_reading>>,
     read: impl FnOnce() -> Result<Option<BudgetReading>, Fault>,
 ) -> reknock_status {
     plain(REKNOCK_ERROR_INTERNAL, || match (out, read()) {
-        (Some(out), Ok(Some(BudgetReading { balance, deposits, withdrawals, refusals }))) => {
-            out.write(reknock_budget_reading { balance, deposits, withdrawals, refusals });
+        (Some(out), Ok(Some(reading))) => {
+            out.write(reknock_budget_reading {
+                balance: reading.balance,
+                deposits: reading.deposits,
+                withdrawals: reading.withdrawals,
+                refusals: reading.refusals,
+                own_deposits: reading.own_deposits,
+                own_withdrawals: reading.own_withdrawals,
+                own_refusals: reading.own_refusals,
+                resets: reading.resets,
+                host: (reading.share == Share::Host).into(),
+                place: place(reading.path.or(reading.why).as_deref().unwrap_or_default()),
+            });
             REKNOCK_OK
         }
         (Some(_), Ok(None)) => REKNOCK_EMPTY,

@@ -120,6 +120,11 @@ pub struct reknock_client_options {
     pub http2_ping_ms: u64,
     /// Where cookies that servers set are kept, and sent back from. Default: they are not.
     pub cookies: *const reknock_cookies,
+    /// Where budgets with `share: host` are: the absolute path of a directory that is this user's alone. Default: that of the environment's
+    /// REKNOCK_BUDGET_DIR, else /dev/shm/reknock-UID.
+    pub budget_dir: *const c_char,
+    /// Not 0: a budget with `share: host` that cannot be shared is an error of kind config; else it is the process's alone, and its reading says why.
+    pub share_required: i32,
 }
 
 // SAFETY: numbers and nullable pointers, the size first.
@@ -227,7 +232,11 @@ pub unsafe extern "C" fn reknock_client_new(
             // SAFETY: NUL-terminated.
             builder = builder.base_url(unsafe { text(said.base_url, "base_url") }?);
         }
-        builder = builder.envoy_headers(said.envoy_headers != 0);
+        if !said.budget_dir.is_null() {
+            // SAFETY: NUL-terminated.
+            builder = builder.budget_dir(unsafe { text(said.budget_dir, "budget_dir") }?);
+        }
+        builder = builder.share_required(said.share_required != 0).envoy_headers(said.envoy_headers != 0);
         if !said.username.is_null() {
             // SAFETY: NUL-terminated; the password may be NULL.
             let (name, password) = unsafe { (text(said.username, "username")?, said.password.as_ref()) };

@@ -29,7 +29,7 @@ pub struct reknock_lint {
 /// Runs a policy through a scenario, in virtual time, into `*out`. Free it with reknock_report_free.
 ///
 /// `scenario` is the name of a preset ("spike", "brown-out", "outage", "flapping", "rate-limit", "slow-start", "batch") or a JSON object
-/// (docs/simulate.md). Takes a second for about two million attempts; does no I/O.
+/// (its keys are on the page Simulate of the documentation). Takes a second for about two million attempts; does no I/O.
 ///
 /// Errors: REKNOCK_ERROR_CONFIG with the key, the rule, the value found and the fix.
 #[unsafe(no_mangle)]

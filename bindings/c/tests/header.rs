@@ -75,6 +75,8 @@ const OPTIONS: &[(&str, &str)] = &[
     ("pool_idle_timeout", "pool_idle_timeout_ms"),
     ("pool_max_idle_per_host", "pool_max_idle_per_host"),
     ("cookies", "cookies"),
+    ("budget_dir", "budget_dir"),
+    ("share_required", "share_required"),
     ("envoy_headers", "envoy_headers"),
 ];
 

@@ -12,16 +12,16 @@ use serde_json::{Value, json};
 use support::lines::{answers, line, texts, vectors};
 
 /// How many cases run: all of config.json but those in camelCase, which Node alone takes; all of the dialects.
-const CASES: usize = 495;
+const CASES: usize = 502;
 const CAMEL_CASE: usize = 17;
 const DIALECTS: &[(&str, usize)] = &[
     ("envoy", 145),
     ("kgateway", 59),
     ("linkerd", 74),
-    ("ballerina", 65),
+    ("ballerina", 66),
     ("ktor", 65),
-    ("load", 74),
-    ("istio", 49),
+    ("load", 79),
+    ("istio", 51),
     ("envoy-gateway", 37),
     ("linkerd2", 39),
 ];
@@ -228,6 +228,51 @@ fn dialects_give_the_same_policies_notes_and_messages() {
         assert!(wrong.is_empty(), "{name}: {} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
         assert_eq!(cases.len(), *count, "{name}");
     }
+}
+
+/// The policies that C reads of a text, by name and as JSON; or its message.
+fn loaded(answer: &[String]) -> Result<Vec<(String, String)>, String> {
+    if answer[0] != "ok" {
+        return Err(answer[1].clone());
+    }
+    let (mut rest, mut all) = (&answer[1..], Vec::new());
+    while let [_, name, policy, _, notes, ..] = rest {
+        all.push((name.clone(), policy.clone()));
+        rest = &rest[5 + notes.parse::<usize>().unwrap()..];
+    }
+    Ok(all)
+}
+
+/// Likewise in Rust.
+fn read(text: &str, dialect: &str) -> Result<Vec<(String, String)>, String> {
+    let all = core_::policy::read_all(text, core_::policy::Dialect::from_name(dialect).ok()).map_err(|error| error.to_string())?;
+    let name = |loaded: &core_::policy::Loaded| loaded.name.as_ref().map_or("-".to_owned(), |name| format!("+{name}"));
+    Ok(all.iter().map(|loaded| (name(loaded), loaded.policy.to_json())).collect())
+}
+
+/// What core/tests/dialects/meshes.rs and core/tests/behaviour/ktor_recorded.rs read and try, read by C.
+#[test]
+fn meshes_manifests_and_ktor_are_read_as_in_rust() {
+    let (meshes, manifests, ktor) = (vectors("dialects/meshes"), vectors("dialects/manifests/expected"), vectors("dialects/ktor_recorded"));
+    let mut texts: Vec<(String, String)> = Vec::new();
+    for case in meshes["cases"].as_array().unwrap() {
+        let text: String = case["documents"].as_array().unwrap().iter().map(|document| format!("---\n{document}\n")).collect();
+        let dialect = case["dialect"].as_str().unwrap().to_owned();
+        texts.extend([(String::new(), text.clone()), (dialect, text)]);
+    }
+    let folder = support::root().join("tests/vectors/dialects/manifests");
+    let files = manifests.as_object().unwrap().keys().filter(|file| *file != "about");
+    texts.extend(files.map(|file| (String::new(), std::fs::read_to_string(folder.join(file)).unwrap())));
+    for case in ktor["cases"].as_array().unwrap() {
+        let call = |call: &Value| (call[0].as_str().unwrap().to_owned(), call[1].get("value").unwrap_or(&call[1]).clone());
+        let plugin: serde_json::Map<String, Value> = case["calls"].as_array().unwrap().iter().map(call).collect();
+        texts.push(("ktor".to_owned(), json!({"HttpRequestRetry": plugin}).to_string()));
+    }
+    let questions: Vec<String> = texts.iter().map(|(dialect, text)| line(&["load", dialect, text])).collect();
+    for ((dialect, text), answer) in texts.iter().zip(answers(PROGRAM, "vectors_meshes", &questions)) {
+        assert_eq!(loaded(&answer), read(text, dialect), "{text}");
+    }
+    assert_eq!(texts.len(), 2 * 54 + 12 + 395);
 }
 
 /// The route of a case as a document that holds one: without a `retry_policy` it has an empty one.

@@ -11,12 +11,12 @@ use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, Result, Status};
 use napi_derive::napi;
 use reknock::Error;
-use reknock::client::queue::{Delivery, Item, Queue, QueueHost};
-use reknock::client::{Response, Wants, runtime};
+use reknock::client::queue::{Delivery as Came, Item, Queue, QueueHost};
+use reknock::client::{Delivered, Response, Wants, runtime};
 use tokio::sync::oneshot;
 
 use crate::body::Pull;
-use crate::call::Call;
+use crate::call::{Call, Delivery};
 use crate::client::NativeClient;
 use crate::error::{or_throw, parts};
 use crate::head::head;
@@ -25,9 +25,10 @@ use crate::stream::{CoreStream, Place};
 use crate::value::{to_bytes, wrong};
 
 /// What a submission to the runtime gives.
+#[expect(clippy::large_enum_variant, reason = "a response is the usual one: a box would cost each call")]
 pub enum Outcome {
     Response(std::result::Result<Response, Error>),
-    Stream(std::result::Result<CoreStream, Error>),
+    Stream(std::result::Result<Box<CoreStream>, Error>),
     /// A piece of a streamed body, and the rest of it with the place where it lives.
     Piece(std::result::Result<Option<Bytes>, Error>, Box<CoreStream>, Place),
 }
@@ -98,7 +99,7 @@ impl Bridge {
         if let Some(options) = options {
             call.read(env, &options)?;
         }
-        let Call { client, request, options, wants, streamed, outlet } = call;
+        let Call { client, request, options, wants, delivery, outlet } = call;
         let number = outlet.map(|outlet| {
             let number = Arc::new(AtomicU64::new(0));
             let (pulls, wake, call) = (Arc::clone(&self.pulls), Arc::clone(&self.wake), Arc::clone(&number));
@@ -110,10 +111,15 @@ impl Bridge {
             number
         });
         let id = self.submit(env, wants, |host| async move {
-            if streamed {
-                return Outcome::Stream(client.stream_with(request, &options, host).await);
+            match delivery {
+                Delivery::Buffered => Outcome::Response(client.send_with(request, &options, host).await),
+                Delivery::Streamed => Outcome::Stream(client.stream_with(request, &options, host).await.map(Box::new)),
+                Delivery::Auto => match client.deliver_with(request, &options, host).await {
+                    Ok(Delivered::Whole(response)) => Outcome::Response(Ok(response)),
+                    Ok(Delivered::Open(stream)) => Outcome::Stream(Ok(Box::new(stream))),
+                    Err(error) => Outcome::Response(Err(error)),
+                },
             }
-            Outcome::Response(client.send_with(request, &options, host).await)
         })?;
         if let Some(number) = number {
             number.store(id, Ordering::Relaxed);
@@ -290,8 +296,8 @@ impl<'env> Batch<'env> {
         Ok(())
     }
 
-    fn deliver(&mut self, delivery: Delivery<Outcome>) -> Result<()> {
-        let Delivery { id, events, item } = delivery;
+    fn deliver(&mut self, came: Came<Outcome>) -> Result<()> {
+        let Came { id, events, item } = came;
         let env = self.env;
         if !events.is_empty() {
             self.push(id, EVENTS, listed(env, &events)?, Null)?;
@@ -307,7 +313,7 @@ impl<'env> Batch<'env> {
                 }
             }
             Item::Done(Outcome::Stream(Ok(stream))) => {
-                let own = (*stream).clone();
+                let own = (**stream).clone();
                 self.push(id, -i32::from(own.status()), head(own), External::new(Place::new(stream)))
             }
             Item::Done(Outcome::Piece(piece, body, place)) => {

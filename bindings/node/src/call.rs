@@ -18,6 +18,17 @@ const BEFORE_RETRY: u32 = 4;
 const EVENTS: u32 = 8;
 const BODY: u32 = 16;
 const STREAM: u32 = 32;
+const AUTO: u32 = 64;
+const MISDIRECTED: u32 = 128;
+const NESTED: u32 = 256;
+
+/// How the body of the response comes.
+pub enum Delivery {
+    Buffered,
+    Streamed,
+    /// Whole if that is soon.
+    Auto,
+}
 
 /// What is sent, and how.
 pub struct Call {
@@ -25,8 +36,7 @@ pub struct Call {
     pub request: Request,
     pub options: CallOptions,
     pub wants: Wants,
-    /// The body of the response is read as it comes.
-    pub streamed: bool,
+    pub delivery: Delivery,
     /// Where the pieces of its body are asked for.
     pub outlet: Option<Outlet>,
 }
@@ -56,7 +66,13 @@ impl Call {
             notices: false,
             body: has(BODY),
         };
-        Ok(Call { client, request, options: CallOptions::default(), wants, streamed: has(STREAM), outlet })
+        let options = CallOptions { nested: has(NESTED), repeat_misdirected: has(MISDIRECTED), ..CallOptions::default() };
+        let delivery = match (has(STREAM), has(AUTO)) {
+            (true, _) => Delivery::Streamed,
+            (false, true) => Delivery::Auto,
+            (false, false) => Delivery::Buffered,
+        };
+        Ok(Call { client, request, options, wants, delivery, outlet })
     }
 
     /// Reads the options that a call seldom has.

@@ -29,6 +29,20 @@ pub struct BudgetReading {
     pub withdrawals: f64,
     /// Retries refused.
     pub refusals: f64,
+    /// Who shares it.
+    pub share: &'static str,
+    /// The file of the host's purse.
+    pub path: Option<String>,
+    /// Why it is the process's alone although it should be the host's.
+    pub why: Option<String>,
+    /// Deposits of this process.
+    pub own_deposits: f64,
+    /// Withdrawals of this process.
+    pub own_withdrawals: f64,
+    /// Refusals of this process.
+    pub own_refusals: f64,
+    /// How often it began anew because somebody had scribbled on its file.
+    pub resets: f64,
 }
 
 #[napi]
@@ -119,5 +133,12 @@ pub fn reading(reading: reknock::retry::BudgetReading) -> BudgetReading {
         deposits: reading.deposits as f64,
         withdrawals: reading.withdrawals as f64,
         refusals: reading.refusals as f64,
+        share: reading.share.as_str(),
+        path: reading.path,
+        why: reading.why,
+        own_deposits: reading.own_deposits as f64,
+        own_withdrawals: reading.own_withdrawals as f64,
+        own_refusals: reading.own_refusals as f64,
+        resets: reading.resets as f64,
     }
 }

@@ -101,6 +101,12 @@ pub fn head_redirected(head: &Head) -> bool {
     head.attempts().last().is_some_and(|attempt| attempt.hop > 0)
 }
 
+/// Whether it is a redirect whose location leads nowhere.
+#[napi(catch_unwind)]
+pub fn head_leads_nowhere(head: &Head) -> bool {
+    head.leads_nowhere()
+}
+
 /// The usual words for the status.
 #[napi(catch_unwind)]
 pub fn head_status_text(head: &Head) -> &'static str {

@@ -20,8 +20,8 @@ enum State {
 }
 
 impl Place {
-    pub fn new(stream: CoreStream) -> Self {
-        Place(Arc::new(Mutex::new(State::Here(Box::new(stream)))))
+    pub fn new(stream: Box<CoreStream>) -> Self {
+        Place(Arc::new(Mutex::new(State::Here(stream))))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -65,26 +65,53 @@ impl NativeClient {
 pub struct BudgetReading {
     /// Retries that would be granted now.
     balance: i64,
-    /// Deposits made.
+    /// Deposits made, by all who share it.
     deposits: u64,
     /// Retries granted.
     withdrawals: u64,
     /// Retries refused.
     refusals: u64,
+    /// Who shares it: "process" also where the policy says "host" and it could not be had (`why`).
+    share: &'static str,
+    /// The file of the host's purse.
+    path: Option<String>,
+    /// Why the budget of a policy that says `share: host` is the process's alone.
+    why: Option<String>,
+    /// Of the deposits, those of this process.
+    own_deposits: u64,
+    /// Of the withdrawals, those of this process.
+    own_withdrawals: u64,
+    /// Of the refusals, those of this process.
+    own_refusals: u64,
+    /// How often a host's purse began anew because somebody had scribbled on its file.
+    resets: u64,
 }
 
 impl From<reknock::retry::BudgetReading> for BudgetReading {
     fn from(reading: reknock::retry::BudgetReading) -> Self {
-        let reknock::retry::BudgetReading { balance, deposits, withdrawals, refusals } = reading;
-        BudgetReading { balance, deposits, withdrawals, refusals }
+        let reknock::retry::BudgetReading {
+            balance,
+            deposits,
+            withdrawals,
+            refusals,
+            share,
+            path,
+            why,
+            own_deposits,
+            own_withdrawals,
+            own_refusals,
+            resets,
+        } = reading;
+        let share = share.as_str();
+        BudgetReading { balance, deposits, withdrawals, refusals, share, path, why, own_deposits, own_withdrawals, own_refusals, resets }
     }
 }
 
 #[pymethods]
 impl BudgetReading {
     fn __repr__(&self) -> String {
-        let BudgetReading { balance, deposits, withdrawals, refusals } = self;
-        format!("BudgetReading(balance={balance}, deposits={deposits}, withdrawals={withdrawals}, refusals={refusals})")
+        let BudgetReading { balance, deposits, withdrawals, refusals, share, .. } = self;
+        format!("BudgetReading(balance={balance}, deposits={deposits}, withdrawals={withdrawals}, refusals={refusals}, share='{share}')")
     }
 }
 

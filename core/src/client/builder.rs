@@ -1,5 +1,6 @@
 //! Building clients.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ pub struct ClientBuilder<S = TransportOptions, C = TokioClock> {
     envoy_headers: bool,
     cookies: Option<Cookies>,
     budgets: Option<Arc<Budgets>>,
+    budget_dir: Option<PathBuf>,
+    share_required: bool,
 }
 
 /// What a client can be built on: options for the transport of this crate, or a transport.
@@ -108,6 +111,8 @@ impl Client {
             envoy_headers: false,
             cookies: None,
             budgets: None,
+            budget_dir: None,
+            share_required: false,
         }
     }
 }
@@ -144,6 +149,8 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
             envoy_headers,
             cookies,
             budgets,
+            budget_dir,
+            share_required,
         } = self;
         let (transport, clock) = replace(transport, clock);
         ClientBuilder {
@@ -160,6 +167,8 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
             envoy_headers,
             cookies,
             budgets,
+            budget_dir,
+            share_required,
         }
     }
 
@@ -261,10 +270,26 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
         self
     }
 
+    /// Where the budgets with `share: host` are: a directory that is this user's alone (mode 700; made if it is not there), on a file system of this
+    /// machine. Default: the environment's `REKNOCK_BUDGET_DIR`, else `/dev/shm/reknock-UID`. Processes share those in the same directory: containers
+    /// a mounted one. Not for budgets that were given ([`budgets`](ClientBuilder::budgets)), nor for a name that another client of this process holds.
+    pub fn budget_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.budget_dir = Some(directory.into());
+        self
+    }
+
+    /// Whether a budget with `share: host` that cannot be shared is an error, of kind `config`: here where the policy has it, else of the call. Default
+    /// false: such a budget is the process's alone, and its reading says why.
+    pub fn share_required(mut self, required: bool) -> Self {
+        self.share_required = required;
+        self
+    }
+
     /// The client.
     ///
     /// # Errors
-    /// `config` for transport options that cannot be, a header that is none, or a named budget that is in use with other parameters.
+    /// `config` for transport options that cannot be, a header that is none, a named budget that is in use with other parameters, or one that is
+    /// [required](ClientBuilder::share_required) to be the host's and cannot.
     pub fn build(mut self) -> Result<Client<S::Transport, C>, Error> {
         if let Some(name) = self.invalid_header {
             let name = ShownText(&name);
@@ -288,6 +313,8 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
             base_url,
             envoy_headers: self.envoy_headers,
             budgets: self.budgets,
+            budget_dir: self.budget_dir,
+            share_required: self.share_required,
         };
         let client = Client(Arc::new(Inner { config, shared: PerProcess::new() }));
         // So that what cannot be shows now and not at the first call.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -20,15 +21,16 @@ use super::message::cookies::Cookies;
 use super::message::redirect::Redirects;
 use super::message::request::Request;
 use super::message::response::Response;
-use super::system::clock::{Clock, TokioClock};
-use super::system::entropy;
+use super::system::clock::{Clock, TokioClock, host_now};
 use super::system::process::PerProcess;
 use super::system::runtime::{PerRuntime, runtime_here};
+use super::system::{entropy, environment};
 use super::transport::Transport;
 use super::transport::http::HttpTransport;
 use crate::error::{Error, ErrorKind};
 use crate::policy::{Policy, RequestHead, envoy};
-use crate::retry::{BudgetNames, BudgetReading, Budgets};
+use crate::retry::{BudgetNames, BudgetReading, Budgets, SharedPurses};
+use crate::share;
 
 /// Sends requests under a policy.
 ///
@@ -52,6 +54,8 @@ pub(super) struct Config<T, C> {
     pub(super) base_url: Option<Url>,
     pub(super) envoy_headers: bool,
     pub(super) budgets: Option<Arc<Budgets>>,
+    pub(super) budget_dir: Option<PathBuf>,
+    pub(super) share_required: bool,
 }
 
 /// What the calls of one client in one process share.
@@ -100,6 +104,18 @@ pub struct CallOptions {
     pub cancel: Option<Cancel>,
     /// The call is made within an attempt of another one that retries: see [`Retry::nested`](crate::retry::Retry::nested).
     pub nested: bool,
+    /// Whether a 421 is repeated once and at once, as the Fetch standard has it: a retry like others, whatever the policy's statuses. A connection that is
+    /// busy with its body is not used again.
+    pub repeat_misdirected: bool,
+}
+
+/// A response as [`Client::deliver_with`] hands it out.
+#[derive(Debug)]
+pub enum Delivered<B, C> {
+    /// With its whole body.
+    Whole(Response),
+    /// With a body that is still to be read.
+    Open(StreamingResponse<B, C>),
 }
 
 impl<T: Transport, C: Clock> Client<T, C> {
@@ -163,22 +179,42 @@ impl<T: Transport, C: Clock> Client<T, C> {
         options: &CallOptions,
         host: H,
     ) -> Result<StreamingResponse<T::Body, C>, Error> {
-        let mut running = self.begin(on, request, options, host, Delivery::Streamed)?;
+        match self.delivered_on(on, request, options, host, Delivery::Streamed).await? {
+            Delivered::Open(response) => Ok(response),
+            Delivered::Whole(_) => Err(Error::new(ErrorKind::Internal, "a streamed call was buffered")),
+        }
+    }
+
+    /// Likewise, handing the response out when its body is there, or without the rest after 1 MiB of it or 20 ms after its head, and at once if its
+    /// media type is one of those that are made while they are read (`text/event-stream`, JSON by lines, audio, video). What breaks before that
+    /// may be retried; `max_response_size` holds for all of it.
+    ///
+    /// # Errors
+    /// As [`send_with`](Client::send_with).
+    pub async fn deliver_with<H: Host>(&self, request: Request, options: &CallOptions, host: H) -> Result<Delivered<T::Body, C>, Error> {
+        self.delivered_on(None, request, options, host, Delivery::Auto).await
+    }
+
+    async fn delivered_on<H: Host>(
+        &self,
+        on: Option<CallSite<'_, T>>,
+        request: Request,
+        options: &CallOptions,
+        host: H,
+        delivery: Delivery,
+    ) -> Result<Delivered<T::Body, C>, Error> {
+        let mut running = self.begin(on, request, options, host, delivery)?;
         let Finished { head, body, stop_reason } = running.finish(options.cancel.as_ref()).await?;
-        let CallBody::Streamed(body) = body else { return Err(Error::new(ErrorKind::Internal, "a streamed call was buffered")) };
+        let (early, body) = match body {
+            CallBody::Buffered(body) => return Ok(Delivered::Whole(Response { head: running.head(head, stop_reason), body })),
+            CallBody::Streamed(early, body) => (early, body),
+        };
         let (clock, idle) = (self.0.config.calls.clock.clone(), running.policy.idle_timeout());
         let cancellation = Cancellation { cancel: options.cancel.clone(), closed: running.shared.closed.clone() };
         let (length, progress) = (head.length, Arc::clone(&running.progress));
-        Ok(StreamingResponse {
-            head: running.head(head, stop_reason),
-            body: Some(body),
-            clock,
-            idle,
-            progress,
-            cancellation,
-            length,
-            read: 0,
-        })
+        let most = self.0.config.calls.max_response_size.filter(|_| delivery == Delivery::Auto);
+        let head = running.head(head, stop_reason);
+        Ok(Delivered::Open(StreamingResponse { head, early, body: Some(body), clock, idle, progress, cancellation, length, read: 0, most }))
     }
 
     fn begin<'a, H: Host>(
@@ -198,7 +234,8 @@ impl<T: Transport, C: Clock> Client<T, C> {
         redirects.follow = options.follow_redirects.unwrap_or(redirects.follow);
         config.complete(&mut request);
         let policy = config.policy_for(&mut request, options.policy.as_ref().unwrap_or(&config.policy));
-        Running::begin(&config.calls, on, policy, host, Mode { delivery, redirects, nested: options.nested }, request)
+        let CallOptions { nested, repeat_misdirected, .. } = *options;
+        Running::begin(&config.calls, on, policy, host, Mode { delivery, redirects, nested, repeat_misdirected }, request)
     }
 
     /// Ends the calls in flight with kind `closed`, streamed bodies included, and those to come. Clones of the client are closed with it.
@@ -228,7 +265,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
         let config = &self.0.config;
         self.0.shared.get_or_try_make(|parents| {
             // A parent's may be locked by a thread that is gone.
-            let budgets = config.budgets.clone().filter(|_| parents.is_none()).unwrap_or_else(|| Arc::new(process_budgets()));
+            let budgets = config.budgets.clone().filter(|_| parents.is_none()).unwrap_or_else(|| Arc::new(config.own_budgets()));
             if let Some(spec) = config.policy.budget() {
                 budgets.hold(spec)?;
             }
@@ -270,6 +307,13 @@ impl<T: Transport, C: Clock> Client<T, C> {
     }
 }
 
+impl<T, C: Clock> Config<T, C> {
+    fn own_budgets(&self) -> Budgets {
+        let host = self.calls.clock.is_of_the_host().then(|| host(self.budget_dir.clone(), self.share_required));
+        Budgets::of_host(Arc::clone(process_names()), host)
+    }
+}
+
 impl<T, C> Config<T, C> {
     /// The policy of one request: what its header fields change, and whether they allow retries at all.
     fn policy_for<'a>(&self, request: &mut Request, policy: &'a Policy) -> Cow<'a, Policy> {
@@ -303,10 +347,16 @@ impl<T, C> Config<T, C> {
     }
 }
 
-/// Budgets that share those with names with all clients of the process: for [`ClientBuilder::budgets`](super::ClientBuilder::budgets) and for
+/// Budgets that share those with names with all clients of the process, and those of `share: host` with all processes (see
+/// [`ClientBuilder::budget_dir`](super::ClientBuilder::budget_dir)): for [`ClientBuilder::budgets`](super::ClientBuilder::budgets) and for
 /// those who drive the machine.
 pub fn process_budgets() -> Budgets {
-    Budgets::sharing(Arc::clone(process_names()))
+    Budgets::of_host(Arc::clone(process_names()), Some(host(None, false)))
+}
+
+/// Where the host's budgets are.
+fn host(directory: Option<PathBuf>, required: bool) -> Box<dyn SharedPurses> {
+    Box::new(share::Host::new(directory.or_else(|| environment::path("REKNOCK_BUDGET_DIR")), required, host_now))
 }
 
 /// The names of budgets that all clients of the process share.

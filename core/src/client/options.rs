@@ -1,7 +1,8 @@
 //! A client from a host's options: their names, shapes and messages, the same on every surface.
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -12,6 +13,7 @@ use super::message::redirect::Redirects;
 use super::transport::options::{ClientCert, Http2, Proxy, TlsOptions, TransportOptions};
 use crate::error::Error;
 use crate::policy::{Keys, Node, OptionBlock, Problem, Unit, Value, bytes, or_none, row};
+use crate::time::DurationText;
 
 /// The options of a client besides its policy and its callbacks.
 pub static CLIENT_OPTIONS: OptionBlock = OptionBlock {
@@ -49,6 +51,12 @@ pub static CLIENT_OPTIONS: OptionBlock = OptionBlock {
             "cookies",
             "true, false, or map of names and values",
             "Whether cookies that servers set are kept and sent back; a map is what to begin with.",
+        ),
+        row("budget_dir", "absolute path", "Where budgets with `share: host` are: a directory that is this user's alone."),
+        row(
+            "share_required",
+            "true or false",
+            "Whether a budget with `share: host` that cannot be shared is an error; else it is the process's alone.",
         ),
         row("envoy_headers", "true or false", "Whether `x-envoy-retry-on` and its kin on a request change its policy, as in Envoy."),
     ],
@@ -114,6 +122,12 @@ impl Client {
                         builder = builder.cookies(jar);
                     }
                 }
+                "budget_dir" => {
+                    if let Some(directory) = or_none(node, directory)? {
+                        builder = builder.budget_dir(directory);
+                    }
+                }
+                "share_required" => builder = builder.share_required(node.flag()?),
                 "envoy_headers" => builder = builder.envoy_headers(node.flag()?),
                 "follow_redirects" => redirects.follow = node.flag()?,
                 "max_redirects" => redirects.max = whole(key, node)?,
@@ -127,6 +141,29 @@ impl Client {
         }
         Ok(builder.redirects(redirects))
     }
+}
+
+/// The default of a client option as text: asked of what it stands in, so that it cannot differ. `None` for a key without one here.
+pub fn client_default(key: &str) -> Option<String> {
+    let (transport, redirects) = (TransportOptions::default(), Redirects::default());
+    let duration = |limit: Option<Duration>| limit.map_or("none".to_owned(), |limit| DurationText(limit).to_string());
+    Some(match key {
+        "follow_redirects" => redirects.follow.to_string(),
+        "max_redirects" => redirects.max.to_string(),
+        "http2" => format!("{:?}", transport.http2).to_lowercase(),
+        "http2_ping" => duration(transport.http2_ping),
+        "verify" => transport.tls.verify.to_string(),
+        "compression" => transport.compression.to_string(),
+        "pool_idle_timeout" => duration(transport.pool_idle_timeout),
+        "pool_max_idle_per_host" => transport.pool_max_idle_per_host.to_string(),
+        "max_connections" => transport.max_connections.to_string(),
+        "max_connections_per_origin" => transport.max_connections_per_origin.to_string(),
+        "proxy" => "what the environment says".to_owned(),
+        "budget_dir" => "REKNOCK_BUDGET_DIR, else /dev/shm/reknock-UID".to_owned(),
+        "cookies" | "share_required" | "envoy_headers" => "false".to_owned(),
+        "base_url" | "headers" | "auth" | "max_response_size" | "ca_bundle" | "cert" | "local_address" => "none".to_owned(),
+        _ => return None,
+    })
 }
 
 /// A client option that is a whole number, for hosts whose options are no document.
@@ -183,6 +220,11 @@ fn ping(node: &Node<'_>, unit: Unit) -> Result<std::time::Duration, Problem> {
 
 fn address(node: &Node<'_>) -> Result<IpAddr, Problem> {
     node.str().and_then(|text| text.parse().ok()).ok_or_else(|| node.must("be an IP address"))
+}
+
+fn directory(node: &Node<'_>) -> Result<PathBuf, Problem> {
+    let path = Path::new(node.text()?);
+    if path.is_absolute() { Ok(path.to_owned()) } else { Err(node.must("be an absolute path")) }
 }
 
 fn typed(node: &Node<'_>, unit: Unit) -> Result<std::time::Duration, Problem> {
@@ -271,6 +313,8 @@ mod tests {
             ("poolIdleTimeout", 1.5.into()),
             ("pool_max_idle_per_host", 4.into()),
             ("cookies", Value::from([("a", "1")])),
+            ("budget_dir", "/dev/shm/mine".into()),
+            ("share_required", true.into()),
             ("envoy_headers", true.into()),
         ]);
         let Value::Map(entries) = &options else { panic!("a map") };
@@ -300,6 +344,7 @@ mod tests {
             ),
             ("http2_ping", 0.into(), "http2_ping: must be above 0, or none for no pings, got 0"),
             ("pool_idle_timeout", (-1).into(), "pool_idle_timeout: must be a number of seconds from 0, got -1"),
+            ("budget_dir", "here".into(), "budget_dir: must be an absolute path, got \"here\""),
             ("local_address", "home".into(), "local_address: must be an IP address, got \"home\""),
             ("http2", "yes please".into(), "http2: must be one of auto, only, none, got \"yes please\""),
         ] {

@@ -50,6 +50,9 @@ pub fn run(program: &str, arguments: &[String]) -> Option<Finished> {
         [first, ..] if first == "policy" => (|_| Err(Refused::Usage("policy has one command: convert".to_owned())), arguments),
         _ => return None,
     };
+    if rest.iter().any(|word| word == "--help" || word == "-h") {
+        return Some(Finished { out: help(program), ..Finished::default() });
+    }
     Some(command(rest).unwrap_or_else(|refused| match refused {
         Refused::Usage(text) => Finished { err: format!("{}{program}: {text}\n", help(program)), status: 2, ..Finished::default() },
         Refused::Error(error) => Finished { err: format!("{}: {error}\n", error.kind()), status: 2, ..Finished::default() },

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{IdempotencyKey, PerTryUntil, Settings};
 use crate::retry::{
-    Backoff, BudgetKind, BudgetSpec, Combine, Condition, Conditions, DepositOn, Jitter, Methods, RetryAfter, Scope, StatusSet, WhenOver,
+    Backoff, BudgetKind, BudgetSpec, Combine, Condition, Conditions, DepositOn, Jitter, Methods, RetryAfter, Scope, Share, StatusSet,
+    WhenOver,
 };
 
 /// The default cap of growing waits; a larger first wait is its own cap.
@@ -74,6 +75,6 @@ impl Default for BudgetKind {
 
 impl Default for BudgetSpec {
     fn default() -> Self {
-        BudgetSpec { kind: BudgetKind::default(), scope: Scope::Origin }
+        BudgetSpec { kind: BudgetKind::default(), scope: Scope::Origin, share: Share::Process }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::dialect::{Dialect, Loaded};
 use super::problem::path_name;
 use super::{PerTryUntil, Policy, emit};
-use crate::retry::{BudgetKind, DepositOn, WhenOver};
+use crate::retry::{BudgetKind, DepositOn, Share, WhenOver};
 use crate::time::DurationText;
 
 /// Retries whose waits are shown one by one.
@@ -118,6 +118,13 @@ impl Policy {
                 match u64::from(retries) > alone {
                     true => writeln!(out, ", so it can refuse what max_retries ({retries}) permits to a single call"),
                     false => writeln!(out, ", so it refuses only when several calls fail"),
+                }?;
+                match budget.share {
+                    Share::Process => Ok(()),
+                    Share::Host => writeln!(
+                        out,
+                        "  all processes of this user on this host have this one together; its reading tells where, or why not"
+                    ),
                 }
             }
             BudgetKind::Concurrency { percent_millionths, min } => {

@@ -1,7 +1,7 @@
 //! The words of a document and what they stand for, for the reader and the writer alike.
 
 use super::{Compat, IdempotencyKey, PerTryUntil};
-use crate::retry::{Combine, Condition, DecorrelatedForm, DepositOn, Format, WhenOver};
+use crate::retry::{Combine, Condition, DecorrelatedForm, DepositOn, Format, Share, WhenOver};
 
 pub(crate) type Names<T> = &'static [(&'static str, T)];
 
@@ -26,6 +26,8 @@ pub(super) const FORMAT: Names<Format> =
     &[("seconds", Format::Seconds), ("unix", Format::Unix), ("http-date", Format::HttpDate), ("auto", Format::Auto)];
 
 pub(super) const DEPOSIT_ON: Names<DepositOn> = &[("call", DepositOn::Call), ("success", DepositOn::Success)];
+
+pub(super) const SHARE: Names<Share> = &[(Share::Process.as_str(), Share::Process), (Share::Host.as_str(), Share::Host)];
 
 /// The word for a value; every value has one.
 pub(super) fn name_of<T: PartialEq>(names: Names<T>, value: &T) -> &'static str {

@@ -187,6 +187,12 @@ pub(super) static BUDGET: OptionBlock = OptionBlock {
             "`call` or `success`",
             "What pays: each call when it begins, or each attempt that ends in a response which is not one to retry.",
         ),
+        of(
+            &["ratio"],
+            "share",
+            "`process` or `host`",
+            "Whether each process has its own, or all processes of this user on this host have one (not with `scope: client`).",
+        ),
         of(&["concurrency"], "percent", "0..=100, at most 6 decimals", "Retries at a time, in percent of the sends in flight."),
         of(&["concurrency"], "min", "0..=4294967295", "Retries at a time that need no sends in flight."),
         row("scope", "`origin` or `client`", "Who shares it: calls of a client to one origin, or all calls of a client."),

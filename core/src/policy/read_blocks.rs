@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use super::defaults::{BACKOFF_BASE, BACKOFF_FACTOR, BACKOFF_MAX};
 use super::dialect::envoy::Aside;
-use super::names::{COMBINE, COMPAT, DEPOSIT_ON, FORM, FORMAT, LISTS, Names, WHEN_OVER, name_of};
+use super::names::{COMBINE, COMPAT, DEPOSIT_ON, FORM, FORMAT, LISTS, Names, SHARE, WHEN_OVER, name_of};
 use super::node::{Fields, Node};
 use super::options::{self, BACKOFF, BUDGET, HINT_HEADER, JITTER, RETRY_AFTER};
 use super::problem::Problem;
 use super::read::{kind, millionths, or_none, timeout};
 use super::{Compat, MOST_ITEMS, MOST_RETRIES, read_match};
-use crate::retry::{Backoff, BudgetKind, BudgetSpec, Condition, DepositOn, HintHeader, Jitter, RetryAfter, Scope};
+use crate::retry::{Backoff, BudgetKind, BudgetSpec, Condition, DepositOn, HintHeader, Jitter, RetryAfter, Scope, Share};
 
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
@@ -154,7 +154,15 @@ pub(super) fn budget(node: &Node<'_>) -> Result<Option<BudgetSpec>, Problem> {
             _ => {}
         }
     }
-    Ok(Some(BudgetSpec { kind, scope }))
+    let share = fields.get("share").map(share).transpose()?.unwrap_or_default();
+    Ok(Some(BudgetSpec { kind, scope, share }))
+}
+
+fn share(node: &Node<'_>) -> Result<Share, Problem> {
+    match node.str() {
+        Some("fleet") => Err(node.must("be one of process, host").fix("fleet is a word for later: no budget is shared between hosts yet")),
+        _ => node.choice(SHARE),
+    }
 }
 
 /// `scope: origin`, `scope: client`, or `name: payments`.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Compat, Policy, PolicyBuilder, Value, option_blocks};
 use crate::retry::{
     Backoff, BudgetKind, BudgetSpec, Condition, Conditions, DepositOn, HeaderMatcher, HintHeader, Jitter, Methods, RetryAfter, Scope,
-    StatusSet, Test,
+    Share, StatusSet, Test,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -19,7 +19,11 @@ fn exponential(base: Duration, factor: f64, max: Duration, jitter: Jitter) -> Ba
 }
 
 fn ratio(ratio_millionths: u64, ttl: Duration) -> BudgetSpec {
-    BudgetSpec { kind: BudgetKind::Ratio { ratio_millionths, min_per_second: 1, ttl, deposit_on: DepositOn::Call }, scope: Scope::Origin }
+    BudgetSpec {
+        kind: BudgetKind::Ratio { ratio_millionths, min_per_second: 1, ttl, deposit_on: DepositOn::Call },
+        scope: Scope::Origin,
+        share: Share::Process,
+    }
 }
 
 #[test]

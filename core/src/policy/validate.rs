@@ -7,7 +7,7 @@ use super::problem::{Problem, nearest};
 use super::read::BINARY_UNITS;
 use super::value::Value;
 use super::{MOST_ITEMS, MOST_NAME, MOST_PERCENT, MOST_RATIO, MOST_RETRIES, Settings};
-use crate::retry::{Backoff, BudgetKind, BudgetSpec, Condition, HeaderMatcher, Jitter, Methods, RetryAfter, Scope, Test};
+use crate::retry::{Backoff, BudgetKind, BudgetSpec, Condition, HeaderMatcher, Jitter, Methods, RetryAfter, Scope, Share, Test};
 use crate::time::DurationText;
 
 type Checked = Result<(), Problem>;
@@ -234,6 +234,11 @@ fn budget(budget: &BudgetSpec) -> Checked {
         }
         BudgetKind::Concurrency { percent_millionths, .. } => in_millionths("budget.percent", percent_millionths, MOST_PERCENT)?,
     }
+    let shareable = matches!(budget.kind, BudgetKind::Ratio { .. }) && budget.scope != Scope::Client;
+    ensure(budget.share == Share::Process || shareable, || {
+        Problem::new("budget.share", "host is for ratio budgets of an origin or a name")
+            .fix("leave scope: client out, or give the budget a name")
+    })?;
     match &budget.scope {
         Scope::Name(name) if name.trim().is_empty() || name.len() > MOST_NAME => {
             Err(Problem::must("budget.name", format_args!("be 1 to {MOST_NAME} characters of text"), &name.as_str().into()))

@@ -9,7 +9,8 @@ use super::read::BINARY_UNITS;
 use super::value::Value;
 use super::{Compat, Policy, emit};
 use crate::retry::{
-    Backoff, BudgetKind, BudgetSpec, Condition, Conditions, HeaderMatcher, HintHeader, Jitter, Methods, RetryAfter, Scope, StatusSet, Test,
+    Backoff, BudgetKind, BudgetSpec, Condition, Conditions, HeaderMatcher, HintHeader, Jitter, Methods, RetryAfter, Scope, Share,
+    StatusSet, Test,
 };
 use crate::time::DurationText;
 
@@ -232,6 +233,8 @@ fn budget(budget: &BudgetSpec) -> Value {
         Scope::Client => ("scope", "client".into()),
         Scope::Name(name) => ("name", name.as_str().into()),
     });
+    // Each process for itself is what budgets are unless somebody says so.
+    out.extend((budget.share != Share::Process).then(|| ("share", budget.share.as_str().into())));
     Value::map(out)
 }
 

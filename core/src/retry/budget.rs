@@ -14,8 +14,10 @@ use crate::time::Tick;
 pub struct BudgetSpec {
     /// The rule.
     pub kind: BudgetKind,
-    /// Who shares it.
+    /// Whose calls it counts.
     pub scope: Scope,
+    /// Whether it is one process's or the host's. `Host` is for ratio budgets of scope origin or name.
+    pub share: Share,
 }
 
 /// Who shares a budget.
@@ -28,6 +30,26 @@ pub enum Scope {
     Client,
     /// All calls of all clients of the process that use this name.
     Name(String),
+}
+
+/// Which processes share a budget.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Share {
+    /// Each process has its own.
+    #[default]
+    Process,
+    /// All processes of this user on this host have one, exactly.
+    Host,
+}
+
+impl Share {
+    /// The word for it in documents and readings.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Share::Process => "process",
+            Share::Host => "host",
+        }
+    }
 }
 
 /// The rule of a budget.
@@ -68,17 +90,53 @@ const RETRY: i64 = 1_000_000;
 const SLOTS: usize = 10;
 
 /// What a budget has and what it did, at one moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BudgetReading {
     /// Retries that would be granted now. Truncated toward zero; a ratio budget may be below zero when deposits ran out
     /// before the withdrawals they paid for.
     pub balance: i64,
-    /// Deposits made (ratio), or sends begun (concurrency).
+    /// Deposits made (ratio), or sends begun (concurrency), by all who share it. Other processes' deposits are told once in a tenth of `ttl`.
     pub deposits: u64,
     /// Retries granted, without those given back.
     pub withdrawals: u64,
     /// Retries refused.
     pub refusals: u64,
+    /// Who shares it: `Process` also where the policy says `Host` and it could not be had (`why`).
+    pub share: Share,
+    /// The file of the host's purse.
+    pub path: Option<String>,
+    /// Why the budget of a policy that says `share: host` is the process's alone.
+    pub why: Option<String>,
+    /// Of the deposits, those of this process.
+    pub own_deposits: u64,
+    /// Of the withdrawals, those of this process.
+    pub own_withdrawals: u64,
+    /// Of the refusals, those of this process.
+    pub own_refusals: u64,
+    /// How often a host's purse began anew because somebody had scribbled on its file.
+    pub resets: u64,
+}
+
+/// A purse that is kept elsewhere, where other processes have it, too. Each method is atomic.
+pub(crate) trait SharedPurse: Send + Sync {
+    fn deposit(&self, now: Tick);
+    fn withdraw(&self, now: Tick) -> Option<Grant>;
+    fn refund(&self, grant: Grant, now: Tick);
+    fn reading(&self, now: Tick) -> BudgetReading;
+    /// Whether this process has not used it for its ttl.
+    fn is_idle(&self, now: Tick) -> bool;
+    /// Whether it is no more where others look for it.
+    fn is_lost(&self) -> bool;
+}
+
+/// Where shared purses come from.
+pub(crate) trait SharedPurses: fmt::Debug + Send + Sync {
+    /// The purse that everybody has who asks for this text and these parameters, or why there is none.
+    fn purse(&self, text: &str, kind: &BudgetKind) -> Result<Box<dyn SharedPurse>, String>;
+    /// Whether to do without one is an error.
+    fn required(&self) -> bool;
+    /// Why there can be none.
+    fn check(&self) -> Result<(), String>;
 }
 
 /// A budget: parameters, and a state behind a lock. Shared by reference; all methods may be called from any thread.
@@ -86,12 +144,22 @@ pub struct BudgetReading {
 /// Each method is atomic, so racing threads never overdraw. `now` comes from the caller's clock; one clock per budget.
 pub struct Budget {
     kind: BudgetKind,
-    state: Mutex<State>,
+    /// Who was to share it.
+    share: Share,
+    /// Why they do not.
+    why: Option<String>,
+    purse: Purse,
     /// How many clients keep it under its name. Whoever else has a share of it is a call.
     pub(super) keepers: AtomicUsize,
 }
 
-/// The whole state: plain data, fixed layout, no pointers, so that it can live in memory shared by processes.
+enum Purse {
+    Own(Mutex<State>),
+    Shared(Box<dyn SharedPurse>),
+}
+
+/// The whole state: plain data, fixed layout, no pointers. The words that the processes of a host share (`share::words`) are a second
+/// implementation, and this one is its model.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 struct State {
@@ -124,8 +192,8 @@ enum Step {
 
 /// A granted retry: what it takes to give it back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Grant {
-    slot: u64,
+pub(crate) struct Grant {
+    pub(crate) slot: u64,
 }
 
 impl State {
@@ -219,7 +287,9 @@ impl State {
                 i64::try_from(self.limit(kind)).unwrap_or(i64::MAX).saturating_sub(i64::try_from(self.held).unwrap_or(i64::MAX))
             }
         };
-        BudgetReading { balance, deposits: self.deposits, withdrawals: self.withdrawals, refusals: self.refusals }
+        let (deposits, withdrawals, refusals) = (self.deposits, self.withdrawals, self.refusals);
+        let (own_deposits, own_withdrawals, own_refusals) = (deposits, withdrawals, refusals);
+        BudgetReading { balance, deposits, withdrawals, refusals, own_deposits, own_withdrawals, own_refusals, ..BudgetReading::default() }
     }
 }
 
@@ -228,9 +298,18 @@ fn slot_width(ttl: Duration) -> u64 {
 }
 
 impl Budget {
-    /// A full budget.
+    /// A full budget, of this process.
     pub fn new(kind: BudgetKind) -> Self {
-        Budget { kind, state: Mutex::new(State::default()), keepers: AtomicUsize::new(0) }
+        Budget { kind, share: Share::Process, why: None, purse: Purse::Own(Mutex::default()), keepers: AtomicUsize::new(0) }
+    }
+
+    /// That of a host, or if it cannot be had one of this process, which knows why.
+    pub(super) fn of_host(kind: BudgetKind, purse: Result<Box<dyn SharedPurse>, String>) -> Self {
+        let own = Budget { share: Share::Host, ..Budget::new(kind) };
+        match purse {
+            Ok(purse) => Budget { purse: Purse::Shared(purse), ..own },
+            Err(why) => Budget { why: Some(why), ..own },
+        }
     }
 
     /// The rule.
@@ -251,9 +330,20 @@ impl Budget {
 
     /// The balance and the counters.
     pub fn reading(&self, now: Tick) -> BudgetReading {
-        let mut state = self.lock();
-        state.step(&self.kind, Step::Read, now);
-        state.reading(&self.kind)
+        let reading = match &self.purse {
+            Purse::Own(state) => {
+                let mut state = lock(state);
+                state.step(&self.kind, Step::Read, now);
+                state.reading(&self.kind)
+            }
+            Purse::Shared(purse) => purse.reading(now),
+        };
+        BudgetReading { why: self.why.clone(), ..reading }
+    }
+
+    /// Who was to share it. That it is `Host` does not mean that it is: see [`BudgetReading::share`].
+    pub fn share(&self) -> Share {
+        self.share
     }
 
     pub(super) fn withdraw(&self, now: Tick) -> Option<Grant> {
@@ -282,7 +372,10 @@ impl Budget {
 
     /// Whether dropping this budget loses nothing: untouched for its ttl, and nobody is using it.
     pub(super) fn idle(&self, now: Tick) -> bool {
-        let state = self.lock();
+        let state = match &self.purse {
+            Purse::Own(state) => lock(state),
+            Purse::Shared(purse) => return purse.is_idle(now),
+        };
         let keep = match self.kind {
             BudgetKind::Ratio { ttl, .. } => ttl + Duration::from_nanos(slot_width(ttl)),
             BudgetKind::Concurrency { .. } => Duration::ZERO,
@@ -290,19 +383,41 @@ impl Budget {
         state.active == 0 && state.held == 0 && now.since(Tick(state.last_used)) >= keep
     }
 
-    fn step(&self, step: Step, now: Tick) -> Option<Grant> {
-        self.lock().step(&self.kind, step, now)
+    /// Whether others who look for it find another one.
+    pub(super) fn is_lost(&self) -> bool {
+        matches!(&self.purse, Purse::Shared(purse) if purse.is_lost())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        // No step panics half-way, so a poisoned lock still guards a whole state.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    #[inline]
+    fn step(&self, step: Step, now: Tick) -> Option<Grant> {
+        match &self.purse {
+            Purse::Own(state) => lock(state).step(&self.kind, step, now),
+            Purse::Shared(purse) => {
+                match step {
+                    Step::Deposit => purse.deposit(now),
+                    Step::Withdraw => return purse.withdraw(now),
+                    Step::Refund(grant) => purse.refund(grant, now),
+                    // A ratio budget does not ask what is in flight.
+                    Step::Read | Step::Enter | Step::Leave | Step::Release => {}
+                }
+                None
+            }
+        }
     }
+}
+
+fn lock(state: &Mutex<State>) -> std::sync::MutexGuard<'_, State> {
+    // No step panics half-way, so a poisoned lock still guards a whole state.
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = *self.lock();
-        f.debug_struct("Budget").field("kind", &self.kind).field("reading", &state.reading(&self.kind)).finish()
+        let mut shown = f.debug_struct("Budget");
+        shown.field("kind", &self.kind).field("share", &self.share);
+        if let Purse::Own(state) = &self.purse {
+            shown.field("reading", &lock(state).reading(&self.kind));
+        }
+        shown.finish_non_exhaustive()
     }
 }

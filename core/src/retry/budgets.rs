@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use super::budget::{Budget, BudgetKind, BudgetReading, BudgetSpec, Scope};
+use super::budget::{Budget, BudgetKind, BudgetReading, BudgetSpec, Scope, Share, SharedPurses};
 use crate::error::Error;
 use crate::time::Tick;
 
@@ -21,12 +21,53 @@ const MOST: usize = 4096;
 pub struct Budgets {
     own: Mutex<Own>,
     names: Arc<BudgetNames>,
+    maker: Maker,
+}
+
+/// Makes budgets, the host's among them if it knows where those are.
+#[derive(Debug, Default)]
+struct Maker(Option<Box<dyn SharedPurses>>);
+
+/// By what budgets differ besides their scopes.
+type Parameters = (BudgetKind, Share);
+
+fn unshared(why: &str) -> Error {
+    Error::config(format!("share_required: the budget cannot be the host's: {why}"))
+}
+
+fn parameters(spec: &BudgetSpec) -> Parameters {
+    (spec.kind, if spec.scope == Scope::Client { Share::Process } else { spec.share })
+}
+
+impl Maker {
+    /// `text`: who shares it, if the host does.
+    ///
+    /// # Errors
+    /// `config` where it is to be the host's, which is impossible.
+    fn make(&self, (kind, share): Parameters, text: std::fmt::Arguments<'_>) -> Result<Arc<Budget>, Error> {
+        Ok(Arc::new(match (share, &self.0) {
+            (Share::Process, _) => Budget::new(kind),
+            (Share::Host, None) => Budget::of_host(kind, Err("the clock here is not the host's".to_owned())),
+            (Share::Host, Some(purses)) => match purses.purse(&text.to_string(), &kind) {
+                Err(why) if purses.required() => return Err(unshared(&why)),
+                purse => Budget::of_host(kind, purse),
+            },
+        }))
+    }
+
+    /// So that what cannot be had shows before the first call.
+    fn check(&self, spec: &BudgetSpec) -> Result<(), Error> {
+        match &self.0 {
+            Some(purses) if parameters(spec).1 == Share::Host && purses.required() => purses.check().map_err(|why| unshared(&why)),
+            _ => Ok(()),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
 struct Own {
     /// One per parameters. A client knows few of them, so that looking through is faster than hashing.
-    groups: Vec<(BudgetKind, Group)>,
+    groups: Vec<(Parameters, Group)>,
     named: HashMap<String, Named>,
     origins: usize,
     /// When to look for idle ones next: at this number of origins, names and groups, and not before this moment. Keeps its cost small per call.
@@ -81,24 +122,24 @@ impl BudgetNames {
     /// The budget of this name, made if nobody holds it.
     ///
     /// # Errors
-    /// `config` when a holder lives that made it with other parameters.
-    fn hold(&self, name: &str, kind: BudgetKind) -> Result<Arc<Budget>, Error> {
+    /// `config` when a holder lives that made it with other parameters; as [`Maker::make`].
+    fn hold(&self, name: &str, parameters: Parameters, maker: &Maker) -> Result<Arc<Budget>, Error> {
         let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(budget) = names.known.get(name).and_then(Weak::upgrade) {
-            return same_parameters(name, kind, &budget);
+        if let Some(budget) = names.known.get(name).and_then(Weak::upgrade).filter(|budget| !budget.is_lost()) {
+            return same_parameters(name, parameters, &budget);
         }
         if names.known.len() >= names.sweep_at {
             names.known.retain(|_, budget| budget.strong_count() > 0);
             names.sweep_at = (names.known.len() * 2).max(64);
         }
-        let budget = Arc::new(Budget::new(kind));
+        let budget = maker.make(parameters, format_args!("name {name}"))?;
         names.known.insert(name.to_owned(), Arc::downgrade(&budget));
         Ok(budget)
     }
 }
 
-fn same_parameters(name: &str, kind: BudgetKind, budget: &Arc<Budget>) -> Result<Arc<Budget>, Error> {
-    if budget.kind() == kind {
+fn same_parameters(name: &str, parameters: Parameters, budget: &Arc<Budget>) -> Result<Arc<Budget>, Error> {
+    if (budget.kind(), budget.share()) == parameters {
         return Ok(Arc::clone(budget));
     }
     Err(Error::config(format!(
@@ -114,60 +155,69 @@ impl Budgets {
 
     /// No budgets yet; names are looked up in `names`.
     pub fn sharing(names: Arc<BudgetNames>) -> Self {
-        Budgets { own: Mutex::default(), names }
+        Budgets { names, ..Budgets::default() }
+    }
+
+    /// As [`sharing`](Budgets::sharing); those that the host's processes share come from `purses`.
+    #[cfg(feature = "client")]
+    pub(crate) fn of_host(names: Arc<BudgetNames>, purses: Option<Box<dyn SharedPurses>>) -> Self {
+        Budgets { names, maker: Maker(purses), ..Budgets::default() }
     }
 
     /// The budget of `spec` for calls to `origin` (`scheme://host:port`), made if this is its first use. Allocates only then.
     ///
     /// # Errors
-    /// `config` when the name is in use with other parameters.
+    /// `config` when the name is in use with other parameters, and where it has to be the host's and cannot.
     pub fn find(&self, spec: &BudgetSpec, origin: &str, now: Tick) -> Result<Arc<Budget>, Error> {
         let mut own = self.lock();
+        let parameters = parameters(spec);
         match &spec.scope {
             Scope::Name(name) => {
-                if let Some(named) = own.named.get(name) {
-                    return same_parameters(name, spec.kind, &named.budget);
+                if let Some(named) = own.named.get(name).filter(|named| !named.budget.is_lost()) {
+                    return same_parameters(name, parameters, &named.budget);
                 }
                 own.sweep(now);
                 if own.is_full() {
-                    return Ok(own.beyond(spec.kind));
+                    return own.beyond(&self.maker, parameters);
                 }
-                own.name(&self.names, name, spec.kind, false)
+                own.name(&self.names, &self.maker, name, parameters, false)
             }
             Scope::Client => {
-                if own.group(spec.kind).is_none() {
+                if own.group(parameters).is_none() {
                     own.sweep(now);
                 }
-                let group = own.group_or_new(spec.kind);
+                let group = own.group_or_new(parameters);
                 Ok(Arc::clone(group.client.get_or_insert_with(|| Arc::new(Budget::new(spec.kind)))))
             }
             Scope::Origin => {
-                if let Some(budget) = own.group(spec.kind).and_then(|group| group.origins.get(origin)) {
-                    return Ok(Arc::clone(budget));
+                let known = own.group(parameters).and_then(|group| group.origins.get(origin));
+                match known.filter(|budget| !budget.is_lost()) {
+                    Some(budget) => Ok(Arc::clone(budget)),
+                    None => own.new_origin(&self.maker, parameters, origin, now),
                 }
-                Ok(own.new_origin(spec.kind, origin, now))
             }
         }
     }
 
-    /// Holds the name of `spec`, if it has one, for as long as these budgets live, so that a clash shows before the first call.
+    /// Holds the name of `spec`, if it has one, for as long as these budgets live, so that a clash shows before the first call, and so does a host's purse
+    /// that has to be there and is not.
     ///
     /// # Errors
-    /// `config` when the name is in use with other parameters.
+    /// As [`find`](Budgets::find).
     pub fn hold(&self, spec: &BudgetSpec) -> Result<(), Error> {
         match &spec.scope {
-            Scope::Name(name) => self.lock().name(&self.names, name, spec.kind, true).map(drop),
-            Scope::Origin | Scope::Client => Ok(()),
+            Scope::Name(name) => self.lock().name(&self.names, &self.maker, name, parameters(spec), true).map(drop),
+            Scope::Origin | Scope::Client => self.maker.check(spec),
         }
     }
 
     /// What the budget of `spec` for `origin` has; `None` if no call used it yet. Makes nothing.
     pub fn reading(&self, spec: &BudgetSpec, origin: &str, now: Tick) -> Option<BudgetReading> {
         let own = self.lock();
-        let group = own.group(spec.kind);
+        let group = own.group(parameters(spec));
         let budget = match &spec.scope {
             Scope::Name(name) => match own.named.get(name).map(|named| &named.budget) {
-                Some(budget) => Some(budget).filter(|budget| budget.kind() == spec.kind),
+                Some(budget) => Some(budget).filter(|budget| (budget.kind(), budget.share()) == parameters(spec)),
                 None => group.and_then(|group| group.beyond.as_ref()),
             },
             Scope::Client => group.and_then(|group| group.client.as_ref()),
@@ -182,20 +232,22 @@ impl Budgets {
 }
 
 impl Own {
-    fn new_origin(&mut self, kind: BudgetKind, origin: &str, now: Tick) -> Arc<Budget> {
+    fn new_origin(&mut self, maker: &Maker, parameters: Parameters, origin: &str, now: Tick) -> Result<Arc<Budget>, Error> {
         self.sweep(now);
         if self.is_full() {
-            return self.beyond(kind);
+            return self.beyond(maker, parameters);
         }
-        let budget = Arc::new(Budget::new(kind));
-        self.group_or_new(kind).origins.insert(origin.into(), Arc::clone(&budget));
-        self.origins += 1;
-        budget
+        let budget = maker.make(parameters, format_args!("origin {origin}"))?;
+        // One that was lost is replaced.
+        let replaced = self.group_or_new(parameters).origins.insert(origin.into(), Arc::clone(&budget));
+        self.origins += usize::from(replaced.is_none());
+        Ok(budget)
     }
 
     /// The budget of this name, which other clients may have too.
-    fn name(&mut self, names: &BudgetNames, name: &str, kind: BudgetKind, held: bool) -> Result<Arc<Budget>, Error> {
-        let budget = names.hold(name, kind)?;
+    fn name(&mut self, names: &BudgetNames, maker: &Maker, name: &str, parameters: Parameters, held: bool) -> Result<Arc<Budget>, Error> {
+        let budget = names.hold(name, parameters, maker)?;
+        let held = held || self.named.get(name).is_some_and(|named| named.held);
         self.named.insert(name.to_owned(), Named::new(&budget, held));
         Ok(budget)
     }
@@ -204,17 +256,21 @@ impl Own {
         self.origins + self.named.len() >= MOST
     }
 
-    fn beyond(&mut self, kind: BudgetKind) -> Arc<Budget> {
-        Arc::clone(self.group_or_new(kind).beyond.get_or_insert_with(|| Arc::new(Budget::new(kind))))
+    fn beyond(&mut self, maker: &Maker, parameters: Parameters) -> Result<Arc<Budget>, Error> {
+        let beyond = &mut self.group_or_new(parameters).beyond;
+        if let Some(budget) = beyond.as_ref().filter(|budget| !budget.is_lost()) {
+            return Ok(Arc::clone(budget));
+        }
+        Ok(Arc::clone(beyond.insert(maker.make(parameters, format_args!("beyond"))?)))
     }
 
-    fn group(&self, kind: BudgetKind) -> Option<&Group> {
-        self.groups.iter().find(|(other, _)| *other == kind).map(|(_, group)| group)
+    fn group(&self, parameters: Parameters) -> Option<&Group> {
+        self.groups.iter().find(|(other, _)| *other == parameters).map(|(_, group)| group)
     }
 
-    fn group_or_new(&mut self, kind: BudgetKind) -> &mut Group {
-        let index = self.groups.iter().position(|(other, _)| *other == kind).unwrap_or_else(|| {
-            self.groups.push((kind, Group::default()));
+    fn group_or_new(&mut self, parameters: Parameters) -> &mut Group {
+        let index = self.groups.iter().position(|(other, _)| *other == parameters).unwrap_or_else(|| {
+            self.groups.push((parameters, Group::default()));
             self.groups.len() - 1
         });
         &mut self.groups[index].1

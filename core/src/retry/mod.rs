@@ -13,7 +13,9 @@ mod outcome;
 mod target;
 
 pub use backoff::{Backoff, DecorrelatedForm, Jitter};
-pub use budget::{Budget, BudgetKind, BudgetReading, BudgetSpec, DepositOn, Scope};
+pub use budget::{Budget, BudgetKind, BudgetReading, BudgetSpec, DepositOn, Scope, Share};
+#[cfg(feature = "client")]
+pub(crate) use budget::{Grant, SharedPurse, SharedPurses};
 pub use budgets::{BudgetNames, Budgets};
 pub use condition::{Condition, Conditions, Methods, StatusSet};
 pub use draw::{draw, mix};

@@ -15,10 +15,10 @@ const CASES: &[(&str, usize)] = &[
     ("envoy", 145),
     ("kgateway", 59),
     ("linkerd", 74),
-    ("ballerina", 65),
+    ("ballerina", 66),
     ("ktor", 65),
-    ("load", 74),
-    ("istio", 49),
+    ("load", 79),
+    ("istio", 51),
     ("envoy-gateway", 37),
     ("linkerd2", 39),
 ];

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use reknock::retry::{Answer, Budget, BudgetKind, BudgetSpec, Call, Decision, DepositOn, Outcome, Retry, Scope};
+use reknock::retry::{Answer, Budget, BudgetKind, BudgetSpec, Call, Decision, DepositOn, Outcome, Retry, Scope, Share};
 use reknock::{Policy, StopReason, Tick, UnixTime};
 
 use crate::strategies::cases;
@@ -86,7 +86,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn policy(kind: BudgetKind) -> Policy {
-    let budget = BudgetSpec { kind, scope: Scope::Client };
+    let budget = BudgetSpec { kind, scope: Scope::Client, share: Share::Process };
     Policy::builder().max_retries(1000).timeout(None).budget(budget).build().unwrap()
 }
 

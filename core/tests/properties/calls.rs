@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use reknock::client::{Client, Clock, TokioClock};
-use reknock::retry::{Backoff, BudgetKind, BudgetSpec, DepositOn, Jitter, Scope};
+use reknock::retry::{Backoff, BudgetKind, BudgetSpec, DepositOn, Jitter, Scope, Share};
 use reknock::{AttemptRecord, ErrorKind, Evidence, Policy, StopReason};
 
 use crate::strategies::cases;
@@ -57,7 +57,8 @@ fn policy() -> impl Strategy<Value = Policy> {
         Just(BudgetKind::Ratio { ratio_millionths: 500_000, min_per_second: 0, ttl: ms(10_000), deposit_on: DepositOn::Call }),
         Just(BudgetKind::Concurrency { percent_millionths: 100_000_000, min: 0 }),
     ];
-    let budget = prop_oneof![3 => Just(None), 1 => kind.prop_map(|kind| Some(BudgetSpec { kind, scope: Scope::Origin }))];
+    let budget =
+        prop_oneof![3 => Just(None), 1 => kind.prop_map(|kind| Some(BudgetSpec { kind, scope: Scope::Origin, share: Share::Process }))];
     let limits = (limit(2000, 7), limit(300, 1), limit(300, 3), limit(150, 5));
     (0..6_u32, limits, backoff, budget, any::<u64>()).prop_map(|(retries, (timeout, connect, per_try, idle), backoff, budget, seed)| {
         let policy = Policy::builder().max_retries(retries).timeout(timeout).connect_timeout(connect).per_try_timeout(per_try);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use reknock::retry::{Answer, Budget, BudgetKind, BudgetSpec, Call, Decision, Outcome, Retry, Scope};
+use reknock::retry::{Answer, Budget, BudgetKind, BudgetSpec, Call, Decision, Outcome, Retry, Scope, Share};
 use reknock::{ErrorKind, Evidence, Policy, StopReason, Tick, UnixTime};
 
 use crate::strategies::cases;
@@ -51,7 +51,7 @@ proptest! {
         steps in prop::collection::vec(step(), 1..80),
     ) {
         let kind = BudgetKind::Concurrency { percent_millionths: percent, min };
-        let spec = BudgetSpec { kind, scope: Scope::Client };
+        let spec = BudgetSpec { kind, scope: Scope::Client, share: Share::Process };
         let policy = Policy::builder().max_retries(1000).timeout(None).budget(spec).build().unwrap();
         let budget = Arc::new(Budget::new(kind));
         let mut calls: Vec<Running> = Vec::new();

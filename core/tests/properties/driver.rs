@@ -87,6 +87,6 @@ proptest! {
         }
         driver.abandon();
         let reading = policy.budget().and_then(|spec| budgets.reading(spec, "http://a", Tick(0)));
-        prop_assert_eq!(reading.map_or(1, |reading| reading.balance), 1, "{:?}", reading);
+        prop_assert_eq!(reading.as_ref().map_or(1, |reading| reading.balance), 1, "{:?}", reading);
     }
 }

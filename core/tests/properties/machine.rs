@@ -128,7 +128,7 @@ proptest! {
             let rule = policy.retry_after().filter(|_| step.answer.wait.is_none());
             let hint = rule.and(verdict.hint);
             let over = rule.and_then(|rule| Some(hint? > rule.max?)).unwrap_or(false);
-            let granted = after.map(|a| a.withdrawals) > before.map(|b| b.withdrawals);
+            let granted = after.as_ref().map(|a| a.withdrawals) > before.as_ref().map(|b| b.withdrawals);
             match decision {
                 Decision::Stop(StopReason::RetryAfterTooLong) => prop_assert!(over && rule.unwrap().when_over == WhenOver::Stop),
                 Decision::Stop(StopReason::Deadline) => {
@@ -139,7 +139,7 @@ proptest! {
                 }
                 Decision::Stop(reason) => {
                     prop_assert_eq!(reason, StopReason::BudgetExhausted);
-                    prop_assert_eq!(after.unwrap().refusals, before.unwrap().refusals + 1);
+                    prop_assert_eq!(after.as_ref().unwrap().refusals, before.as_ref().unwrap().refusals + 1);
                     prop_assert!(before.unwrap().balance < 1);
                 }
                 Decision::Retry { wait } => {

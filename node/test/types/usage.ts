@@ -1,6 +1,9 @@
 // Compiled, not run: what the types allow and what they do not.
 
-import { Budgets, createClient, ENVOY_HEADERS, fetch, Policy, ReknockError, request, Retry, version } from 'reknock';
+import { attemptsOf, Budgets, createClient, currentAttempt, ENVOY_HEADERS, fetch, Policy, ReknockError, request, Retry, retryFetch, retrying, version } from 'reknock';
+import { retryStrategy } from 'reknock/aws';
+import { noWait, Script } from 'reknock/testing';
+import { retryInterceptor } from 'reknock/undici';
 import type { AttemptRecord, Client, ErrorKind, LeanResponse, PolicyDocument, RetryResponse, StopReason } from 'reknock';
 
 export async function calls(): Promise<void> {
@@ -58,8 +61,8 @@ export function mistakes(client: Client): void {
   new Policy({ maxAttempts: 3 });
   // @ts-expect-error no such condition
   new Policy({ retryOn: ['4xx'] });
-  // @ts-expect-error not honoured
-  void client('http://h/', { cache: 'no-store' });
+  // @ts-expect-error no such delivery
+  void client('http://h/', { delivery: 'soon' });
   // @ts-expect-error the method is known
   void client.get('http://h/', { method: 'POST' });
   // @ts-expect-error JSON goes to `json`
@@ -92,4 +95,29 @@ export function machine(budgets: Budgets): number | StopReason {
   const decision = retry.decide({ replayable: false });
   retry.finish();
   return decision.waitMs ?? decision.stopReason;
+}
+
+/** Wherever a fetch is wanted. */
+export function passedOn(client: Client): (typeof globalThis.fetch)[] {
+  return [client, client.fetch, client.asFetch(), fetch];
+}
+
+export async function inOneAwait(client: Client): Promise<string> {
+  const { page } = await client.get('http://h/', { credentials: 'include' } as RequestInit).json<{ page: number }>();
+  const response = await client('http://h/');
+  return `${page} ${response.attempts.length} ${await client.post('http://h/', { json: {} }).text()}`;
+}
+
+export async function adapters(): Promise<void> {
+  const budgets = new Budgets();
+  const own: typeof globalThis.fetch = retryFetch({ policy: 'llm', budgets });
+  const other = retryFetch(async (url: string) => new Response(url), { policy: { maxRetries: 1 }, retryIf: ({ status }) => status === 404 });
+  console.log(attemptsOf(await other('x'))?.explain(), await own('http://h/'), currentAttempt()?.remainingMs);
+  const read = retrying(async (id: number) => `${id}`, { idempotent: true, on: [RangeError, (error) => error.code === 'x'], result: (text) => text === '' });
+  console.log((await read(1)).length, retryInterceptor({ policy: false }), retryStrategy());
+  const script = new Script([503, 'reset', { status: 200, body: 'x' }]);
+  await retryFetch(script.fetch)('http://h/');
+  console.log(script.sends[0]?.url, noWait().waits);
+  // @ts-expect-error settings of a policy go into policy
+  retryFetch({ maxRetries: 3 });
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{COOKIE, HeaderName, HeaderValue};
 
+use super::early::{EARLY, is_made_while_read};
 use super::question::Host;
 use super::state::{AttemptResult, Delivery, Running};
 use super::timers::{HeadTimer, Limit, within};
@@ -145,7 +146,13 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     pub(super) fn is_asked_for(&self, ended: &AttemptResult<T::Body>) -> bool {
         let wants = self.host.wants();
         let shown = wants.body && (wants.retry_if || wants.delay);
-        shown && matches!(ended, AttemptResult::Response(_, None)) && self.mode.delivery == Delivery::Buffered
+        let AttemptResult::Response(received, None) = ended else { return false };
+        shown
+            && match self.mode.delivery {
+                Delivery::Buffered => true,
+                Delivery::Streamed => false,
+                Delivery::Auto => !is_made_while_read(&received.headers),
+            }
     }
 
     /// Reads it.
@@ -154,8 +161,8 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         // A body that breaks is judged by what its head said.
         let outcome = Outcome::Response { status: received.status.as_u16(), headers: &received.headers };
         let _ = self.retry.classify(outcome, self.config.clock.wall());
-        match self.read(&mut received).await {
-            Ok(bytes) => AttemptResult::Response(received, Some(bytes)),
+        match self.read(&mut received, None).await {
+            Ok((bytes, _)) => AttemptResult::Response(received, Some(bytes)),
             Err(failure) => AttemptResult::Failed(failure, Some(received.status.as_u16())),
         }
     }
@@ -172,21 +179,27 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         Some(deadline.unwrap_or(Tick::MAX).min(clock_began.after(limit)))
     }
 
-    /// Reads a whole body.
-    pub(super) async fn read(&self, received: &mut Received<T::Body>) -> Result<Bytes, Failure> {
+    /// Reads a body, up to its end (true); or, where `soon` is given, until then or until there is enough of it, if that comes first.
+    pub(super) async fn read(&self, received: &mut Received<T::Body>, soon: Option<Tick>) -> Result<(Bytes, bool), Failure> {
         let most = self.config.max_response_size;
-        let until = self.attempt_end();
+        let end = self.attempt_end();
+        let until = soon.map_or(end, |soon| Some(end.unwrap_or(Tick::MAX).min(soon)));
+        let enough = soon.map_or(u64::MAX, |_| EARLY.0);
         let mut first = Bytes::new();
         let mut more = Vec::new();
         let mut size = 0_u64;
-        loop {
+        let whole = loop {
+            if size >= enough {
+                break false;
+            }
             let frame = within(&self.config.clock, self.policy.idle_timeout(), &self.progress, until, received.body.frame()).await;
             let piece = match frame {
+                Err(Limit::Deadline) if soon.is_some() && until != end => break false,
                 // The attempt's own end came before the call's.
-                Err(Limit::Deadline) if until != self.retry.deadline() => return Err(self.timed_out(Limit::Body)),
+                Err(Limit::Deadline) if end != self.retry.deadline() => return Err(self.timed_out(Limit::Body)),
                 Err(limit) => return Err(self.timed_out(limit)),
                 Ok(frame) => match frame? {
-                    None => break,
+                    None => break true,
                     Some(piece) => piece,
                 },
             };
@@ -194,8 +207,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
             if let Some(most) = most
                 && size > most
             {
-                let message = format!("the response body is larger than max_response_size ({most} bytes)");
-                return Err(Failure::new(ErrorKind::ResponseTooLarge, Evidence::Unknown, message));
+                return Err(too_large(most));
             }
             // Small bodies come in one piece, which is handed on as it is.
             if more.is_empty() && first.is_empty() {
@@ -206,9 +218,11 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
                 }
                 extend(&mut more, &piece)?;
             }
+        };
+        if whole {
+            check_length(received.length, size)?;
         }
-        check_length(received.length, size)?;
-        Ok(if more.is_empty() { first } else { more.into() })
+        Ok((if more.is_empty() { first } else { more.into() }, whole))
     }
 }
 
@@ -221,6 +235,12 @@ pub(super) fn extend(body: &mut Vec<u8>, piece: &[u8]) -> Result<(), Failure> {
     })?;
     body.extend_from_slice(piece);
     Ok(())
+}
+
+/// A body that passed `max_response_size`.
+pub(super) fn too_large(most: u64) -> Failure {
+    let message = format!("the response body is larger than max_response_size ({most} bytes)");
+    Failure::new(ErrorKind::ResponseTooLarge, Evidence::Unknown, message)
 }
 
 /// A body that was silent for longer than `limit`.

@@ -4,6 +4,7 @@ mod attempt;
 pub(super) mod cancel;
 mod consult;
 mod drain;
+mod early;
 mod event_text;
 pub(super) mod question;
 pub(super) mod refusals;

@@ -1,9 +1,13 @@
 //! The loop of one call around the decision machine. It decides nothing itself.
 
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use bytes::Bytes;
 
 use super::cancel::{Cancel, cancel_message, cancelled_kind, cancelled_now};
 use super::drain::drain;
+use super::early::{EARLY, is_made_while_read};
 use super::question::{Event, Host};
 use super::state::{AttemptResult, CallBody, CallFailure, Delivery, Finished, Running, facts};
 use crate::client::message::redact::redacted;
@@ -14,7 +18,7 @@ use crate::client::system::clock::Clock;
 use crate::client::transport::{Failure, Received, Transport};
 use crate::error::{Error, ErrorKind};
 use crate::record::{AttemptRecord, Evidence, StopReason};
-use crate::retry::{Decision, Outcome, Verdict};
+use crate::retry::{Answer, Decision, Outcome, Verdict};
 use crate::time::Tick;
 
 /// Where the loop goes after an outcome.
@@ -84,22 +88,21 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
                             AttemptResult::Response(received, bytes) => (received, bytes),
                         };
                         let body = match (bytes, self.mode.delivery) {
-                            (Some(bytes), _) => Ok(Some(bytes)),
-                            (None, Delivery::Streamed) => Ok(None),
-                            (None, Delivery::Buffered) => {
+                            (Some(bytes), _) => Ok((bytes, true)),
+                            (None, Delivery::Streamed) => Ok((Bytes::new(), false)),
+                            (None, Delivery::Auto) if is_made_while_read(&received.headers) => Ok((Bytes::new(), false)),
+                            (None, delivery) => {
                                 self.open = true;
-                                self.read(&mut received).await.map(Some)
+                                let soon = (delivery == Delivery::Auto).then(|| self.config.clock.now().after(EARLY.1));
+                                self.read(&mut received, soon).await
                             }
                         };
                         let status = Some(received.status.as_u16());
                         match body {
-                            Ok(bytes) => {
+                            Ok((bytes, whole)) => {
                                 let (head, live) = received.split();
-                                return Ok(Finished {
-                                    head,
-                                    body: bytes.map_or(CallBody::Streamed(live), CallBody::Buffered),
-                                    stop_reason: reason,
-                                });
+                                let body = if whole { CallBody::Buffered(bytes) } else { CallBody::Streamed(bytes, live) };
+                                return Ok(Finished { head, body, stop_reason: reason });
                             }
                             // A body that breaks is an outcome of its own, unless its response had been given up on.
                             Err(failure) if judged_on_its_own(reason) => ended = AttemptResult::Failed(failure, status),
@@ -139,6 +142,9 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         }
         let replayable = self.request.body.is_replayable() && self.policy.keeps(self.request.body.length());
         let mut answer = self.opinion(ended, verdict, replayable).await?;
+        if ended.is_misdirected() && std::mem::take(&mut self.mode.repeat_misdirected) && answer == Answer::default() {
+            answer = Answer { retry: Some(true), wait: Some(Duration::ZERO), backoff: None };
+        }
         let decision = match self.retry.permit(verdict, answer, replayable, self.config.clock.now()) {
             Err(reason) => Decision::Stop(reason),
             Ok(()) => {
@@ -190,6 +196,10 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     }
 
     async fn drain(&self, ended: AttemptResult<T::Body>) {
+        // Not to be had again on the connection that it came on, if that is still busy with it.
+        if ended.is_misdirected() {
+            return;
+        }
         if let AttemptResult::Response(Received { body, .. }, None) = ended {
             drain(&self.config.clock, body, self.retry.deadline()).await;
         }

@@ -27,10 +27,12 @@ pub(in crate::client) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_stati
 /// How the caller wants the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::client) enum Delivery {
-    /// CallBody, in memory.
+    /// Whole, in memory.
     Buffered,
     /// As it comes.
     Streamed,
+    /// Whole if that is soon, else as it comes.
+    Auto,
 }
 
 /// How an attempt ended.
@@ -44,7 +46,8 @@ pub(in crate::client) enum AttemptResult<B> {
 /// A body as it is handed out.
 pub(in crate::client) enum CallBody<B> {
     Buffered(Bytes),
-    Streamed(B),
+    /// What has been read of it, and where the rest comes from.
+    Streamed(Bytes, B),
 }
 
 impl<B> AttemptResult<B> {
@@ -53,6 +56,11 @@ impl<B> AttemptResult<B> {
             AttemptResult::Response(received, _) => Some(received.status.as_u16()),
             AttemptResult::Failed(_, status) => *status,
         }
+    }
+
+    /// A server says that the request should not have come to it, or on this connection (RFC 9110 section 15.5.20).
+    pub(in crate::client) fn is_misdirected(&self) -> bool {
+        self.status() == Some(421)
     }
 }
 
@@ -79,6 +87,8 @@ pub(in crate::client) struct Mode {
     pub(in crate::client) redirects: Redirects,
     /// The call is made within an attempt of another one.
     pub(in crate::client) nested: bool,
+    /// A 421 is still to be repeated.
+    pub(in crate::client) repeat_misdirected: bool,
 }
 
 /// What a client was told of all its calls.
@@ -148,7 +158,7 @@ impl<B> CallBody<B> {
     pub(in crate::client) fn into_bytes(self) -> Bytes {
         match self {
             CallBody::Buffered(bytes) => bytes,
-            CallBody::Streamed(_) => Bytes::new(),
+            CallBody::Streamed(..) => Bytes::new(),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::attempt::{check_length, extend, idle_failure};
+use super::attempt::{check_length, extend, idle_failure, too_large};
 use super::cancel::{Cancellation, cancel_message};
 use super::timers::within;
 use crate::client::message::response::ResponseHead;
@@ -22,6 +22,8 @@ use crate::record::{Evidence, StopReason};
 /// part of it is in the caller's hands. What cancels the call, or closes its client, ends the body too.
 pub struct StreamingResponse<B, C> {
     pub(in crate::client) head: ResponseHead,
+    /// What was read of the body before.
+    pub(in crate::client) early: Bytes,
     /// `None` once it ended, well or not: its connection is given back or closed at once.
     pub(in crate::client) body: Option<B>,
     pub(in crate::client) clock: C,
@@ -32,6 +34,8 @@ pub struct StreamingResponse<B, C> {
     /// What content-length announced.
     pub(in crate::client) length: Option<u64>,
     pub(in crate::client) read: u64,
+    /// The most that may come.
+    pub(in crate::client) most: Option<u64>,
 }
 
 impl<B, C> Deref for StreamingResponse<B, C> {
@@ -53,8 +57,12 @@ impl<B: Incoming, C: Clock> StreamingResponse<B, C> {
     ///
     /// # Errors
     /// `body` if it is cut, corrupt, of another length than announced, or silent for the policy's `idle_timeout` while this waits;
-    /// `cancelled` or `closed`. After an error there are no more pieces.
+    /// `cancelled` or `closed`; `response_too_large` where [`Client::deliver_with`](super::super::Client::deliver_with) made it. After an error there are no more pieces.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+        if !self.early.is_empty() {
+            let early = std::mem::take(&mut self.early);
+            return Ok(Some(self.counted(early)));
+        }
         let Some(body) = &mut self.body else { return Ok(None) };
         let piece = tokio::select! {
             biased;
@@ -68,9 +76,19 @@ impl<B: Incoming, C: Clock> StreamingResponse<B, C> {
         if !matches!(piece, Ok(Some(_))) {
             self.body = None;
         }
-        let piece = piece.map_err(|failure| self.failed(failure))?;
-        self.read += piece.as_ref().map_or(0, |piece| piece.len() as u64);
-        Ok(piece)
+        let piece = piece.map_err(|failure| self.failed(failure))?.map(|piece| self.counted(piece));
+        match self.most {
+            Some(most) if self.read > most => {
+                self.body = None;
+                Err(self.failed(too_large(most)))
+            }
+            _ => Ok(piece),
+        }
+    }
+
+    fn counted(&mut self, piece: Bytes) -> Bytes {
+        self.read += piece.len() as u64;
+        piece
     }
 
     /// The rest of the body, at most `most` bytes of it.

@@ -80,12 +80,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl<R> Done<R> {
-    fn push(&self, delivery: Delivery<R>) {
+    /// Adds a delivery; true if somebody has to be woken.
+    #[must_use]
+    fn add(&self, delivery: Delivery<R>) -> bool {
         let mut items = lock(&self.items);
-        let was_empty = items.is_empty();
         items.push(delivery);
-        drop(items);
-        if was_empty {
+        items.len() == 1
+    }
+
+    fn push(&self, delivery: Delivery<R>) {
+        if self.add(delivery) {
             self.waker.wake();
         }
     }
@@ -104,11 +108,16 @@ struct End<R> {
 impl<R> Drop for End<R> {
     fn drop(&mut self) {
         // A call that was cancelled at the last moment delivers nothing: its number is gone.
-        let known = self.shared.upgrade().is_some_and(|shared| lock(&shared.running).remove(&self.id).is_some());
-        if known {
-            let gone = || Item::Failed(Error::new(ErrorKind::Closed, "reknock was shut down in this process"));
-            let item = self.item.take().unwrap_or_else(gone);
-            self.done.push(Delivery { id: self.id, events: std::mem::take(&mut *lock(&self.told)), item });
+        let Some(shared) = self.shared.upgrade() else { return };
+        let gone = || Item::Failed(Error::new(ErrorKind::Closed, "reknock was shut down in this process"));
+        let item = self.item.take().unwrap_or_else(gone);
+        let delivery = Delivery { id: self.id, events: std::mem::take(&mut *lock(&self.told)), item };
+        // Delivered before anybody finds its number gone: who cancels it then takes it back, and counts it once.
+        let mut running = lock(&shared.running);
+        let wakes = running.remove(&self.id).is_some() && self.done.add(delivery);
+        drop(running);
+        if wakes {
+            self.done.waker.wake();
         }
     }
 }

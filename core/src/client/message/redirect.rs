@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use http::Method;
 use http::header::{
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_TYPE, COOKIE, HOST, HeaderMap, HeaderName,
     HeaderValue, LOCATION, PROXY_AUTHORIZATION, TRANSFER_ENCODING, WWW_AUTHENTICATE,
 };
+use http::{Method, StatusCode};
 use percent_encoding::{CONTROLS, percent_encode};
 use url::Url;
 
@@ -49,7 +49,7 @@ pub(in crate::client) enum Hop {
 
 /// The next request after a response from `at`, which is the URL of `request` unless a callback sent that attempt elsewhere (RFC 9110 section 15.4, with the method changes of the Fetch standard).
 pub(in crate::client) fn hop(request: &Request, at: &Url, status: u16, headers: &HeaderMap, rules: Redirects) -> Hop {
-    if !rules.follow || rules.max == 0 || !matches!(status, 301 | 302 | 303 | 307 | 308) {
+    if !rules.follow || rules.max == 0 || !is_redirect(status) {
         return Hop::None;
     }
     let Some(target) = headers.get(LOCATION).and_then(|location| target(at, location)) else { return Hop::None };
@@ -78,6 +78,15 @@ pub(in crate::client) fn hop(request: &Request, at: &Url, status: u16, headers: 
     next.url = target;
     next.take_userinfo();
     Hop::To(Box::new(next))
+}
+
+/// Whether a response is a redirect whose location leads nowhere, so that nobody can follow it.
+pub(super) fn leads_nowhere(at: &Url, status: StatusCode, headers: &HeaderMap) -> bool {
+    is_redirect(status.as_u16()) && headers.get(LOCATION).is_some_and(|location| target(at, location).is_none())
+}
+
+fn is_redirect(status: u16) -> bool {
+    matches!(status, 301 | 302 | 303 | 307 | 308)
 }
 
 /// Where a location leads. `None` if it leads nowhere: back to the same document (empty, or a fragment alone, which would be followed for ever), to what is no

@@ -68,6 +68,11 @@ impl ResponseHead {
         &self.url
     }
 
+    /// Whether it is a redirect whose `Location` leads nowhere: empty, a fragment alone, no URL, or not of http or https.
+    pub fn leads_nowhere(&self) -> bool {
+        super::redirect::leads_nowhere(&self.url, self.status, &self.headers)
+    }
+
     /// From the start of the call to the last byte of a buffered body, or to the head of a streamed one.
     pub fn elapsed(&self) -> Duration {
         self.elapsed

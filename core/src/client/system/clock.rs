@@ -14,6 +14,10 @@ pub trait Clock: Clone + Send + Sync + 'static {
     fn now(&self) -> Tick;
     /// The present wall-clock time.
     fn wall(&self) -> UnixTime;
+    /// Whether ticks are those of the host's CLOCK_MONOTONIC, so that processes may share budgets by it. Virtual time is nobody else's.
+    fn is_of_the_host(&self) -> bool {
+        false
+    }
     /// Completes at `when`, or at once if that is past. Timers run on it.
     fn sleep_until(&self, when: Tick) -> impl Future<Output = ()> + Send;
 
@@ -65,6 +69,11 @@ impl Anchor {
     }
 }
 
+/// The host's clock, read now.
+pub(crate) fn host_now() -> Tick {
+    Tick(monotonic())
+}
+
 #[cfg(unix)]
 fn monotonic() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
@@ -86,6 +95,10 @@ impl Clock for TokioClock {
     fn wall(&self) -> UnixTime {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         UnixTime(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    fn is_of_the_host(&self) -> bool {
+        true
     }
 
     fn sleep_until(&self, when: Tick) -> impl Future<Output = ()> + Send {

@@ -35,8 +35,12 @@ pub(super) struct World {
 const GATEWAY_API: [&str; 2] = ["gateway.networking.k8s.io", "gateway.networking.x-k8s.io"];
 
 /// Groups of resources, and whose they are.
-const GROUPS: &[(&str, Dialect)] =
-    &[("gateway.envoyproxy.io", Dialect::EnvoyGateway), ("linkerd.io", Dialect::Linkerd2), ("policy.linkerd.io", Dialect::Linkerd2)];
+const GROUPS: &[(&str, Dialect)] = &[
+    ("gateway.envoyproxy.io", Dialect::EnvoyGateway),
+    ("linkerd.io", Dialect::Linkerd2),
+    ("policy.linkerd.io", Dialect::Linkerd2),
+    ("sailoperator.io", Dialect::Istio),
+];
 
 /// Systems whose retries are not read, and what tells them.
 const OTHERS: &[(&str, &str, &str)] = &[

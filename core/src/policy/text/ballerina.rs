@@ -1,6 +1,7 @@
 //! Ballerina source, as far as a `retryConfig` record and what stands around it: comments, calls and other code are passed over.
 
 use super::super::dialect::{CODE, NO_LITERAL};
+use super::super::problem::path_name;
 use super::super::value::Value;
 use super::place::Steps;
 use super::{Bounds, MOST_DEPTH, Mistake, given_twice, line_and_column, too_deep, too_many};
@@ -294,7 +295,7 @@ impl<'t> Reader<'t> {
                 return self.mistake(start, given_twice(&key));
             }
             if self.separator()?.is_none() {
-                return self.mistake(start, format!("expected : after {}", super::super::problem::path_name(&key)));
+                return self.mistake(start, format!("expected : after {}", path_name(&key)));
             }
             let value = self.step(start, |steps| steps.key(&key), |reader| reader.strict(depth))?;
             entries.push((key, value));
@@ -317,7 +318,11 @@ impl<'t> Reader<'t> {
             Token::Number(Value::Str(_)) => self.mistake(start, "not a number"),
             Token::Number(number) => Ok(number),
             Token::Text(text) => Ok(Value::Str(text)),
-            Token::Word(word) => Ok(named(word)),
+            Token::Word(word) => match named(word) {
+                // What is no constant of a module is a variable.
+                Value::Str(word) if !word.contains(':') => self.mistake(start, format!("{} is no literal", path_name(&word))),
+                value => Ok(value),
+            },
             Token::Mark('-') => match self.next()? {
                 (_, Token::Number(Value::Int(number))) => Ok(Value::Int(-number)),
                 (_, Token::Number(Value::Float(number))) => Ok(Value::Float(-number)),

@@ -223,11 +223,17 @@ impl Policy {
     }
 }
 
-/// The text of a file, or a little more than is allowed of it.
+/// The text of a file, or a little more than is allowed of it: UTF-8, or UTF-16 with its mark, as PowerShell writes what a command prints.
 fn read_file(path: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?.take(Bounds::FILE.bytes as u64 + 1).read_to_string(&mut text)?;
-    Ok(text)
+    let mut bytes = Vec::new();
+    File::open(path)?.take(Bounds::FILE.bytes as u64 + 1).read_to_end(&mut bytes)?;
+    let wide = |unit: fn([u8; 2]) -> u16| bytes[2..].as_chunks().0.iter().map(|pair| unit(*pair)).collect::<Vec<u16>>();
+    let text = match bytes.as_slice() {
+        [0xff, 0xfe, ..] => String::from_utf16(&wide(u16::from_le_bytes)).ok(),
+        [0xfe, 0xff, ..] => String::from_utf16(&wide(u16::from_be_bytes)).ok(),
+        _ => String::from_utf8(bytes).ok(),
+    };
+    text.ok_or_else(|| std::io::Error::new(std::io::ErrorKind::InvalidData, "is no text in UTF-8"))
 }
 
 fn file_size(path: &Path, read: usize) -> usize {

@@ -171,7 +171,8 @@ fn errors_of_files_begin_with_the_path() {
     begins(&folder.file("p.yaml", "timeout: 30"), "YAML line 1, column 1: timeout: must be a duration with a unit, got 30; write \"30s\"");
     begins(&folder.file("p.yml", "a: 1\na: 2"), "YAML line 2, column 1: key \"a\" given twice");
     begins(&folder.file("big.json", vec![b' '; 65 << 20]), "must be at most 64MiB of text, got 68157440 bytes");
-    begins(&folder.file("bytes.yaml", [0xff, 0xfe]), "stream did not contain valid UTF-8");
+    begins(&folder.file("bytes.yaml", [0xff]), "is no text in UTF-8");
+    begins(&folder.file("half.yaml", [0xff, 0xfe, 0x00, 0xd8]), "is no text in UTF-8");
     let missing = folder.0.join("missing.yaml");
     assert!(message(&missing).starts_with(&format!("{}: ", missing.display())));
     assert!(std::error::Error::source(&Policy::load(&missing).expect_err("missing")).is_some());

@@ -1,4 +1,4 @@
-//! YAML 1.2 from parser events: core schema scalars, bounded aliases, no tags, no merge keys.
+//! YAML 1.2 from parser events: core schema scalars, bounded aliases; tags and merge keys (`<<`) only in what others wrote for others.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,7 +15,8 @@ pub(super) fn read(text: &str, bounds: Bounds) -> Result<Value, Mistake> {
     }
 }
 
-/// Every document of a text that others wrote for others: tags are passed over, and numbers with leading zeros are text.
+/// Every document of a text that others wrote for others: `!!str` makes text, other tags are passed over, merge keys are followed, and numbers
+/// with leading zeros are text.
 pub(super) fn read_all(text: &str, bounds: Bounds) -> Result<Vec<Value>, Mistake> {
     read_all_counted(text, bounds).map(|(documents, _)| documents)
 }
@@ -71,6 +72,34 @@ struct Frame {
     anchor: usize,
     key: Option<String>,
     keys: HashSet<String>,
+    /// What merge keys bring, where the map itself has no such key.
+    merged: Vec<(String, Value)>,
+}
+
+const MERGE: &str = "<<";
+
+impl Frame {
+    fn of(value: Value, anchor: usize) -> Self {
+        Frame { value, anchor, key: None, keys: HashSet::new(), merged: Vec::new() }
+    }
+
+    /// The value under a merge key: a map, or a list of maps of which the first that has a key gives it.
+    fn merge(&mut self, value: Value) -> Result<(), String> {
+        let maps = if let Value::List(maps) = value { maps } else { vec![value] };
+        for map in maps {
+            let Value::Map(entries) = map else { return Err("a merge key (<<) takes a map, or a list of maps".to_owned()) };
+            self.merged.extend(entries);
+        }
+        Ok(())
+    }
+
+    /// The value with what was merged into it.
+    fn whole(mut self) -> (Value, usize) {
+        if let Value::Map(entries) = &mut self.value {
+            entries.extend(self.merged.into_iter().filter(|(key, _)| self.keys.insert(key.clone())));
+        }
+        (self.value, self.anchor)
+    }
 }
 
 impl Builder {
@@ -87,23 +116,23 @@ impl Builder {
             }
             Event::Scalar(text, style, anchor, tag) => {
                 self.no_tag(tag.is_some())?;
+                let is_text = style != ScalarStyle::Plain || tag.is_some_and(|tag| tag.is_yaml_core_schema() && tag.suffix == "str");
                 if self.wants_key() {
                     return self.key(text.into_owned());
                 }
-                let is_empty_document = self.open.is_empty() && text.is_empty() && style == ScalarStyle::Plain;
-                let value = match style {
-                    _ if is_empty_document => Value::EMPTY,
-                    ScalarStyle::Plain if self.lenient => resolve(&text).unwrap_or_else(|_| Value::Str(text.into_owned())),
-                    ScalarStyle::Plain => resolve(&text)?,
-                    _ => Value::Str(text.into_owned()),
+                let value = match is_text {
+                    true => Value::Str(text.into_owned()),
+                    false if self.open.is_empty() && text.is_empty() => Value::EMPTY,
+                    false if self.lenient => resolve(&text).unwrap_or_else(|_| Value::Str(text.into_owned())),
+                    false => resolve(&text)?,
                 };
                 self.add(value, anchor)
             }
             Event::Alias(anchor) => self.alias(anchor),
             Event::SequenceStart(anchor, tag) => self.begin(Value::List(Vec::new()), anchor, tag.is_some()),
             Event::MappingStart(anchor, tag) => self.begin(Value::Map(Vec::new()), anchor, tag.is_some()),
-            Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
-                Some(frame) => self.finish(frame.value, frame.anchor),
+            Event::SequenceEnd | Event::MappingEnd => match self.open.pop().map(Frame::whole) {
+                Some((value, anchor)) => self.finish(value, anchor),
                 None => Ok(()),
             },
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
@@ -135,7 +164,7 @@ impl Builder {
     fn key(&mut self, key: String) -> Result<(), String> {
         self.count(1, key.len())?;
         let Some(frame) = self.open.last_mut() else { return Ok(()) };
-        if key == "<<" {
+        if key == MERGE && !self.lenient {
             return Err("merge keys (<<) are not supported; repeat the keys".to_owned());
         }
         if !frame.keys.insert(key.clone()) {
@@ -154,7 +183,7 @@ impl Builder {
         if self.open.len() >= MOST_DEPTH {
             return Err(too_deep());
         }
-        self.open.push(Frame { value, anchor, key: None, keys: HashSet::new() });
+        self.open.push(Frame::of(value, anchor));
         Ok(())
     }
 
@@ -179,7 +208,10 @@ impl Builder {
             return Ok(());
         };
         match &mut frame.value {
-            Value::Map(entries) => entries.push((frame.key.take().ok_or(NOT_A_KEY)?, value)),
+            Value::Map(entries) => match frame.key.take().ok_or(NOT_A_KEY)? {
+                key if key == MERGE => return frame.merge(value),
+                key => entries.push((key, value)),
+            },
             Value::List(items) => items.push(value),
             _ => {}
         }

@@ -29,6 +29,7 @@ use super::socket::{Line, Socket};
 use super::stream::Stream;
 use super::tunnel;
 use crate::client::system::clock::{Clock, TokioClock};
+use crate::client::system::environment;
 use crate::client::transport::options::{Http2, TransportOptions};
 use crate::client::transport::{Failure, Progress, tls};
 use crate::error::{Error, ErrorKind};
@@ -123,7 +124,7 @@ impl Connector {
         proxy_tls.alpn_protocols.clear();
         Ok(Connector {
             tls: TlsConnector::from(Arc::new(tls)),
-            proxies: Proxies::new(&options.proxy, variable)?,
+            proxies: Proxies::new(&options.proxy, environment::text)?,
             proxy_tls: TlsConnector::from(Arc::new(proxy_tls)),
             fixed: options.resolve.iter().map(|(name, to)| (name.to_ascii_lowercase(), to.clone())).collect(),
             #[cfg(unix)]
@@ -323,12 +324,6 @@ impl Connector {
         let _ = raw.set_tcp_user_timeout(self.write_stall);
         Ok(stream)
     }
-}
-
-/// What the environment says.
-#[allow(clippy::disallowed_methods)] // where proxies are is the environment's to say
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
 }
 
 /// Addresses of both families, one of each in turn, beginning with that of the first.

@@ -64,6 +64,11 @@ pub(in super::super) struct Mesh<'a> {
     resources: bool,
 }
 
+/// Whether a resource says how Istio is to be installed, the mesh's configuration included.
+pub(super) fn is_installation(resource: &Resource<'_>) -> bool {
+    matches!(resource.group, "install.istio.io" | "sailoperator.io")
+}
+
 /// A short name belongs to the namespace of who says it.
 fn full(host: &str, namespace: &str) -> String {
     if host.contains('.') || host == "*" { host.to_owned() } else { format!("{host}.{namespace}.svc.cluster.local") }
@@ -80,9 +85,10 @@ impl<'a> Mesh<'a> {
             };
             match (resource.group, resource.kind) {
                 ("networking.istio.io", "DestinationRule") => mesh.rule(piece, &resource),
-                ("install.istio.io" | "sailoperator.io", _) => {
+                _ if is_installation(&resource) => {
                     mesh.configuration(piece, &["spec", "meshConfig"]);
                     mesh.configuration(piece, &["spec", "values", "meshConfig"]);
+                    continue;
                 }
                 ("gateway.networking.x-k8s.io", "XBackendTrafficPolicy") => mesh.constraint(piece, &resource),
                 (_, "VirtualService" | "HTTPRoute") => mesh.routes = true,

@@ -55,6 +55,7 @@ pub(super) fn read(found: &mut Found, node: &Node<'_>, resource: Option<Resource
             "VirtualService" => reader.virtual_service(node, &resource),
             "HTTPRoute" => reader.http_route(node, &resource),
             "DestinationRule" if !mesh.has_routes() => reader.destination_rule(node, &resource),
+            _ if mesh::is_installation(&resource) && mesh.is_alone() => reader.mesh_alone(),
             _ => Ok(()),
         },
         None if has_http(&node.value) => {
