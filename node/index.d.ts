@@ -59,8 +59,10 @@ export interface Client extends PlatformFetch {
 
   /** A client with these options over this one's: headers, search parameters and hooks are joined, plain policies merged. Its connections and budgets are its own. */
   extend(options?: ClientOptions): Client;
-  /** The policy of calls that bring none of their own. */
+  /** The policy of calls that bring none of their own; of a set, the one for requests that no rule is for. */
   readonly policy: Policy;
+  /** The policies of the client. */
+  readonly policies: PolicySet;
   /** The client's jar of cookies; null unless the option `cookies` asked for one. */
   readonly cookies: Cookies | null;
   /** What the budget for an origin (`scheme://host`, with a port that is not the default) has; null if no call used it yet. */
@@ -92,8 +94,8 @@ export interface ClientOptions extends Omit<ClientSettings, 'baseUrl' | 'headers
   baseUrl?: string | URL | null;
   /** Header fields of all requests that do not bring them themselves. */
   headers?: ClientSettings['headers'] | Headers;
-  /** The policy of calls that bring none of their own. */
-  policy?: PolicyLike;
+  /** The policy of calls that bring none of their own, or a set, which chooses for each call by its first URL. */
+  policy?: PolicyLike | PolicySet | PolicySetDocument;
   /** Limit of a whole call, in milliseconds: attempts, waits, callbacks, reading the body. */
   timeout?: number | Duration | null;
   /** Whether a status that is not 200-299 rejects, with `error.response`; or which of them. Default: no. */
@@ -540,6 +542,56 @@ export class Policy {
   toYaml(): string;
   /** The whole document. */
   toJSON(): PolicyDocument;
+  toString(): string;
+}
+
+/** The document of a policy set. A policy is a set of one. */
+export interface PolicySetDocument {
+  policies?: Record<string, PolicySettings | PolicyDocument | false>;
+  /** The first one that matches a request says which policy it has. */
+  rules?: { match?: RequestMatch; policy: string }[];
+  /** The policy of requests that no rule is for. */
+  default?: string;
+}
+
+/** Which requests a rule is for: what is not given is no matter. */
+export interface RequestMatch {
+  /** Exact, or with a `*` at its beginning or end; with a port if that matters. */
+  host?: string | string[];
+  /** Exact, a beginning if it ends in `*`, or a block with one test; `segment` ends at a `/`. */
+  path?: string | { exact?: string; prefix?: string; segment?: string; regex?: string; ignore_case?: boolean };
+  methods?: string | string[];
+  headers?: (string | Record<string, string | boolean>)[];
+  query?: (string | Record<string, string | boolean>)[];
+}
+
+/** Policies, and rules that say which of them a request has: the first that matches, else the default. Immutable. */
+export class PolicySet {
+  constructor(document?: PolicySetDocument | PolicySet | PolicyLike);
+  /** The set of a file: ours, a policy's, or another system's by its own matches. */
+  static load(file: string | URL, dialect?: Dialect): PolicySet;
+  /** The set of such a text. */
+  static read(text: string, dialect?: Dialect): PolicySet;
+  /** The policies, with their names. */
+  readonly policies: readonly LoadedPolicy[];
+  /** The rules, in the order they are tried. */
+  readonly rules: readonly { match: RequestMatch; policy: string }[];
+  /** The name of the policy of requests that no rule is for; null: reknock's defaults, or the only policy. */
+  readonly default: string | null;
+  /** What is to be known about the set. */
+  readonly notes: readonly PolicyNote[];
+  /** Each policy with settings over it; another set, or a policy, as it is. */
+  merge(settings: PolicySetDocument | PolicySet | PolicyLike): PolicySet;
+  /** The policy of a request, `'GET http://shop.test/cart'`. */
+  policyFor(request: string): Policy;
+  /** The number from 1 of the rule that a request meets, the name of its policy, and the match; each null where there is none. */
+  ruleFor(request: string): { rule: number | null; policy: string | null; match: RequestMatch | null };
+  /** The set in words; or, for a request, which policy it has and why. */
+  explain(request?: string): string;
+  equals(other: unknown): boolean;
+  toYaml(): string;
+  /** The whole document. */
+  toJSON(): PolicySetDocument | PolicyDocument;
   toString(): string;
 }
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from . import _native
 from ._calls import finish, prepared
 from ._log import wanted
-from ._native import BudgetReading, Cookies, Policy, Request, Response
+from ._native import BudgetReading, Cookies, Policy, PolicySet, Request, Response
 from ._stream import AsyncStreamingResponse, StreamingResponse
 
 TYPE_CHECKING = False  # typing is slow to import
@@ -45,8 +45,13 @@ class _Base:
 
     @property
     def policy(self) -> Policy:
-        """The client's policy."""
+        """The client's policy; of a set, the one for requests that no rule is for."""
         return self._native.policy
+
+    @property
+    def policies(self) -> PolicySet:
+        """The client's policies: a set of one, unless it was given another."""
+        return self._native.policies
 
     @property
     def cookies(self) -> Cookies | None:
