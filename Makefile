@@ -10,6 +10,8 @@ VENV = python/.venv
 BIN = $(abspath $(VENV))/bin
 # Where Python and Node, their tests and demos, find the scripted server.
 export REKNOCK_TEST_SERVER = $(BUILT)/reknock-test-server
+# The second transport is tested as the first is.
+FEATURES = --features reknock/reqwest
 # A line before and after, with the time it took.
 STEP = $(CURDIR)/.ci/step
 # Suites side by side, on as many cores as there are; what each of them says in one piece, where make can do that.
@@ -22,7 +24,7 @@ PREFIX ?= /usr/local
 # Node 20 or later with npm, if there is one: without it the Node parts are left out, by name.
 NODE := $(shell command -v npm >/dev/null && node -e 'if (+process.versions.node.split(".")[0] >= 20) console.log("node")' 2>/dev/null)
 
-.PHONY: install help demo demo-needs demo-native built test tests-built suites test-rust pytest test-python test-docs docs dist python-dist-test python test-node node demo-node pack-node check gen fuzz bench bench-quick machine-bench clean
+.PHONY: install help demo demo-needs demo-native built test tests-built suites test-rust pytest test-python test-docs docs dist python-dist-test python test-node test-node-sdks test-node-runtimes node demo-node pack-node check gen fuzz bench bench-quick machine-bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -42,20 +44,20 @@ demo-native: built
 
 # One call of cargo for all that is shown. Its features are those of the tests (workspace-hack), which find their dependencies built.
 built:
-	@$(STEP) "build the libraries, the server and the demo" $(CARGO) build --lib --bins --example demo \
+	@$(STEP) "build the libraries, the server and the demo" $(CARGO) build --lib --bins --example demo $(FEATURES) \
 	  -p reknock -p reknock-c -p reknock-python -p reknock-test-server $(and $(NODE),-p reknock-node)
 
 test: tests-built ## run every test
 	@$(STEP) "run the tests" $(MAKE) --no-print-directory --keep-going --jobs $(JOBS) $(SYNC) suites
 
 tests-built: python node
-	@$(STEP) "build the tests" $(CARGO) test --quiet --no-run
+	@$(STEP) "build the tests" $(CARGO) test $(FEATURES) --quiet --no-run
 	@$(STEP) "build the tests of the machine alone" $(CARGO) test --quiet -p reknock --no-default-features --lib --no-run
 
 suites: test-rust test-python test-node test-docs
 
 test-rust: ## run the tests of the crates
-	@$(STEP) "test the crates" $(CARGO) test --quiet
+	@$(STEP) "test the crates" $(CARGO) test $(FEATURES) --quiet
 	@$(STEP) "test the machine alone" $(CARGO) test --quiet -p reknock --no-default-features --lib
 	@$(STEP) "test the examples of the machine alone" $(CARGO) test --quiet -p reknock --no-default-features --doc
 
@@ -105,6 +107,16 @@ ifdef NODE
 test-node: node ## run the tests of the Node package
 	@cd node && $(STEP) "test the Node package" npm test --silent
 
+# In a folder and a lock file of their own: 170 MB.
+test-node-sdks: node ## run libraries that take a fetch (openai, axios, ky, ...), mocks and bundlers over ours; installs them first
+	@cd node/test/sdks && $(STEP) "install libraries that take a fetch" npm ci --silent --no-audit --no-fund --ignore-scripts
+	@cd node/test/sdks && $(STEP) "test them over ours" node --test
+
+# Likewise: 400 MB.
+test-node-runtimes: node ## run ours on the newest Node, on Bun and on Deno; installs them first
+	@cd node/test/runtimes && $(STEP) "install the newest Node, Bun and Deno" npm ci --silent --no-audit --no-fund --ignore-scripts
+	@cd node/test/runtimes && $(STEP) "test ours on them" node --test
+
 demo-node: built
 	@node node/scripts/place.js $(BUILT)
 	@$(STEP) "Node" node node/examples/demo.js
@@ -118,7 +130,7 @@ pack-node: node/node_modules/ready ## build the Node package for this machine in
 	strip -x node/*.node
 	cd node && npm pack --silent
 else
-test-node demo-node node pack-node:
+test-node test-node-sdks test-node-runtimes demo-node node pack-node:
 	@echo "skipped: $@: there is no Node 20 or later with npm"
 endif
 
@@ -129,9 +141,10 @@ node/node_modules/ready: node/package-lock.json
 check: ## format, lints as errors, documentation, generated files unchanged, one set of features
 	cargo fmt --all --check
 	cargo fmt --all --check --manifest-path bench/Cargo.toml
-	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
+	$(CARGO) clippy --workspace --all-targets $(FEATURES) --quiet -- -D warnings
+	$(CARGO) clippy --workspace --quiet -- -D warnings
 	$(CARGO) clippy -p reknock --no-default-features --quiet -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace $(FEATURES) --no-deps --quiet
 	$(CARGO) run --quiet -p xtask -- gen --check
 	workspace-hack/check
 

@@ -194,12 +194,12 @@ class Client extends Callable {
   }
 
   /** Throws for a status that is an error to the caller. */
-  #judge({ parts, response = makeResponse(parts) }, given) {
+  #judge({ parts, response }, given) {
     const { throwHttpErrors = this.#options.throwHttpErrors } = given.options;
-    const { status } = response;
+    const { status } = response ?? parts;
     if (!throwHttpErrors || (status >= 200 && status < 300)) return;
     if (typeof throwHttpErrors === 'function' && !throwHttpErrors(status)) return;
-    throw ofStatus(parts, response);
+    throw ofStatus(parts, response ?? makeResponse(parts));
   }
 }
 
@@ -245,7 +245,7 @@ function plain(options) {
   const { baseUrl, headers, ...rest } = options;
   if (baseUrl instanceof URL) rest.baseUrl = baseUrl.href;
   else if (baseUrl !== undefined) rest.baseUrl = baseUrl;
-  if (headers instanceof Headers) rest.headers = [...headers];
+  if (globalThis.Headers && headers instanceof Headers) rest.headers = [...headers];
   else if (headers !== undefined) rest.headers = headers;
   return rest;
 }

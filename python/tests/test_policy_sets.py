@@ -18,7 +18,7 @@ from .test_command import reknock as command
 from .test_vectors import named, vectors
 
 
-@pytest.mark.parametrize("case", named(vectors("sets")["cases"], 40))
+@pytest.mark.parametrize("case", named(vectors("sets")["cases"], 41))
 def test_sets(case):
     if "error" in case:
         with pytest.raises(reknock.ConfigError) as caught:

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use core_::client::{CallOptions, Client, ClientCert, Http2, Proxy, Redirects, Request, TransportOptions, whole_option};
+use core_::policy::shown_text;
 
 use crate::blocking::{self, Functions};
 use crate::budgets::reknock_budgets;
@@ -166,7 +167,7 @@ impl reknock_client_options {
         if !self.local_address.is_null() {
             // SAFETY: NUL-terminated.
             let address = unsafe { text(self.local_address, "local_address") }?;
-            let none = |_| Fault::Argument(format!("local_address: must be an IP address, got \"{address}\""));
+            let none = |_| Fault::Argument(format!("local_address: must be an IP address, got {}", shown_text(address)));
             out.local_address = Some(address.parse().map_err(none)?);
         }
         out.compression &= self.no_compression == 0;

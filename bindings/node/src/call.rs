@@ -79,7 +79,7 @@ impl Call {
     pub fn read(&mut self, env: &Env, options: &Object<'_>) -> Result<()> {
         let query: Option<Vec<String>> = options.get("query")?;
         if let Some(query) = query {
-            self.request.append_query(query.chunks_exact(2).map(|pair| (&pair[0], &pair[1])));
+            or_throw(env, self.request.append_query(query.chunks_exact(2).map(|pair| (&pair[0], &pair[1]))))?;
         }
         self.options.follow_redirects = options.get("followRedirects")?;
         let policy: Unknown<'_> = options.get_named_property("policy")?;

@@ -141,7 +141,7 @@ impl NativeClient {
                     Some(pair) => auth = Some(PyTuple::new(py, pair)?.into_any().unbind()),
                     None => rest.push((name, to_value(&value)?)),
                 },
-                "base_url" if !value.is_none() => rest.push((name, Value::Str(address(&value)?))),
+                "base_url" if !value.is_none() => rest.push((name, Value::Str(address(&value)?.to_string()))),
                 "cookies" if value.hasattr("extract_cookies")? => jar = Some(cookies::copied(&value)?),
                 _ if callbacks.set(&name, &value)? => {}
                 _ => rest.push((name, to_value(&value)?)),

@@ -72,6 +72,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(simulate::simulate, module)?)?;
     module.add_function(wrap_pyfunction!(simulate::command_run, module)?)?;
     module.add_function(wrap_pyfunction!(command_help, module)?)?;
+    module.add_function(wrap_pyfunction!(shown_text, module)?)?;
     module.add_function(wrap_pyfunction!(errors::kinds, module)?)?;
     module.add_function(wrap_pyfunction!(errors::stop_reasons, module)?)?;
     Ok(())
@@ -81,4 +82,10 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
 #[pyfunction]
 fn command_help(program: &str) -> String {
     reknock::command::help(program)
+}
+
+/// What a user gave, as messages show it.
+#[pyfunction]
+fn shown_text(text: &str) -> String {
+    reknock::policy::shown_text(text)
 }

@@ -215,7 +215,7 @@ pub fn unread(py: Python<'_>, path: &std::path::Path, error: &Error) -> PyErr {
     let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
     let Some(errno) = source.and_then(std::io::Error::raw_os_error) else { return raised(py, error) };
     let text = py.import("os").and_then(|os| os.call_method1("strerror", (errno,))?.extract::<String>());
-    text.map_or_else(|broken| broken, |text| pyo3::exceptions::PyOSError::new_err((errno, text, path.display().to_string())))
+    text.map_or_else(|broken| broken, |text| pyo3::exceptions::PyOSError::new_err((errno, text, policy::shown_path(path))))
 }
 
 fn all(py: Python<'_>, read: Result<Vec<policy::Loaded>, Error>, name: Option<&str>) -> PyResult<Vec<LoadedPolicy>> {

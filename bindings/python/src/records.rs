@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 use reknock::{ErrorKind, Evidence, HttpVersion, client};
 
-use crate::convert::timedelta;
+use crate::convert::{bytes, hint_seconds, timedelta};
 use crate::headers::Headers;
 
 /// One send and how it ended. Times are seconds.
@@ -35,8 +35,8 @@ type Pickled = (
 /// Likewise: reused, peer, version, resolve, connect, tls.
 type PickledConnection = (Option<bool>, Option<String>, Option<String>, Option<u64>, Option<u64>, Option<u64>);
 
-/// The class of the error, and the retry of a loop above.
-type PickledForeign = (Option<String>, Option<u32>);
+/// The class of the error, the retry of a loop above, and interim answers.
+type PickledForeign = (Option<String>, Option<u32>, u32);
 
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
@@ -97,7 +97,7 @@ impl AttemptRecord {
     /// Seconds that the server asked to wait, if it did.
     #[getter]
     fn hint(&self) -> Option<f64> {
-        seconds(self.0.hint)
+        self.0.hint.map(hint_seconds)
     }
 
     /// Seconds waited before the next attempt, if there was a wait.
@@ -128,6 +128,12 @@ impl AttemptRecord {
     #[getter]
     fn resends(&self) -> u32 {
         self.0.resends
+    }
+
+    /// Interim answers (1xx) that came before the head of its response.
+    #[getter]
+    fn interim(&self) -> u32 {
+        self.0.interim
     }
 
     /// Whether its connection was kept from an earlier exchange; None if there was none, or it is not known.
@@ -188,6 +194,7 @@ impl AttemptRecord {
         record.connection.tls = tls.map(Duration::from_nanos);
         record.error_class = foreign.0.map(String::into_boxed_str);
         record.outer_retry = foreign.1;
+        record.interim = foreign.2;
         Ok(AttemptRecord(record))
     }
 
@@ -215,7 +222,7 @@ impl AttemptRecord {
                     connection.connect.map(nanos),
                     connection.tls.map(nanos),
                 ),
-                (record.error_class.as_deref().map(str::to_owned), record.outer_retry),
+                (record.error_class.as_deref().map(str::to_owned), record.outer_retry, record.interim),
             ),
         );
         Ok((slf.get_type().getattr("_restored")?, (pickled,)))
@@ -272,8 +279,8 @@ impl Attempt {
 
     /// The response's body, in buffered calls with `with_body=True`.
     #[getter]
-    fn content<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
-        self.0.body.as_ref().map(|body| PyBytes::new(py, body))
+    fn content<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        self.0.body.as_ref().map(|body| bytes(py, body)).transpose()
     }
 
     /// The kind of failure: the `kind` of an exception. None on responses.
@@ -297,7 +304,7 @@ impl Attempt {
     /// The wait the server asks for.
     #[getter]
     fn hint(&self) -> Option<f64> {
-        seconds(self.0.hint)
+        self.0.hint.map(hint_seconds)
     }
 
     /// Whether the policy would retry it.

@@ -13,15 +13,15 @@ use super::client::{Client, Config, Inner};
 use super::host::callbacks::Callbacks;
 use super::message::cookies::Cookies;
 use super::message::redirect::Redirects;
-use super::message::request::Request;
+use super::message::request::{Request, check_url, parse_url};
 use super::policies::Policies;
 use super::system::clock::{Clock, TokioClock};
 use super::system::process::PerProcess;
 use super::transport::Transport;
+use super::transport::http::HttpTransport;
 use super::transport::options::TransportOptions;
 #[cfg(feature = "reqwest")]
-use super::transport::reqwest::ReqwestBuilder;
-use super::transport::reqwest::ReqwestTransport;
+use super::transport::reqwest::{ReqwestBuilder, ReqwestTransport};
 use crate::error::Error;
 use crate::policy::{PolicySet, ShownText};
 use crate::retry::Budgets;
@@ -47,7 +47,7 @@ pub struct ClientBuilder<S = TransportOptions, C = TokioClock> {
     share_required: bool,
 }
 
-/// What a client can be built on: options for the transport on reqwest, or a transport.
+/// What a client can be built on: options for the transport of this crate, or a transport.
 pub trait IntoTransport: Clone + Send + Sync + 'static {
     /// The transport it becomes.
     type Transport: Transport;
@@ -61,20 +61,20 @@ pub trait IntoTransport: Clone + Send + Sync + 'static {
 }
 
 impl IntoTransport for TransportOptions {
-    type Transport = ReqwestTransport;
+    type Transport = HttpTransport;
 
-    fn into_transport(mut self, policies: &PolicySet) -> Result<ReqwestTransport, Error> {
+    fn into_transport(mut self, policies: &PolicySet) -> Result<HttpTransport, Error> {
         // A blocked write ends by idle_timeout, which is ours. The kernel's limit is there for the writes of calls that are gone;
         // at the same length it would often fire first, and look like a connection that was lost.
         self.write_stall = policies.longest_silence().map(|idle| idle.saturating_add(Duration::from_secs(1)));
-        ReqwestTransport::new(&self)
+        HttpTransport::new(&self)
     }
 }
 
 /// A builder of reqwest's, asked anew for each runtime and lane.
 #[cfg(feature = "reqwest")]
 impl<F: Fn() -> reqwest::ClientBuilder + Clone + Send + Sync + 'static> IntoTransport for ReqwestBuilder<F> {
-    type Transport = super::transport::reqwest::ReqwestTransport;
+    type Transport = ReqwestTransport;
 
     fn into_transport(self, _: &PolicySet) -> Result<Self::Transport, Error> {
         self.build()
@@ -209,7 +209,7 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
         self
     }
 
-    /// Which redirects are followed. Default: up to 10, not from https to http.
+    /// Which redirects are followed. Default: up to 20, not from https to http.
     pub fn redirects(mut self, redirects: Redirects) -> Self {
         self.redirects = redirects;
         self
@@ -342,8 +342,8 @@ pub fn default_policies() -> Result<PolicySet, Error> {
 /// A base URL ends with a slash, so that relative ones are appended to all of it.
 fn base(text: &str) -> Result<Url, Error> {
     let wrong = |what: String| Error::config(format!("base_url: must be an absolute http or https URL, {what}"));
-    let mut url = Url::parse(text).map_err(|error| wrong(error.to_string()))?;
-    if !matches!(url.scheme(), "http" | "https") || url.query().is_some() || url.fragment().is_some() {
+    let mut url = parse_url(text).and_then(|url| check_url(&url).map(|()| url)).map_err(|error| wrong(error.to_string()))?;
+    if url.query().is_some() || url.fragment().is_some() {
         return Err(wrong("without query and fragment".to_owned()));
     }
     if !url.path().ends_with('/') {

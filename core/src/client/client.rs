@@ -12,7 +12,6 @@ use url::{Position, Url};
 
 use super::call::cancel::{Cancel, Cancellation};
 use super::call::question::Host;
-use super::call::refusals::Refusals;
 use super::call::state::{CallBody, CallConfig, CallShared, CallSite, Delivery, Finished, Mode, Running};
 use super::call::stream::StreamingResponse;
 use super::host::callbacks::Callbacks;
@@ -27,9 +26,10 @@ use super::system::process::PerProcess;
 use super::system::runtime::{PerRuntime, runtime_here};
 use super::system::{entropy, environment};
 use super::transport::Transport;
-use super::transport::reqwest::ReqwestTransport;
+use super::transport::http::HttpTransport;
 use crate::error::{Error, ErrorKind};
 use crate::policy::{Policy, PolicySet, RequestHead, envoy};
+use crate::retry::refusals::Refusals;
 use crate::retry::{BudgetNames, BudgetReading, Budgets, Headers, SharedPurses};
 use crate::share;
 
@@ -37,7 +37,7 @@ use crate::share;
 ///
 /// Cheap to clone; clones share connections and budgets. May be used from any thread, any number of tasks and any tokio runtime
 /// at once; each runtime has connections of its own. In a forked child it starts with no connections and full budgets.
-pub struct Client<T = ReqwestTransport, C = TokioClock>(pub(super) Arc<Inner<T, C>>);
+pub struct Client<T = HttpTransport, C = TokioClock>(pub(super) Arc<Inner<T, C>>);
 
 pub(super) struct Inner<T, C> {
     pub(super) config: Config<T, C>,
@@ -215,7 +215,19 @@ impl<T: Transport, C: Clock> Client<T, C> {
         let (length, progress) = (head.length, Arc::clone(&running.progress));
         let most = self.0.config.calls.max_response_size.filter(|_| delivery == Delivery::Auto);
         let head = running.head(head, stop_reason);
-        Ok(Delivered::Open(StreamingResponse { head, early, body: Some(body), clock, idle, progress, cancellation, length, read: 0, most }))
+        Ok(Delivered::Open(StreamingResponse {
+            head,
+            early,
+            body: Some(body),
+            clock,
+            idle,
+            progress,
+            cancellation,
+            length,
+            read: 0,
+            most,
+            broken: false,
+        }))
     }
 
     fn begin<'a, H: Host>(

@@ -103,7 +103,7 @@ export function passedOn(client: Client): (typeof globalThis.fetch)[] {
 }
 
 export async function inOneAwait(client: Client): Promise<string> {
-  const { page } = await client.get('http://h/', { credentials: 'include' } as RequestInit).json<{ page: number }>();
+  const { page } = await client.get('http://h/').json<{ page: number }>();
   const response = await client('http://h/');
   return `${page} ${response.attempts.length} ${await client.post('http://h/', { json: {} }).text()}`;
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::cancel::{Cancel, cancel_message, cancelled_kind};
+use super::cancel::{Cancel, cancel_message, cancelled_kind, cancelled_now};
 use super::drain::drain;
 use super::early::{EARLY, is_made_while_read};
 use super::question::{Event, Host};
@@ -18,7 +18,7 @@ use crate::client::system::clock::Clock;
 use crate::client::transport::{Failure, Received, Transport};
 use crate::error::{Error, ErrorKind};
 use crate::record::{AttemptRecord, Evidence, StopReason};
-use crate::retry::{Answer, Decision, Outcome, Verdict};
+use crate::retry::{Answer, Decision, Outcome, Verdict, refusals};
 use crate::time::Tick;
 
 /// Where the loop goes after an outcome.
@@ -40,9 +40,15 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
             kind = cancelled_kind(cancel, closed) => Err(kind),
             ended = self.run() => Ok(ended),
         };
-        let ended = match ended {
-            Ok(ended) => ended,
-            Err(kind) => Err(self.cancelled(kind).await),
+        let cancelled = match &ended {
+            Err(kind) => Some(*kind),
+            // Whoever cancels may also end what the call waits for, while it goes on.
+            Ok(Err(_)) => cancelled_now(cancel, closed),
+            Ok(Ok(_)) => None,
+        };
+        let ended = match (ended, cancelled) {
+            (Ok(ended), None) => ended,
+            (_, Some(kind)) | (Err(kind), None) => Err(self.cancelled(kind).await),
         };
         match ended {
             Ok(finished) => {
@@ -219,6 +225,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
             record.duration = self.config.clock.now().since(self.began).saturating_sub(record.start);
             record.first_byte = self.progress.answered_at().map(|at| at.since(self.began).saturating_sub(record.start));
             record.resends = self.progress.resends();
+            record.interim = self.progress.interim();
             record.connection = self.progress.connection();
         }
     }
@@ -249,22 +256,14 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     /// A budget that refuses is an outage, or a budget that is too small: somebody should know.
     fn tell_of_refusal(&mut self) {
         let wants = self.host.wants();
-        if !(wants.events || wants.notices) || !self.shared.refusals.first(self.request.origin(), self.config.clock.now()) {
+        let clock = &self.config.clock;
+        let told = if clock.is_of_the_host() { &refusals::OF_PROCESS } else { &self.shared.refusals };
+        if !(wants.events || wants.notices) || !told.first(self.request.origin(), clock.now()) {
             return;
         }
-        let ended = self
-            .records
-            .last()
-            .and_then(|record| record.error.map(|kind| kind.to_string()).or(record.status.map(|status| status.to_string())));
-        let text = format!(
-            "{} {}: the retry budget of {} refused a retry after {}; {}",
-            self.request.method,
-            crate::client::message::redact::redacted(&self.request.url),
-            self.request.origin(),
-            ended.unwrap_or_default(),
-            StopReason::BudgetExhausted.advice(),
-        );
-        self.say(Event::Notice(text));
+        let Request { method, url, .. } = &self.request;
+        let refused = refusals::text(self.request.origin(), self.records.last());
+        self.say(Event::Notice(format!("{method} {}: {refused}", redacted(url))));
     }
 
     /// Whatever an observer does, the call goes on.

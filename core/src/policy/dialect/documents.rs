@@ -129,7 +129,7 @@ fn kinds(pieces: &[Piece<'_>]) -> String {
         }
     }
     let more = if counts.len() > MOST { ", ..." } else { "" };
-    let shown = counts.iter().take(MOST).map(|(kind, count)| format!("{count} {}", super::super::problem::path_name(kind)));
+    let shown = counts.iter().take(MOST).map(|(kind, count)| format!("{count} {}", super::super::problem::document_name(kind)));
     shown.collect::<Vec<_>>().join(", ") + more
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::super::problem::{Problem, path_name};
+use super::super::problem::{Problem, document_name};
 use super::super::{RequestHead, Value};
 use super::document::match_value;
 use super::{Chosen, PolicySet};
@@ -59,7 +59,7 @@ impl PolicySet {
         if self.rules().len() > SHOWN {
             let _ = writeln!(out, "  ... {} rules", self.rules().len());
         }
-        let _ = writeln!(out, "default: {}", self.default_name().map_or_else(|| "reknock's own".to_owned(), path_name));
+        let _ = writeln!(out, "default: {}", self.default_name().map_or_else(|| "reknock's own".to_owned(), document_name));
         self.told(&mut out);
         for loaded in self.policies() {
             out.push('\n');
@@ -69,7 +69,7 @@ impl PolicySet {
     }
 
     fn name(&self, at: usize) -> String {
-        self.policies()[at].name.as_deref().map_or_else(|| "the only one".to_owned(), path_name)
+        self.policies()[at].name.as_deref().map_or_else(|| "the only one".to_owned(), document_name)
     }
 
     fn told(&self, out: &mut String) {
@@ -101,14 +101,14 @@ impl PolicySet {
         let Chosen { policy, name, rule } = self.asked(&asked);
         // Values of a query may be secrets.
         let path = asked.path.split('?').next().unwrap_or_default();
-        let mut out = path_name(&format!("{} {}://{}{path}", asked.method, asked.scheme, asked.authority));
+        let mut out = document_name(&format!("{} {}://{}{path}", asked.method, asked.scheme, asked.authority));
         let _ = match (rule, name) {
             (Some(number), _) => {
                 let rule = &self.rules()[number - 1];
                 let name = self.name(rule.policy);
                 writeln!(out, ": rule {number} of {}, {}: {name}", self.rules().len(), match_value(&rule.matching))
             }
-            (None, Some(name)) => writeln!(out, ": no rule matches: the default, {}", path_name(name)),
+            (None, Some(name)) => writeln!(out, ": no rule matches: the default, {}", document_name(name)),
             (None, None) if self.rules().is_empty() && self.0.default.is_some() => writeln!(out, ": the only policy"),
             (None, None) => writeln!(out, ": no rule matches, and there is no default: reknock's own"),
         };

@@ -2,7 +2,7 @@
 
 mod document;
 mod explain;
-#[cfg(feature = "documents")]
+#[cfg(all(feature = "client", feature = "documents"))]
 mod file;
 #[cfg(feature = "documents")]
 mod load;
@@ -36,7 +36,7 @@ struct Contents {
     /// What requests have that no rule is for, where there is no default.
     ours: Policy,
     notes: super::dialect::Notes,
-    #[cfg(feature = "documents")]
+    #[cfg(all(feature = "client", feature = "documents"))]
     file: Option<file::File>,
 }
 
@@ -101,7 +101,7 @@ impl PolicySet {
             default,
             ours: Policy::default(),
             notes,
-            #[cfg(feature = "documents")]
+            #[cfg(all(feature = "client", feature = "documents"))]
             file: None,
         }))
     }
@@ -114,11 +114,16 @@ impl PolicySet {
         let mut rules: Vec<(Place, Rule)> = Vec::new();
         let default = matches!(all.as_slice(), [only] if only.scope.matches.is_empty() && !only.scope.partial).then_some(0);
         for silent in all.iter().filter(|loaded| loaded.scope.matches.is_empty() && default.is_none()) {
-            let name = silent.name.as_deref().map(super::problem::path_name).unwrap_or_default();
+            let name = silent.name.as_deref().map(super::problem::document_name).unwrap_or_default();
             notes.push(Note { path: name, text: "no rule: nothing says which requests it is for".to_owned() });
         }
         for (at, loaded) in all.iter().enumerate() {
             for matching in loaded.scope.matches.iter().flat_map(RequestMatch::by_host) {
+                if !document::can_tell(&matching) {
+                    let name = loaded.name.as_deref().map(super::problem::path_name).unwrap_or_default();
+                    notes.push(Note { path: name, text: format!("no rule: {} is no match", document::match_value(&matching)) });
+                    continue;
+                }
                 rules.push((Place::of(&matching, &loaded.scope), Rule { matching, policy: at }));
             }
         }
@@ -178,7 +183,7 @@ impl PolicySet {
     /// The first one of `change`.
     pub fn with(&self, change: impl Fn(&Policy) -> Result<Policy, Error> + Send + Sync + 'static) -> Result<PolicySet, Error> {
         let set = self.changed(&change)?;
-        #[cfg(feature = "documents")]
+        #[cfg(all(feature = "client", feature = "documents"))]
         if let Some(file) = &self.0.file {
             return Ok(set.of_file(file.clone().changed(Arc::new(change))));
         }
@@ -193,7 +198,7 @@ impl PolicySet {
         Ok(PolicySet(Arc::new(contents)))
     }
 
-    #[cfg(feature = "documents")]
+    #[cfg(all(feature = "client", feature = "documents"))]
     fn of_file(&self, file: file::File) -> PolicySet {
         PolicySet(Arc::new(Contents { file: Some(file), ..(*self.0).clone() }))
     }

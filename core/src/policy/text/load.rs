@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::super::dialect::{self, Dialect, Limits, Loaded};
 use super::super::problem::Problem;
-use super::super::{Keys, Policy, PolicySet, Value, set};
+use super::super::{Keys, Policy, PolicySet, Value, set, shown_path};
 use super::place::place;
 use super::{Bounds, Language, ballerina, file_size, read_file, too_long, without_mark};
 use crate::error::{Error, ErrorKind};
@@ -46,7 +46,7 @@ impl Loads {
 }
 
 pub(in super::super) fn load(path: &Path, dialect: Option<Dialect>) -> Result<Loads, Error> {
-    let name = path.display().to_string();
+    let name = shown_path(path);
     let Some(language) = Language::of_extension(path) else {
         return Err(Problem::new(name, "must end in .yaml, .yml, .json, .toml or .bal").into());
     };
@@ -70,7 +70,7 @@ impl Policy {
     pub fn load(path: impl AsRef<Path>) -> Result<Policy, Error> {
         let all = load_all(&path, None)?;
         let one = dialect::only(all).map_err(Error::from);
-        one.map(|loaded| loaded.policy).map_err(|error| Error::new(ErrorKind::Config, format!("{}: {error}", path.as_ref().display())))
+        one.map(|loaded| loaded.policy).map_err(|error| Error::new(ErrorKind::Config, format!("{}: {error}", shown_path(path.as_ref()))))
     }
 }
 

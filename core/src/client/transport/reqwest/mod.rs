@@ -29,6 +29,7 @@ use self::connect::{ATTEMPT, Attempt, ConnectLayer};
 use self::failure::Sent;
 use crate::client::transport::{Failure, Outgoing, Progress, Received, Transport};
 use crate::error::Error;
+use crate::policy::shown_text;
 
 /// The largest HTTP/2 response head, about what HTTP/1 gets (408 KiB); h2's own 16 KiB are below what servers send.
 const MAX_HEAD: u32 = 256 * 1024;
@@ -41,6 +42,7 @@ const MAX_HEAD: u32 = 256 * 1024;
 /// - `resends` is always 0: its pool sends a request again by itself when a kept connection died before a byte of it was taken.
 /// - [`Connection::tls`](crate::Connection::tls) is `None`: the handshake is a part of `connect`. `reused` follows from whether a connect was begun for
 ///   the attempt and ended before its request was sent.
+/// - `interim` is always 0: interim answers are not shown, so that `compat: envoy` retries after one; they are read for as long as they come.
 /// - Evidence is `unknown` where a connection died before the request was written and hyper does not say so; a GOAWAY with `NO_ERROR` stays `unknown`.
 /// - An early answer (413) to a large upload whose connection is then closed is mostly lost: a failed write ends the exchange.
 /// - A cancelled upload whose connection is blocked in a write lives on until `tcp_user_timeout`.
@@ -159,7 +161,7 @@ fn proxy(text: &str) -> Result<reqwest::Proxy, Error> {
     let wrong = |what: &str| Error::config(format!("proxy: must be an http or https URL such as \"http://proxy:3128\", got {what}"));
     let url = url::Url::parse(text).map_err(|error| wrong("something that is no URL").with_source(error))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(wrong(&format!("scheme \"{}\"", url.scheme())));
+        return Err(wrong(&format!("scheme {}", shown_text(url.scheme()))));
     }
     reqwest::Proxy::all(url).map_err(|error| wrong("something else").with_source(error.without_url()))
 }
