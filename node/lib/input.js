@@ -2,7 +2,7 @@
 
 const { bytePiece, nameOf, toBody } = require('./body.js');
 const { checkInit } = require('./init.js');
-const { wrongType } = require('./errors.js');
+const { shown, wrongType } = require('./errors.js');
 
 /** What of a Request counts. */
 const FETCH = ['method', 'headers', 'body', 'signal', 'redirect', 'duplex'];
@@ -38,11 +38,11 @@ function fetchCall(input, init, form = FORMS.fetch) {
 }
 
 function call(input, request, options, body, form) {
-  const headers = fields(options.headers ?? request?.headers);
+  const headers = fields(options.headers ?? request?.headers, form);
   if (body?.type && !has(headers, 'content-type')) headers.push('content-type', body.type);
   // A Request that was told nothing says follow, too: the client's setting holds.
   const redirect = options.redirect ?? (request?.redirect === 'follow' ? undefined : request?.redirect);
-  if (redirect !== undefined && !REDIRECTS.has(redirect)) throw wrongType(`redirect: must be follow, manual or error, got ${redirect}`);
+  if (redirect !== undefined && !REDIRECTS.has(redirect)) throw wrongType(`redirect: must be follow, manual or error, got ${shown(redirect)}`);
   return {
     method: methodOf(options.method ?? request?.method ?? 'GET', body, form),
     url: request ? request.url : `${input}`,
@@ -80,10 +80,6 @@ function ownDelivery({ delivery, stream }) {
   return stream ? 'streamed' : 'buffered';
 }
 
-function shown(value) {
-  return typeof value === 'string' ? `'${value}'` : nameOf(value);
-}
-
 function isRequest(input) {
   return typeof input === 'object' && input?.[Symbol.toStringTag] === 'Request';
 }
@@ -114,12 +110,13 @@ function flat(given, what) {
   return list;
 }
 
-/** Header fields, one after the other: names that differ in case alone are one field, values have no white space around them, as in fetch. */
-function fields(given) {
+/** Header fields, one after the other, values without white space around them. Names that differ in case alone are one field, as in fetch; pairs that are for no fetch stay lines. */
+function fields(given, { platform }) {
   const list = flat(given, 'headers');
   if (globalThis.Headers && given instanceof Headers) return list;
   for (let i = 0; i < list.length; i += 2) {
     list[i + 1] = byteString(list[i], list[i + 1]).replace(SPACE, '');
+    if (!platform && typeof given[Symbol.iterator] === 'function') continue;
     const first = list.findIndex((name, at) => at % 2 === 0 && name.toLowerCase() === list[i].toLowerCase());
     if (first < i) {
       list[first + 1] += `${list[i].toLowerCase() === 'cookie' ? '; ' : ', '}${list[i + 1]}`;
@@ -135,7 +132,7 @@ const SPACE = /^[\t\n\r ]+|[\t\n\r ]+$/g;
 
 /** The value of a header field, whose characters are bytes. It may be a secret: it is not shown. */
 function byteString(name, value) {
-  if (/[^\0-\xff]/.test(value)) throw wrongType(`headers: the value of ${name} holds characters above U+00FF`);
+  if (/[^\0-\xff]/.test(value)) throw wrongType(`headers: the value of ${shown(name)} holds characters above U+00FF`);
   return value;
 }
 
