@@ -24,7 +24,7 @@ PREFIX ?= /usr/local
 # Node 20 or later with npm, if there is one: without it the Node parts are left out, by name.
 NODE := $(shell command -v npm >/dev/null && node -e 'if (+process.versions.node.split(".")[0] >= 20) console.log("node")' 2>/dev/null)
 
-.PHONY: install help demo demo-needs demo-native built test tests-built suites test-rust share-proof pytest test-python test-docs docs dist python-dist-test python test-node node demo-node pack-node check gen fuzz bench bench-quick machine-bench clean
+.PHONY: install help demo demo-needs demo-native built test tests-built suites test-rust share-proof pytest test-python test-docs docs dist python-dist-test python test-node test-node-sdks test-node-runtimes node demo-node pack-node check gen fuzz bench bench-quick machine-bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -112,6 +112,16 @@ ifdef NODE
 test-node: node ## run the tests of the Node package
 	@cd node && $(STEP) "test the Node package" npm test --silent
 
+# In a folder and a lock file of their own: 170 MB.
+test-node-sdks: node ## run libraries that take a fetch (openai, axios, ky, ...), mocks and bundlers over ours; installs them first
+	@cd node/test/sdks && $(STEP) "install libraries that take a fetch" npm ci --silent --no-audit --no-fund --ignore-scripts
+	@cd node/test/sdks && $(STEP) "test them over ours" node --test
+
+# Likewise: 400 MB.
+test-node-runtimes: node ## run ours on the newest Node, on Bun and on Deno; installs them first
+	@cd node/test/runtimes && $(STEP) "install the newest Node, Bun and Deno" npm ci --silent --no-audit --no-fund --ignore-scripts
+	@cd node/test/runtimes && $(STEP) "test ours on them" node --test
+
 demo-node: built
 	@node node/scripts/place.js $(BUILT)
 	@$(STEP) "Node" node node/examples/demo.js
@@ -125,7 +135,7 @@ pack-node: node/node_modules/ready ## build the Node package for this machine in
 	strip -x node/*.node
 	cd node && npm pack --silent
 else
-test-node demo-node node pack-node:
+test-node test-node-sdks test-node-runtimes demo-node node pack-node:
 	@echo "skipped: $@: there is no Node 20 or later with npm"
 endif
 

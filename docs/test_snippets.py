@@ -1,4 +1,4 @@
-"""Every piece of code in README.md, the packages' READMEs and docs/, as it stands there: run, against the scripted server.
+"""Every piece of code in README.md, the packages' READMEs and docs/, as it stands there: run, against the scripted server. And every link to a file.
 
 What stands before a piece, in a comment that no reader sees, says how it is run:
 
@@ -183,6 +183,17 @@ def test_piece(piece: Piece, served: Any, tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
     command = RUN[piece.language](served(piece), tmp_path)
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "python"), "PYTHONUNBUFFERED": "1"}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300, check=False)
     assert done.returncode == 0, f"{piece}: {done.stdout}"
     compare(piece, done.stdout)
+
+
+LINK = re.compile(r"\]\(((?!https?:|#|mailto:)[^)\s#]+)(?:#[^)]*)?\)")
+READ = sorted({*PAGES, *ROOT.glob("*.md"), *ROOT.glob("*/README.md"), *ROOT.glob("tests/*/README.md")})
+
+
+@pytest.mark.parametrize("page", [page for page in READ if ".venv" not in page.parts], ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """Files that pages link to are there, also from pages that are not of the site, which checks its own anchors."""
+    missing = [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()]
+    assert not missing, f"{page.relative_to(ROOT)}: {missing}"

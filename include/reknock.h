@@ -30,9 +30,8 @@
  * - Texts are UTF-8. Those that go in are NUL-terminated, or counted where a function ends in _n. Those that come out are
  *   NUL-terminated and have no NUL inside; bodies are counted bytes.
  * - Units are in the names: _ms milliseconds, _us microseconds, _ns nanoseconds.
- * - Structs that the caller fills in begin with struct_size, which is their sizeof in some version; zero means the default. Programs and
- *   libraries of different versions of one ABI fit together; a field that the library does not know and that is not zero is an error,
- *   never ignored.
+ * - Structs that the caller fills in begin with struct_size, which is their sizeof; zero means the default. A library takes the structs of
+ *   its own version and of earlier ones of its ABI; any other size is refused, since nothing tells what is behind it.
  * - Threads. Each type says who may use it at once; its functions may be called from any thread. The library never handles signals,
  *   and starts one thread, when something is first submitted to a queue; threads that resolve names and read files end by themselves.
  *   A thread that is cancelled (pthread_cancel) within a function of the library ends after it: cancel the call to have it return.
@@ -335,6 +334,11 @@ typedef struct reknock_budgets reknock_budgets;
 typedef struct reknock_cancel reknock_cancel;
 
 /**
+ * What a set chose for a request. Immutable; may be used from any number of threads at once.
+ */
+typedef struct reknock_choice reknock_choice;
+
+/**
  * Sends requests under a policy. Keeps connections and retry budgets, so make one and share it.
  *
  * May be used from any number of threads at once. In a forked child it starts with no connections and full budgets.
@@ -378,6 +382,17 @@ typedef struct reknock_policies reknock_policies;
  * as soon as the function it was given to has returned.
  */
 typedef struct reknock_policy reknock_policy;
+
+/**
+ * Policies, and rules that say which of them a request has: the first rule that matches its host, path, method, header fields and query, else
+ * the default. A client that is given one (`policy_set`) chooses for each call by its first URL.
+ *
+ * A document is `{policies: {name: policy}, rules: [{match: {host, path, methods, headers, query}, policy: name}], default: name}`; a policy's
+ * is a set of one. The files of Envoy, the Gateway API, Istio and linkerd2 become sets by their own matches.
+ *
+ * Immutable, and may be used from any number of threads at once. Clients hold what they need of it.
+ */
+typedef struct reknock_policy_set reknock_policy_set;
 
 /**
  * Where calls that nobody waits for are completed, and where their callbacks run: on the thread that drains the queue.
@@ -683,6 +698,10 @@ typedef struct reknock_client_options {
    * Not 0: a budget with `share: host` that cannot be shared is an error of kind config; else it is the process's alone, and its reading says why.
    */
   int32_t share_required;
+  /**
+   * In place of `policy`: policies, and rules that choose one for each call by its first URL.
+   */
+  const struct reknock_policy_set *policy_set;
 } reknock_client_options;
 
 /**
@@ -1260,6 +1279,102 @@ const char *reknock_policy_explain(const struct reknock_policy *policy);
 void reknock_policy_free(struct reknock_policy *policy);
 
 /**
+ * Reads the set of a file into `*out`: YAML, JSON, TOML or Ballerina source, by its name's ending; ours, a policy's, or another system's.
+ * `dialect` may be NULL: see reknock_policies_load. Free it with reknock_policy_set_free.
+ *
+ * Errors: REKNOCK_ERROR_CONFIG if the file cannot be read, holds no policy, or has a mistake, told in its own words.
+ */
+reknock_status reknock_policy_set_load(const char *path,
+                                       const char *dialect,
+                                       struct reknock_policy_set **out,
+                                       struct reknock_error **error);
+
+/**
+ * As reknock_policy_set_load, of a text, whose language is recognised by its looks. Free it with reknock_policy_set_free.
+ *
+ * Errors: REKNOCK_ERROR_CONFIG if it holds no policy, or has a mistake.
+ */
+reknock_status reknock_policy_set_read(const char *text,
+                                       const char *dialect,
+                                       struct reknock_policy_set **out,
+                                       struct reknock_error **error);
+
+/**
+ * As reknock_policy_set_read, of `length` bytes without a NUL at their end. Free it with reknock_policy_set_free.
+ */
+reknock_status reknock_policy_set_read_n(const char *text,
+                                         size_t length,
+                                         const char *dialect,
+                                         struct reknock_policy_set **out,
+                                         struct reknock_error **error);
+
+/**
+ * The whole set as JSON text. It belongs to the set and lives as long. NULL for NULL. Any thread.
+ */
+const char *reknock_policy_set_to_json(const struct reknock_policy_set *set);
+
+/**
+ * The whole set as YAML text, a policy and a rule a line. It belongs to the set and lives as long. NULL for NULL. Any thread.
+ */
+const char *reknock_policy_set_to_yaml(const struct reknock_policy_set *set);
+
+/**
+ * The rules and the policies in words. It belongs to the set and lives as long. Empty for NULL. Any thread.
+ */
+const char *reknock_policy_set_explain(const struct reknock_policy_set *set);
+
+/**
+ * How many notes there are on the set as a whole. 0 for NULL.
+ */
+size_t reknock_policy_set_note_count(const struct reknock_policy_set *set);
+
+/**
+ * A note on the set. It belongs to the set and lives as long. NULL beyond the last one, and for NULL.
+ */
+const char *reknock_policy_set_note(const struct reknock_policy_set *set, size_t index);
+
+/**
+ * Chooses the policy of a request into `*out`: a method and a URL, "GET http://shop.test/cart"; a URL alone means GET. Free it with
+ * reknock_choice_free.
+ *
+ * Errors: REKNOCK_ERROR_CONFIG if it is no such text.
+ */
+reknock_status reknock_policy_set_choose(const struct reknock_policy_set *set,
+                                         const char *request,
+                                         struct reknock_choice **out,
+                                         struct reknock_error **error);
+
+/**
+ * The number of the rule that the request meets, from 1; 0 if it meets none, and for NULL.
+ */
+size_t reknock_choice_rule(const struct reknock_choice *choice);
+
+/**
+ * The name of its policy. It belongs to the choice. NULL for the only policy, for the library's defaults, and for NULL.
+ */
+const char *reknock_choice_policy_name(const struct reknock_choice *choice);
+
+/**
+ * Its policy, which belongs to the choice. NULL for NULL.
+ */
+const struct reknock_policy *reknock_choice_policy(const struct reknock_choice *choice);
+
+/**
+ * Which rule the request meets, and the policy in words. It belongs to the choice. Empty for NULL.
+ */
+const char *reknock_choice_explain(const struct reknock_choice *choice);
+
+/**
+ * Frees a choice, and with it what was returned of it. NULL does nothing.
+ */
+void reknock_choice_free(struct reknock_choice *choice);
+
+/**
+ * Frees a set. NULL does nothing.
+ */
+void reknock_policy_set_free(struct reknock_policy_set *set);
+
+/**
  * Reads all policies of a file into `*out`: YAML, JSON, TOML or Ballerina source, by its name's ending. Free them with
  * reknock_policies_free.
  *
@@ -1479,7 +1594,7 @@ reknock_status reknock_request_set_url(struct reknock_request *request, const ch
 /**
  * Sets the body to a copy of `length` bytes; none by default. `bytes` may be NULL if `length` is 0.
  *
- * Errors: REKNOCK_ERROR_INVALID_ARGUMENT alone.
+ * Errors: REKNOCK_ERROR_INVALID_ARGUMENT; REKNOCK_ERROR_INVALID_REQUEST if the system has no memory for it.
  */
 reknock_status reknock_request_set_body(struct reknock_request *request,
                                         const uint8_t *body,

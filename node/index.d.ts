@@ -59,8 +59,10 @@ export interface Client extends PlatformFetch {
 
   /** A client with these options over this one's: headers, search parameters and hooks are joined, plain policies merged. Its connections and budgets are its own. */
   extend(options?: ClientOptions): Client;
-  /** The policy of calls that bring none of their own. */
+  /** The policy of calls that bring none of their own; of a set, the one for requests that no rule is for. */
   readonly policy: Policy;
+  /** The policies of the client. */
+  readonly policies: PolicySet;
   /** The client's jar of cookies; null unless the option `cookies` asked for one. */
   readonly cookies: Cookies | null;
   /** What the budget for an origin (`scheme://host`, with a port that is not the default) has; null if no call used it yet. */
@@ -92,8 +94,8 @@ export interface ClientOptions extends Omit<ClientSettings, 'baseUrl' | 'headers
   baseUrl?: string | URL | null;
   /** Header fields of all requests that do not bring them themselves. */
   headers?: ClientSettings['headers'] | Headers;
-  /** The policy of calls that bring none of their own. */
-  policy?: PolicyLike;
+  /** The policy of calls that bring none of their own, or a set, which chooses for each call by its first URL. */
+  policy?: PolicyLike | PolicySet | PolicySetDocument;
   /** Limit of a whole call, in milliseconds: attempts, waits, callbacks, reading the body. */
   timeout?: number | Duration | null;
   /** Whether a status that is not 200-299 rejects, with `error.response`; or which of them. Default: no. */
@@ -336,6 +338,90 @@ export interface LeanBody extends AsyncIterable<Uint8Array> {
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array>;
 }
 
+/** What adapters and functions that are retried are told. */
+export interface AdapterOptions {
+  /** A `Policy`, settings over the default one, the name of a preset, false for no retries. */
+  policy?: PolicyLike | string;
+  /** Budgets to share with clients and other adapters. Default: its own. */
+  budgets?: Budgets;
+  /** As of a client; the attempt has what was sent, returned or thrown. */
+  retryIf?: ((attempt: AdapterAttempt) => Opinion | Promise<Opinion>) | null;
+  delay?: ((attempt: AdapterAttempt) => number | undefined | null | Promise<number | undefined | null>) | null;
+  /** Told of retries and of the end. */
+  onEvent?: ((event: Event) => void) | null;
+  /** As of a client. */
+  nesting?: 'stop' | 'allow';
+  /** What events call it. */
+  name?: string;
+}
+
+/** One attempt of an adapter and how it ended, as callbacks see it. */
+export interface AdapterAttempt extends Omit<Attempt, 'method' | 'url' | 'requestHeaders' | 'body'> {
+  /** What is sent: a `Request`, what stands for one, or the function. */
+  readonly request: unknown;
+  /** What was thrown. */
+  readonly exception: unknown;
+  /** What was returned. */
+  readonly result: unknown;
+}
+
+/**
+ * A fetch that retries under a policy and sends by `fetch`, by default by the global one of the moment it is called in: mocks, caches and instrumentation stay.
+ * All of an init goes along, but for `reknock`: options of this call. The last response or the original error is theirs, untouched; `attemptsOf` tells of it.
+ */
+export function retryFetch<F extends (input: any, init?: any) => Promise<any> = typeof globalThis.fetch>(fetch: F | null | undefined, options?: AdapterOptions): F;
+export function retryFetch(options?: AdapterOptions): typeof globalThis.fetch;
+
+/**
+ * The function with retries around it. Failures that are known to be of the network, and those that have a status, are retried as the policy says. What may have had
+ * an effect is repeated only if it is `idempotent`, or the policy says `methods: any`. Its last value or its original error comes back.
+ */
+export function retrying<This, Args extends unknown[], Result>(
+  fn: (this: This, ...args: Args) => Result | Promise<Result>,
+  options?: FunctionOptions<Result>,
+): (this: This, ...args: Args) => Promise<Result>;
+
+/** What `retrying` is told. */
+export interface FunctionOptions<Result = unknown> extends AdapterOptions {
+  /** Where it goes, by which its budget is found: a URL, or any name. Default: the name of the function. */
+  origin?: string;
+  /** Whether it may be repeated when it may have had an effect. Default: no. */
+  idempotent?: boolean;
+  /** Other errors to retry: classes, or functions that say so. */
+  on?: ErrorClass | ((error: any) => unknown) | readonly (ErrorClass | ((error: any) => unknown))[];
+  /** Whether a value is none, and to be had again. */
+  result?: (value: Awaited<Result>) => unknown;
+  /** Ends all its calls, in any state. */
+  signal?: AbortSignal;
+}
+type ErrorClass = abstract new (...args: any[]) => Error;
+
+/** What was sent for a response or an error of an adapter, a function that is retried, or a client; undefined if none of them made it. */
+export function attemptsOf(thing: unknown): SentRecords | undefined;
+
+/** What was sent, and why nothing further was. */
+export interface SentRecords {
+  readonly attempts: readonly AttemptRecord[];
+  readonly stopReason: StopReason;
+  /** The attempts as a short timeline, with the advice that fits the stop reason. */
+  explain(): string;
+}
+
+/** The attempt of an adapter or of a function that is retried, if one is under way where this is asked. */
+export function currentAttempt(): CurrentAttempt | undefined;
+
+/** The attempt that is under way. */
+export interface CurrentAttempt {
+  /** From 1. */
+  readonly number: number;
+  readonly retriesLeft: number;
+  /** Milliseconds left of the whole call; null if it has no limit. */
+  readonly remainingMs: number | null;
+  readonly limits: Limits | null;
+  /** Ends with the attempt's time or the call's. */
+  readonly signal: AbortSignal | null;
+}
+
 /** What a budget has. */
 export interface BudgetReading {
   /** Retries that would be granted now. */
@@ -454,6 +540,56 @@ export class Policy {
   toYaml(): string;
   /** The whole document. */
   toJSON(): PolicyDocument;
+  toString(): string;
+}
+
+/** The document of a policy set. A policy is a set of one. */
+export interface PolicySetDocument {
+  policies?: Record<string, PolicySettings | PolicyDocument | false>;
+  /** The first one that matches a request says which policy it has. */
+  rules?: { match?: RequestMatch; policy: string }[];
+  /** The policy of requests that no rule is for. */
+  default?: string;
+}
+
+/** Which requests a rule is for: what is not given is no matter. */
+export interface RequestMatch {
+  /** Exact, or with a `*` at its beginning or end; with a port if that matters. */
+  host?: string | string[];
+  /** Exact, a beginning if it ends in `*`, or a block with one test; `segment` ends at a `/`. */
+  path?: string | { exact?: string; prefix?: string; segment?: string; regex?: string; ignore_case?: boolean };
+  methods?: string | string[];
+  headers?: (string | Record<string, string | boolean>)[];
+  query?: (string | Record<string, string | boolean>)[];
+}
+
+/** Policies, and rules that say which of them a request has: the first that matches, else the default. Immutable. */
+export class PolicySet {
+  constructor(document?: PolicySetDocument | PolicySet | PolicyLike);
+  /** The set of a file: ours, a policy's, or another system's by its own matches. */
+  static load(file: string | URL, dialect?: Dialect): PolicySet;
+  /** The set of such a text. */
+  static read(text: string, dialect?: Dialect): PolicySet;
+  /** The policies, with their names. */
+  readonly policies: readonly LoadedPolicy[];
+  /** The rules, in the order they are tried. */
+  readonly rules: readonly { match: RequestMatch; policy: string }[];
+  /** The name of the policy of requests that no rule is for; null: reknock's defaults, or the only policy. */
+  readonly default: string | null;
+  /** What is to be known about the set. */
+  readonly notes: readonly PolicyNote[];
+  /** Each policy with settings over it; another set, or a policy, as it is. */
+  merge(settings: PolicySetDocument | PolicySet | PolicyLike): PolicySet;
+  /** The policy of a request, `'GET http://shop.test/cart'`. */
+  policyFor(request: string): Policy;
+  /** The number from 1 of the rule that a request meets, the name of its policy, and the match; each null where there is none. */
+  ruleFor(request: string): { rule: number | null; policy: string | null; match: RequestMatch | null };
+  /** The set in words; or, for a request, which policy it has and why. */
+  explain(request?: string): string;
+  equals(other: unknown): boolean;
+  toYaml(): string;
+  /** The whole document. */
+  toJSON(): PolicySetDocument | PolicyDocument;
   toString(): string;
 }
 

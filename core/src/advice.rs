@@ -66,9 +66,8 @@ const fn of_failure(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::PerTryTimeout => concat!("raise per_try_timeout, or name per-try-timeout in retry_on to have it retried", unless!()),
         ErrorKind::Body => {
             concat!(
-                "name truncated-body in retry_on to have it retried",
-                unless!(),
-                "; if the peer is slow, raise idle_timeout; what was streamed is in your hands already, and never repeated"
+                "what is streamed is never repeated, as part of it is in your hands: buffer it to have it retried",
+                "; if it was buffered, retry_on leaves truncated-body out; if the peer is slow, raise idle_timeout"
             )
         }
         ErrorKind::TooManyRedirects => "allow more redirects, or look why the servers send it in circles",
@@ -129,6 +128,8 @@ mod tests {
             let covering = |condition: &&Condition| Conditions::NONE.with(**condition).failure(kind);
             match named_in("retry_on", &text).and_then(Condition::from_token) {
                 Some(token) => assert!(covering(&&token) && text.contains("request_headers"), "{kind}: {text}"),
+                // By default it is named: nobody is told to name it once more.
+                None if kind == ErrorKind::Body => assert!(text.contains("truncated-body"), "{text}"),
                 None => assert!(!Condition::ALL.iter().any(|condition| covering(&condition)), "{kind}: {text}"),
             }
         }

@@ -127,6 +127,12 @@ impl Error {
         self.0.kind
     }
 
+    /// Whether the system had no memory for what the caller gave: a body, a form, a value to be written as JSON.
+    pub fn is_out_of_memory(&self) -> bool {
+        let source = self.0.source.as_ref().and_then(|source| source.downcast_ref::<std::io::Error>());
+        source.is_some_and(|source| source.kind() == std::io::ErrorKind::OutOfMemory)
+    }
+
     /// The status of the response whose body failed, if that is what happened.
     pub fn status(&self) -> Option<u16> {
         self.0.status

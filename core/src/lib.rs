@@ -75,6 +75,6 @@ pub mod simulate;
 mod time;
 
 pub use error::{BoxError, Error, ErrorKind};
-pub use policy::Policy;
+pub use policy::{Policy, PolicySet};
 pub use record::{AttemptRecord, Connection, Evidence, HttpVersion, StopReason, explain};
 pub use time::{DurationText, Measured, Tick, UnixTime, parse_duration};

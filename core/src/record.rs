@@ -282,7 +282,11 @@ pub fn explain(attempts: &[AttemptRecord], stop_reason: Option<StopReason>) -> S
             let _ = write!(out, ", sent again {} times as its connection was dead", a.resends);
         }
         if let Some(hint) = a.hint {
-            let _ = write!(out, ", server asks for {}", Measured(hint));
+            let _ = match hint {
+                // A number that no duration holds.
+                Duration::MAX => write!(out, ", server asks for longer than any clock counts"),
+                hint => write!(out, ", server asks for {}", Measured(hint)),
+            };
         }
         if let Some(wait) = a.wait {
             let _ = write!(out, ", waits {}", Measured(wait));

@@ -91,3 +91,12 @@ fn mistakes_are_told_with_their_fix() {
         assert!(finished.err.contains(text), "{arguments:?}: {}", finished.err);
     }
 }
+
+#[test]
+fn each_command_has_the_help() {
+    for arguments in [&["lint", "--help"][..], &["simulate", "-h"], &["policy", "convert", "--help"]] {
+        let finished = ran(arguments);
+        assert_eq!((finished.status, finished.err.as_str()), (0, ""), "{arguments:?}");
+        assert!(finished.out.starts_with("usage: "), "{arguments:?}");
+    }
+}

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use live::*;
 use reknock::client::{Body, Client, Cookies, Redirects};
-use reknock::{ErrorKind, StopReason};
+use reknock::{ErrorKind, PolicySet, StopReason};
 use reknock_test_server::{Arrival, Server};
 use serde_json::{Value as Json, json};
 use support::{Scripted, Step, policy};
@@ -320,4 +320,23 @@ async fn cookies_come_back_from_retries_and_hops_and_go_where_they_belong() {
     assert_eq!(cookies(&jar, steps, URL).await, [&told[..], &[None]].concat(), "those without a domain are not for where redirects lead");
     assert_eq!(cookies(&jar, [Step::status(200)], "http://other.test/x").await, [Some("c=3; mine=1".to_owned())]);
     assert_eq!(jar.list().iter().map(|cookie| &*cookie.name).collect::<Vec<_>>(), ["mine", "c", "b"]);
+}
+
+/// The rules of a set are asked once, by the call's first URL and by what the client adds to its header fields.
+#[tokio::test]
+async fn the_policy_of_a_set_is_that_of_the_first_url() {
+    let set = PolicySet::read(
+        "policies: {patient: {max_retries: 3, backoff: none}, rest: {max_retries: 0}}\n\
+         rules: [{match: {host: server.test, path: {segment: /a}, headers: [x-tier]}, policy: patient}]\ndefault: rest\n",
+        None,
+    );
+    let script = Scripted::new([to(307, "http://other.test/c"), Step::status(503)]);
+    let client = Client::on(script.clone()).header("x-tier", "gold").policy(set.unwrap()).build().unwrap();
+    let response = client.get(URL).send().await.unwrap();
+    assert_eq!((response.status(), response.attempts().len()), (503, 5), "one hop and three retries of the next");
+    assert_eq!(client.get("http://other.test/a").send().await.unwrap().attempts().len(), 1, "no rule is for it");
+    let request = client.get(URL).build().unwrap();
+    assert_eq!((client.policy_for(&request).max_retries(), client.policy().max_retries()), (3, 0));
+    let once = client.get(URL).policy(client.policy_for(&request).merge(&reknock::policy::Value::from([("max_retries", 1)])).unwrap());
+    assert_eq!(once.send().await.unwrap().attempts().len(), 2, "a call's own policy");
 }

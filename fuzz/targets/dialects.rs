@@ -1,9 +1,9 @@
-//! Any text in any dialect: an error of one line, or policies that are valid, bounded, explained, and survive being written down; and
-//! what header fields of a request make of them.
+//! Any text in any dialect: an error of one line, or policies that are valid, bounded, explained, and survive being written down; the set
+//! that they are, and what header fields of a request make of them.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use reknock::policy::{Dialect, RequestHead, envoy, read_all};
+use reknock::policy::{Dialect, PolicySet, RequestHead, envoy, read_all};
 use reknock::{ErrorKind, Policy};
 
 /// The header fields that change a policy; a line of the input is the value of the one that its first byte names.
@@ -26,6 +26,9 @@ fuzz_target!(|data: &[u8]| {
     // What comes after a zero are header fields.
     let (text, fields) = rest.split_once('\0').unwrap_or((rest, ""));
     let dialect = Dialect::ALL.get(usize::from(*dialect) % (Dialect::ALL.len() + 1)).copied();
+    if let Ok(set) = PolicySet::read(text, dialect) {
+        chooses(&set, fields);
+    }
     match read_all(text, dialect) {
         Ok(all) => {
             assert!(!all.is_empty() && all.len() <= 1000);
@@ -43,6 +46,23 @@ fuzz_target!(|data: &[u8]| {
         }
     }
 });
+
+/// A set survives being written down, and chooses for a request that the input makes.
+fn chooses(set: &PolicySet, fields: &str) {
+    let value = set.to_value();
+    assert_eq!(PolicySet::from_value(&value).expect("its own value").to_value(), value);
+    // What is long has no place in a text of ours.
+    if let Ok(again) = PolicySet::read(&set.to_yaml(), Some(Dialect::Reknock)) {
+        assert_eq!(again.to_value(), value);
+    }
+    let mut lines = fields.lines();
+    let mut next = || lines.next().unwrap_or_default();
+    let none: &[(&str, &str)] = &[];
+    let head = RequestHead { method: "GET", scheme: "http", authority: next(), path: next(), headers: &none };
+    let chosen = set.for_request(&head);
+    assert!(chosen.rule.is_none_or(|rule| set.policies()[set.rules()[rule - 1].policy].policy == *chosen.policy));
+    let _ = set.explain_for(next());
+}
 
 fn holds(policy: &Policy) {
     assert_eq!(&Policy::from_value(&policy.to_value()).expect("its own value"), policy);

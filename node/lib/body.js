@@ -154,4 +154,4 @@ function nameOf(value) {
   return value.constructor?.name ?? 'an object';
 }
 
-module.exports = { toBody, bytePiece, bytesOf, nameOf };
+module.exports = { toBody, bytePiece, bytesOf, nameOf, tagOf };

@@ -9,7 +9,7 @@ const { after, aroundOf, before, edited, requestOf, AROUND } = require('./hooks.
 const { byteString, deliveryOf, fetchCall, has, ownDelivery, query, FORMS } = require('./input.js');
 const native = require('./native.js');
 const { isNested } = require('./nesting.js');
-const { Policy } = require('./policy.js');
+const { Policy, PolicySet } = require('./policy.js');
 const { readable } = require('./readable.js');
 const { Budgets } = require('./retry.js');
 const { leanResponse, makeResponse } = require('./response.js');
@@ -72,9 +72,13 @@ class Client extends Callable {
     const before = this.#options;
     const headers = new Headers(pairs(before.headers));
     for (const [name, value] of new Headers(pairs(options.headers))) headers.set(name, value);
-    const policy = options.policy === undefined ? before.policy : this.policy.merge(options.policy);
+    const policy = options.policy === undefined ? before.policy : this.policies.merge(options.policy);
     const searchParams = joined(this.#query, options.searchParams === undefined ? [] : query(options.searchParams));
     return new Client({ ...before, ...options, headers: [...headers], policy, searchParams: chunked(searchParams) }, aroundOf(options, this.#around));
+  }
+
+  get policies() {
+    return new PolicySet(this.#native.policies);
   }
 
   get policy() {
@@ -177,12 +181,12 @@ class Client extends Callable {
   }
 
   /** Throws for a status that is an error to the caller. */
-  #judge({ parts, response = makeResponse(parts) }, given) {
+  #judge({ parts, response }, given) {
     const { throwHttpErrors = this.#options.throwHttpErrors } = given.options;
-    const { status } = response;
+    const { status } = response ?? parts;
     if (!throwHttpErrors || (status >= 200 && status < 300)) return;
     if (typeof throwHttpErrors === 'function' && !throwHttpErrors(status)) return;
-    throw ofStatus(parts, response);
+    throw ofStatus(parts, response ?? makeResponse(parts));
   }
 }
 
@@ -228,7 +232,7 @@ function plain(options) {
   const { baseUrl, headers, ...rest } = options;
   if (baseUrl instanceof URL) rest.baseUrl = baseUrl.href;
   else if (baseUrl !== undefined) rest.baseUrl = baseUrl;
-  if (headers instanceof Headers) rest.headers = [...headers];
+  if (globalThis.Headers && headers instanceof Headers) rest.headers = [...headers];
   else if (headers !== undefined) rest.headers = headers;
   return rest;
 }

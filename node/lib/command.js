@@ -1,13 +1,13 @@
 'use strict';
 
-// `npx reknock`: one call and the timeline of its attempts, or what a policy file says. Both in the core's words.
+// `npx reknock`: one call and the timeline of its attempts; all other commands are the core's.
 
 const { readFileSync } = require('node:fs');
 const { parseArgs } = require('node:util');
 const { createClient } = require('./client.js');
 const { ReknockError } = require('./errors.js');
 const { commandHelp, commandRun, version } = require('./native.js');
-const { Policy } = require('./policy.js');
+const { PolicySet } = require('./policy.js');
 
 const PROGRAM = 'reknock';
 
@@ -18,7 +18,6 @@ const GET = {
   policy: { type: 'string' },
   json: { type: 'boolean', default: false },
 };
-const EXPLAIN = { dialect: { type: 'string' }, policy: { type: 'string' } };
 
 /** Runs a command line; sets the exit status. */
 async function main(argv) {
@@ -35,11 +34,10 @@ async function run([command, ...rest]) {
     process.stdout.write(out);
     return status;
   }
-  const known = { get: [GET, get], explain: [EXPLAIN, explain] }[command];
   try {
-    if (!known) return misused(command === undefined ? 'a command is missing' : `unknown command ${command}`);
-    const { values, positionals } = parseArgs({ args: rest, options: known[0], allowPositionals: true });
-    return positionals.length === 1 ? await known[1](positionals[0], values) : misused(`${command} takes one argument`);
+    if (command !== 'get') return misused(command === undefined ? 'a command is missing' : `unknown command ${command}`);
+    const { values, positionals } = parseArgs({ args: rest, options: GET, allowPositionals: true });
+    return positionals.length === 1 ? await get(positionals[0], values) : misused('get takes one argument');
   } catch (error) {
     if (error instanceof ReknockError) return failed(error);
     if (error.code?.startsWith('ERR_PARSE_ARGS')) return misused(error.message);
@@ -52,7 +50,7 @@ async function get(url, values) {
   const { data } = values;
   const body = data?.startsWith('@') ? readFileSync(data.slice(1)) : data === undefined ? undefined : Buffer.from(data);
   const headers = values.header.map((field) => field.split(/:(.*)/s, 2).map((text) => text.trim()));
-  const client = createClient({ policy: values.policy && Policy.load(values.policy) });
+  const client = createClient({ policy: values.policy && PolicySet.load(values.policy) });
   const method = values.method ?? (body === undefined ? 'GET' : 'POST');
   const result = await client(url, { method, headers, body }).catch((error) => error);
   if (result instanceof Error && !(result instanceof ReknockError)) throw result;
@@ -79,10 +77,6 @@ function report(result, bytes) {
 
 function seconds(millis) {
   return millis === null ? null : millis / 1e3;
-}
-
-function explain(file, { dialect, policy }) {
-  return print(Policy.loadAll(file, dialect, policy).map((loaded) => loaded.explain()).join('\n'));
 }
 
 function print(text) {

@@ -117,7 +117,7 @@ function flat(given, what) {
 /** Header fields, one after the other: names that differ in case alone are one field, values have no white space around them, as in fetch. */
 function fields(given) {
   const list = flat(given, 'headers');
-  if (given instanceof Headers) return list;
+  if (globalThis.Headers && given instanceof Headers) return list;
   for (let i = 0; i < list.length; i += 2) {
     list[i + 1] = byteString(list[i], list[i + 1]).replace(SPACE, '');
     const first = list.findIndex((name, at) => at % 2 === 0 && name.toLowerCase() === list[i].toLowerCase());
@@ -175,4 +175,4 @@ async function gathered(stream) {
   return toBody(rest);
 }
 
-module.exports = { byteString, deliveryOf, fetchCall, flat, has, isRequest, ownDelivery, query, FORMS };
+module.exports = { byteString, deliveryOf, fetchCall, flat, gathered, has, isRequest, ownDelivery, query, FORMS };

@@ -28,9 +28,4 @@ async function within(attempt, send) {
   }
 }
 
-/** Runs what is no part of the attempt around it: callbacks. */
-function outside(run) {
-  return attempts.run(undefined, run);
-}
-
-module.exports = { currentAttempt, isNested, outside, within };
+module.exports = { currentAttempt, isNested, within };

@@ -47,9 +47,9 @@ class Policy {
     return new Policy(guard(() => native.NativePolicy.preset(name)));
   }
 
-  /** What the addon takes for a policy: a Policy's native one, anything else as it is. */
+  /** What the addon takes for a policy: the native one of a Policy or a PolicySet, anything else as it is. */
   static native(policy) {
-    return policy instanceof Policy ? policy.#native : policy;
+    return policy instanceof Policy ? policy.#native : PolicySet.native(policy);
   }
 
   get notes() {
@@ -94,6 +94,81 @@ class Policy {
   }
 }
 
+/** Policies, and rules that say which of them a request has. Immutable. */
+class PolicySet {
+  #native;
+
+  /** The set of a document, camelCase or snake_case; a policy, or its settings, is a set of one. */
+  constructor(document) {
+    this.#native = document instanceof native.NativePolicySet ? document : guard(() => new native.NativePolicySet(Policy.native(document)));
+  }
+
+  static load(file, dialect) {
+    return new PolicySet(guard(() => native.NativePolicySet.load(pathOf(file), dialect)));
+  }
+
+  static read(text, dialect) {
+    return new PolicySet(guard(() => native.NativePolicySet.read(text, dialect)));
+  }
+
+  static native(policy) {
+    return policy instanceof PolicySet ? policy.#native : policy;
+  }
+
+  get policies() {
+    return this.#native.policies.map(loaded);
+  }
+
+  get rules() {
+    return this.#native.rules;
+  }
+
+  get default() {
+    return this.#native.defaultName ?? null;
+  }
+
+  get notes() {
+    return notesOf(this.#native);
+  }
+
+  merge(settings) {
+    return new PolicySet(guard(() => this.#native.merge(Policy.native(settings))));
+  }
+
+  policyFor(request) {
+    return new Policy(guard(() => this.#native.policyFor(request)));
+  }
+
+  ruleFor(request) {
+    return guard(() => this.#native.ruleFor(request));
+  }
+
+  explain(request) {
+    return guard(() => this.#native.explain(request));
+  }
+
+  equals(other) {
+    return other instanceof PolicySet && this.#native.equals(other.#native);
+  }
+
+  toYaml() {
+    return this.#native.toYaml();
+  }
+
+  /** The whole document, as JSON.stringify asks for it. */
+  toJSON() {
+    return this.#native.toDocument();
+  }
+
+  toString() {
+    return this.toYaml();
+  }
+
+  [inspect.custom](depth, options) {
+    return `PolicySet ${inspect(this.toJSON(), options)}`;
+  }
+}
+
 /** The headers of a request that Envoy keeps to itself. */
 const ENVOY_HEADERS = Object.freeze(native.envoyHeaders());
 
@@ -110,4 +185,4 @@ function pathOf(file) {
   return file instanceof URL ? fileURLToPath(file) : file;
 }
 
-module.exports = { ENVOY_HEADERS, Policy };
+module.exports = { ENVOY_HEADERS, Policy, PolicySet };

@@ -17,12 +17,19 @@ function leanResponse(parts) {
   return new LeanResponse(parts);
 }
 
+/** Test environments of a page (jsdom) may have none of Node's: there the package can be loaded, and `request` works. */
+class NoResponse {
+  constructor() {
+    throw new Error('reknock: fetch needs a global Response, which this environment took away (jsdom? have it keep Node\'s); request() does not');
+  }
+}
+
 /**
  * The bytes of a buffered response stay with us until somebody asks for something that only an ordinary response has (`body`, `blob`,
  * `formData`). From then on an inner one answers. The base class sees a response without a body: making it anything else costs more than
  * the call.
  */
-class RetryResponse extends Response {
+class RetryResponse extends (globalThis.Response ?? NoResponse) {
   #parts;
   #source;
   #inner;
@@ -227,7 +234,7 @@ class LeanBody {
   #stream;
 
   constructor(source) {
-    if (source instanceof ReadableStream) this.#stream = new Response(source);
+    if (typeof source?.getReader === 'function') this.#stream = new Response(source);
     else this.#bytes = source ?? EMPTY;
   }
 

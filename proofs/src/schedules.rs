@@ -45,7 +45,7 @@ pub fn all(preemptions: usize, most: usize) {
             one(programs);
         });
         let count = count.load(SeqCst);
-        println!("   {count} schedules of {programs:?}, {}", if count < most { "which is all" } else { "and there are more" });
+        println!("   {count} schedules of {programs:?}, {}", if count + 1 < most { "which is all" } else { "and there are more" });
     }
 }
 

@@ -44,6 +44,7 @@ from ._native import (
     Lint,
     LoadedPolicy,
     Policy,
+    PolicySet,
     Report,
     Request,
     Response,
@@ -59,7 +60,7 @@ from ._stream import AsyncStreamingResponse, StreamingResponse
 __all__ = [
     "AsyncClient", "AsyncStreamingResponse", "Attempt", "AttemptRecord", "BearerAuth", "BodyError", "BudgetReading", "Budgets", "CallbackError", "Cancelled", "Client", "ClientClosed",
     "ConfigError", "ConnectError", "ConnectTimeout", "Cookies", "DeadlineExceeded", "Decision", "ENVOY_HEADERS", "Event", "HTTPError", "HTTPStatusError", "Headers",
-    "InternalError", "InvalidRequest", "Limits", "Lint", "LoadedPolicy", "NetworkError", "Policy", "ProtocolError", "ReadError", "ReadTimeout", "RefusedStream",
+    "InternalError", "InvalidRequest", "Limits", "Lint", "LoadedPolicy", "NetworkError", "Policy", "PolicySet", "ProtocolError", "ReadError", "ReadTimeout", "RefusedStream",
     "RemoteProtocolError", "Records", "Report", "Request", "RequestError", "Response", "ResponseTooLarge", "Retry", "STOP", "SentRequest", "StreamClosed", "StreamingResponse", "TLSError", "TimeoutException", "TooManyRedirects",
     "TransportError", "Verdict", "__version__", "acall", "attempts", "attempts_of", "call", "current_attempt", "delete", "get", "head", "lint", "options", "patch", "post", "put", "request", "retrying", "simulate", "stream",
 ]

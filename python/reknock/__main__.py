@@ -1,4 +1,4 @@
-"""`reknock`, and `python -m reknock`: one call and the timeline of its attempts, or what a policy file says."""
+"""`reknock`, and `python -m reknock`: one call and the timeline of its attempts; all other commands are the core's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import Client, HTTPError, Policy, Response, __version__
+from . import Client, HTTPError, PolicySet, Response, __version__
 from ._native import command_help, command_run
 
 
@@ -36,10 +36,6 @@ def arguments() -> Parser:
     get.add_argument("-d", "--data")
     get.add_argument("--policy")
     get.add_argument("--json", action="store_true")
-    explain = commands.add_parser("explain")
-    explain.add_argument("file")
-    explain.add_argument("--dialect")
-    explain.add_argument("--policy")
     return parser
 
 
@@ -60,7 +56,7 @@ def send(options: argparse.Namespace) -> Response | HTTPError:
         content = Path(content[1:]).read_bytes()
     method = options.method or ("GET" if content is None else "POST")
     try:
-        with Client(policy=Policy.load(options.policy) if options.policy else None) as client:
+        with Client(policy=PolicySet.load(options.policy) if options.policy else None) as client:
             return client.request(method, options.url, headers=headers, content=content)
     except HTTPError as error:
         return error
@@ -80,17 +76,6 @@ def get(options: argparse.Namespace) -> int:
     return 2 if isinstance(result, HTTPError) else int(result.is_error)
 
 
-def explain(options: argparse.Namespace) -> int:
-    """Tells what the policies of a file are."""
-    try:
-        chosen = Policy.load_all(options.file, options.dialect, options.policy)
-    except HTTPError as error:
-        print(f"{error.kind}: {error}", file=sys.stderr)
-        return 2
-    print("\n".join(policy.explain() for policy in chosen), end="")
-    return 0
-
-
 def main(argv: list[str] | None = None) -> int:
     """Runs a command; returns its exit status."""
     finished = command_run(PROGRAM, sys.argv[1:] if argv is None else argv)
@@ -101,7 +86,7 @@ def main(argv: list[str] | None = None) -> int:
         return status
     options = arguments().parse_args(argv)
     try:
-        return explain(options) if options.command == "explain" else get(options)
+        return get(options)
     except OSError as error:
         print(error, file=sys.stderr)
         return 2

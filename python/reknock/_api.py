@@ -33,35 +33,35 @@ def stream(method: str, url: URL, **options: Unpack[CallOptions]) -> AbstractCon
 
 
 def get(url: URL, **options: Unpack[CallOptions]) -> Response:
-    """Sends a GET request."""
+    """Sends a GET request. Keywords as of `Client.request`."""
     return default_client().request("GET", url, **options)
 
 
 def options(url: URL, **options: Unpack[CallOptions]) -> Response:
-    """Sends an OPTIONS request."""
+    """Sends an OPTIONS request. Keywords as of `Client.request`."""
     return default_client().request("OPTIONS", url, **options)
 
 
 def head(url: URL, **options: Unpack[CallOptions]) -> Response:
-    """Sends a HEAD request."""
+    """Sends a HEAD request. Keywords as of `Client.request`."""
     return default_client().request("HEAD", url, **options)
 
 
 def post(url: URL, **options: Unpack[CallOptions]) -> Response:
-    """Sends a POST request."""
+    """Sends a POST request. Keywords as of `Client.request`."""
     return default_client().request("POST", url, **options)
 
 
 def put(url: URL, **options: Unpack[CallOptions]) -> Response:
-    """Sends a PUT request."""
+    """Sends a PUT request. Keywords as of `Client.request`."""
     return default_client().request("PUT", url, **options)
 
 
 def patch(url: URL, **options: Unpack[CallOptions]) -> Response:
-    """Sends a PATCH request."""
+    """Sends a PATCH request. Keywords as of `Client.request`."""
     return default_client().request("PATCH", url, **options)
 
 
 def delete(url: URL, **options: Unpack[CallOptions]) -> Response:
-    """Sends a DELETE request."""
+    """Sends a DELETE request. Keywords as of `Client.request`."""
     return default_client().request("DELETE", url, **options)

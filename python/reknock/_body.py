@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from contextlib import suppress
 
 from ._native import Turn
@@ -34,6 +35,8 @@ class Source:
             self._file, self._start = value, value.tell()
             self.length = max(0, value.seek(0, 2) - self._start)
             value.seek(self._start)
+        elif isinstance(value, Set):
+            raise TypeError(f"a body must be bytes, str, a file, an iterable of these or a callable that makes one, not {type(value).__name__}, which has no order")
         elif hasattr(value, "keys"):
             raise TypeError(f"a body must be bytes, str, a file, an iterable of these or a callable that makes one, not {type(value).__name__}; json= and data= take a mapping")
         elif hasattr(value, "__iter__") or hasattr(value, "__aiter__"):

@@ -41,8 +41,8 @@ def tell(turn: Turn) -> None:
             unraisable(error, observer)
 
 
-def finish(item: Any) -> Any:
-    """Goes on with a blocking call to its end, running its callbacks in between."""
+def finish(item: Any, records: bool = True) -> Any:
+    """Goes on with a blocking call to its end, running its callbacks in between. `records` are left on what these raise; of a body that is read the response has them."""
     while item.__class__ is Turn:
         try:
             tell(item)
@@ -51,8 +51,34 @@ def finish(item: Any) -> Any:
             question = item.question()
             # The answer is not kept: an exception would keep it with this frame.
             item = item.answer(None if question is None else question[0](*question[1]))
+        except Exception as error:
+            if records and not item.over:
+                failed(item, error)
+            item.cancel()
+            raise
         except BaseException:
             # Likewise the connection.
             item.cancel()
             raise
     return item
+
+
+def failed(turn: Turn, error: Exception) -> None:
+    """Ends a blocking call whose callback raised, or gave no answer; its records are left on the exception."""
+    item: Any = turn
+    try:
+        item = turn.fail()
+        while item.__class__ is Turn:
+            tell(item)
+            if item.over:
+                item.result()
+                return
+            item = item.fail()
+    except Exception as end:
+        from ._records import leave_of
+
+        leave_of(error, end)
+    finally:
+        # Should it have been interrupted.
+        if item.__class__ is Turn:
+            item.cancel()

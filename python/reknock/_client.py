@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from . import _native
 from ._calls import finish, prepared
 from ._log import wanted
-from ._native import BudgetReading, Cookies, Policy, Request, Response
+from ._native import BudgetReading, Cookies, Policy, PolicySet, Request, Response
 from ._stream import AsyncStreamingResponse, StreamingResponse
 
 TYPE_CHECKING = False  # typing is slow to import
@@ -45,8 +45,13 @@ class _Base:
 
     @property
     def policy(self) -> Policy:
-        """The client's policy."""
+        """The client's policy; of a set, the one for requests that no rule is for."""
         return self._native.policy
+
+    @property
+    def policies(self) -> PolicySet:
+        """The client's policies: a set of one, unless it was given another."""
+        return self._native.policies
 
     @property
     def cookies(self) -> Cookies | None:
@@ -84,7 +89,7 @@ class Client(_Base):
         What relative URLs are appended to.
     headers: map, or list of pairs. Default: None.
         Header fields of all requests that do not bring them themselves.
-    auth: user name and password. Default: None.
+    auth: user name and password, or a function of the request such as 'BearerAuth(token)'. Default: None.
         Basic credentials of all requests.
     follow_redirects: true or false. Default: True.
         Whether redirects are followed. One whose 'Location' leads nowhere (empty, '#top', 'data:') is the answer itself.
@@ -213,7 +218,7 @@ class AsyncClient(_Base):
         What relative URLs are appended to.
     headers: map, or list of pairs. Default: None.
         Header fields of all requests that do not bring them themselves.
-    auth: user name and password. Default: None.
+    auth: user name and password, or a function of the request such as 'BearerAuth(token)'. Default: None.
         Basic credentials of all requests.
     follow_redirects: true or false. Default: True.
         Whether redirects are followed. One whose 'Location' leads nowhere (empty, '#top', 'data:') is the answer itself.

@@ -26,6 +26,12 @@ def wanted() -> int:
     return 2 if _logger.isEnabledFor(20) else int(_logger.isEnabledFor(30))
 
 
+def notice(text: str) -> None:
+    """Writes what whoever runs the program should know."""
+    if wanted() and _logger is not None:
+        _logger.warning("%s", text)
+
+
 def event(event: Event) -> None:
     """Writes one event."""
     if wanted() and _logger is not None:

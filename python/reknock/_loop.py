@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary, ref
 
 from ._calls import tell
 from ._native import Bridge, Turn
+from ._records import leave_of
 
 
 class FutureMaker(Protocol):
@@ -90,18 +91,39 @@ async def finish(own: Bridge, call: int, future: Awaitable[Any]) -> Any:
                 # The end came before this task ran: nobody waits for an answer, and nobody would interrupt the callback.
                 item = await own.next(call)
                 continue
-            callback, arguments = question
-            answer = callback(*arguments)
-            if hasattr(answer, "__await__"):
-                interrupted, answer = await _guarded(own, call, answer)
-                if interrupted:
-                    item = await own.next(call)
-                    continue
-            item = await own.answer(item, answer)
+            try:
+                callback, arguments = question
+                answer = callback(*arguments)
+                if hasattr(answer, "__await__"):
+                    interrupted, answer = await _guarded(own, call, answer)
+                    if interrupted:
+                        item = await own.next(call)
+                        continue
+                future = own.answer(item, answer)
+            except Exception as error:
+                await _failed(own, item, error)
+                raise
+            item = await future
         return item
     except BaseException:
         own.cancel(call)
         raise
+
+
+async def _failed(own: Bridge, turn: Turn, error: Exception) -> None:
+    """Ends a call whose callback raised, or gave no answer; its records are left on the exception."""
+    if own.over(turn.id):
+        return
+    try:
+        item = await own.fail_answer(turn)
+        while item.__class__ is Turn:
+            tell(item)
+            if item.over:
+                item.result()
+                return
+            item = await own.fail_answer(item)
+    except Exception as end:
+        leave_of(error, end)
 
 
 async def _guarded(own: Bridge, call: int, answer: Awaitable[object]) -> tuple[bool, object]:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from os import PathLike
 from typing import IO, TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict
 
-from ._native import Attempt, Budgets, Event, Policy, Request, Script
+from ._native import Attempt, Budgets, Event, Policy, PolicySet, Request, Script
 
 if TYPE_CHECKING:
     from http.cookiejar import CookieJar
@@ -130,8 +130,8 @@ class CallOptions(Callbacks, total=False):
 class ClientOptions(Callbacks, total=False):
     """The options of a client."""
 
-    policy: PolicyLike
-    """The policy of all calls that bring none of their own."""
+    policy: PolicyLike | PolicySet
+    """The policy of all calls that bring none of their own, or a set, which chooses for each call by its first URL."""
     timeout: Seconds | None
     """Limit of a whole call in seconds. None for no limit."""
     base_url: URL

@@ -6,6 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from ._exceptions import HTTPError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._native import AttemptRecord, Retry
@@ -26,6 +28,18 @@ class Records:
         return self.timeline
 
 
+def leave_of(error: BaseException, end: BaseException) -> None:
+    """Leaves on what a callback raised the records of the call that it ended."""
+    if not isinstance(end, HTTPError) or end.stop_reason is None:
+        return
+    if isinstance(error, HTTPError) and error.stop_reason is None:
+        error.attempts, error.stop_reason, error.timeline = end.attempts, end.stop_reason, end.timeline
+        return
+    with suppress(AttributeError, TypeError):
+        error.reknock = Records(end.attempts, end.stop_reason, end.timeline)  # type: ignore[attr-defined]
+        error.add_note(end.timeline.rstrip())
+
+
 def leave(thing: object, retry: Retry) -> None:
     """Leaves the records of a call on its response or error, where there is a place for them."""
     records = Records(retry.attempts, retry.stop_reason, retry.explain())
@@ -35,8 +49,8 @@ def leave(thing: object, retry: Retry) -> None:
         return
     with suppress(AttributeError, TypeError):
         thing.reknock = records  # type: ignore[attr-defined]
-    # One attempt says nothing that the error does not.
-    if isinstance(thing, BaseException) and len(records.attempts) > 1:
+    # One attempt that nobody wanted to repeat says nothing that the error does not.
+    if isinstance(thing, BaseException) and (len(records.attempts) > 1 or records.stop_reason not in (None, "not_retryable")):
         with suppress(AttributeError, TypeError):
             thing.add_note(records.timeline.rstrip())
 

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 from . import _clock, _log
 from ._exceptions import DeadlineExceeded
 from ._failures import class_name, failure_of, response_of
-from ._native import AttemptRecord, Budgets, Limits, Policy, Retry, SentRequest
+from ._native import AttemptRecord, Budgets, Limits, Policy, Retry, SentRequest, shown_text
 from ._records import Records, leave
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ class Options:
             return self
         unknown = set(options) - set(OPTIONS)
         if unknown:
-            raise TypeError(f"reknock takes {', '.join(OPTIONS)} of a call, not {', '.join(sorted(unknown))}")
+            raise TypeError(f"reknock takes {', '.join(OPTIONS)} of a call, not {', '.join(map(shown_text, sorted(unknown)))}")
         said = {**self.__dict__, **options}
         said["policy"] = policy_over(self.policy, options.get("policy"))
         return Options(**said)

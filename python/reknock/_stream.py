@@ -18,7 +18,7 @@ class StreamingResponse(Stream):
 
     def iter_bytes(self) -> Iterator[bytes]:
         """The pieces of the body, decompressed, as they come."""
-        while (piece := finish(self.next())) is not None:
+        while (piece := finish(self.next(), records=False)) is not None:
             yield piece
 
     def iter_lines(self) -> Iterator[str]:

@@ -72,5 +72,8 @@ def loads(content: bytes, encoding: str) -> Any:
         pass
     if isinstance(problem, json.JSONDecodeError):
         raise problem
+    if not isinstance(problem, UnicodeError):
+        # A number that is larger than Python reads.
+        raise json.JSONDecodeError(str(problem), content.decode("utf-8", "replace"), 0) from None
     # It is no text at all.
     raise json.JSONDecodeError(f"Not {encoding}", content.decode("utf-8", "replace"), getattr(problem, "start", 0)) from None

@@ -68,6 +68,9 @@ def test_a_callback_that_raises_ends_the_call_with_its_exception(serve, call, na
     with pytest.raises(LookupError) as caught:
         call("GET", script.url, **{name: callback})
     assert caught.value is error and len(script.log()) == 1
+    left = reknock.attempts_of(error)
+    assert [attempt.status for attempt in left.attempts] == [503] and left.stop_reason == "callback"
+    assert error.__notes__ == [left.explain().rstrip()] and "a callback raised" in left.explain()
     assert traceback.extract_tb(error.__traceback__)[-1].name == "callback"
 
 
@@ -75,7 +78,37 @@ def test_a_callback_that_raises_ends_the_call_with_its_exception(serve, call, na
 def test_answers_that_are_none(serve, call, name, answer):
     with pytest.raises(reknock.CallbackError, match=f"^{name}: must") as caught:
         call("GET", serve(NO).url, **{name: lambda attempt: answer})
-    assert caught.value.kind == "callback"
+    assert caught.value.kind == "callback" and caught.value.stop_reason == "callback"
+    assert [attempt.status for attempt in caught.value.attempts] == [503] and "= callback" in caught.value.explain()
+
+
+def test_a_callback_that_raises_is_told_to_observers(serve, call):
+    events = []
+    with pytest.raises(ZeroDivisionError):
+        call("GET", serve(NO).url, retry_if=lambda attempt: 1 / 0, on_event=events.append)
+    assert [(event.kind, event.stop_reason) for event in events] == [("end", "callback")]
+
+
+def test_an_error_of_another_call_keeps_its_records(serve, call):
+    script = serve(NO)
+
+    def callback(_):
+        reknock.get(script.url + "/inner", policy=FAST, retry_if=lambda attempt: "yes")
+
+    with pytest.raises(reknock.CallbackError) as caught:
+        call("GET", script.url + "/outer", policy={**FAST, "max_retries": 5}, retry_if=lambda attempt: None if attempt.number < 2 else callback(attempt))
+    assert len(caught.value.attempts) == 1 and len(reknock.attempts_of(caught.value).attempts) == 2
+
+
+def test_a_producer_that_raises_ends_the_call_with_its_records(serve, call):
+    def pieces():
+        yield b"a"
+        raise LookupError("mine")
+
+    with pytest.raises(LookupError, match="mine") as caught:
+        call("POST", serve(DONE).url, content=pieces())
+    left = reknock.attempts_of(caught.value)
+    assert left.stop_reason == "callback" and len(left.attempts) == 1
 
 
 def test_events(serve, call, caplog):
@@ -258,5 +291,35 @@ def test_refusals_of_a_budget_are_warnings(serve, call, caplog):
     lines = [(record.levelname, record.getMessage()) for record in caplog.records if record.name == "reknock"]
     assert lines and len(lines) <= len(responses) and {level for level, _ in lines} == {"WARNING"}
     assert f"/x?token=...: the retry budget of {script.url} refused a retry after 503; " in lines[0][1]
-    call("GET", script.url, {"policy": poor})
-    assert caplog.records[-1].levelname == "WARNING", "another client, another budget"
+    told = len(caplog.records)
+    while len(caplog.records) == told:
+        call("GET", script.url, {"policy": poor})
+    assert len(caplog.records) - told == 1 and caplog.records[-1].levelname == "WARNING", "once a second, whichever client"
+
+
+POOR = {"budget": {"ratio": 0, "min_per_second": 0}, "backoff": "1ms"}
+
+
+def bare(origin):
+    retry = reknock.Retry(POOR, origin=origin, budgets=reknock.Budgets())
+    retry.attempt()
+    retry.classify(status_code=503)
+    assert retry.decide().stop_reason == "budget_exhausted"
+
+
+def function(origin):
+    def refused():
+        raise ConnectionRefusedError
+
+    with pytest.raises(ConnectionRefusedError) as caught:
+        reknock.retrying(POOR, origin=origin, budgets=reknock.Budgets())(refused)()
+    assert "= budget_exhausted" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize(("drive", "outcome"), [(bare, "503"), (function, "connect")])
+def test_refusals_are_warnings_whoever_drives_the_machine(caplog, drive, outcome):
+    origin = f"http://{drive.__name__}.test"
+    for _ in range(3):
+        drive(origin)
+    lines = [(record.levelname, record.getMessage()) for record in caplog.records if record.name == "reknock" and record.levelname == "WARNING"]
+    assert lines and len(lines) < 3 and lines[0][1].startswith(f"the retry budget of {origin} refused a retry after {outcome}; ")

@@ -133,7 +133,7 @@ def test_redirects(serve, call):
 
 
 def test_unknown_options(call):
-    with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
+    with pytest.raises(TypeError, match="unexpected keyword argument \"colour\""):
         call("GET", "http://127.0.0.1:1/", colour="red")
     with pytest.raises(reknock.ConfigError, match="^base_ulr: unknown key; did you mean base_url?"):
         call("GET", "http://127.0.0.1:1/", {"base_ulr": "x"})

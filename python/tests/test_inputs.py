@@ -36,7 +36,21 @@ def test_none_leaves_a_parameter_out(call):
     assert b'name="a"' not in sent(call, data={"a": None}, files={"f": b"1"}).content
 
 
-@pytest.mark.parametrize("content", [{"a": "b"}, {"a": 1}, 5, object()])
+def test_none_leaves_out_what_the_client_adds(call):
+    jar = {"cookies": {"a": "1"}}
+    assert sent(call, jar).headers["cookie"] == "a=1" and "cookie" not in sent(call, jar, headers={"Cookie": None}).headers
+    for body in ({"json": 1}, {"data": {"a": 1}}, {"files": {"a": b"1"}}):
+        assert "content-type" in sent(call, **body).headers and "content-type" not in sent(call, headers={"Content-Type": None}, **body).headers
+
+
+def test_one_name_in_two_cases_is_one_field(call):
+    assert sent(call, headers={"X-A": "1", "x-a": "2", "x-b": ["3", "4"]}).headers.multi_items()[:3] == [("x-a", "1, 2"), ("x-b", "3"), ("x-b", "4")]
+    assert sent(call, {"headers": {"X-A": "1", "x-a": "2"}}).headers.get_list("x-a") == ["1, 2"]
+    assert sent(call, headers={"X-A": "1", "x-a": None}).headers.get_list("x-a") == ["1"]
+    assert sent(call, headers=[("X-A", "1"), ("x-a", "2")]).headers.get_list("x-a") == ["1", "2"]
+
+
+@pytest.mark.parametrize("content", [{b"a"}, frozenset([b"a"]), {b"a": 1}.keys(), {b"a": 1}.items(), {"a": "b"}, {"a": 1}, 5, object()])
 def test_what_is_no_content(call, content):
     with pytest.raises(TypeError, match="^a body must be bytes"):
         sent(call, content=content)
@@ -130,6 +144,14 @@ WRONG = SECRET.replace("-----BEGIN PRIVATE KEY-----\n", "")
         ({}, {"headers": {"x-a": SECRET}}),
         ({}, {"headers": {"content-length": SECRET.replace("\n", "")}}),
         ({}, {"files": {SECRET: b"x"}}),
+        ({"headers": {SECRET: 1}}, {}),
+        ({"cookies": {SECRET: 1}}, {}),
+        ({"policy": {SECRET: 1}}, {}),
+        ({"policy": {"secret" * 11: 1}}, {}),
+        ({"policy": {"backoff": {"secret" * 11: 1}}}, {}),
+        ({}, {"headers": {"secret" * 11: "a\n"}}),
+        ({"base_url": "secret" * 11 + "://a"}, {}),
+        ({"proxy": "secret" * 11 + "://a"}, {}),
     ],
 )
 def test_a_key_in_the_wrong_place_is_not_shown(client, options):
@@ -137,6 +159,19 @@ def test_a_key_in_the_wrong_place_is_not_shown(client, options):
         reknock.Client(**client).post(URL, content=b"x", **options) if "files" not in options else reknock.Client(**client).post(URL, **options)
     for text in (str(caught.value), repr(caught.value), pickle.dumps(caught.value).decode("latin-1"), caught.value.explain()):
         assert "secret" not in text and "\n" not in str(caught.value)
+
+
+TOKEN = "secret" * 40
+
+
+@pytest.mark.parametrize("secret", [SECRET, SECRET + ".yaml", TOKEN, TOKEN + ".yaml", TOKEN + "/" + TOKEN])
+@pytest.mark.parametrize("load", [reknock.Policy.load, reknock.Policy.preset, lambda secret: reknock.Client().get(URL, **{secret: 1}),
+    lambda secret: reknock.Retry(origin=secret, budgets=reknock.Budgets(), method=secret), lambda secret: Step(secret), lambda secret: Step(200, ends=secret)])
+def test_a_key_where_a_name_is_expected_is_not_shown(load, secret):
+    with pytest.raises((reknock.HTTPError, OSError, TypeError)) as caught:
+        load(secret)
+        raise OSError("taken")
+    assert "secret" not in f"{caught.value!r} {caught.value}"
 
 
 @pytest.mark.parametrize(("charset", "encoding"), [("latin-1", "latin-1"), ("shift_jis", "shift_jis"), ("iso-2022-jp", "iso-2022-jp"), ("utf-16", "utf-16"), ("latin-1", "utf-8")])
@@ -152,6 +187,17 @@ def test_what_is_no_json(call, content):
         call("GET", URL, {"transport": Script([Step(200, content=content)])}).json()
     with reknock.Client(transport=Script([Step(200, content=content)])) as client, client.stream("GET", URL) as response, pytest.raises(json.JSONDecodeError):
         response.json()
+
+
+def test_a_number_that_python_does_not_read(call):
+    """Which is no matter of its encoding."""
+    with pytest.raises(json.JSONDecodeError, match="Exceeds the limit"):
+        call("GET", URL, {"transport": Script([Step(200, content=b"1" * 5000)])}).json()
+
+
+def test_a_wait_that_no_clock_counts_to(call):
+    response = call("GET", URL, {"transport": Script([Step(503, headers={"retry-after": "99999999999999999999"})])})
+    assert response.attempts[0].hint == float("inf") and "longer than any clock counts" in response.explain()
 
 
 LINES = "a\u2028b\u2029c\u0085d\x0be\x0cf\x1cg\x1dh\x1ei"

@@ -87,6 +87,67 @@ def giant(server):
                 connection.sendall(piece)
 
 
+# What a program has of address space when it asks for more of it: room for the rest of the interpreter.
+SHORT = """
+import json, mimetypes, resource, urllib.parse
+large, array = 'x' * (100 * MIB), bytearray(100 * MIB)
+reknock.post(URL, content=b'a')
+def attempt(**options):
+    try: answer = reknock.post(URL, **options)
+    except (MemoryError, reknock.InvalidRequest) as error: return type(error).__name__
+    return answer.status_code
+used = int(open('/proc/self/statm').read().split()[0]) * os.sysconf('SC_PAGE_SIZE')
+resource.setrlimit(resource.RLIMIT_AS, (used + 50 * MIB,) * 2)
+"""
+
+REQUESTS = {
+    "json={'a': large}": "MemoryError",
+    "data={'a': large}": "MemoryError",
+    "content=array": "MemoryError",
+    "params={'a': large}": "InvalidRequest",
+    "headers={'x-a': large}": "InvalidRequest",
+    "content=large": "200",
+    "data=large": "200",
+    "files={'a': large}": "200",
+    "data={'a': large}, files={'b': b'1'}": "200",
+}
+
+
+@pytest.mark.parametrize("options", REQUESTS)
+def test_a_request_that_memory_has_no_room_for(giants, options):
+    with child(MEASURE + SHORT + f"try: said = attempt({options})\nexcept MemoryError as error: said = 'MemoryError'\nprint(said)", giants) as process:
+        out, err = process.communicate(timeout=100)
+    assert (process.returncode, out.strip()) == (0, REQUESTS[options]), err
+
+
+# A streamed body is read whole, and a piece that Python has no room for.
+READS = """
+import resource
+from reknock.testing import Script, Step
+script = Script([Step(200, content=b'x' * (100 * MIB))])
+client, concurrent = reknock.Client(transport=script), reknock.AsyncClient(transport=script)
+def whole(): return client.get(URL).content
+def streamed():
+    with client.stream('GET', URL) as response: return response.read()
+def shown():
+    found = []
+    client.get(URL, with_body=True, retry_if=lambda attempt: found.append(attempt.content))
+    return found
+async def loop():
+    async with concurrent.stream('GET', URL) as response: return await response.aread()
+asyncio.run(asyncio.sleep(0))
+used = int(open('/proc/self/statm').read().split()[0]) * os.sysconf('SC_PAGE_SIZE')
+resource.setrlimit(resource.RLIMIT_AS, (used + 50 * MIB,) * 2)
+"""
+
+
+@pytest.mark.parametrize("read", ["whole()", "streamed()", "shown()", "asyncio.run(loop())"])
+def test_a_response_that_memory_has_no_room_for(read):
+    with child(MEASURE + READS + f"try: {read}\nexcept (MemoryError, reknock.ResponseTooLarge): print('said')", "http://a.test/") as process:
+        out, err = process.communicate(timeout=100)
+    assert (process.returncode, out.strip()) == (0, "said") and "Panic" not in err, err
+
+
 @pytest.fixture
 def giants():
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -176,3 +176,32 @@ def test_the_fixture(reknock_script):
     assert reknock.get(URL, policy=False).status_code == 503 if reknock_script([503, 200]) else False
     script = reknock_script([404])
     assert reknock.get(URL).status_code == 404 and len(script.sends) == 1
+
+
+def broken(response, error):
+    assert (response.stop_reason, response.attempts[0].error) == ("not_retryable", "body") == (error.stop_reason, error.attempts[0].error)
+    assert "completed" not in response.explain() and response.explain() == error.explain()
+
+
+def test_a_streamed_body_that_is_cut_says_so_on_its_response():
+    with reknock.Client(transport=Script([Step(200, content=b"half", ends="cut")])) as client, client.stream("GET", URL) as response:
+        assert response.stop_reason == "completed" and next(response.iter_bytes()) == b"half"
+        with pytest.raises(reknock.BodyError) as caught:
+            response.read()
+        broken(response, caught.value)
+        assert response.status_code == 200 and response.read() == b""
+
+    async def main():
+        async with reknock.AsyncClient(transport=Script([Step(200, content=b"half", ends="cut")])) as client, client.stream("GET", URL) as response:
+            with pytest.raises(reknock.BodyError) as caught:
+                await response.aread()
+            broken(response, caught.value)
+
+    asyncio.run(main())
+
+
+@pytest.mark.timeout(20)
+def test_a_step_that_takes_long_without_any_limit():
+    unlimited = {"timeout": "none", "per_try_timeout": "none", "idle_timeout": "none", "connect_timeout": "none"}
+    with reknock.Client(policy=unlimited, transport=Script([Step(200, after=5.0)])) as client:
+        assert client.get(URL).attempts[0].duration == pytest.approx(5)

@@ -51,7 +51,7 @@ def test_wrappers_have_their_types():
     missing = {name for name in vars(_options) if not name.startswith("_") and name[0].isupper()} - set(types.__all__)
     # What a wrapper's own signature does not name.
     assert missing <= {"Any", "AsyncIterable", "Awaitable", "Block", "Callable", "CookieJar", "IO", "Iterable", "Iterator", "Literal", "Mapping", "PartHeaders", "PathLike",
-        "Pieces", "Primitive", "Protocol", "Sequence", "TYPE_CHECKING", "TypeAlias", "TypedDict", "URLObject", "Attempt", "Budgets", "Event", "Policy", "Request", "Script"}
+        "Pieces", "Primitive", "Protocol", "Sequence", "TYPE_CHECKING", "TypeAlias", "TypedDict", "URLObject", "Attempt", "Budgets", "Event", "Policy", "PolicySet", "Request", "Script"}
     ran = subprocess.run([sys.executable, ROOT / "python/examples/wrapper.py"], capture_output=True, text=True, check=True)
     assert ran.stdout == "Order(number=7, state='packed') ['shop', 'shop', 'shop']\nthe service cannot be reached, gave up: True\n"
 

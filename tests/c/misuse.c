@@ -45,23 +45,48 @@ static void arguments_that_are_none(reknock_request *request) {
     CHECK(strcmp(reknock_stop_reason_name(-7), "unknown") == 0 && strcmp(reknock_stop_reason_advice(-7), "") == 0);
 }
 
+/* A key where something else is expected is not shown. */
+#define HIDDEN(call)                                              \
+    do {                                                          \
+        reknock_error *e = NULL, **error = &e;                    \
+        CHECK((call) != REKNOCK_OK);                              \
+        CHECK(strstr(reknock_error_message(e), "secret") == NULL); \
+        CHECK(strchr(reknock_error_message(e), '\n') == NULL);     \
+        reknock_error_free(e);                                    \
+    } while (0)
+
+static void no_secret_is_shown(reknock_request *request) {
+    static const char *const secrets[] = {
+        "-----BEGIN PRIVATE KEY-----\nMIIsecret\n-----END PRIVATE KEY-----\n",
+        "MIIsecret\n-----END PRIVATE KEY-----\n.yaml",
+        "secretsecretsecretsecretsecretsecretsecretsecretsecretsecretsecret",
+        "secretsecretsecretsecretsecretsecretsecretsecretsecretsecretsecret.yaml",
+    };
+    reknock_policy *policy = NULL;
+    reknock_policies *policies = NULL;
+    reknock_client *client = NULL;
+    size_t i;
+    for (i = 0; i < sizeof secrets / sizeof *secrets; i++) {
+        reknock_client_options options = REKNOCK_CLIENT_OPTIONS_INIT;
+        HIDDEN(reknock_policy_load(secrets[i], &policy, error));
+        HIDDEN(reknock_policies_load(secrets[i], NULL, &policies, error));
+        HIDDEN(reknock_policies_load("x.yaml", secrets[i], &policies, error));
+        HIDDEN(reknock_policy_preset(secrets[i], &policy, error));
+        HIDDEN(reknock_request_set_body_file(request, secrets[i], error));
+        HIDDEN(reknock_request_set_url(request, secrets[i], error));
+        options.local_address = secrets[i];
+        HIDDEN(reknock_client_new(&options, &client, error));
+        options.local_address = NULL;
+        options.base_url = secrets[i];
+        HIDDEN(reknock_client_new(&options, &client, error));
+    }
+}
+
 /* Programs compiled against another version of the header. */
 static void structs_of_other_versions(void) {
-    struct {
-        reknock_client_options ours;
-        uint64_t newer;
-    } longer;
     reknock_client_options wrong = REKNOCK_CLIENT_OPTIONS_INIT;
     reknock_client *client = NULL;
     size_t size;
-
-    memset(&longer, 0, sizeof longer);
-    longer.ours.struct_size = sizeof longer;
-    OK(reknock_client_new(&longer.ours, &client, error));
-    reknock_client_free(client);
-    client = NULL;
-    longer.newer = 1;
-    INVALID(reknock_client_new(&longer.ours, &client, error));
 
     /* Every size that ends within a field, or is that of nothing: half a pointer is none. */
     wrong.base_url = "http://127.0.0.1";
@@ -69,8 +94,11 @@ static void structs_of_other_versions(void) {
         wrong.struct_size = size;
         INVALID(reknock_client_new(&wrong, &client, error));
     }
-    wrong.struct_size = sizeof wrong + 1;
-    INVALID(reknock_client_new(&wrong, &client, error));
+    /* One that is larger is none, nor one of a release to come: nothing beyond this one may be read. */
+    for (size = sizeof wrong + 1; size <= 4096; size++) {
+        wrong.struct_size = size;
+        INVALID(reknock_client_new(&wrong, &client, error));
+    }
     wrong.struct_size = (size_t)-1;
     INVALID(reknock_client_new(&wrong, &client, error));
     wrong.base_url = NULL;
@@ -228,6 +256,7 @@ int main(int argc, char **argv) {
     request = new_request("GET", argv[1]);
     versions();
     arguments_that_are_none(request);
+    no_secret_is_shown(request);
     structs_of_other_versions();
     each_struct_has_its_size(client, request);
     callbacks_that_return_garbage(client, request);

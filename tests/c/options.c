@@ -263,6 +263,34 @@ static void mistakes(void) {
     CHECK(reknock_client_new(&options, &client, NULL) == REKNOCK_ERROR_CONFIG && client == NULL);
 }
 
+/* Only what a rule is for is retried. */
+static void policies_by_rule(const char *failing) {
+    static const char *document =
+        "policies: {patient: {max_retries: 2, backoff: none, budget: none}, none: false}\n"
+        "rules: [{match: {host: 127.0.0.1, query: [again]}, policy: patient}]\n"
+        "default: none\n";
+    reknock_client_options options = REKNOCK_CLIENT_OPTIONS_INIT;
+    reknock_policy_set *set = NULL;
+    reknock_client *client = NULL;
+    char url[200];
+    size_t sends;
+    OK(reknock_policy_set_read(document, NULL, &set, error));
+    options.policy_set = set;
+    OK(reknock_client_new(&options, &client, error));
+    reknock_policy_set_free(set);
+    for (sends = 1; sends <= 3; sends += 2) {
+        reknock_request *request = NULL;
+        reknock_response *response = NULL;
+        snprintf(url, sizeof url, "%s%s", failing, sends == 1 ? "" : "?again");
+        OK(reknock_client_request_new(client, "GET", url, &request, error));
+        OK(reknock_client_send(client, request, NULL, &response, error));
+        CHECK(reknock_response_status(response) == 503 && reknock_response_attempt_count(response) == sends);
+        reknock_response_free(response);
+        reknock_request_free(request);
+    }
+    reknock_client_free(client);
+}
+
 int main(int argc, char **argv) {
     CHECK(argc == 11);
     requests_carry_what_the_client_was_told(argv[1]);
@@ -276,6 +304,7 @@ int main(int argc, char **argv) {
     budgets(argv[1]);
     budgets_of_the_host(argv[9]);
     requests_may_change_their_policy(argv[9]);
+    policies_by_rule(argv[9]);
     cookies(argv[10]);
     mistakes();
     return 0;

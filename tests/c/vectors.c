@@ -3,6 +3,7 @@
  *     policy BASE FORMAT TEXT   ->  ok JSON | STATUS MESSAGE     BASE: a JSON document, or empty; FORMAT: json, yaml or toml
  *     preset NAME               ->  ok JSON | STATUS MESSAGE
  *     load DIALECT TEXT         ->  ok and per policy DIALECT NAME JSON EXPLAINED COUNT NOTE.. | STATUS MESSAGE
+ *     set DIALECT TEXT [REQUEST].. ->  ok JSON COUNT NOTE.. and per request RULE NAME | STATUS MESSAGE
  *     envoy ROUTE [NAME VALUE].. ->  JSON of the route, JSON of a request with these headers, the same of the route read from its JSON
  *     simulate POLICY SCENARIO  ->  ok JSON PASSED | STATUS MESSAGE
  *     lint POLICY SURROUNDINGS  ->  ok JSON TEXT WORST | STATUS MESSAGE
@@ -104,6 +105,43 @@ static void answer_load(const char *dialect, const char *text) {
     reknock_policies_free(policies);
 }
 
+static void answer_set(char **fields, int count) {
+    reknock_policy_set *set = NULL, *again = NULL;
+    reknock_error *failure = NULL;
+    reknock_status status = reknock_policy_set_read(fields[2], *fields[1] ? fields[1] : NULL, &set, &failure);
+    char number[20];
+    size_t note;
+    int i;
+    if (status != REKNOCK_OK) {
+        CHECK(set == NULL);
+        print_failure(status, failure);
+        return;
+    }
+    fputs("ok", stdout);
+    field(reknock_policy_set_to_json(set));
+    snprintf(number, sizeof number, "%u", (unsigned)reknock_policy_set_note_count(set));
+    field(number);
+    for (note = 0; note < reknock_policy_set_note_count(set); note++) field(reknock_policy_set_note(set, note));
+    CHECK(reknock_policy_set_note(set, note) == NULL);
+    for (i = 3; i < count; i++) {
+        reknock_choice *choice = NULL;
+        const char *name;
+        OK(reknock_policy_set_choose(set, fields[i], &choice, error));
+        snprintf(number, sizeof number, "%u", (unsigned)reknock_choice_rule(choice));
+        field(number);
+        name = reknock_choice_policy_name(choice);
+        fputs(name ? "\t+" : "\t-", stdout);
+        if (name) print_escaped(name);
+        CHECK(reknock_choice_policy(choice) != NULL && strstr(reknock_choice_explain(choice), "budget: ") != NULL);
+        reknock_choice_free(choice);
+    }
+    CHECK(strstr(reknock_policy_set_explain(set), "budget: ") != NULL);
+    OK(reknock_policy_set_read(reknock_policy_set_to_yaml(set), "reknock", &again, error));
+    CHECK(strcmp(reknock_policy_set_to_json(set), reknock_policy_set_to_json(again)) == 0);
+    reknock_policy_set_free(again);
+    reknock_policy_set_free(set);
+}
+
 /* The policy of a route of Envoy; it belongs to *policies. */
 static const reknock_policy *read_route(const char *text, reknock_policies **policies) {
     OK(reknock_policies_read(text, "envoy", policies, error));
@@ -197,6 +235,7 @@ int main(void) {
         if (strcmp(fields[0], "policy") == 0) answer_policy(fields[1], fields[2], fields[3]);
         if (strcmp(fields[0], "preset") == 0) answer_preset(fields[1]);
         if (strcmp(fields[0], "load") == 0) answer_load(fields[1], fields[2]);
+        if (strcmp(fields[0], "set") == 0) answer_set(fields, count);
         if (strcmp(fields[0], "envoy") == 0) answer_envoy(fields, count);
         if (strcmp(fields[0], "expected") == 0) answer_expected(fields);
         if (strcmp(fields[0], "simulate") == 0) answer_simulate(fields[1], fields[2]);

@@ -30,9 +30,8 @@
  * - Texts are UTF-8. Those that go in are NUL-terminated, or counted where a function ends in _n. Those that come out are
  *   NUL-terminated and have no NUL inside; bodies are counted bytes.
  * - Units are in the names: _ms milliseconds, _us microseconds, _ns nanoseconds.
- * - Structs that the caller fills in begin with struct_size, which is their sizeof in some version; zero means the default. Programs and
- *   libraries of different versions of one ABI fit together; a field that the library does not know and that is not zero is an error,
- *   never ignored.
+ * - Structs that the caller fills in begin with struct_size, which is their sizeof; zero means the default. A library takes the structs of
+ *   its own version and of earlier ones of its ABI; any other size is refused, since nothing tells what is behind it.
  * - Threads. Each type says who may use it at once; its functions may be called from any thread. The library never handles signals,
  *   and starts one thread, when something is first submitted to a queue; threads that resolve names and read files end by themselves.
  *   A thread that is cancelled (pthread_cancel) within a function of the library ends after it: cancel the call to have it return.

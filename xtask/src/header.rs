@@ -10,6 +10,7 @@ const SOURCES: &[&str] = &[
     "error",
     "record",
     "policy",
+    "policy_set",
     "policies",
     "simulate",
     "cancel",

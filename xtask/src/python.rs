@@ -73,7 +73,11 @@ fn default_here(row: &OptionRow) -> String {
 pub(crate) fn clients() -> String {
     let mut options = String::new();
     for row in CLIENT_OPTIONS.rows {
-        let takes = plain(row.takes).replace("duration", "seconds or a timedelta").replace("'none'", "None").replace("none", "None");
+        let takes = match row.key {
+            "auth" => "user name and password, or a function of the request such as `BearerAuth(token)`",
+            _ => row.takes,
+        };
+        let takes = plain(takes).replace("duration", "seconds or a timedelta").replace("'none'", "None").replace("none", "None");
         let _ = write!(options, "    {}: {takes}. Default: {}.\n        {}\n", row.key, default_here(row), plain(row.meaning));
     }
     let text = source("_client.py");

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use core_::client::{CallOptions, Client, ClientCert, Http2, Proxy, Redirects, Request, TransportOptions, whole_option};
+use core_::policy::shown_text;
 
 use crate::blocking::{self, Functions};
 use crate::budgets::reknock_budgets;
@@ -17,6 +18,7 @@ use crate::error::{reknock_error, reknock_status};
 use crate::ffi::{Fault, Options, bytes, entry, given, hand_out, list, options, plain, put, shared, take_back, text};
 use crate::hooks::Hooks;
 use crate::policy::reknock_policy;
+use crate::policy_set::reknock_policy_set;
 use crate::reading::Live;
 use crate::request::{reknock_header, reknock_request};
 use crate::response::reknock_response;
@@ -125,6 +127,8 @@ pub struct reknock_client_options {
     pub budget_dir: *const c_char,
     /// Not 0: a budget with `share: host` that cannot be shared is an error of kind config; else it is the process's alone, and its reading says why.
     pub share_required: i32,
+    /// In place of `policy`: policies, and rules that choose one for each call by its first URL.
+    pub policy_set: *const reknock_policy_set,
 }
 
 // SAFETY: numbers and nullable pointers, the size first.
@@ -163,7 +167,7 @@ impl reknock_client_options {
         if !self.local_address.is_null() {
             // SAFETY: NUL-terminated.
             let address = unsafe { text(self.local_address, "local_address") }?;
-            let none = |_| Fault::Argument(format!("local_address: must be an IP address, got \"{address}\""));
+            let none = |_| Fault::Argument(format!("local_address: must be an IP address, got {}", shown_text(address)));
             out.local_address = Some(address.parse().map_err(none)?);
         }
         out.compression &= self.no_compression == 0;
@@ -221,6 +225,10 @@ pub unsafe extern "C" fn reknock_client_new(
         // SAFETY: a live policy or NULL.
         if let Some(policy) = unsafe { said.policy.as_ref() } {
             builder = builder.policy(policy.policy.clone());
+        }
+        // SAFETY: a live set or NULL.
+        if let Some(set) = unsafe { said.policy_set.as_ref() } {
+            builder = builder.policy(set.set.clone());
         }
         // SAFETY: as many headers as are said, or NULL.
         for header in unsafe { list(said.headers, said.header_count, "headers") }? {

@@ -122,16 +122,8 @@ pub(crate) unsafe trait Options: Copy {
     const EARLIER: &'static [usize] = &[];
 }
 
-/// A struct of a release to come is no larger than this.
-const LARGEST: usize = 4096;
-
-/// Whether some release has, or may come to have, a struct of this size. One that ends within a field would be half a pointer to us.
-fn is_size<T: Options>(size: usize) -> bool {
-    let later = (size_of::<T>()..=LARGEST).contains(&size) && size.is_multiple_of(align_of::<T>());
-    later || T::EARLIER.contains(&size)
-}
-
-/// What the caller filled in, of whatever version its header is. NULL is all defaults.
+/// What the caller filled in, of this version's header or an earlier one's. NULL is all defaults. A larger struct is refused: its size may as well be what was
+/// there before, and what is not known cannot be honoured.
 ///
 /// # Safety
 /// NULL, or a struct with as many readable bytes as its first word says.
@@ -140,18 +132,12 @@ pub(crate) unsafe fn options<T: Options>(pointer: *const T, name: &str) -> Resul
     if !pointer.is_null() {
         // SAFETY: not NULL, and every version begins with a word.
         let size = unsafe { pointer.cast::<usize>().read_unaligned() };
-        if !is_size::<T>(size) {
-            let rule = format!("must be the sizeof of the struct ({} in this version)", size_of::<T>());
+        if size != size_of::<T>() && !T::EARLIER.contains(&size) {
+            let rule = format!("must be the sizeof of the struct ({} in this version of the library)", size_of::<T>());
             return Err(Fault::Argument(format!("{name}: struct_size {rule}, got {size}; begin with the INIT of its type")));
         }
-        // SAFETY: as many bytes as the caller says are readable.
-        let theirs = unsafe { std::slice::from_raw_parts(pointer.cast::<u8>(), size) };
-        let known = size.min(size_of::<T>());
-        if theirs[known..].iter().any(|byte| *byte != 0) {
-            return Err(Fault::Argument(format!("{name}: sets a field that this version of the library does not have")));
-        }
-        // SAFETY: both have `known` bytes, and ours is on this stack.
-        unsafe { std::ptr::copy_nonoverlapping(theirs.as_ptr(), ours.as_mut_ptr().cast::<u8>(), known) };
+        // SAFETY: as many bytes as the caller says are readable, a release has had, and ours on this stack has at least.
+        unsafe { std::ptr::copy_nonoverlapping(pointer.cast::<u8>(), ours.as_mut_ptr().cast::<u8>(), size) };
     }
     // SAFETY: all zeros is a value, and so is what a caller may write over it: numbers and pointers.
     Ok(unsafe { ours.assume_init() })

@@ -19,6 +19,7 @@ mod ffi;
 pub mod hooks;
 pub mod policies;
 pub mod policy;
+pub mod policy_set;
 pub mod queue;
 mod reading;
 pub mod record;

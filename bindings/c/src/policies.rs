@@ -43,7 +43,7 @@ impl From<Loaded> for Held {
 
 /// # Safety
 /// NULL or NUL-terminated.
-unsafe fn dialect(name: *const c_char) -> Result<Option<Dialect>, Fault> {
+pub(crate) unsafe fn dialect(name: *const c_char) -> Result<Option<Dialect>, Fault> {
     if name.is_null() {
         return Ok(None);
     }

@@ -4,11 +4,12 @@
 use std::ffi::{CString, c_char};
 use std::fs::File;
 use std::mem::MaybeUninit;
+use std::path::Path;
 use std::ptr::null;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use core_::client::{Body, Request};
+use core_::client::{Body, Request, copied};
+use core_::policy::shown_path;
 use core_::{Error, ErrorKind};
 use http::HeaderMap;
 
@@ -194,7 +195,7 @@ pub unsafe extern "C" fn reknock_request_set_url(
 
 /// Sets the body to a copy of `length` bytes; none by default. `bytes` may be NULL if `length` is 0.
 ///
-/// Errors: REKNOCK_ERROR_INVALID_ARGUMENT alone.
+/// Errors: REKNOCK_ERROR_INVALID_ARGUMENT; REKNOCK_ERROR_INVALID_REQUEST if the system has no memory for it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reknock_request_set_body(
     request: Option<&mut reknock_request>,
@@ -205,7 +206,7 @@ pub unsafe extern "C" fn reknock_request_set_body(
     entry(error, || {
         // SAFETY: `length` readable bytes, or NULL.
         let body = unsafe { bytes(body, length, "body") }?;
-        given(request, "request")?.set_body(Bytes::copy_from_slice(body));
+        given(request, "request")?.set_body(copied("body", body)?);
         Ok(())
     })
 }
@@ -223,7 +224,7 @@ pub unsafe extern "C" fn reknock_request_set_body_file(
         let request = given(request, "request")?;
         // SAFETY: NUL-terminated or NULL.
         let path = unsafe { text(path, "path") }?;
-        let failed = |why: std::io::Error| Error::new(ErrorKind::InvalidRequest, format!("{path}: {why}"));
+        let failed = |why: std::io::Error| Error::new(ErrorKind::InvalidRequest, format!("{}: {why}", shown_path(Path::new(path))));
         request.set_body(File::open(path).and_then(Body::file).map_err(failed)?);
         Ok(())
     })

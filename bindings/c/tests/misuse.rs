@@ -192,3 +192,9 @@ fn null_is_answered_everywhere() {
     printed(&program, &[script.url(), file.to_str().unwrap()]);
     assert!(count > 200, "{count}");
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_body_that_memory_has_no_room_for() {
+    printed(&compile("tests/c/memory.c", C99, "memory"), &[]);
+}

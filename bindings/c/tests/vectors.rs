@@ -275,6 +275,36 @@ fn meshes_manifests_and_ktor_are_read_as_in_rust() {
     assert_eq!(texts.len(), 2 * 54 + 12 + 395);
 }
 
+#[test]
+fn sets_choose_the_same_policies() {
+    let vectors = vectors("sets");
+    let cases = vectors["cases"].as_array().unwrap();
+    let requests = |case: &Value| case["requests"].as_object().cloned().unwrap_or_default();
+    let question = |case: &Value| {
+        let requests = requests(case);
+        let mut fields = vec!["set", case["dialect"].as_str().unwrap_or_default(), case["text"].as_str().unwrap()];
+        fields.extend(requests.keys().map(String::as_str));
+        line(&fields)
+    };
+    let questions: Vec<String> = cases.iter().map(question).collect();
+    for (case, answer) in cases.iter().zip(answers(PROGRAM, "vectors_sets", &questions)) {
+        if let Some(message) = case["error"].as_str() {
+            assert_eq!(answer, ["config", message], "{}", case["name"]);
+            continue;
+        }
+        let (set, notes) = (serde_json::from_str::<Value>(&answer[1]).unwrap(), answer[2].parse::<usize>().unwrap());
+        let (told, chosen) = answer[3..].split_at(notes);
+        assert_eq!(json!(told), case["notes"], "{}", case["name"]);
+        assert_eq!(set.get("rules").unwrap_or(&json!([])), &case["rules"], "{}", case["name"]);
+        let wanted = requests(case).into_values().flat_map(|met| {
+            let name = met[1].as_str().map_or_else(|| "-".to_owned(), |name| format!("+{name}"));
+            [met[0].as_u64().unwrap_or(0).to_string(), name]
+        });
+        assert_eq!(chosen, wanted.collect::<Vec<_>>(), "{}", case["name"]);
+    }
+    assert_eq!(cases.len(), 40);
+}
+
 /// The route of a case as a document that holds one: without a `retry_policy` it has an empty one.
 fn route(case: &Value) -> String {
     let mut route = case["route"].clone();

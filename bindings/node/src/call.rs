@@ -79,14 +79,14 @@ impl Call {
     pub fn read(&mut self, env: &Env, options: &Object<'_>) -> Result<()> {
         let query: Option<Vec<String>> = options.get("query")?;
         if let Some(query) = query {
-            self.request.append_query(query.chunks_exact(2).map(|pair| (&pair[0], &pair[1])));
+            or_throw(env, self.request.append_query(query.chunks_exact(2).map(|pair| (&pair[0], &pair[1]))))?;
         }
         self.options.follow_redirects = options.get("followRedirects")?;
         let policy: Unknown<'_> = options.get_named_property("policy")?;
-        self.options.policy = chosen(env, self.client.policy(), policy)?;
+        self.options.policy = chosen(env, self.client.policy_for(&self.request), policy)?;
         let timeout: Unknown<'_> = options.get_named_property("timeout")?;
         if timeout.get_type()? != ValueType::Undefined {
-            let base = self.options.policy.as_ref().unwrap_or(self.client.policy());
+            let base = self.options.policy.as_ref().unwrap_or_else(|| self.client.policy_for(&self.request));
             self.options.policy = Some(with_argument(env, base, "timeout", timeout)?);
         }
         Ok(())

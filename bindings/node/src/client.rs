@@ -6,9 +6,11 @@ use napi::bindgen_prelude::Unknown;
 use napi::{Env, Result, ValueType};
 use napi_derive::napi;
 use reknock::client::{Client, Cookie, Cookies, Request};
+use reknock::policy::Value;
 
 use crate::error::or_throw;
-use crate::policy::{NativePolicy, chosen, with_argument};
+use crate::policy::NativePolicy;
+use crate::policy_set::{NativePolicySet, set_of};
 use crate::retry::NativeBudgets;
 use crate::value::{KEYS, UNIT, to_value};
 
@@ -56,9 +58,10 @@ impl NativeClient {
         timeout: Unknown<'_>,
         budgets: Option<&NativeBudgets>,
     ) -> Result<Self> {
-        let mut own = chosen(env, &reknock::Policy::default(), policy)?.unwrap_or_default();
+        let mut own = set_of(env, policy)?;
         if timeout.get_type()? != ValueType::Undefined {
-            own = with_argument(env, &own, "timeout", timeout)?;
+            let arguments = Value::map([("timeout", to_value(timeout)?)]);
+            own = or_throw(env, own.with(|policy| policy.merge_typed(&arguments, UNIT, KEYS)))?;
         }
         let options = to_value(options)?;
         let builder = or_throw(env, Client::with_options(&options, UNIT, KEYS))?;
@@ -66,10 +69,16 @@ impl NativeClient {
         Ok(NativeClient { core: or_throw(env, builder.policy(own).build())? })
     }
 
-    /// The client's policy.
+    /// The client's policy; of a set, the one for requests that no rule is for.
     #[napi(getter, catch_unwind)]
     pub fn policy(&self) -> NativePolicy {
         NativePolicy { core: self.core.policy().clone() }
+    }
+
+    /// The client's policies.
+    #[napi(getter, catch_unwind)]
+    pub fn policies(&self) -> NativePolicySet {
+        NativePolicySet { core: self.core.policies().clone() }
     }
 
     /// Whether it keeps cookies.

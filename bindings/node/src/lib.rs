@@ -11,6 +11,7 @@ mod client;
 mod error;
 mod head;
 mod policy;
+mod policy_set;
 mod question;
 mod retry;
 mod simulate;

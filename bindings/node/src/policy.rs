@@ -18,7 +18,7 @@ pub struct NativePolicy {
 /// A policy of a document: what the document calls it, and what is to be known about it.
 #[napi]
 pub struct NativeLoaded {
-    loaded: Loaded,
+    pub(crate) loaded: Loaded,
 }
 
 /// `base` with an argument of a call, in which a duration may be a number of milliseconds.
@@ -39,7 +39,7 @@ pub fn chosen(env: &Env, base: &Core, policy: Unknown<'_>) -> Result<Option<Core
 }
 
 /// The policy that a native object is.
-fn instance(env: &Env, policy: Unknown<'_>) -> Result<Option<Core>> {
+pub fn instance(env: &Env, policy: Unknown<'_>) -> Result<Option<Core>> {
     if policy.get_type()? != ValueType::Object || !NativePolicy::instance_of(env, &policy)? {
         return Ok(None);
     }
@@ -192,7 +192,7 @@ impl NativeLoaded {
     }
 }
 
-fn pairs(notes: &[Note]) -> Vec<(String, String)> {
+pub fn pairs(notes: &[Note]) -> Vec<(String, String)> {
     notes.iter().map(|note| (note.path.clone(), note.text.clone())).collect()
 }
 
@@ -221,7 +221,7 @@ pub fn lines(headers: &[String]) -> Vec<(&str, &str)> {
     headers.chunks_exact(2).map(|line| (line[0].as_str(), line[1].as_str())).collect()
 }
 
-fn dialect_of(env: &Env, dialect: Option<String>) -> Result<Option<Dialect>> {
+pub fn dialect_of(env: &Env, dialect: Option<String>) -> Result<Option<Dialect>> {
     dialect.map(|name| or_throw(env, Dialect::from_name(&name))).transpose()
 }
 

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use napi::bindgen_prelude::{Array, BigInt, FromNapiValue, JsObjectValue, JsValue, Null, Object, ToNapiValue, Uint8ArraySlice, Unknown};
 use napi::{Env, Error, Result, Status, ValueType};
+use reknock::client::copied;
 use reknock::policy::{Keys, Unit, Value};
 
 /// What a bare number means in JavaScript where a duration is expected.
@@ -112,7 +113,10 @@ pub fn from_value<'env>(env: &'env Env, value: &Value) -> Result<Unknown<'env>> 
 pub fn to_bytes(value: Unknown<'_>) -> Result<Option<Bytes>> {
     Ok(match value.get_type()? {
         ValueType::String => Some(Bytes::from(String::from_unknown(value)?)),
-        ValueType::Object if value.is_typedarray()? => Some(Bytes::copy_from_slice(&Uint8ArraySlice::from_unknown(value)?)),
+        ValueType::Object if value.is_typedarray()? => {
+            let copy = copied("body", &Uint8ArraySlice::from_unknown(value)?);
+            Some(copy.map_err(|error| Error::from_reason(error.to_string()))?)
+        }
         _ => None,
     })
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pyo3::prelude::*;
+use reknock::BoxError;
 use reknock::client::{AnswerSender, ChannelHost, HostReceiver, Reply, Wants};
 use tokio::sync::mpsc;
 
@@ -109,6 +110,14 @@ impl Work {
         }
     }
 
+    /// What Python was asked last, or was to ask next, has failed: the call ends with that, and with its records.
+    pub fn failed(&mut self) {
+        let waiting = std::mem::take(&mut self.asked).into_iter().filter_map(|(_, answer)| answer);
+        for answer in self.answer.take().into_iter().chain(waiting) {
+            answer.reply(Err(BoxError::from("see the exception")));
+        }
+    }
+
     /// Runs it until it is over, or has something to tell or to ask.
     pub fn run(mut self: Box<Self>, py: Python<'_>) -> PyResult<Py<PyAny>> {
         loop {
@@ -169,7 +178,7 @@ impl Work {
                 let lane = Arc::into_inner(lane).and_then(|lane| lane.after(&piece));
                 let on = lane.map(|lane| Box::new(OnLane { lane: Arc::new(lane), callbacks, pulls }));
                 place.put_with_lane(stream, on);
-                piece.map(|piece| object(py, piece)).map_err(|error| raised(py, &error))
+                piece.map_err(|error| raised(py, &error)).and_then(|piece| object(py, piece))
             }
             Outcome::Response(Err(error)) | Outcome::Stream(Err(error)) => {
                 py.detach(|| drop(on));

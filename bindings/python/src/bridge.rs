@@ -11,9 +11,9 @@ use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, intern};
-use reknock::Error;
 use reknock::client::queue::{Delivery, Item, Queue, QueueHost};
 use reknock::client::{self, Wants, process_id, runtime};
+use reknock::{BoxError, Error};
 
 use crate::body::Pull;
 use crate::call::{Call, NativeCall};
@@ -178,6 +178,15 @@ impl Bridge {
         Ok(future)
     }
 
+    /// What a call asked has failed: it ends with that; returns a future of what comes next.
+    fn fail_answer(&self, py: Python<'_>, turn: &Turn) -> PyResult<Py<PyAny>> {
+        let _ours = Ours::here();
+        let future = self.next(py, turn.id)?;
+        turn.drop_pull();
+        self.queue()?.answer(turn.id, Err(BoxError::from("see the exception")));
+        Ok(future)
+    }
+
     /// A future of what comes next in a call.
     fn next(&self, py: Python<'_>, id: u64) -> PyResult<Py<PyAny>> {
         let _ours = Ours::here();
@@ -337,7 +346,7 @@ impl Bridge {
                     Item::Done(Outcome::Piece(piece, body, place)) => {
                         place.put(body);
                         match piece {
-                            Ok(piece) => Ok(object(py, piece)),
+                            Ok(piece) => object(py, piece),
                             Err(error) => Err(raised(py, &error)),
                         }
                     }

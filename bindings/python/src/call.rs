@@ -2,19 +2,21 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedStr;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use reknock::Error;
 use reknock::client::{CallOptions, Multipart, Request};
-use reknock::policy::Value;
+use reknock::policy::{Value, shown_text};
 
 use crate::blocking;
 use crate::body::{Outlet, body};
 use crate::callbacks::Callbacks;
 use crate::client::NativeClient;
-use crate::convert::{credentials, fields, json_text, pairs, to_bytes, to_value};
+use crate::convert::{credentials, header_fields, json_text, pairs, to_bytes, to_value};
 use crate::ending::Ours;
 use crate::engine::Core;
 use crate::errors::raised;
@@ -124,7 +126,7 @@ impl Call {
         let py = options.py();
         let mut auth = None;
         let mut bodies = Bodies::default();
-        let mut timeout = None;
+        let (mut policy, mut timeout) = (None, None);
         for (name, value) in options.iter() {
             let name = name.cast_into::<PyString>()?;
             let name = name.to_str()?;
@@ -136,12 +138,15 @@ impl Call {
                 }
                 _ if value.is_none() => known(name)?,
                 "headers" => self.headers(&value)?,
-                "params" => self.request.append_query(pairs(&value)?),
+                "params" => {
+                    let pairs = pairs(&value)?;
+                    self.change(py, |request| request.append_query(pairs))?;
+                }
                 "content" => bodies.content = Some(value),
                 "data" => bodies.data = Some(value),
                 "json" => bodies.json = Some(value),
                 "files" => bodies.files = Some(value),
-                "policy" => self.options.policy = chosen(self.client.policy(), &value)?,
+                "policy" => policy = Some(value),
                 "follow_redirects" => self.options.follow_redirects = Some(value.is_truthy()?),
                 name => {
                     if !self.callbacks.set(name, &value)? {
@@ -151,8 +156,11 @@ impl Call {
             }
         }
         self.body(bodies)?;
+        if let Some(policy) = policy {
+            self.options.policy = chosen(self.client.policy_for(&self.request), &policy)?;
+        }
         if let Some(timeout) = timeout {
-            let base = self.options.policy.as_ref().unwrap_or(self.client.policy());
+            let base = self.options.policy.as_ref().unwrap_or_else(|| self.client.policy_for(&self.request));
             let arguments = Value::Map(vec![("timeout".to_owned(), to_value(&timeout)?)]);
             self.options.policy = Some(with_arguments(py, base, &arguments)?);
         }
@@ -162,7 +170,7 @@ impl Call {
     }
 
     fn headers(&mut self, headers: &Bound<'_, PyAny>) -> PyResult<()> {
-        let given = fields(headers)?;
+        let given = header_fields(headers)?;
         self.change(headers.py(), |request| {
             given.iter().try_for_each(|(name, value)| match value {
                 Some(value) => request.append_header(name, value),
@@ -181,7 +189,10 @@ impl Call {
                 None if ["read", "__next__", "__aiter__"].iter().any(|name| data.hasattr(name).unwrap_or_default()) => {
                     self.content(&data)?
                 }
-                None => self.request.set_form(pairs(&data)?),
+                None => {
+                    let pairs = pairs(&data)?;
+                    self.change(data.py(), |request| request.set_form(pairs))?;
+                }
             },
             (None, None, Some(json), None) => self.request.set_json_text(json_text(&json)?),
             (None, data, None, Some(files)) => self.multipart(data, &files)?,
@@ -200,7 +211,7 @@ impl Call {
         let py = files.py();
         let mut form = Multipart::new();
         for (name, value) in data.map_or(Ok(Vec::new()), |data| pairs(&data))? {
-            form = form.text(&name, &value).map_err(|error| raised(py, &error))?;
+            form = form.part(&name, None, None, Bytes::from_owner(value).into()).map_err(|error| raised(py, &error))?;
         }
         let listed = if files.hasattr("items")? { files.call_method0("items")? } else { files.clone() };
         for item in listed.try_iter()? {
@@ -224,7 +235,7 @@ struct File<'py> {
     file_name: Option<String>,
     content: Bound<'py, PyAny>,
     content_type: Option<String>,
-    headers: Vec<(String, String)>,
+    headers: Vec<(PyBackedStr, PyBackedStr)>,
 }
 
 impl<'py> File<'py> {
@@ -263,5 +274,5 @@ fn known(name: &str) -> PyResult<()> {
     if NAMES.contains(&name) {
         return Ok(());
     }
-    Err(PyTypeError::new_err(format!("request() got an unexpected keyword argument '{name}'")))
+    Err(PyTypeError::new_err(format!("request() got an unexpected keyword argument {}", shown_text(name))))
 }

@@ -173,6 +173,14 @@ impl Turn {
         std::mem::take(&mut *self.events.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Nobody answers for a piece of the body that was asked for.
+    pub fn drop_pull(&self) {
+        if let Some(Asked::Pull(pull)) = &self.asked {
+            let pull = pull.lock().unwrap_or_else(PoisonError::into_inner).take();
+            drop(pull);
+        }
+    }
+
     fn take_work(&self) -> Option<Box<Work>> {
         self.work.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -218,10 +226,19 @@ impl Turn {
                 work.run(answer.py())
             }
             Err(error) => {
-                work.close(answer.py());
+                *self.work.lock().unwrap_or_else(PoisonError::into_inner) = Some(work);
                 Err(error)
             }
         }
+    }
+
+    /// What was asked has failed: goes on with a blocking call, which ends with that.
+    fn fail(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let _ours = Ours::here();
+        let Some(mut work) = self.take_work() else { return Err(PyRuntimeError::new_err("nothing was asked")) };
+        self.drop_pull();
+        work.failed();
+        work.run(py)
     }
 
     /// Ends a blocking call that waits for its answer.

@@ -18,7 +18,8 @@ use crate::cookies::{self, Cookies};
 use crate::ending::Ours;
 use crate::engine::Core;
 use crate::errors::raised;
-use crate::policy::{Policy, chosen, with_arguments};
+use crate::policy::Policy;
+use crate::policy_set::{self, PolicySet};
 use crate::retry::Budgets;
 use crate::testing::{self, Script};
 
@@ -45,7 +46,8 @@ impl NativeClient {
         match &*scripted {
             Some(Core::Scripted(client, known)) if known.core.is(&script.core) => Ok(Core::Scripted(client.clone(), known.clone())),
             _ => {
-                let (builder, policy) = (Client::with_options(&self.options, UNIT, Keys::Snake)?, script.seeded(self.network.policy())?);
+                let builder = Client::with_options(&self.options, UNIT, Keys::Snake)?;
+                let policy = self.network.policies().with(|policy| script.seeded(policy))?;
                 let mut builder = builder.transport(script.core.clone()).clock(script.core.clone()).policy(policy);
                 if let Some(jar) = self.network.cookies() {
                     builder = builder.cookies(jar.clone());
@@ -121,13 +123,13 @@ impl NativeClient {
     fn new(py: Python<'_>, options: &Bound<'_, PyDict>) -> PyResult<Self> {
         let _ours = Ours::here();
         let mut callbacks = Callbacks::default();
-        let mut policy = reknock::Policy::default();
+        let mut policies = reknock::PolicySet::default();
         let mut rest = Vec::new();
         let (mut timeout, mut script, mut auth, mut jar, mut budgets) = (None, None, None, None, None);
         for (name, value) in options.iter() {
             let name: String = name.extract()?;
             match name.as_str() {
-                "policy" => policy = chosen(&policy, &value)?.unwrap_or(policy),
+                "policy" => policies = policy_set::chosen(&value)?,
                 "timeout" => timeout = Some(value),
                 "budgets" => budgets = value.extract::<Option<PyRef<'_, Budgets>>>()?.map(|shared| Arc::clone(&shared.0)),
                 "transport" => script = value.extract::<Option<Script>>()?,
@@ -137,18 +139,20 @@ impl NativeClient {
                     Some(pair) => auth = Some(PyTuple::new(py, pair)?.into_any().unbind()),
                     None => rest.push((name, to_value(&value)?)),
                 },
-                "base_url" if !value.is_none() => rest.push((name, Value::Str(address(&value)?))),
+                "base_url" if !value.is_none() => rest.push((name, Value::Str(address(&value)?.to_string()))),
                 "cookies" if value.hasattr("extract_cookies")? => jar = Some(cookies::copied(&value)?),
                 _ if callbacks.set(&name, &value)? => {}
                 _ => rest.push((name, to_value(&value)?)),
             }
         }
         if let Some(timeout) = timeout {
-            policy = with_arguments(py, &policy, &Value::Map(vec![("timeout".to_owned(), to_value(&timeout)?)]))?;
+            let arguments = Value::Map(vec![("timeout".to_owned(), to_value(&timeout)?)]);
+            let with_it = |policy: &reknock::Policy| policy.merge_typed(&arguments, UNIT, Keys::Snake);
+            policies = policies.with(with_it).map_err(|error| raised(py, &error))?;
         }
         let options = Value::Map(rest);
         let network = py.detach(|| {
-            let mut builder = Client::with_options(&options, UNIT, Keys::Snake)?.policy(policy);
+            let mut builder = Client::with_options(&options, UNIT, Keys::Snake)?.policy(policies);
             if let Some(jar) = jar {
                 builder = builder.cookies(jar);
             }
@@ -164,10 +168,16 @@ impl NativeClient {
         NativeCall::new(self, method, &address(url)?, options)
     }
 
-    /// The client's policy.
+    /// The client's policy; of a set, the one for requests that no rule is for.
     #[getter]
     fn policy(&self) -> Policy {
         Policy(self.network.policy().clone())
+    }
+
+    /// The client's policies.
+    #[getter]
+    fn policies(&self) -> PolicySet {
+        PolicySet(self.network.policies().clone())
     }
 
     /// The jar, if it has one.

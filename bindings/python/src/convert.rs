@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use pyo3::exceptions::{PyRecursionError, PyTypeError};
+use pyo3::exceptions::{PyMemoryError, PyRecursionError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::pybacked::PyBackedBytes;
+use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyList, PyMapping, PyMemoryView, PyString, PyTuple, PyType};
 use reknock::policy::{Unit, Value};
@@ -41,7 +41,7 @@ fn within(value: &Bound<'_, PyAny>, depth: usize) -> PyResult<Value> {
         return Ok(Value::Float(number.value()));
     }
     if let Ok(text) = value.cast::<PyString>() {
-        return Ok(Value::Str(text.to_str()?.to_owned()));
+        return owned(text.to_str()?).map(Value::Str);
     }
     if let Ok(dict) = value.cast::<PyDict>() {
         return dict.iter().map(|(key, value)| Ok((key_text(&key)?, within(&value, depth)?))).collect::<PyResult<_>>().map(Value::Map);
@@ -71,10 +71,23 @@ fn within(value: &Bound<'_, PyAny>, depth: usize) -> PyResult<Value> {
     Ok(Value::Other(value.get_type().name()?.to_str()?.to_owned()))
 }
 
+/// A copy of a text, if there is memory for it.
+fn owned(text: &str) -> PyResult<String> {
+    let mut copy = String::new();
+    copy.try_reserve_exact(text.len()).map_err(|_| PyMemoryError::new_err(()))?;
+    copy.push_str(text);
+    Ok(copy)
+}
+
 /// PyO3's own way to it panics where `datetime` cannot be imported: it may be too late for that, without a descriptor.
 fn timedelta_class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     CLASS.import(py, "datetime", "timedelta")
+}
+
+/// The seconds that a server asks for: infinite where it named a number that no duration holds.
+pub fn hint_seconds(hint: Duration) -> f64 {
+    if hint == Duration::MAX { f64::INFINITY } else { hint.as_secs_f64() }
 }
 
 /// A duration as a timedelta.
@@ -84,9 +97,9 @@ pub fn timedelta(py: Python<'_>, duration: Duration) -> PyResult<Bound<'_, PyAny
 }
 
 /// A URL: text, or an object that stands for one, such as those of httpx, yarl, pydantic and urllib.parse.
-pub fn address(value: &Bound<'_, PyAny>) -> PyResult<String> {
-    if let Ok(text) = value.cast::<PyString>() {
-        return Ok(text.to_str()?.to_owned());
+pub fn address(value: &Bound<'_, PyAny>) -> PyResult<PyBackedStr> {
+    if value.is_instance_of::<PyString>() {
+        return value.extract();
     }
     let _ours = Ours::here();
     let text = if value.hasattr("geturl")? {
@@ -100,7 +113,7 @@ pub fn address(value: &Bound<'_, PyAny>) -> PyResult<String> {
 }
 
 fn key_text(key: &Bound<'_, PyAny>) -> PyResult<String> {
-    Ok(key.str()?.to_str()?.to_owned())
+    owned(key.str()?.to_str()?)
 }
 
 /// A document as Python values.
@@ -123,42 +136,66 @@ pub fn from_value<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, Py
     })
 }
 
+/// Bytes of ours as Python's. PyO3's own way panics where there is no memory for them.
+pub fn bytes<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+    PyBytes::new_with(py, bytes.len(), |place| {
+        place.copy_from_slice(bytes);
+        Ok(())
+    })
+}
+
+/// What is copied rather than kept for as long as it is sent, in bytes.
+const SMALL: usize = 4096;
+
+/// UTF-8 text: without a copy if it is large.
+fn text_bytes(text: &Bound<'_, PyAny>) -> PyResult<Bytes> {
+    let text: PyBackedStr = text.extract()?;
+    Ok(if text.len() <= SMALL { Bytes::copy_from_slice(text.as_bytes()) } else { Bytes::from_owner(text) })
+}
+
 /// Bytes without a copy where Python's cannot change, or UTF-8 text; `None` for anything else.
 pub fn to_bytes(value: &Bound<'_, PyAny>) -> PyResult<Option<Bytes>> {
-    if let Ok(text) = value.cast::<PyString>() {
-        return Ok(Some(Bytes::copy_from_slice(text.to_str()?.as_bytes())));
+    if value.is_instance_of::<PyString>() {
+        return text_bytes(value).map(Some);
     }
     if value.is_instance_of::<PyBytes>() {
         return Ok(Some(Bytes::from_owner(value.extract::<PyBackedBytes>()?)));
     }
-    if let Ok(array) = value.cast::<PyByteArray>() {
-        return Ok(Some(Bytes::from(array.to_vec())));
-    }
-    if value.is_instance_of::<PyMemoryView>() {
-        let bytes = value.call_method0("tobytes")?;
+    // These change: Python copies them, and says if there is no memory for that.
+    let copied = if value.is_instance_of::<PyMemoryView>() {
+        Some(value.call_method0("tobytes")?)
+    } else if value.is_instance_of::<PyByteArray>() {
+        Some(value.py().get_type::<PyBytes>().call1((value,))?)
+    } else {
+        None
+    };
+    if let Some(bytes) = copied {
         return Ok(Some(Bytes::from_owner(bytes.extract::<PyBackedBytes>()?)));
     }
     Ok(None)
 }
 
 /// Text as Python's HTTP clients write it: `true` and `false`.
-fn plain(value: &Bound<'_, PyAny>) -> PyResult<String> {
-    if let Ok(flag) = value.cast::<PyBool>() {
-        return Ok(if flag.is_true() { "true" } else { "false" }.to_owned());
-    }
-    if let Some(bytes) = to_bytes(value)? {
-        return Ok(String::from_utf8_lossy(&bytes).into_owned());
-    }
-    Ok(value.str()?.to_str()?.to_owned())
+fn plain(value: &Bound<'_, PyAny>) -> PyResult<PyBackedStr> {
+    let text = if let Ok(flag) = value.cast::<PyBool>() {
+        PyString::intern(value.py(), if flag.is_true() { "true" } else { "false" }).into_any()
+    } else if value.is_instance_of::<PyBytes>() || value.is_instance_of::<PyByteArray>() {
+        value.call_method1("decode", ("utf-8", "replace"))?
+    } else if value.is_instance_of::<PyMemoryView>() {
+        value.call_method0("tobytes")?.call_method1("decode", ("utf-8", "replace"))?
+    } else {
+        value.str()?.into_any()
+    };
+    text.extract()
 }
 
 /// As [`fields`], without those that are None.
-pub fn pairs(value: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String)>> {
+pub fn pairs(value: &Bound<'_, PyAny>) -> PyResult<Vec<(PyBackedStr, PyBackedStr)>> {
     Ok(fields(value)?.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
 }
 
 /// Names and values: of a mapping (a list gives one pair per item), or of pairs; of text, those of a query. None is none.
-pub fn fields(value: &Bound<'_, PyAny>) -> PyResult<Vec<(String, Option<String>)>> {
+pub fn fields(value: &Bound<'_, PyAny>) -> PyResult<Vec<(PyBackedStr, Option<PyBackedStr>)>> {
     let _ours = Ours::here();
     let mut out = Vec::new();
     let given = |value: &Bound<'_, PyAny>| if value.is_none() { Ok(None) } else { plain(value).map(Some) };
@@ -166,7 +203,7 @@ pub fn fields(value: &Bound<'_, PyAny>) -> PyResult<Vec<(String, Option<String>)
         let name = plain(name)?;
         if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
             for item in value.try_iter()? {
-                out.push((name.clone(), given(&item?)?));
+                out.push((name.clone_ref(value.py()), given(&item?)?));
             }
         } else {
             out.push((name, given(value)?));
@@ -191,6 +228,24 @@ pub fn fields(value: &Bound<'_, PyAny>) -> PyResult<Vec<(String, Option<String>)
     Ok(out)
 }
 
+/// Header fields of a mapping: names that differ in case alone are one field. Those that are a list have a line for each of its items.
+pub fn header_fields(value: &Bound<'_, PyAny>) -> PyResult<Vec<(PyBackedStr, Option<PyBackedStr>)>> {
+    let given = fields(value)?;
+    if !value.hasattr("keys")? {
+        return Ok(given);
+    }
+    let mut out: Vec<(PyBackedStr, Option<PyBackedStr>)> = Vec::with_capacity(given.len());
+    for (name, value_given) in given {
+        let same = out.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(&name) && **known != *name);
+        match (same, value_given) {
+            (Some((_, Some(before))), Some(after)) => *before = PyString::new(value.py(), &format!("{before}, {after}")).extract()?,
+            (Some((_, before)), after) => *before = after.or(before.take()),
+            (None, value_given) => out.push((name, value_given)),
+        }
+    }
+    Ok(out)
+}
+
 fn parse_query<'py>(text: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let keywords = PyDict::new(text.py());
     keywords.set_item("keep_blank_values", true)?;
@@ -209,8 +264,7 @@ pub fn json_text(value: &Bound<'_, PyAny>) -> PyResult<Bytes> {
         keywords.set_item("separators", (",", ":"))?;
         Ok(py.import("functools")?.call_method("partial", (py.import("json")?.getattr("dumps")?,), Some(&keywords))?.unbind())
     })?;
-    let text = dumps.bind(py).call1((value,))?;
-    Ok(Bytes::copy_from_slice(text.cast::<PyString>()?.to_str()?.as_bytes()))
+    text_bytes(&dumps.bind(py).call1((value,))?)
 }
 
 /// A user name and a password.

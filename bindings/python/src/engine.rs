@@ -34,8 +34,9 @@ impl Core {
         either!(self, client => client.request(method, url).build())
     }
 
-    pub fn policy(&self) -> &Policy {
-        either!(self, client => client.policy())
+    /// The policy of a call of this request that brings none of its own.
+    pub fn policy_for(&self, request: &Request) -> &Policy {
+        either!(self, client => client.policy_for(request))
     }
 
     /// The policy of a call as it is used.
@@ -138,6 +139,16 @@ impl CoreStream {
         match self {
             CoreStream::Network(stream) => stream.chunk().await,
             CoreStream::Scripted(stream, script) => script.alone(stream.chunk()).await,
+        }
+    }
+}
+
+impl CoreStream {
+    /// Whether the body ended otherwise than by its end.
+    pub fn is_broken(&self) -> bool {
+        match self {
+            CoreStream::Network(stream) => stream.is_broken(),
+            CoreStream::Scripted(stream, _) => stream.is_broken(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The core's errors as Python's exceptions: one table, `reknock._exceptions.BY_KIND`.
 
+use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
@@ -15,6 +16,9 @@ pub fn raised(py: Python<'_>, error: &Error) -> PyErr {
 }
 
 fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
+    if error.is_out_of_memory() {
+        return Ok(PyMemoryError::new_err(error.to_string()));
+    }
     static TABLE: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
     let table = TABLE.get_or_try_init(py, || -> PyResult<Py<PyDict>> {
         Ok(py.import("reknock._exceptions")?.getattr("BY_KIND")?.cast_into::<PyDict>()?.unbind())

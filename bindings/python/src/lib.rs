@@ -13,6 +13,7 @@ mod engine;
 mod errors;
 mod headers;
 mod policy;
+mod policy_set;
 mod records;
 mod request;
 mod response;
@@ -46,6 +47,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<headers::Headers>()?;
     module.add_class::<policy::LoadedPolicy>()?;
     module.add_class::<policy::Policy>()?;
+    module.add_class::<policy_set::PolicySet>()?;
     module.add_class::<records::AttemptRecord>()?;
     module.add_class::<records::SentRequest>()?;
     module.add_class::<request::Request>()?;
@@ -70,6 +72,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(simulate::simulate, module)?)?;
     module.add_function(wrap_pyfunction!(simulate::command_run, module)?)?;
     module.add_function(wrap_pyfunction!(command_help, module)?)?;
+    module.add_function(wrap_pyfunction!(shown_text, module)?)?;
     module.add_function(wrap_pyfunction!(errors::kinds, module)?)?;
     module.add_function(wrap_pyfunction!(errors::stop_reasons, module)?)?;
     Ok(())
@@ -79,4 +82,10 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
 #[pyfunction]
 fn command_help(program: &str) -> String {
     reknock::command::help(program)
+}
+
+/// What a user gave, as messages show it.
+#[pyfunction]
+fn shown_text(text: &str) -> String {
+    reknock::policy::shown_text(text)
 }

@@ -204,18 +204,18 @@ impl Policy {
 
 /// A policy of a file, and what is to be known about it.
 #[pyclass(frozen, module = "reknock")]
-pub struct LoadedPolicy(policy::Loaded);
+pub struct LoadedPolicy(pub policy::Loaded);
 
-fn dialect_of(dialect: Option<&str>) -> Result<Option<Dialect>, Error> {
+pub fn dialect_of(dialect: Option<&str>) -> Result<Option<Dialect>, Error> {
     dialect.map(Dialect::from_name).transpose()
 }
 
 /// A file that the system does not give: OSError of its kind, as of `open`. Anything else is ours.
-fn unread(py: Python<'_>, path: &std::path::Path, error: &Error) -> PyErr {
+pub fn unread(py: Python<'_>, path: &std::path::Path, error: &Error) -> PyErr {
     let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
     let Some(errno) = source.and_then(std::io::Error::raw_os_error) else { return raised(py, error) };
     let text = py.import("os").and_then(|os| os.call_method1("strerror", (errno,))?.extract::<String>());
-    text.map_or_else(|broken| broken, |text| pyo3::exceptions::PyOSError::new_err((errno, text, path.display().to_string())))
+    text.map_or_else(|broken| broken, |text| pyo3::exceptions::PyOSError::new_err((errno, text, policy::shown_path(path))))
 }
 
 fn all(py: Python<'_>, read: Result<Vec<policy::Loaded>, Error>, name: Option<&str>) -> PyResult<Vec<LoadedPolicy>> {

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 use reknock::{ErrorKind, Evidence, HttpVersion, client};
 
-use crate::convert::timedelta;
+use crate::convert::{bytes, hint_seconds, timedelta};
 use crate::headers::Headers;
 
 /// One send and how it ended. Times are seconds.
@@ -97,7 +97,7 @@ impl AttemptRecord {
     /// Seconds that the server asked to wait, if it did.
     #[getter]
     fn hint(&self) -> Option<f64> {
-        seconds(self.0.hint)
+        self.0.hint.map(hint_seconds)
     }
 
     /// Seconds waited before the next attempt, if there was a wait.
@@ -272,8 +272,8 @@ impl Attempt {
 
     /// The response's body, in buffered calls with `with_body=True`.
     #[getter]
-    fn content<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
-        self.0.body.as_ref().map(|body| PyBytes::new(py, body))
+    fn content<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        self.0.body.as_ref().map(|body| bytes(py, body)).transpose()
     }
 
     /// The kind of failure: the `kind` of an exception. None on responses.
@@ -297,7 +297,7 @@ impl Attempt {
     /// The wait the server asks for.
     #[getter]
     fn hint(&self) -> Option<f64> {
-        seconds(self.0.hint)
+        self.0.hint.map(hint_seconds)
     }
 
     /// Whether the policy would retry it.

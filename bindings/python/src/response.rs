@@ -1,5 +1,6 @@
 //! Responses.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyTuple, PyType};
 use reknock::{StopReason, client};
 
-use crate::convert::timedelta;
+use crate::convert::{bytes, timedelta};
 use crate::ending::Ours;
 use crate::headers::{Headers, joined};
 use crate::records::{AttemptRecord, records};
@@ -21,6 +22,8 @@ use crate::records::{AttemptRecord, records};
 pub struct ResponseHead {
     head: client::ResponseHead,
     headers: PyOnceLock<Py<Headers>>,
+    /// Of one whose body is read as it comes: the head with what is known since that broke.
+    broken: Option<Arc<OnceLock<client::ResponseHead>>>,
 }
 
 const VERSIONS: [(Version, &str); 3] = [(Version::HTTP_11, "HTTP/1.1"), (Version::HTTP_2, "HTTP/2"), (Version::HTTP_10, "HTTP/1.0")];
@@ -31,7 +34,17 @@ fn version(version: Version) -> &'static str {
 
 impl ResponseHead {
     pub fn new(head: client::ResponseHead) -> Self {
-        ResponseHead { head, headers: PyOnceLock::new() }
+        ResponseHead { head, headers: PyOnceLock::new(), broken: None }
+    }
+
+    /// Of a response whose body is read as it comes.
+    pub fn of_stream(head: client::ResponseHead, broken: Arc<OnceLock<client::ResponseHead>>) -> Self {
+        ResponseHead { broken: Some(broken), ..Self::new(head) }
+    }
+
+    /// With what is known by now.
+    fn latest(&self) -> &client::ResponseHead {
+        self.broken.as_ref().and_then(|broken| broken.get()).unwrap_or(&self.head)
     }
 }
 
@@ -89,18 +102,18 @@ impl ResponseHead {
     /// What was sent, in order.
     #[getter]
     fn attempts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        records(py, self.head.attempts())
+        records(py, self.latest().attempts())
     }
 
     /// Why nothing further was sent, for example "completed" or "retries_exhausted".
     #[getter]
     fn stop_reason(&self) -> &'static str {
-        self.head.stop_reason().code()
+        self.latest().stop_reason().code()
     }
 
     /// The attempts as a short timeline, with the advice that fits the stop reason.
     fn explain(&self) -> String {
-        self.head.explain()
+        self.latest().explain()
     }
 
     /// The charset that the content-type names, or "utf-8".
@@ -201,27 +214,27 @@ impl Response {
             u64::try_from(head.elapsed().as_nanos()).unwrap_or(u64::MAX),
             records(py, head.attempts())?,
             head.stop_reason().code(),
-            slf.get().content(py),
+            slf.get().content(py)?,
         );
         Ok((slf.get_type().getattr("_restored")?, (pickled.into_pyobject(py)?,)))
     }
 
     /// The body, decompressed.
     #[getter]
-    fn content<'py>(&self, py: Python<'py>) -> &Bound<'py, PyBytes> {
-        self.content.get_or_init(py, || PyBytes::new(py, &self.body).unbind()).bind(py)
+    fn content<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyBytes>> {
+        Ok(self.content.get_or_try_init(py, || bytes(py, &self.body).map(Bound::unbind))?.bind(py))
     }
 
     /// The body as text, by the charset of the content-type, else UTF-8; what does not decode is replaced by U+FFFD.
     #[getter]
     fn text<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let encoding = slf.as_super().get().encoding();
-        decoded(slf.get().content(slf.py()), &encoding)
+        decoded(slf.get().content(slf.py())?, &encoding)
     }
 
     /// The body as JSON. Raises `json.JSONDecodeError` if it is none.
     fn json<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let encoding = slf.as_super().get().encoding();
-        parsed(slf.get().content(slf.py()), &encoding)
+        parsed(slf.get().content(slf.py())?, &encoding)
     }
 }

@@ -13,7 +13,7 @@ use reknock::{Measured, StopReason, Tick, UnixTime};
 
 use crate::callbacks::opinion_of;
 use crate::client::BudgetReading;
-use crate::convert::{UNIT, pairs, to_value};
+use crate::convert::{UNIT, hint_seconds, pairs, to_value};
 use crate::errors::raised;
 use crate::policy::{Policy, chosen};
 use crate::records::records;
@@ -207,14 +207,14 @@ impl Retry {
     ) -> PyResult<Verdict> {
         let (wall, now) = (wall_time(py, wall)?, tick(py, now)?);
         let lines = headers.map_or(Ok(Vec::new()), pairs)?;
-        let lines: Vec<(&str, &str)> = lines.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let lines: Vec<(&str, &str)> = lines.iter().map(|(name, value)| (&**name, &**value)).collect();
         let headers = lines.as_slice();
         let outcome = allowed(py, outcome(status_code, &headers, error, error_class, evidence, local, returned))?;
         let (verdict, planned) = self.step(py, |driver| driver.classify(outcome, error_class, wall, now))?;
         Ok(Verdict {
             retry: verdict.retry,
             evidence: verdict.evidence.code(),
-            hint: verdict.hint.map(|hint| hint.as_secs_f64()),
+            hint: verdict.hint.map(hint_seconds),
             backoff: verdict.backoff.as_secs_f64(),
             planned_wait: planned.map(|wait| wait.as_secs_f64()),
         })
@@ -247,7 +247,11 @@ impl Retry {
         let (retry, wait) = (said.retry.or(retry), said.wait.or(duration("wait", wait)?));
         let answer = Answer { retry, wait, backoff: duration("backoff", backoff)? };
         let now = tick(py, now)?;
-        Ok(match self.step(py, |driver| driver.decide(answer, replayable, now))? {
+        let (decision, notice) = self.step(py, |driver| Ok((driver.decide(answer, replayable, now)?, driver.take_notice())))?;
+        if let Some(notice) = notice {
+            py.import("reknock._log")?.call_method1("notice", (notice,))?;
+        }
+        Ok(match decision {
             retry::Decision::Retry { wait } => Decision { wait: Some(wait.as_secs_f64()), stop_reason: None },
             retry::Decision::Stop(reason) => Decision { wait: None, stop_reason: Some(StopReason::code(reason)) },
         })
@@ -377,7 +381,7 @@ fn with_target<T>(
     take: impl FnOnce(Target<'_>) -> PyResult<T>,
 ) -> PyResult<T> {
     let lines = headers.map_or(Ok(Vec::new()), pairs)?;
-    let lines: Vec<(&str, &str)> = lines.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let lines: Vec<(&str, &str)> = lines.iter().map(|(name, value)| (&**name, &**value)).collect();
     take(Target { method, origin, headers: &lines.as_slice(), has_idempotency_key })
 }
 

@@ -1,22 +1,27 @@
 //! Responses whose body is read as it comes.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use pyo3::PyTraverseError;
 use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyType};
+use pyo3::types::PyType;
 use reknock::client;
 
 use crate::blocking::{self, OnLane};
+use crate::convert::bytes;
 use crate::ending::Ours;
 use crate::engine::CoreStream;
 use crate::response::ResponseHead;
 
 /// Where a body lives between reads.
-pub struct Place(Mutex<State>);
+pub struct Place {
+    state: Mutex<State>,
+    /// The head as it is known after the body broke.
+    broken: Arc<OnceLock<client::ResponseHead>>,
+}
 
 enum State {
     /// With what a blocking call's body is read on, until its end. In this order: the lane closes what the body leaves.
@@ -28,11 +33,11 @@ enum State {
 
 impl Place {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn new(stream: CoreStream, lane: Option<Box<OnLane>>) -> Arc<Self> {
-        Arc::new(Place(Mutex::new(State::Here(Box::new(stream), lane))))
+        Arc::new(Place { state: Mutex::new(State::Here(Box::new(stream), lane)), broken: Arc::default() })
     }
 
     /// Takes it out to read in an event loop.
@@ -61,6 +66,10 @@ impl Place {
 
     /// Likewise, with what it is read on next.
     pub fn put_with_lane(&self, stream: CoreStream, lane: Option<Box<OnLane>>) {
+        if stream.is_broken() {
+            // It breaks once.
+            let _ = self.broken.set((*stream).clone());
+        }
         let here = State::Here(Box::new(stream), lane);
         let mut state = self.lock();
         let over = if matches!(*state, State::Away) { std::mem::replace(&mut *state, here) } else { here };
@@ -70,7 +79,7 @@ impl Place {
 
     /// Shows the garbage collector what produces the request's body.
     fn visit(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        match self.0.try_lock().as_deref() {
+        match self.state.try_lock().as_deref() {
             Ok(State::Here(_, Some(lane))) => lane.callbacks.visit(visit),
             _ => Ok(()),
         }
@@ -83,8 +92,8 @@ impl Place {
 }
 
 /// A piece of a body as Python has it.
-pub fn object(py: Python<'_>, piece: Option<Bytes>) -> Py<PyAny> {
-    piece.map_or_else(|| py.None(), |piece| PyBytes::new(py, &piece).into_any().unbind())
+pub fn object(py: Python<'_>, piece: Option<Bytes>) -> PyResult<Py<PyAny>> {
+    piece.map_or_else(|| Ok(py.None()), |piece| Ok(bytes(py, &piece)?.into_any().unbind()))
 }
 
 /// What a streaming response is made of.
@@ -119,7 +128,8 @@ impl Stream {
 impl Stream {
     #[new]
     fn new(parts: &StreamParts) -> PyClassInitializer<Self> {
-        PyClassInitializer::from(ResponseHead::new(parts.head.clone())).add_subclass(Stream(Arc::clone(&parts.place)))
+        PyClassInitializer::from(ResponseHead::of_stream(parts.head.clone(), Arc::clone(&parts.place.broken)))
+            .add_subclass(Stream(Arc::clone(&parts.place)))
     }
 
     /// The next piece of the body, on the calling thread; None at its end, or a turn.

@@ -9,7 +9,7 @@ use pyo3::types::{PyBytes, PyTuple};
 use reknock::client::testing;
 use reknock::{Error, Policy, UnixTime};
 
-use crate::convert::{UNIT, json_text, pairs, to_bytes, to_value};
+use crate::convert::{UNIT, bytes, json_text, pairs, to_bytes, to_value};
 use crate::errors::raised;
 use crate::headers::Headers;
 use crate::response::parsed;
@@ -130,8 +130,8 @@ impl Step {
             step = step.body(json_text(json)?).header("content-type", "application/json").map_err(core)?;
         }
         if let Some(content) = content {
-            let bytes = to_bytes(content)?;
-            step = step.body(bytes.ok_or_else(|| pyo3::exceptions::PyTypeError::new_err("content must be bytes or str"))?);
+            let body = to_bytes(content)?;
+            step = step.body(body.ok_or_else(|| pyo3::exceptions::PyTypeError::new_err("content must be bytes or str"))?);
         }
         for (name, value) in headers.map_or(Ok(Vec::new()), pairs)? {
             step = step.header(&name, &value).map_err(core)?;
@@ -193,13 +193,13 @@ impl Sent {
 
     /// The whole body.
     #[getter]
-    fn content<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &self.0.body)
+    fn content<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        bytes(py, &self.0.body)
     }
 
     /// The body as JSON.
     fn json<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        parsed(&self.content(py), "utf-8")
+        parsed(&self.content(py)?, "utf-8")
     }
 
     fn __repr__(&self) -> String {

@@ -13,7 +13,7 @@ use super::client::{Client, Config, Inner};
 use super::host::callbacks::Callbacks;
 use super::message::cookies::Cookies;
 use super::message::redirect::Redirects;
-use super::message::request::Request;
+use super::message::request::{Request, check_url, parse_url};
 use super::system::clock::{Clock, TokioClock};
 use super::system::process::PerProcess;
 use super::transport::Transport;
@@ -22,7 +22,7 @@ use super::transport::options::TransportOptions;
 use super::transport::reqwest::ReqwestBuilder;
 use super::transport::reqwest::ReqwestTransport;
 use crate::error::Error;
-use crate::policy::{Policy, ShownText};
+use crate::policy::{PolicySet, ShownText};
 use crate::retry::Budgets;
 
 /// Collects the options of a [`Client`]; [`build`](ClientBuilder::build) checks them.
@@ -30,7 +30,7 @@ use crate::retry::Budgets;
 pub struct ClientBuilder<S = TransportOptions, C = TokioClock> {
     transport: S,
     clock: C,
-    policy: Policy,
+    policies: PolicySet,
     headers: HeaderMap,
     /// Of no request, not even our own.
     without: Vec<HeaderName>,
@@ -51,21 +51,21 @@ pub trait IntoTransport: Clone + Send + Sync + 'static {
     /// The transport it becomes.
     type Transport: Transport;
 
-    /// Makes the transport; `policy` is the client's. Asked again for each further runtime, and in a forked child: an
+    /// Makes the transport; `policies` are the client's. Asked again for each further runtime, and in a forked child: an
     /// implementation that shares connections with those it made before hangs there.
     ///
     /// # Errors
     /// `config` if the options cannot be.
-    fn into_transport(self, policy: &Policy) -> Result<Self::Transport, Error>;
+    fn into_transport(self, policies: &PolicySet) -> Result<Self::Transport, Error>;
 }
 
 impl IntoTransport for TransportOptions {
     type Transport = ReqwestTransport;
 
-    fn into_transport(mut self, policy: &Policy) -> Result<ReqwestTransport, Error> {
+    fn into_transport(mut self, policies: &PolicySet) -> Result<ReqwestTransport, Error> {
         // A blocked write ends by idle_timeout, which is ours. The kernel's limit is there for the writes of calls that are gone;
         // at the same length it would often fire first, and look like a connection that was lost.
-        self.write_stall = policy.idle_timeout().map(|idle| idle.saturating_add(Duration::from_secs(1)));
+        self.write_stall = policies.longest_silence().map(|idle| idle.saturating_add(Duration::from_secs(1)));
         ReqwestTransport::new(&self)
     }
 }
@@ -75,7 +75,7 @@ impl IntoTransport for TransportOptions {
 impl<F: Fn() -> reqwest::ClientBuilder + Clone + Send + Sync + 'static> IntoTransport for ReqwestBuilder<F> {
     type Transport = super::transport::reqwest::ReqwestTransport;
 
-    fn into_transport(self, _: &Policy) -> Result<Self::Transport, Error> {
+    fn into_transport(self, _: &PolicySet) -> Result<Self::Transport, Error> {
         self.build()
     }
 }
@@ -84,7 +84,7 @@ impl<F: Fn() -> reqwest::ClientBuilder + Clone + Send + Sync + 'static> IntoTran
 impl<T: Transport + Clone> IntoTransport for T {
     type Transport = T;
 
-    fn into_transport(self, _: &Policy) -> Result<T, Error> {
+    fn into_transport(self, _: &PolicySet) -> Result<T, Error> {
         Ok(self)
     }
 }
@@ -100,7 +100,7 @@ impl Client {
         ClientBuilder {
             transport,
             clock: TokioClock,
-            policy: Policy::default(),
+            policies: PolicySet::default(),
             headers: HeaderMap::new(),
             without: Vec::new(),
             invalid_header: None,
@@ -118,9 +118,10 @@ impl Client {
 }
 
 impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
-    /// The policy of all calls that bring none of their own. Default [`Policy::default`].
-    pub fn policy(mut self, policy: Policy) -> Self {
-        self.policy = policy;
+    /// The policy of all calls that bring none of their own, or a set, whose rules choose for each call by its first URL. Default
+    /// [`Policy::default`](crate::Policy::default).
+    pub fn policy(mut self, policy: impl Into<PolicySet>) -> Self {
+        self.policies = policy.into();
         self
     }
 
@@ -138,7 +139,7 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
         let ClientBuilder {
             transport,
             clock,
-            policy,
+            policies,
             headers,
             without,
             invalid_header,
@@ -156,7 +157,7 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
         ClientBuilder {
             transport,
             clock,
-            policy,
+            policies,
             headers,
             without,
             invalid_header,
@@ -207,7 +208,7 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
         self
     }
 
-    /// Which redirects are followed. Default: up to 10, not from https to http.
+    /// Which redirects are followed. Default: up to 20, not from https to http.
     pub fn redirects(mut self, redirects: Redirects) -> Self {
         self.redirects = redirects;
         self
@@ -302,11 +303,11 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
             self.headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(concat!("reknock/", env!("CARGO_PKG_VERSION"))));
         }
         let base_url = self.base_url.map(|url| base(&url)).transpose()?;
-        let (transport, policy) = (self.transport, self.policy.clone());
+        let (transport, policies) = (self.transport, self.policies.clone());
         let config = Config {
-            transport: Box::new(move || transport.clone().into_transport(&policy)),
+            transport: Box::new(move || transport.clone().into_transport(&policies)),
             calls: CallConfig { clock: self.clock, max_response_size: self.max_response_size, cookies: self.cookies },
-            policy: self.policy,
+            policies: self.policies,
             headers: self.headers,
             redirects: self.redirects,
             callbacks: self.callbacks,
@@ -326,8 +327,8 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
 /// A base URL ends with a slash, so that relative ones are appended to all of it.
 fn base(text: &str) -> Result<Url, Error> {
     let wrong = |what: String| Error::config(format!("base_url: must be an absolute http or https URL, {what}"));
-    let mut url = Url::parse(text).map_err(|error| wrong(error.to_string()))?;
-    if !matches!(url.scheme(), "http" | "https") || url.query().is_some() || url.fragment().is_some() {
+    let mut url = parse_url(text).and_then(|url| check_url(&url).map(|()| url)).map_err(|error| wrong(error.to_string()))?;
+    if url.query().is_some() || url.fragment().is_some() {
         return Err(wrong("without query and fragment".to_owned()));
     }
     if !url.path().ends_with('/') {

@@ -12,7 +12,6 @@ use url::{Position, Url};
 
 use super::call::cancel::{Cancel, Cancellation};
 use super::call::question::Host;
-use super::call::refusals::Refusals;
 use super::call::state::{CallBody, CallConfig, CallShared, CallSite, Delivery, Finished, Mode, Running};
 use super::call::stream::StreamingResponse;
 use super::host::callbacks::Callbacks;
@@ -28,8 +27,9 @@ use super::system::{entropy, environment};
 use super::transport::Transport;
 use super::transport::reqwest::ReqwestTransport;
 use crate::error::{Error, ErrorKind};
-use crate::policy::{Policy, RequestHead, envoy};
-use crate::retry::{BudgetNames, BudgetReading, Budgets, SharedPurses};
+use crate::policy::{Policy, PolicySet, RequestHead, envoy};
+use crate::retry::refusals::Refusals;
+use crate::retry::{BudgetNames, BudgetReading, Budgets, Headers, SharedPurses};
 use crate::share;
 
 /// Sends requests under a policy.
@@ -47,7 +47,7 @@ pub(super) struct Inner<T, C> {
 pub(super) struct Config<T, C> {
     pub(super) transport: Box<dyn Fn() -> Result<T, Error> + Send + Sync>,
     pub(super) calls: CallConfig<C>,
-    pub(super) policy: Policy,
+    pub(super) policies: PolicySet,
     pub(super) headers: HeaderMap,
     pub(super) redirects: Redirects,
     pub(super) callbacks: Callbacks,
@@ -76,7 +76,7 @@ impl<T, C> Clone for Client<T, C> {
 /// The policy alone: header fields and the transport may hold secrets.
 impl<T, C> fmt::Debug for Client<T, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("policy", &self.0.config.policy).finish_non_exhaustive()
+        f.debug_struct("Client").field("policy", self.0.config.policies.default_policy()).finish_non_exhaustive()
     }
 }
 
@@ -214,7 +214,19 @@ impl<T: Transport, C: Clock> Client<T, C> {
         let (length, progress) = (head.length, Arc::clone(&running.progress));
         let most = self.0.config.calls.max_response_size.filter(|_| delivery == Delivery::Auto);
         let head = running.head(head, stop_reason);
-        Ok(Delivered::Open(StreamingResponse { head, early, body: Some(body), clock, idle, progress, cancellation, length, read: 0, most }))
+        Ok(Delivered::Open(StreamingResponse {
+            head,
+            early,
+            body: Some(body),
+            clock,
+            idle,
+            progress,
+            cancellation,
+            length,
+            read: 0,
+            most,
+            broken: false,
+        }))
     }
 
     fn begin<'a, H: Host>(
@@ -233,7 +245,8 @@ impl<T: Transport, C: Clock> Client<T, C> {
         let mut redirects = options.redirects.unwrap_or(config.redirects);
         redirects.follow = options.follow_redirects.unwrap_or(redirects.follow);
         config.complete(&mut request);
-        let policy = config.policy_for(&mut request, options.policy.as_ref().unwrap_or(&config.policy));
+        let chosen = options.policy.as_ref().unwrap_or_else(|| config.chosen(&request));
+        let policy = config.policy_for(&mut request, chosen);
         let CallOptions { nested, repeat_misdirected, .. } = *options;
         Running::begin(&config.calls, on, policy, host, Mode { delivery, redirects, nested, repeat_misdirected }, request)
     }
@@ -266,9 +279,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
         self.0.shared.get_or_try_make(|parents| {
             // A parent's may be locked by a thread that is gone.
             let budgets = config.budgets.clone().filter(|_| parents.is_none()).unwrap_or_else(|| Arc::new(config.own_budgets()));
-            if let Some(spec) = config.policy.budget() {
-                budgets.hold(spec)?;
-            }
+            config.policies.all().filter_map(Policy::budget).try_for_each(|spec| budgets.hold(spec))?;
             let closed = Cancel::new();
             if parents.is_some_and(|parents| parents.calls.closed.is_cancelled()) {
                 closed.cancel();
@@ -281,9 +292,19 @@ impl<T: Transport, C: Clock> Client<T, C> {
         })
     }
 
-    /// The client's policy.
+    /// The client's policy; of a set, the one for requests that no rule is for.
     pub fn policy(&self) -> &Policy {
-        &self.0.config.policy
+        self.policies().default_policy()
+    }
+
+    /// The client's policies.
+    pub fn policies(&self) -> &PolicySet {
+        &self.0.config.policies
+    }
+
+    /// The policy that a call of this request has unless it brings its own.
+    pub fn policy_for(&self, request: &Request) -> &Policy {
+        self.0.config.chosen(request)
     }
 
     /// The client's jar of cookies, if it has one.
@@ -296,14 +317,36 @@ impl<T: Transport, C: Clock> Client<T, C> {
         &self.0.config.callbacks
     }
 
-    /// What the budget for the origin of `url` (scheme, host and port; the rest is not looked at) has under the client's policy.
+    /// What the budget for the origin of `url` (scheme, host and port) has under the policy that a GET of it has.
     ///
     /// `None` if the policy has no budget, no call used it yet, or `url` is no URL.
     pub fn budget(&self, url: &str) -> Option<BudgetReading> {
-        let spec = self.0.config.policy.budget()?;
         let request = Request::new("GET", url).ok()?;
+        let spec = self.policy_for(&request).budget()?;
         let origin = request.origin();
         self.own().ok()?.calls.budgets.reading(spec, origin, self.0.config.calls.clock.now())
+    }
+}
+
+fn head<'a>(request: &'a Request, headers: &'a dyn Headers) -> RequestHead<'a> {
+    RequestHead {
+        method: request.method.as_str(),
+        scheme: request.url.scheme(),
+        authority: request.url.authority(),
+        path: &request.url[Position::BeforePath..],
+        headers,
+    }
+}
+
+/// A request's header fields, and under them those of its client.
+struct Completed<'a> {
+    own: &'a HeaderMap,
+    given: &'a HeaderMap,
+}
+
+impl Headers for Completed<'_> {
+    fn line(&self, name: &str, index: usize) -> Option<&[u8]> {
+        if self.own.contains_key(name) { self.own.line(name, index) } else { self.given.line(name, index) }
     }
 }
 
@@ -315,16 +358,16 @@ impl<T, C: Clock> Config<T, C> {
 }
 
 impl<T, C> Config<T, C> {
+    /// The policy that the client's rules choose for a request.
+    fn chosen(&self, request: &Request) -> &Policy {
+        let headers = Completed { own: &request.headers, given: &self.headers };
+        self.policies.for_request(&head(request, &headers)).policy
+    }
+
     /// The policy of one request: what its header fields change, and whether they allow retries at all.
     fn policy_for<'a>(&self, request: &mut Request, policy: &'a Policy) -> Cow<'a, Policy> {
         let asked = self.envoy_headers.then(|| envoy::with_request_headers(policy, &request.headers));
-        let head = RequestHead {
-            method: request.method.as_str(),
-            scheme: request.url.scheme(),
-            authority: request.url.authority(),
-            path: &request.url[Position::BeforePath..],
-            headers: &request.headers,
-        };
+        let head = head(request, &request.headers);
         match asked {
             None => policy.for_request(&head),
             Some(policy) => {

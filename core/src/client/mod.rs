@@ -31,6 +31,7 @@ pub use host::queue;
 pub use lane::Lane;
 pub use message::body::{Body, BodyStream};
 pub use message::cookies::{Cookie, Cookies};
+pub use message::memory::copied;
 pub use message::multipart::Multipart;
 pub use message::redirect::Redirects;
 pub use message::request::Request;

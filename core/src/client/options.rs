@@ -178,7 +178,7 @@ fn cookies(node: &Node<'_>) -> Result<Option<Cookies>, Error> {
     let jar = Cookies::new();
     if let Some(entries) = node.entries() {
         for (name, value) in entries {
-            let value = value.str().ok_or_else(|| Problem::new(format!("cookies.{name}"), "must be text"))?;
+            let value = value.str().ok_or_else(|| Problem::new(value.path.as_str(), "must be text"))?;
             jar.set(&name, value)?;
         }
         return Ok(Some(jar));
@@ -267,12 +267,22 @@ fn credentials(node: &Node<'_>) -> Result<(String, String), Problem> {
 /// be a secret.
 fn pairs(node: &Node<'_>) -> Result<Vec<(String, Option<String>)>, Problem> {
     if let Some(entries) = node.entries() {
-        let text = |name: &str, value: &Node<'_>| match (&*value.value, value.str()) {
+        let text = |value: &Node<'_>| match (&*value.value, value.str()) {
             (Value::Null, _) => Ok(None),
             (_, Some(text)) => Ok(Some(text.to_owned())),
-            _ => Err(Problem::new(format!("headers.{name}"), "must be text")),
+            _ => Err(Problem::new(value.path.as_str(), "must be text")),
         };
-        return entries.iter().map(|(name, value)| Ok((name.clone(), text(name, value)?))).collect();
+        let mut lines: Vec<(String, Option<String>)> = Vec::new();
+        for (name, value) in &entries {
+            let value = text(value)?;
+            // A map's names that differ in case alone are one field.
+            match (lines.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name)), value) {
+                (Some((_, Some(before))), Some(value)) => *before += &format!(", {value}"),
+                (Some((_, before)), value) => *before = value.or(before.take()),
+                (None, value) => lines.push((name.clone(), value)),
+            }
+        }
+        return Ok(lines);
     }
     let wrong = || Problem::new("headers", "must be a map, or a list of pairs of a name and a value");
     let pair = |item: &Node<'_>| match item.list()?.as_slice() {

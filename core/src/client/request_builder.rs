@@ -12,7 +12,7 @@ use super::host::callbacks::Callbacks;
 use super::message::body::Body;
 use super::message::multipart::Multipart;
 use super::message::redirect::Redirects;
-use super::message::request::{Request, parse_method};
+use super::message::request::{Request, parse_method, written_well};
 use super::message::response::Response;
 use super::system::clock::Clock;
 use super::transport::Transport;
@@ -34,10 +34,12 @@ impl<T: Transport, C: Clock> Client<T, C> {
         let request = match &self.0.config.base_url {
             // An absolute URL is itself whatever the base; a relative one is appended, with or without a slash. The dot keeps a colon in it from
             // ending a scheme.
-            Some(base) if is_relative(url) => match base.join(&format!("./{}", url.trim_start_matches('/'))) {
-                Ok(url) => parse_method(method).and_then(|method| Request::to(method, url)),
-                Err(_) => Request::new(method, url),
-            },
+            Some(base) if is_relative(url) => {
+                written_well(url).and_then(|()| match base.join(&format!("./{}", url.trim_start_matches('/'))) {
+                    Ok(url) => parse_method(method).and_then(|method| Request::to(method, url)),
+                    Err(_) => Request::new(method, url),
+                })
+            }
             _ => Request::new(method, url),
         };
         RequestBuilder { client: self, request, options: CallOptions::default(), callbacks: Callbacks::default() }
@@ -103,10 +105,7 @@ impl<T: Transport, C: Clock> RequestBuilder<'_, T, C> {
 
     /// Sets a form body.
     pub fn form<K: AsRef<str>, V: AsRef<str>>(self, pairs: impl IntoIterator<Item = (K, V)>) -> Self {
-        self.change(|request| {
-            request.set_form(pairs);
-            Ok(())
-        })
+        self.change(|request| request.set_form(pairs))
     }
 
     /// Sets a multipart body.
@@ -119,10 +118,7 @@ impl<T: Transport, C: Clock> RequestBuilder<'_, T, C> {
 
     /// Appends pairs to the URL's query.
     pub fn query<K: AsRef<str>, V: AsRef<str>>(self, pairs: impl IntoIterator<Item = (K, V)>) -> Self {
-        self.change(|request| {
-            request.append_query(pairs);
-            Ok(())
-        })
+        self.change(|request| request.append_query(pairs))
     }
 
     /// Sets basic credentials.

@@ -2,6 +2,8 @@
 //! in the core, so that both print the same.
 
 #[cfg(all(feature = "documents", feature = "simulate"))]
+mod explain;
+#[cfg(all(feature = "documents", feature = "simulate"))]
 mod offline;
 
 #[cfg(all(feature = "documents", feature = "simulate"))]
@@ -23,10 +25,10 @@ pub fn help(program: &str) -> String {
     format!(
         "\
 usage: {program} get URL [-X METHOD] [-H 'NAME: VALUE']... [-d TEXT|@FILE] [--policy FILE] [--json]
-       {program} explain FILE [--dialect NAME] [--policy NAME]
+       {program} explain FILE [--dialect NAME] [--policy NAME] [--for 'METHOD URL']
        {program} lint FILE [--processes N] [--one-purse] [--capacity N] [--fail-on LEVEL] [--format text|json|sarif]
        {program} simulate FILE... [--scenario NAME|FILE] [--seeds N] [--processes N] [--one-purse] [--json] [--html FILE]
-       {program} policy convert FILE [--dialect NAME] [--policy NAME] [--format yaml|json]
+       {program} policy convert FILE [--dialect NAME] [--policy NAME] [--set] [--format yaml|json]
        {program} --version | --help
 
 get: send a request; the body goes to stdout, the timeline of its attempts to stderr
@@ -40,6 +42,7 @@ get: send a request; the body goes to stdout, the timeline of its attempts to st
 explain: tell what the policies of a file say, how long they wait, the worst that can happen
   --dialect NAME              whose words the file is written in, if it does not show
   --policy NAME               the policy of this name alone
+  --for 'METHOD URL'          which rule a request meets, and the policy that it has
 
 lint: tell what is provably true of the policies of a file, and which settings contradict each other or do harm
   --processes N               processes that will send with it (default 1)
@@ -57,6 +60,7 @@ simulate: run the policies of files through a scenario in virtual time; \"defaul
   exit status: 1 if a rule of the scenario's `expect` is broken
 
 policy convert: write the policies of a file, of any system, as ours
+  --set                       as one document: the policies, and rules that say which requests have them
   --format yaml|json          (default yaml)
 "
     )

@@ -1,4 +1,4 @@
-//! `lint`, `simulate` and `policy convert`.
+//! What needs no network: `lint`, `simulate`, `policy convert`, and which of them, or of their neighbours, a command line asks for.
 
 use std::fmt::Write as _;
 use std::io::IsTerminal;
@@ -6,14 +6,14 @@ use std::path::Path;
 
 use lexopt::Arg;
 
-use super::{Finished, help};
+use super::{Finished, explain, help};
 use crate::error::Error;
 use crate::lint::{self, Severity, Surroundings};
-use crate::policy::{Dialect, Loaded, Policy, Problem, Value, load_all, named};
+use crate::policy::{Dialect, Loaded, Policy, PolicySet, Problem, Value, load_all, named};
 use crate::simulate::{Report, Scenario, Section, page, simulate};
 
 /// Why a command was not carried out.
-enum Refused {
+pub(super) enum Refused {
     /// The command line is wrong.
     Usage(String),
     Error(Error),
@@ -37,7 +37,7 @@ impl From<Problem> for Refused {
     }
 }
 
-type Done = Result<Finished, Refused>;
+pub(super) type Done = Result<Finished, Refused>;
 
 /// Runs a command line, without the program's name: `None` if its command is not one of those that need no network.
 ///
@@ -45,11 +45,15 @@ type Done = Result<Finished, Refused>;
 pub fn run(program: &str, arguments: &[String]) -> Option<Finished> {
     let (command, rest): (fn(&[String]) -> Done, _) = match arguments {
         [first, rest @ ..] if first == "lint" => (lint_files, rest),
+        [first, rest @ ..] if first == "explain" => (explain::run, rest),
         [first, rest @ ..] if first == "simulate" => (simulate_files, rest),
         [first, second, rest @ ..] if first == "policy" && second == "convert" => (convert, rest),
         [first, ..] if first == "policy" => (|_| Err(Refused::Usage("policy has one command: convert".to_owned())), arguments),
         _ => return None,
     };
+    if rest.iter().any(|word| word == "--help" || word == "-h") {
+        return Some(Finished { out: help(program), ..Finished::default() });
+    }
     Some(command(rest).unwrap_or_else(|refused| match refused {
         Refused::Usage(text) => Finished { err: format!("{}{program}: {text}\n", help(program)), status: 2, ..Finished::default() },
         Refused::Error(error) => Finished { err: format!("{}: {error}\n", error.kind()), status: 2, ..Finished::default() },
@@ -58,15 +62,15 @@ pub fn run(program: &str, arguments: &[String]) -> Option<Finished> {
 
 /// What the commands have in common: files, and which policies of them.
 #[derive(Default)]
-struct Chosen {
-    files: Vec<String>,
-    dialect: Option<Dialect>,
-    policy: Option<String>,
+pub(super) struct Chosen {
+    pub(super) files: Vec<String>,
+    pub(super) dialect: Option<Dialect>,
+    pub(super) policy: Option<String>,
 }
 
 impl Chosen {
     /// Takes an option that every command has.
-    fn option(&mut self, name: &str, parser: &mut lexopt::Parser) -> Result<(), Refused> {
+    pub(super) fn option(&mut self, name: &str, parser: &mut lexopt::Parser) -> Result<(), Refused> {
         match name {
             "--dialect" => self.dialect = Some(Dialect::from_name(&text(parser)?)?),
             "--policy" => self.policy = Some(text(parser)?),
@@ -75,14 +79,14 @@ impl Chosen {
         Ok(())
     }
 
-    fn one_file(&self, command: &str) -> Result<&str, Refused> {
+    pub(super) fn one_file(&self, command: &str) -> Result<&str, Refused> {
         match self.files.as_slice() {
             [file] => Ok(file),
             _ => Err(Refused::Usage(format!("{command} takes one file"))),
         }
     }
 
-    fn load(&self, file: &str) -> Result<Vec<Loaded>, Error> {
+    pub(super) fn load(&self, file: &str) -> Result<Vec<Loaded>, Error> {
         let all = load_all(file, self.dialect)?;
         match &self.policy {
             Some(name) => Ok(named(&all, name)?.into_iter().cloned().collect()),
@@ -92,12 +96,12 @@ impl Chosen {
 }
 
 /// A file, or an option with its dashes.
-enum Word {
+pub(super) enum Word {
     File(String),
     Option(String),
 }
 
-fn next(parser: &mut lexopt::Parser) -> Result<Option<Word>, Refused> {
+pub(super) fn next(parser: &mut lexopt::Parser) -> Result<Option<Word>, Refused> {
     Ok(parser.next()?.map(|argument| match argument {
         Arg::Value(file) => Word::File(file.to_string_lossy().into_owned()),
         Arg::Long(name) => Word::Option(format!("--{name}")),
@@ -105,7 +109,7 @@ fn next(parser: &mut lexopt::Parser) -> Result<Option<Word>, Refused> {
     }))
 }
 
-fn text(parser: &mut lexopt::Parser) -> Result<String, Refused> {
+pub(super) fn text(parser: &mut lexopt::Parser) -> Result<String, Refused> {
     Ok(parser.value()?.to_string_lossy().into_owned())
 }
 
@@ -293,7 +297,7 @@ fn summary(title: &str, report: &Report, out: &mut String) {
 
 fn convert(arguments: &[String]) -> Done {
     let mut chosen = Chosen::default();
-    let mut format = "yaml".to_owned();
+    let (mut format, mut as_set) = ("yaml".to_owned(), false);
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(word) = next(&mut parser)? {
         let name = match word {
@@ -305,11 +309,23 @@ fn convert(arguments: &[String]) -> Done {
         };
         match name.as_str() {
             "--format" => format = text(&mut parser)?,
+            "--set" => as_set = true,
             other => chosen.option(other, &mut parser)?,
         }
     }
     let file = chosen.one_file("policy convert")?;
     let mut finished = Finished::default();
+    let set = PolicySet::load(file, chosen.dialect)?;
+    if chosen.policy.is_none() && (as_set || set.is_of_ours()) {
+        finished.out = match format.as_str() {
+            "yaml" => set.to_yaml(),
+            "json" => format!("{}\n", set.to_json()),
+            other => return Err(Problem::one_of("--format", ["yaml", "json"].into_iter(), &other.into()).into()),
+        };
+        let of_policies = set.policies().iter().flat_map(|loaded| &loaded.notes);
+        finished.err = set.notes().iter().chain(of_policies).map(|note| format!("note: {note}\n")).collect();
+        return Ok(finished);
+    }
     for (index, loaded) in chosen.load(file)?.iter().enumerate() {
         match format.as_str() {
             "yaml" => {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::dialect::{Dialect, Loaded};
-use super::problem::path_name;
+use super::problem::document_name;
 use super::{PerTryUntil, Policy, emit};
 use crate::retry::{BudgetKind, DepositOn, Share, WhenOver};
 use crate::time::DurationText;
@@ -155,7 +155,7 @@ impl Loaded {
     pub fn explain(&self) -> String {
         let mut out = String::new();
         if self.dialect != Dialect::Reknock || self.name.is_some() {
-            let name = self.name.as_deref().map(|name| format!(" {}", path_name(name))).unwrap_or_default();
+            let name = self.name.as_deref().map(|name| format!(" {}", document_name(name))).unwrap_or_default();
             let _ = writeln!(out, "# {}{name}", self.dialect);
         }
         out.push_str(&self.policy.explain());

@@ -14,6 +14,7 @@ mod read;
 mod read_blocks;
 mod read_match;
 mod request;
+mod set;
 #[cfg(test)]
 mod tests;
 #[cfg(feature = "documents")]
@@ -36,16 +37,17 @@ pub use read::Keys;
 #[cfg(feature = "client")]
 pub(crate) use read::bytes;
 pub use request::RequestHead;
+pub use set::{Chosen, HostPattern, PathMatch, PolicySet, RequestMatch, Rule, is_set};
 #[cfg(feature = "documents")]
 pub use text::{load_all, read_all};
 pub use typed::{Argument, Unit};
-#[cfg(feature = "client")]
-pub(crate) use value::ShownText;
-pub use value::Value;
+pub use value::{Value, shown_path, shown_text};
 #[cfg(feature = "simulate")]
 pub(crate) use {names::Names, node::Fields};
 /// What the readers of a client's options, of scenarios and of surroundings share with the reader of policies.
 pub(crate) use {node::Node, options::row, read::or_none};
+#[cfg(feature = "client")]
+pub(crate) use {problem::path_name, value::ShownText};
 
 /// Retries per call.
 const MOST_RETRIES: u32 = 1000;

@@ -143,7 +143,6 @@ impl<'a> Node<'a> {
     }
 
     /// The items of a list, if it is one.
-    #[cfg(feature = "client")]
     pub(crate) fn list(&self) -> Option<Vec<Node<'_>>> {
         let Value::List(items) = &*self.value else { return None };
         let node = |(i, item)| Node { path: format!("{}[{i}]", self.path), value: Cow::Borrowed(item), keys: self.keys };
@@ -151,7 +150,6 @@ impl<'a> Node<'a> {
     }
 
     /// The entries of a map whose keys are anybody's, if it is one.
-    #[cfg(feature = "client")]
     pub(crate) fn entries(&self) -> Option<Vec<(String, Node<'_>)>> {
         let Value::Map(entries) = &*self.value else { return None };
         let node = |value, key| Node { path: join(&self.path, key), value: Cow::Borrowed(value), keys: self.keys };

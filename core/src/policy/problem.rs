@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::value::{Value, shortened};
+use super::value::{ShownText, Value, shortened};
 use crate::error::Error;
 
 /// What is wrong with one value of a policy.
@@ -105,6 +105,13 @@ impl Problem {
         self
     }
 
+    /// The same problem in a part of a document, which stands there.
+    pub(super) fn under(mut self, path: &str) -> Self {
+        // `policy` is what a whole one is called.
+        self.path = if self.path.is_empty() || self.path == "policy" { path.to_owned() } else { format!("{path}.{}", self.path) };
+        self
+    }
+
     /// The same problem, said to be in one of several documents.
     pub(super) fn within(mut self, place: &str) -> Self {
         self.path = placed(place, &self.path);
@@ -151,8 +158,15 @@ pub(crate) fn camel(key: &str) -> String {
     out
 }
 
-/// A name as part of a path: shortened, and on one line.
+/// A key as part of a path, on one line. A long one is told by its size: it may be a secret, in the wrong place.
 pub(crate) fn path_name(name: &str) -> String {
+    // No secret is as short as this.
+    let is_short = name.chars().nth(20).is_none();
+    if !is_short && ShownText(name).is_hidden() { format!("({})", ShownText(name)) } else { document_name(name) }
+}
+
+/// The name of something in a document: shortened, and on one line.
+pub(super) fn document_name(name: &str) -> String {
     if name.is_empty() {
         return "\"\"".to_owned();
     }

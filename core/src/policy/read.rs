@@ -55,8 +55,8 @@ impl Policy {
 }
 
 /// The policy of a document, with the problem as it is.
-pub(super) fn of_document(document: &Value) -> Result<Policy, Problem> {
-    merged(Settings::default(), document, Keys::Snake)
+pub(super) fn of_document(document: &Value, keys: Keys) -> Result<Policy, Problem> {
+    merged(Settings::default(), document, keys)
 }
 
 fn merged(mut settings: Settings, document: &Value, keys: Keys) -> Result<Policy, Problem> {

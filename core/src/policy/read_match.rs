@@ -94,7 +94,7 @@ pub(super) fn matchers(node: &Node<'_>) -> Result<Vec<HeaderMatcher>, Problem> {
     node.items(MOST_ITEMS)?.iter().map(matcher).collect()
 }
 
-fn matcher(node: &Node<'_>) -> Result<HeaderMatcher, Problem> {
+pub(super) fn matcher(node: &Node<'_>) -> Result<HeaderMatcher, Problem> {
     if let Some(name) = node.str() {
         return Ok(HeaderMatcher { name: name.to_ascii_lowercase(), test: Test::Present(true), invert: false });
     }
@@ -131,7 +131,7 @@ fn ignored_case(node: &Node<'_>, ignore_case: Option<bool>, test: Test) -> Resul
     }
 }
 
-fn regex(node: &Node<'_>, ignore_case: bool) -> Result<Test, Problem> {
+pub(super) fn regex(node: &Node<'_>, ignore_case: bool) -> Result<Test, Problem> {
     let pattern = Pattern::new(node.text()?, ignore_case).map_err(|reason| {
         // The compiler draws the pattern first; the last line says what is wrong.
         let last = reason.lines().last().unwrap_or_default().trim_start_matches("error: ").trim_end_matches('.').to_owned();

@@ -119,7 +119,7 @@ fn header_name(path: &str, name: &str, rule: &str) -> Checked {
     ensure(is_header_name(name), || Problem::must(path, format_args!("be {rule}"), &name.into()))
 }
 
-fn matchers(path: &str, matchers: &[HeaderMatcher], pseudo: &[&str]) -> Checked {
+pub(super) fn matchers(path: &str, matchers: &[HeaderMatcher], pseudo: &[&str]) -> Checked {
     at_most(path, matchers.len())?;
     matchers.iter().enumerate().try_for_each(|(i, matcher)| header_matcher(&format!("{path}[{i}]"), matcher, pseudo))
 }

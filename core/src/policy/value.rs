@@ -1,6 +1,7 @@
 //! A document as a neutral value: what YAML, JSON, TOML, a dict, a plain object and a C string all become.
 
 use std::fmt;
+use std::path::Path;
 
 /// A document before validation. The bindings fill it from their language's own values.
 ///
@@ -96,17 +97,45 @@ impl fmt::Display for Shown<'_> {
 /// A text as an error message shows it: quoted. One that is long or holds a line break is told by its size: it may be a key or a body, put into the wrong place.
 pub(crate) struct ShownText<'a>(pub(crate) &'a str);
 
+impl ShownText<'_> {
+    /// Whether it is told by its size alone.
+    pub(super) fn is_hidden(&self) -> bool {
+        self.0.contains(['\n', '\r']) || self.0.chars().nth(SHOWN_CHARS).is_some()
+    }
+}
+
+/// What a user gave, as error messages show it wherever it may be a secret that was put into the wrong place: quoted if it is short and of one line, else
+/// told by its size. All surfaces show values so.
+pub fn shown_text(text: &str) -> String {
+    ShownText(text).to_string()
+}
+
+/// The path of a file, likewise: bare. A long one is shown if it looks like a path, with no long name in it.
+pub fn shown_path(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let is_path = || {
+        let parts = text.split(['/', '\\']);
+        text.starts_with(['/', '.', '~', '\\']) && parts.clone().count() > 2 && parts.clone().all(|name| !ShownText(name).is_hidden())
+    };
+    match ShownText(&text).is_hidden() && !is_path() {
+        true => ShownText(&text).to_string(),
+        false => text.chars().map(|c| if c.is_control() { '?' } else { c }).collect(),
+    }
+}
+
 impl fmt::Display for ShownText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ShownText(text) = self;
-        match (text.contains(['\n', '\r']), text.chars().count()) {
-            (true, characters) => write!(f, "text of {characters} characters with line breaks"),
-            (false, characters) if characters > SHOWN_CHARS => write!(f, "text of {characters} characters"),
-            _ => write!(f, "{text:?}"),
+        match (self.is_hidden(), text.contains(['\n', '\r'])) {
+            (false, _) => write!(f, "{text:?}"),
+            (true, broken) => {
+                write!(f, "text of {} characters{}", text.chars().count(), if broken { " with line breaks" } else { "" })
+            }
         }
     }
 }
 
+/// A name that stands in a document, shortened.
 pub(super) fn shortened(text: &str) -> String {
     match text.char_indices().nth(SHOWN_CHARS) {
         Some((end, _)) => format!("{}...", &text[..end]),

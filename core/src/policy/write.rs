@@ -149,6 +149,13 @@ fn matcher(matcher: &HeaderMatcher) -> Value {
     Value::Map(name.into_iter().chain(test).chain([("invert".to_owned(), matcher.invert.into())]).collect())
 }
 
+/// A matcher without what it is not told to do.
+pub(super) fn short_matcher(matcher: &HeaderMatcher) -> Value {
+    let Value::Map(entries) = self::matcher(matcher) else { return Value::Null };
+    let says = |(key, value): &(String, Value)| key == "present" || *value != Value::Bool(false);
+    Value::Map(entries.into_iter().filter(says).collect())
+}
+
 fn methods(methods: &Methods) -> Value {
     match methods {
         Methods::Idempotent => "idempotent".into(),

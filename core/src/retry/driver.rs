@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::outcome::{Answer, Attempt, Call, Decision, Headers, Outcome, Verdict};
 pub use super::target::Target;
 use super::target::{origin_of, outer_retry};
-use super::{Budget, BudgetReading, Budgets, Retry, Scope};
+use super::{Budget, BudgetReading, Budgets, Retry, Scope, refusals};
 use crate::error::{Error, ErrorKind};
 use crate::policy::{Policy, Problem, Value};
 use crate::record::{self, AttemptRecord, Evidence, StopReason};
@@ -30,6 +30,10 @@ pub struct Driver {
     stop_reason: Option<StopReason>,
     /// That of the present hop's request.
     outer_retry: Option<u32>,
+    /// The origin of the present hop, where budgets are kept.
+    origin: Box<str>,
+    /// What is to be told of a budget that refused.
+    notice: Option<String>,
 }
 
 /// What a call of a driver wants, besides its request and its policy.
@@ -121,6 +125,8 @@ impl Driver {
             records: Vec::new(),
             stop_reason: None,
             outer_retry: outer_retry(target.headers),
+            origin: origin_of(target.origin).into(),
+            notice: None,
         })
     }
 
@@ -134,6 +140,7 @@ impl Driver {
         let has_idempotency_key = self.options.minted_key.is_some() || target.carries_key();
         retry.redirect(Call { method: target.method, has_idempotency_key, asked: self.options.asked }, budget, now);
         (self.state, self.stop_reason, self.outer_retry) = (State::Due, None, outer_retry(target.headers));
+        self.origin = origin_of(target.origin).into();
         Ok(())
     }
 
@@ -214,12 +221,21 @@ impl Driver {
                     }
                     Decision::Stop(reason) => (self.state, self.stop_reason) = (State::Stopped(reason), Some(reason)),
                 }
+                if decision == Decision::Stop(StopReason::BudgetExhausted) && refusals::OF_PROCESS.first(&self.origin, now) {
+                    self.notice = Some(refusals::text(&self.origin, self.records.last()));
+                }
                 return Ok(decision);
             }
             State::Stopped(reason) => format!("attempt {number} is decided ({reason}); classify another outcome of it first"),
             State::Due | State::Sent => format!("attempt {number} has no outcome; classify it first"),
         };
         Err(Misuse::Order(format!("decide: {refused}")))
+    }
+
+    /// What whoever runs the program should know, in one line and once: a budget refused a retry. At most one a second and origin, with those that clients
+    /// tell: ticks are taken for those of the host's clock.
+    pub fn take_notice(&mut self) -> Option<String> {
+        self.notice.take()
     }
 
     /// As [`Retry::finish`]. Nothing if the call is over.

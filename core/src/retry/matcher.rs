@@ -119,7 +119,7 @@ impl HeaderMatcher {
 }
 
 impl Test {
-    fn matches(&self, value: &[u8]) -> bool {
+    pub(crate) fn matches(&self, value: &[u8]) -> bool {
         let same = |part: &[u8], text: &str, ignore_case: bool| {
             if ignore_case { part.eq_ignore_ascii_case(text.as_bytes()) } else { part == text.as_bytes() }
         };

@@ -10,6 +10,7 @@ mod hint;
 mod machine;
 mod matcher;
 mod outcome;
+pub(crate) mod refusals;
 mod target;
 
 pub use backoff::{Backoff, DecorrelatedForm, Jitter};

@@ -6,6 +6,7 @@ mod files;
 mod hostile;
 mod meshes;
 mod requests;
+mod sets;
 
 use reknock::policy::{Dialect, Loaded, Value, named, read_all, read_all_from_value};
 use reknock::{Error, ErrorKind, Policy};

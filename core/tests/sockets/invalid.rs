@@ -30,6 +30,23 @@ fn urls_and_methods() {
     refused(Request::new("GET", "http://host:99999/"), "url: invalid port number");
     refused(Request::new("GET", "ftp://host/"), "url: the scheme must be http or https, got \"ftp\"");
     refused(Request::new("GET", "file:///etc/passwd"), "url: the scheme must be http or https, got \"file\"");
+    refused(
+        Request::new("GET", &format!("{}://host/", "s".repeat(61))),
+        "url: the scheme must be http or https, got text of 61 characters",
+    );
+    for broken in ["http://host/a\rb", "http://host/a\n", "http://host/\ta", "ht\ntp://host/"] {
+        refused(Request::new("GET", broken), "url: must not contain line breaks or tabs; percent-encode them as %0D, %0A, %09");
+    }
+    for missing in ["http:///x", "http:/x", "http:x", "https:\\\\x"] {
+        let scheme = missing.split_once(':').unwrap().0;
+        refused(Request::new("GET", missing), &format!("url: must name a host behind two slashes, such as {scheme}://host/path"));
+    }
+    let long = format!("http://host/{}", "x".repeat(65_523));
+    refused(Request::new("GET", &long), "url: must be at most 65534 bytes with its query, got 65535");
+    let mut request = Request::new("GET", &long[..65_000]).unwrap();
+    let error = request.append_query([("a", "x".repeat(600))]).unwrap_err();
+    assert_eq!(error.to_string(), "url: must be at most 65534 bytes with its query, got 65601");
+    assert!(Request::new("GET", &long[..65_534]).is_ok());
     refused(Request::new("GET", "http://{{h}}/?key=hunter2"), "url: not a URL that HTTP can carry: http://{{h}}/?key=...");
 }
 
@@ -50,9 +67,15 @@ fn header_fields() {
         assert!(!error.to_string().contains('\n'));
     }
     assert!(append("x-a", "caf\u{e9} \t ok").is_ok());
-    assert!(append("x-a", &"v".repeat(65_536)).is_ok());
+    assert!(append("x-a", &"v".repeat(1 << 20)).is_ok());
+    refused(append("x-a", &"v".repeat((1 << 20) + 1)), "header \"x-a\": the value must be at most 1048576 bytes, got 1048577");
     let long = append(&"n".repeat(70_000), "1").unwrap_err();
     assert_eq!(long.kind(), ErrorKind::InvalidRequest);
+    // A token, too, and perhaps a secret one.
+    refused(
+        append(&"n".repeat(61), "a\n"),
+        "header text of 61 characters: the value must not contain control characters such as line breaks",
+    );
 }
 
 #[tokio::test]
@@ -83,6 +106,22 @@ async fn lengths_that_contradict_the_body() {
 
 #[tokio::test]
 async fn clients_that_cannot_be() {
+    for (base, rule) in [
+        ("http:///x", "url: must name a host behind two slashes, such as http://host/path"),
+        ("http://h/a\tb", "url: must not contain line breaks or tabs; percent-encode them as %0D, %0A, %09"),
+        ("http://h/\r\n", "url: must not contain line breaks or tabs; percent-encode them as %0D, %0A, %09"),
+        ("ftp://h/", "url: the scheme must be http or https, got \"ftp\""),
+        ("h/x", "url: must be absolute, such as http://host/path"),
+        ("http://h/?q=secret", "without query and fragment"),
+    ] {
+        let error = Client::builder().base_url(base).build().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert_eq!(error.to_string(), format!("base_url: must be an absolute http or https URL, {rule}"));
+    }
+    let client = Client::builder().base_url("http://h/v1").build().unwrap();
+    for relative in ["a\rb", "a\n", "\ta", "/a\tb"] {
+        refused(client.get(relative).build(), "url: must not contain line breaks or tabs; percent-encode them as %0D, %0A, %09");
+    }
     for (name, value) in [("x a", "1"), ("", "1"), ("x-a", "a\nb")] {
         let error = Client::builder().header(name, value).build().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);

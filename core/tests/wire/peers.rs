@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use reknock::client::{Client, Http2, HttpTransport, IntoTransport, Proxy, TransportOptions};
-use reknock::policy::Value;
+use reknock::policy::{PolicySet, Value};
 use reknock::{Error, Policy};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -68,7 +68,7 @@ pub struct Ours(pub TransportOptions);
 impl IntoTransport for Ours {
     type Transport = HttpTransport;
 
-    fn into_transport(self, _: &Policy) -> Result<HttpTransport, Error> {
+    fn into_transport(self, _: &PolicySet) -> Result<HttpTransport, Error> {
         HttpTransport::new(&self.0)
     }
 }

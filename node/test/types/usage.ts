@@ -1,6 +1,9 @@
 // Compiled, not run: what the types allow and what they do not.
 
-import { Budgets, createClient, ENVOY_HEADERS, fetch, Policy, ReknockError, request, Retry, version } from 'reknock';
+import { attemptsOf, Budgets, createClient, currentAttempt, ENVOY_HEADERS, fetch, Policy, ReknockError, request, Retry, retryFetch, retrying, version } from 'reknock';
+import { retryStrategy } from 'reknock/aws';
+import { noWait, Script } from 'reknock/testing';
+import { retryInterceptor } from 'reknock/undici';
 import type { AttemptRecord, Client, ErrorKind, LeanResponse, PolicyDocument, RetryResponse, StopReason } from 'reknock';
 
 export async function calls(): Promise<void> {
@@ -100,7 +103,21 @@ export function passedOn(client: Client): (typeof globalThis.fetch)[] {
 }
 
 export async function inOneAwait(client: Client): Promise<string> {
-  const { page } = await client.get('http://h/', { credentials: 'include' } as RequestInit).json<{ page: number }>();
+  const { page } = await client.get('http://h/').json<{ page: number }>();
   const response = await client('http://h/');
   return `${page} ${response.attempts.length} ${await client.post('http://h/', { json: {} }).text()}`;
+}
+
+export async function adapters(): Promise<void> {
+  const budgets = new Budgets();
+  const own: typeof globalThis.fetch = retryFetch({ policy: 'llm', budgets });
+  const other = retryFetch(async (url: string) => new Response(url), { policy: { maxRetries: 1 }, retryIf: ({ status }) => status === 404 });
+  console.log(attemptsOf(await other('x'))?.explain(), await own('http://h/'), currentAttempt()?.remainingMs);
+  const read = retrying(async (id: number) => `${id}`, { idempotent: true, on: [RangeError, (error) => error.code === 'x'], result: (text) => text === '' });
+  console.log((await read(1)).length, retryInterceptor({ policy: false }), retryStrategy());
+  const script = new Script([503, 'reset', { status: 200, body: 'x' }]);
+  await retryFetch(script.fetch)('http://h/');
+  console.log(script.sends[0]?.url, noWait().waits);
+  // @ts-expect-error settings of a policy go into policy
+  retryFetch({ maxRetries: 3 });
 }

@@ -92,7 +92,8 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     fn outgoing(&mut self, attempt: &retry::Attempt) -> Result<Outgoing, Failure> {
         let request = self.sent();
         let mut headers = request.headers.clone();
-        if let Some(cookies) = self.config.cookies.as_ref().filter(|_| !headers.contains_key(COOKIE)) {
+        if let Some(cookies) = self.config.cookies.as_ref().filter(|_| !headers.contains_key(COOKIE) && !request.without.contains(&COOKIE))
+        {
             let named = self.named.as_ref() == Some(&request.url.origin());
             headers.extend(cookies.value(&request.url, named).map(|line| (COOKIE, line)));
         }

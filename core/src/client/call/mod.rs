@@ -7,7 +7,6 @@ mod drain;
 mod early;
 mod event_text;
 pub(super) mod question;
-pub(super) mod refusals;
 mod run;
 pub(super) mod state;
 pub(super) mod stream;

@@ -18,7 +18,7 @@ use crate::client::system::clock::Clock;
 use crate::client::transport::{Failure, Received, Transport};
 use crate::error::{Error, ErrorKind};
 use crate::record::{AttemptRecord, Evidence, StopReason};
-use crate::retry::{Answer, Decision, Outcome, Verdict};
+use crate::retry::{Answer, Decision, Outcome, Verdict, refusals};
 use crate::time::Tick;
 
 /// Where the loop goes after an outcome.
@@ -249,22 +249,14 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     /// A budget that refuses is an outage, or a budget that is too small: somebody should know.
     fn tell_of_refusal(&mut self) {
         let wants = self.host.wants();
-        if !(wants.events || wants.notices) || !self.shared.refusals.first(self.request.origin(), self.config.clock.now()) {
+        let clock = &self.config.clock;
+        let told = if clock.is_of_the_host() { &refusals::OF_PROCESS } else { &self.shared.refusals };
+        if !(wants.events || wants.notices) || !told.first(self.request.origin(), clock.now()) {
             return;
         }
-        let ended = self
-            .records
-            .last()
-            .and_then(|record| record.error.map(|kind| kind.to_string()).or(record.status.map(|status| status.to_string())));
-        let text = format!(
-            "{} {}: the retry budget of {} refused a retry after {}; {}",
-            self.request.method,
-            crate::client::message::redact::redacted(&self.request.url),
-            self.request.origin(),
-            ended.unwrap_or_default(),
-            StopReason::BudgetExhausted.advice(),
-        );
-        self.say(Event::Notice(text));
+        let Request { method, url, .. } = &self.request;
+        let refused = refusals::text(self.request.origin(), self.records.last());
+        self.say(Event::Notice(format!("{method} {}: {refused}", redacted(url))));
     }
 
     /// Whatever an observer does, the call goes on.

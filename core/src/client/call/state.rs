@@ -9,7 +9,6 @@ use http::header::HeaderName;
 
 use super::cancel::Cancel;
 use super::question::Host;
-use super::refusals::Refusals;
 use crate::client::message::cookies::Cookies;
 use crate::client::message::redirect::Redirects;
 use crate::client::message::request::Request;
@@ -19,6 +18,7 @@ use crate::client::transport::{Exchanges, Failure, Progress, Received, Transport
 use crate::error::Error;
 use crate::policy::Policy;
 use crate::record::{AttemptRecord, StopReason};
+use crate::retry::refusals::Refusals;
 use crate::retry::{Budgets, Call, Retry};
 use crate::time::Tick;
 

@@ -36,6 +36,8 @@ pub struct StreamingResponse<B, C> {
     pub(in crate::client) read: u64,
     /// The most that may come.
     pub(in crate::client) most: Option<u64>,
+    /// It ended otherwise than by its end.
+    pub(in crate::client) broken: bool,
 }
 
 impl<B, C> Deref for StreamingResponse<B, C> {
@@ -91,6 +93,11 @@ impl<B: Incoming, C: Clock> StreamingResponse<B, C> {
         piece
     }
 
+    /// Whether the body ended with an error; records and stop reason then tell of it.
+    pub fn is_broken(&self) -> bool {
+        self.broken
+    }
+
     /// The rest of the body, at most `most` bytes of it.
     ///
     /// # Errors
@@ -113,6 +120,7 @@ impl<B: Incoming, C: Clock> StreamingResponse<B, C> {
 
     /// The body ended so: from now on the records say it too.
     fn failed(&mut self, failure: Failure) -> Error {
+        self.broken = true;
         let head = &mut self.head;
         if let Some(last) = head.attempts.last_mut() {
             last.error = Some(failure.kind);

@@ -92,8 +92,11 @@ pub(super) async fn until<F: Future>(clock: &impl Clock, when: Tick, mut step: P
     let mut timer = pin!(clock.sleep_until(when));
     poll_fn(|context| match step.as_mut().poll(context) {
         Poll::Ready(output) => Poll::Ready(Some(output)),
-        // The end of time never comes, not even where a clock has got there by waits that no clock can count to.
-        Poll::Pending if when == Tick::MAX => Poll::Pending,
+        // The end of time never comes, not even where a clock has got there by waits that no clock can count to. But time that leaps does so in here.
+        Poll::Pending if when == Tick::MAX => {
+            let _ = timer.as_mut().poll(context);
+            Poll::Pending
+        }
         Poll::Pending if clock.now() >= when => Poll::Ready(None),
         Poll::Pending => timer.as_mut().poll(context).map(|()| None),
     })

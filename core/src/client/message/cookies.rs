@@ -4,18 +4,22 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cookie_store::{CookieStore, RawCookie};
 use http::header::{HeaderMap, HeaderValue, SET_COOKIE};
 use url::{Host, Url};
 
+use crate::client::system::clock::{Clock, TokioClock};
 use crate::client::system::process::PerProcess;
 use crate::error::Error;
-use crate::policy::ShownText;
+use crate::policy::{ShownText, path_name};
 
 /// The longest name with its value, in bytes, as browsers have it.
 const LONGEST: usize = 4096;
+
+/// The longest life, in seconds, as browsers have it: 400 days.
+const LONGEST_LIFE: u64 = 400 * 86_400;
 
 /// The most cookies of a jar: no server may fill the memory.
 const MOST: usize = 3000;
@@ -97,7 +101,10 @@ impl Cookies {
             return Err(Error::config(format!("cookies: a name must be a token, got {}", ShownText(name))));
         }
         if value.bytes().any(bad) {
-            return Err(Error::config(format!("cookies.{name}: the value must not hold spaces, commas, semicolons or control characters")));
+            return Err(Error::config(format!(
+                "cookies.{}: the value must not hold spaces, commas, semicolons or control characters",
+                path_name(name)
+            )));
         }
         let mut kept = self.kept();
         kept.plain.retain(|(known, _)| known != name);
@@ -108,7 +115,8 @@ impl Cookies {
     /// Takes a `Set-Cookie` line as if `url` had answered with it. False if the rules refuse it, or it takes a cookie away.
     pub fn store(&self, url: &Url, line: &str) -> bool {
         let Ok(mut cookie) = RawCookie::parse(Cow::Borrowed(line)) else { return false };
-        if cookie.name().is_empty() || cookie.name().len() + cookie.value().len() > LONGEST || !is_allowed(&mut cookie, url) {
+        let carried = [cookie.name(), cookie.value()].iter().all(|text| HeaderValue::from_bytes(text.as_bytes()).is_ok());
+        if cookie.name().is_empty() || cookie.name().len() + cookie.value().len() > LONGEST || !carried || !is_allowed(&mut cookie, url) {
             return false;
         }
         let Ok(cookie) = cookie_store::Cookie::try_from_raw_cookie(&cookie, url).map(cookie_store::Cookie::into_owned) else {
@@ -129,7 +137,7 @@ impl Cookies {
 
     /// `named` if the call names this origin itself.
     pub(in crate::client) fn value(&self, url: &Url, named: bool) -> Option<HeaderValue> {
-        self.line(url, named).and_then(|line| HeaderValue::from_str(&line).ok())
+        self.line(url, named).and_then(|line| HeaderValue::from_bytes(line.as_bytes()).ok())
     }
 
     fn line(&self, url: &Url, named: bool) -> Option<String> {
@@ -195,6 +203,15 @@ fn is_allowed(cookie: &mut RawCookie<'_>, url: &Url) -> bool {
     {
         return false;
     }
+    let most = cookie_store::RawCookie::build(("", ""))
+        .max_age(Duration::from_secs(LONGEST_LIFE).try_into().unwrap_or_default())
+        .build()
+        .max_age();
+    let expires = cookie.max_age().is_none().then(|| cookie.expires_datetime()).flatten();
+    let latest = u64::try_from(TokioClock.wall().0).unwrap_or(0) / 1000 + LONGEST_LIFE;
+    if cookie.max_age() > most || expires.is_some_and(|at| SystemTime::from(at) > UNIX_EPOCH + Duration::from_secs(latest)) {
+        cookie.set_max_age(most);
+    }
     let Some(domain) = cookie.domain().map(|domain| domain.trim_start_matches('.').to_ascii_lowercase()) else { return true };
     let is_public = || psl::suffix_str(&domain).is_some_and(|suffix| suffix == domain);
     if matches!(url.host(), Some(Host::Domain(_))) && is_public() {
@@ -203,14 +220,6 @@ fn is_allowed(cookie: &mut RawCookie<'_>, url: &Url) -> bool {
         }
         // A suffix may be a host, too: then it is for that alone.
         cookie.unset_domain();
-    }
-    // As browsers do: 400 days.
-    let most = cookie_store::RawCookie::build(("", ""))
-        .max_age(Duration::from_secs(400 * 86_400).try_into().unwrap_or_default())
-        .build()
-        .max_age();
-    if cookie.max_age() > most {
-        cookie.set_max_age(most);
     }
     true
 }
@@ -259,12 +268,43 @@ mod tests {
             ("http://h.example/", "a=\"x y\"; HttpOnly; SameSite=Lax", "http://h.example/", "a=\"x y\""),
             ("http://h.example/", "nothing", "http://h.example/", ""),
             ("http://h.example/", "a=1; Max-Age=99999999999999", "http://h.example/", "a=1"),
+            ("http://h.example/", "a=\x01; Path=/", "http://h.example/", ""),
+            ("http://h.example/", "\x01=a; Path=/", "http://h.example/", ""),
+            ("http://h.example/", "a=\x7f", "http://h.example/", ""),
+            ("http://h.example/", "a=caf\u{e9}", "http://h.example/", "a=caf\u{e9}"),
         ] {
             assert_eq!(carried(from, &[line], to), expected, "{from} {line} {to}");
         }
         assert_eq!(carried("http://h.example/x/", &["b=1; Path=/", "a=2; Path=/", "c=3"], "http://h.example/x/"), "c=3; a=2; b=1");
         assert_eq!(carried("http://h.example/", &["a=1", "a=2"], "http://h.example/"), "a=2");
         assert_eq!(carried("http://h.example/", &["a=1", "a=2; Max-Age=-1"], "http://h.example/"), "");
+    }
+
+    /// Whatever a server wants, whether it names a domain or not.
+    #[test]
+    fn no_cookie_lives_longer_than_400_days() {
+        let (jar, from) = (Cookies::new(), url("http://a.example.com/"));
+        let far = "Expires=Fri, 31 Dec 9999 23:59:59 GMT";
+        for (name, rest) in
+            [("a", "Max-Age=99999999999"), ("b", far), ("c", "Domain=example.com; Max-Age=99999999999"), ("d", "Max-Age=86400")]
+        {
+            assert!(jar.store(&from, &format!("{name}={name}; {rest}")), "{name}");
+        }
+        let latest = UNIX_EPOCH + Duration::from_secs(TokioClock.wall().0 as u64 / 1000 + LONGEST_LIFE + 1);
+        let kept = jar.kept();
+        for cookie in kept.store.iter_unexpired() {
+            let cookie_store::CookieExpiration::AtUtc(at) = cookie.expires else { panic!("{}", cookie.name()) };
+            assert!(SystemTime::from(at) <= latest, "{}", cookie.name());
+        }
+        assert_eq!(kept.store.iter_unexpired().count(), 4);
+    }
+
+    /// One that no header can carry must not take the others along.
+    #[test]
+    fn what_no_header_carries_is_not_kept() {
+        let (jar, from) = (Cookies::new(), url("http://h.example/"));
+        assert!(jar.store(&from, "a=1") && jar.store(&from, "b=\u{e9}") && !jar.store(&from, "c=\x01"));
+        assert_eq!(jar.value(&from, true).unwrap().as_bytes(), "a=1; b=\u{e9}".as_bytes());
     }
 
     #[test]

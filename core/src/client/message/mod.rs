@@ -4,6 +4,7 @@ pub(super) mod auth;
 pub(super) mod body;
 pub(super) mod cookies;
 mod known;
+pub(super) mod memory;
 pub(super) mod multipart;
 pub(super) mod redact;
 pub(super) mod redirect;

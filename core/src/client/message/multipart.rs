@@ -5,6 +5,7 @@ use futures_util::stream::{StreamExt, iter};
 use http::HeaderValue;
 
 use super::body::{Body, BodyStream};
+use super::memory::copied;
 use crate::client::system::entropy;
 use crate::error::{BoxError, Error, ErrorKind};
 use crate::policy::ShownText;
@@ -25,35 +26,36 @@ impl Multipart {
     /// Adds a text field.
     ///
     /// # Errors
-    /// `invalid_request` for a name with line breaks.
+    /// `invalid_request` for a name with line breaks, and for a value that does not fit into memory.
     pub fn text(self, name: &str, value: &str) -> Result<Self, Error> {
-        self.part(name, None, None, Body::from(value.to_owned()))
+        self.part(name, None, None, copied("multipart", value.as_bytes())?.into())
     }
 
     /// Adds a file, or any part with a file name or a content type.
     ///
     /// # Errors
-    /// `invalid_request` for a name, file name or content type with line breaks.
+    /// `invalid_request` for a name, file name or content type with line breaks, or of more than 64 KiB.
     pub fn part(self, name: &str, file_name: Option<&str>, content_type: Option<&str>, body: Body) -> Result<Self, Error> {
-        self.part_with_headers(name, file_name, content_type, &[], body)
+        self.part_with_headers::<&str, &str>(name, file_name, content_type, &[], body)
     }
 
     /// Likewise, with header fields of its own.
     ///
     /// # Errors
     /// As [`part`](Multipart::part), and for header fields that are none.
-    pub fn part_with_headers(
+    pub fn part_with_headers<N: AsRef<str>, V: AsRef<str>>(
         mut self,
         name: &str,
         file_name: Option<&str>,
         content_type: Option<&str>,
-        headers: &[(String, String)],
+        headers: &[(N, V)],
         body: Body,
     ) -> Result<Self, Error> {
-        if [Some(name), file_name, content_type].into_iter().flatten().any(|text| text.contains(['\r', '\n', '\0'])) {
+        let texts = || [Some(name), file_name, content_type].into_iter().flatten();
+        if texts().any(|text| text.len() > SMALL || text.contains(['\r', '\n', '\0'])) {
             return Err(Error::new(
                 ErrorKind::InvalidRequest,
-                format!("multipart {}: names and types must not contain line breaks", ShownText(name)),
+                format!("multipart {}: names and types must not contain line breaks, nor be longer than 64 KiB", ShownText(name)),
             ));
         }
         // Quotes as browsers escape them.
@@ -62,11 +64,13 @@ impl Multipart {
         if let Some(file_name) = file_name {
             head += &format!("; filename=\"{}\"", quoted(file_name));
         }
-        if let Some(content_type) = content_type.filter(|_| !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"))) {
+        if let Some(content_type) =
+            content_type.filter(|_| !headers.iter().any(|(name, _)| name.as_ref().eq_ignore_ascii_case("content-type")))
+        {
             head += &format!("\r\ncontent-type: {content_type}");
         }
         for (name, value) in headers {
-            let (name, value) = super::request::field(name, value)?;
+            let (name, value) = super::request::field(name.as_ref(), value.as_ref())?;
             head += &format!("\r\n{name}: {}", String::from_utf8_lossy(value.as_bytes()));
         }
         self.parts.push((head, body));
@@ -91,14 +95,19 @@ impl Multipart {
     }
 }
 
-/// One body of several: bytes if all are, renewable if all are.
+/// What is put together in memory at most, in bytes.
+const SMALL: usize = 64 * 1024;
+
+/// One body of several: bytes if all are and they are few, renewable if all are. What is large is sent from where it is.
 fn joined(sections: Vec<Body>) -> Body {
-    if let Some(all) = sections.iter().map(Body::as_bytes).collect::<Option<Vec<_>>>() {
+    let length: Option<u64> = sections.iter().map(Body::length).sum();
+    if length.is_some_and(|length| length <= SMALL as u64)
+        && let Some(all) = sections.iter().map(Body::as_bytes).collect::<Option<Vec<_>>>()
+    {
         let mut out = Vec::new();
         all.into_iter().for_each(|bytes| out.extend_from_slice(bytes));
         return out.into();
     }
-    let length = sections.iter().map(Body::length).sum();
     let renewable = sections.iter().all(Body::is_renewable);
     let chained = move |sections: &[Body]| -> Result<BodyStream, BoxError> {
         let streams = sections.iter().map(|section| section.clone().into_stream(0)).collect::<Result<Vec<_>, _>>()?;

@@ -8,6 +8,7 @@ use url::{Position, Url};
 
 use super::body::Body;
 use super::known::{self, is_plain};
+use super::memory::{self, Written};
 use super::multipart::Multipart;
 use super::redact::redacted;
 use crate::error::{Error, ErrorKind};
@@ -40,6 +41,12 @@ fn invalid(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidRequest, message)
 }
 
+/// The longest URL that HTTP carries, in bytes.
+const LONGEST_URL: usize = 65_534;
+/// The longest method, and the longest value of a header field: more than servers take.
+const LONGEST_METHOD: usize = 256;
+const LONGEST_VALUE: usize = 1 << 20;
+
 /// Those that nobody writes in another case and means something else.
 const CASELESS: [Method; 7] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
 
@@ -47,7 +54,8 @@ pub(in crate::client) fn parse_method(text: &str) -> Result<Method, Error> {
     if let Some(method) = CASELESS.iter().find(|method| method.as_str().eq_ignore_ascii_case(text)) {
         return Ok(method.clone());
     }
-    match Method::from_bytes(text.as_bytes()) {
+    match Method::from_bytes(text.get(..LONGEST_METHOD + 1).unwrap_or(text).as_bytes()) {
+        _ if text.len() > LONGEST_METHOD => Err(invalid(format!("method: must be a token such as GET, got {}", ShownText(text)))),
         // In any case: some servers would take it for what it looks like.
         Ok(method) if method.as_str().eq_ignore_ascii_case("connect") => {
             Err(invalid("method: CONNECT asks for a tunnel, which is no request; proxies are an option of the client"))
@@ -66,19 +74,22 @@ fn field_of_bytes(name: &str, value: &[u8]) -> Result<(HeaderName, HeaderValue),
     let parsed = HeaderName::from_bytes(name.as_bytes())
         .map_err(|_| invalid(format!("header {}: the name must be a token of letters, digits and !#$%&'*+-.^_`|~", ShownText(name))))?;
     // The value may be a secret: it is not shown.
+    let name = || ShownText(parsed.as_str());
+    if value.len() > LONGEST_VALUE {
+        return Err(invalid(format!("header {}: the value must be at most {LONGEST_VALUE} bytes, got {}", name(), value.len())));
+    }
     let value = HeaderValue::from_bytes(value)
-        .map_err(|_| invalid(format!("header \"{parsed}\": the value must not contain control characters such as line breaks")))?;
+        .map_err(|_| invalid(format!("header {}: the value must not contain control characters such as line breaks", name())))?;
     Ok((parsed, value))
 }
 
-fn parse_url(url: &str) -> Result<Url, Error> {
+/// A URL as somebody wrote it.
+pub(in crate::client) fn parse_url(url: &str) -> Result<Url, Error> {
+    written_well(url)?;
     if let Some(url) = known::url(url) {
         return Ok(url);
     }
-    // The parser would pass over these without a word, and over missing or further slashes.
-    if url.contains(['\r', '\n', '\t']) {
-        return Err(invalid("url: must not contain line breaks or tabs; percent-encode them as %0D, %0A, %09"));
-    }
+    // The parser would pass over missing or further slashes without a word.
     let web = url.split_once(':').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"));
     if let Some((scheme, rest)) = web
         && rest.strip_prefix("//").is_none_or(|rest| rest.starts_with(['/', '\\']))
@@ -92,6 +103,22 @@ fn parse_url(url: &str) -> Result<Url, Error> {
     })?;
     known::remember(url, &parsed);
     Ok(parsed)
+}
+
+/// What holds for every text that is, or becomes part of, a URL.
+pub(in crate::client) fn written_well(url: &str) -> Result<(), Error> {
+    if url.len() > LONGEST_URL {
+        return Err(too_long(url.len()));
+    }
+    // The parser would pass over these without a word.
+    match url.contains(['\r', '\n', '\t']) {
+        true => Err(invalid("url: must not contain line breaks or tabs; percent-encode them as %0D, %0A, %09")),
+        false => Ok(()),
+    }
+}
+
+fn too_long(bytes: usize) -> Error {
+    invalid(format!("url: must be at most {LONGEST_URL} bytes with its query, got {bytes}"))
 }
 
 /// Whether HTTP takes this URL. Most show it at a glance.
@@ -218,12 +245,19 @@ impl Request {
     }
 
     /// Appends pairs to the URL's query, percent-encoded.
-    pub fn append_query<K: AsRef<str>, V: AsRef<str>>(&mut self, pairs: impl IntoIterator<Item = (K, V)>) {
-        let mut pairs = pairs.into_iter().peekable();
-        // An empty list must not leave a bare question mark.
-        if pairs.peek().is_some() {
-            self.url.query_pairs_mut().extend_pairs(pairs);
+    ///
+    /// # Errors
+    /// `invalid_request` if the URL becomes longer than HTTP carries (65,534 bytes); it has some of the pairs then.
+    pub fn append_query<K: AsRef<str>, V: AsRef<str>>(&mut self, pairs: impl IntoIterator<Item = (K, V)>) -> Result<(), Error> {
+        for (name, value) in pairs {
+            let (name, value) = (name.as_ref(), value.as_ref());
+            let length = [self.url.as_str(), name, value].iter().map(|text| text.len()).sum();
+            if length > LONGEST_URL {
+                return Err(too_long(length));
+            }
+            self.url.query_pairs_mut().append_pair(name, value);
         }
+        check_url(&self.url)
     }
 
     /// Sets basic credentials, in place of any there are.
@@ -243,16 +277,35 @@ impl Request {
     }
 
     /// Sets a form body (`application/x-www-form-urlencoded`).
-    pub fn set_form<K: AsRef<str>, V: AsRef<str>>(&mut self, pairs: impl IntoIterator<Item = (K, V)>) {
-        let text = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
-        self.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/x-www-form-urlencoded"));
+    ///
+    /// # Errors
+    /// `invalid_request` if it does not fit into memory.
+    pub fn set_form<K: AsRef<str>, V: AsRef<str>>(&mut self, pairs: impl IntoIterator<Item = (K, V)>) -> Result<(), Error> {
+        let mut text = String::new();
+        let encoded = |part: &str| url::form_urlencoded::byte_serialize(part.as_bytes()).map(str::len).sum::<usize>();
+        for (name, value) in pairs {
+            let (name, value) = (name.as_ref(), value.as_ref());
+            memory::reserve("form", &mut text, encoded(name) + encoded(value) + 2)?;
+            url::form_urlencoded::Serializer::new(&mut text).append_pair(name, value);
+        }
+        self.set_content_type("application/x-www-form-urlencoded");
         self.body = text.into();
+        Ok(())
+    }
+
+    /// Says what the body is, unless the caller says so, or wants nothing said.
+    fn set_content_type(&mut self, value: &'static str) {
+        if !self.without.contains(&CONTENT_TYPE) {
+            self.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(value));
+        }
     }
 
     /// Sets a multipart body (`multipart/form-data`). Its content-type names the boundary and replaces any there is.
     pub fn set_multipart(&mut self, form: Multipart) {
         let (content_type, body) = form.into_body();
-        self.headers.insert(CONTENT_TYPE, content_type);
+        if !self.without.contains(&CONTENT_TYPE) {
+            self.headers.insert(CONTENT_TYPE, content_type);
+        }
         self.body = body;
     }
 
@@ -264,17 +317,21 @@ impl Request {
     /// Sets a JSON body, and `content-type: application/json` if there is no content-type yet.
     ///
     /// # Errors
-    /// `invalid_request` if the value cannot be JSON (a map with keys that are no strings).
+    /// `invalid_request` if the value cannot be JSON (a map with keys that are no strings), or does not fit into memory.
     pub fn set_json(&mut self, value: &(impl serde::Serialize + ?Sized)) -> Result<(), Error> {
-        let text = serde_json::to_vec(value).map_err(|error| invalid(format!("json: {error}")))?;
-        self.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
-        self.body = text.into();
+        let mut text = Written::default();
+        serde_json::to_writer(&mut text, value).map_err(|error| match error.io_error_kind() {
+            Some(std::io::ErrorKind::OutOfMemory) => text.too_large("json"),
+            _ => invalid(format!("json: {error}")),
+        })?;
+        self.set_content_type("application/json");
+        self.body = text.0.into();
         Ok(())
     }
 
     /// [`set_json`](Request::set_json) for a value that the caller has written as JSON.
     pub fn set_json_text(&mut self, text: impl Into<Body>) {
-        self.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+        self.set_content_type("application/json");
         self.body = text.into();
     }
 
@@ -326,9 +383,9 @@ impl Request {
 }
 
 /// Whether requests can be sent to a URL.
-pub(super) fn check_url(url: &Url) -> Result<(), Error> {
+pub(in crate::client) fn check_url(url: &Url) -> Result<(), Error> {
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(invalid(format!("url: the scheme must be http or https, got \"{}\"", url.scheme())));
+        return Err(invalid(format!("url: the scheme must be http or https, got {}", ShownText(url.scheme()))));
     }
     // Characters that URLs take and HTTP does not would otherwise fail inside the first attempt.
     if !carried(url.as_str()) || url.host_str().is_none_or(str::is_empty) {

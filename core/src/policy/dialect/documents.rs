@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::node::Node;
 use super::super::problem::{Problem, nearest, placed};
-use super::super::{Policy, Value, options, read};
+use super::super::{Keys, Policy, Value, options, read, set};
 use super::owner::{Owner, World};
 use super::pieces::{Piece, text};
 use super::recognise::is_schema;
@@ -33,10 +33,13 @@ pub(in super::super) fn documents(documents: &[Value], dialect: Option<Dialect>,
     Ok(Some(found.policies.into_iter().map(Loaded::with_notes).collect()))
 }
 
-/// The policy of our own document.
+/// The policy of our own document, or those of a set.
 pub(in super::super) fn ours(document: &Value) -> Result<Vec<Loaded>, Problem> {
-    let policy = read::of_document(document)?;
-    Ok(vec![Loaded { name: None, dialect: Dialect::Reknock, policy, notes: Vec::new() }])
+    if set::is_set(document) {
+        return Ok(set::read(document, Keys::Snake)?.policies().to_vec());
+    }
+    let policy = read::of_document(document, Keys::Snake)?;
+    Ok(vec![Loaded { name: None, dialect: Dialect::Reknock, policy, notes: Vec::new(), scope: set::Scope::default() }])
 }
 
 impl Loaded {
@@ -126,7 +129,7 @@ fn kinds(pieces: &[Piece<'_>]) -> String {
         }
     }
     let more = if counts.len() > MOST { ", ..." } else { "" };
-    let shown = counts.iter().take(MOST).map(|(kind, count)| format!("{count} {}", super::super::problem::path_name(kind)));
+    let shown = counts.iter().take(MOST).map(|(kind, count)| format!("{count} {}", super::super::problem::document_name(kind)));
     shown.collect::<Vec<_>>().join(", ") + more
 }
 
@@ -153,7 +156,7 @@ fn is_strange(value: &Value) -> bool {
 }
 
 fn is_wholly_ours(value: &Value) -> bool {
-    matches!(value, Value::Map(entries) if entries.iter().all(|(key, _)| is_key_of_ours(key)))
+    set::is_set(value) || matches!(value, Value::Map(entries) if entries.iter().all(|(key, _)| is_key_of_ours(key)))
 }
 
 fn is_key_of_ours(key: &str) -> bool {

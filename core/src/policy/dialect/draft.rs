@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::super::problem::Problem;
-use super::super::{Value, read};
+use super::super::set::Scope;
+use super::super::{Keys, Value, read};
 use super::{Dialect, Loaded, Note};
 use crate::time::DurationText;
 
@@ -18,6 +19,8 @@ pub(super) struct Draft {
     pub(super) notes: Vec<Note>,
     /// Of a route of Envoy.
     pub(super) named: Option<super::envoy::Named>,
+    /// Which requests it is for.
+    pub(super) scope: Scope,
 }
 
 impl Draft {
@@ -39,7 +42,7 @@ impl Draft {
             ("idempotency_key", none()),
             ("max_body_buffer", Value::Int(0)),
         ];
-        Draft { entries, sources: Vec::new(), notes: Vec::new(), named: None }
+        Draft { entries, sources: Vec::new(), notes: Vec::new(), named: None, scope: Scope::default() }
     }
 
     pub(super) fn set(&mut self, key: &'static str, value: impl Into<Value>) {
@@ -81,12 +84,12 @@ impl Draft {
     }
 
     pub(super) fn finish(self, dialect: Dialect, name: Option<String>) -> Result<Loaded, Problem> {
-        let policy = read::of_document(&Value::map(self.entries)).map_err(|problem| problem.moved(&self.sources))?;
+        let policy = read::of_document(&Value::map(self.entries), Keys::Snake).map_err(|problem| problem.moved(&self.sources))?;
         let policy = match self.named {
             Some(named) => named.part(&policy),
             None => policy,
         };
-        Ok(Loaded { name, dialect, policy, notes: self.notes })
+        Ok(Loaded { name, dialect, policy, notes: self.notes, scope: self.scope })
     }
 }
 

@@ -11,7 +11,8 @@ use super::draft::{Draft, duration, limit};
 use super::envoy::cluster::concurrency;
 use super::envoy::retry_policy::{self, Timeouts};
 use super::pieces::{Piece, Resource, items, text};
-use super::{Dialect, Found, envoy, gateway_api, istio};
+use super::routes::Routes;
+use super::{Dialect, Found, envoy, gateway_api, istio, routes};
 
 /// What is retried where nothing is said.
 const DEFAULT: [&str; 5] = ["connect-failure", "refused-stream", "unavailable", "cancelled", "retriable-status-codes"];
@@ -63,11 +64,14 @@ fn default_retries(draft: &mut Draft) {
 
 /// Policies by the kind, namespace and name of what they are for.
 #[derive(Default)]
-pub(super) struct Policies<'a>(HashMap<(String, String, String), (String, &'a Value)>);
+pub(super) struct Policies<'a> {
+    by_target: HashMap<(String, String, String), (String, &'a Value)>,
+    routes: Routes<'a>,
+}
 
 impl<'a> Policies<'a> {
     pub(super) fn of(pieces: &'a [Piece<'_>]) -> Self {
-        let mut policies = Policies::default();
+        let mut policies = Policies { routes: Routes::of(pieces), ..Policies::default() };
         for piece in pieces {
             let Some(resource) = piece.resource().filter(is_policy) else { continue };
             let Some(spec) = resource.value.get("spec") else { continue };
@@ -75,7 +79,7 @@ impl<'a> Policies<'a> {
                 let (Some(kind), Some(name)) = (text(target, "kind"), text(target, "name")) else { continue };
                 let namespace = text(target, "namespace").unwrap_or(resource.home());
                 let key = (kind.to_owned(), namespace.to_owned(), name.to_owned());
-                policies.0.entry(key).or_insert_with(|| (piece.at("spec"), spec));
+                policies.by_target.entry(key).or_insert_with(|| (piece.at("spec"), spec));
             }
         }
         policies
@@ -83,7 +87,7 @@ impl<'a> Policies<'a> {
 
     /// The policy of a route: its own, or its Gateway's, whole.
     fn for_route(&self, route: &Resource<'_>) -> Option<&(String, &'a Value)> {
-        let of = |kind: &str, namespace: &str, name: &str| self.0.get(&(kind.to_owned(), namespace.to_owned(), name.to_owned()));
+        let of = |kind: &str, namespace: &str, name: &str| self.by_target.get(&(kind.to_owned(), namespace.to_owned(), name.to_owned()));
         let parents = route.value.get("spec").map_or(&[] as &[_], |spec| items(spec, "parentRefs"));
         let gateway = |parent| of("Gateway", text(parent, "namespace").unwrap_or(route.home()), text(parent, "name")?);
         of("HTTPRoute", route.home(), route.name.unwrap_or_default()).or_else(|| parents.iter().find_map(gateway))
@@ -104,6 +108,7 @@ pub(super) fn read(found: &mut Found, node: &Node<'_>, resource: Resource<'_>, p
             policy.draft.note(node.path.as_str(), envoy::NO_POLICY);
         }
         limits.set(&mut policy.draft, policy.timeout);
+        policies.routes.of_targets(&mut policy.draft, &resource);
         return found.add(policy.draft.finish(Dialect::EnvoyGateway, resource.name.map(str::to_owned))?);
     }
     if resource.kind == "HTTPRoute" { routes(found, node, &resource, policies) } else { Ok(()) }
@@ -129,6 +134,7 @@ fn routes(found: &mut Found, node: &Node<'_>, resource: &Resource<'_>, policies:
             (None, None) => policy.draft.note(rule.path.as_str(), envoy::NO_POLICY),
         }
         istio::timeouts(&mut policy.draft, limits, &mut rule, has_retry, policy.timeout)?;
+        routes::of_rule(&mut policy.draft, &rule.path, rule.value, resource);
         found.add(policy.draft.finish(Dialect::EnvoyGateway, rule.name)?)?;
     }
     Ok(())

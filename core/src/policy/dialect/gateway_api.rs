@@ -13,6 +13,7 @@ pub(super) struct Rule<'a> {
     pub(super) name: Option<String>,
     pub(super) retry: Option<Block<'a>>,
     pub(super) timeouts: Block<'a>,
+    pub(super) value: &'a Value,
     /// The first of those that its requests go to.
     pub(super) backend: Option<&'a Value>,
     /// It answers itself.
@@ -33,6 +34,7 @@ pub(super) fn rules<'a>(node: &Node<'_>, resource: &Resource<'a>) -> Result<Vec<
             timeouts: block.block("timeouts")?.unwrap_or_else(|| Block::empty(&path)),
             backend: items(value, "backendRefs").first(),
             redirects: items(value, "filters").iter().any(redirect),
+            value,
             path,
         })
     };

@@ -10,15 +10,16 @@ use super::block::{Block, list, proto_duration, whole};
 use super::draft::Draft;
 use super::envoy::retry_policy::{self, Flavour, Timeouts};
 use super::gateway_api::part;
-use super::pieces::Piece;
+use super::pieces::{Piece, Resource};
+use super::routes::{self, Routes};
 use super::{Dialect, Found, envoy};
 
 /// The timeout of a route that does not say: Envoy's.
 const ROUTE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The policies of a resource, of a list of them, or of a part of one.
-pub(super) fn read(found: &mut Found, node: &Node<'_>, bounds: &Bounds<'_>) -> Result<(), Problem> {
-    let mut gateway = Gateway { bounds, found };
+pub(super) fn read<'a>(found: &'a mut Found, node: &'a Node<'_>, bounds: &'a Bounds<'a>) -> Result<(), Problem> {
+    let mut gateway = Gateway { bounds, found, resource: Resource::of(&node.value), rule: None };
     if retry_policy::is_bare(&node.value) && !is_traffic_policy(&node.value) {
         gloo(&mut gateway, None, Some(Block::of(&node.path, &node.value)?), None)
     } else if is_retry(&node.value) {
@@ -32,6 +33,9 @@ pub(super) fn read(found: &mut Found, node: &Node<'_>, bounds: &Bounds<'_>) -> R
 struct Gateway<'a> {
     bounds: &'a Bounds<'a>,
     found: &'a mut Found,
+    resource: Option<Resource<'a>>,
+    /// The rule of a route that is being read, and where it stands.
+    rule: Option<(String, &'a Value)>,
 }
 
 impl Gateway<'_> {
@@ -51,6 +55,11 @@ impl Gateway<'_> {
         if let Some(path) = &self.bounds.constraint {
             draft.note(path.as_str(), "not read: of upstreams only circuitBreakers are");
         }
+        match (&self.resource, &self.rule) {
+            (Some(route), Some((path, rule))) => routes::of_rule(&mut draft, path, rule, route),
+            (Some(policy), None) => self.bounds.routes.of_targets(&mut draft, policy),
+            _ => {}
+        }
         self.found.add(draft.finish(Dialect::Kgateway, name.map(str::to_owned))?)
     }
 }
@@ -59,12 +68,13 @@ impl Gateway<'_> {
 pub(super) struct Bounds<'a> {
     breakers: Vec<(String, &'a Value)>,
     constraint: Option<String>,
+    routes: Routes<'a>,
 }
 
 pub(super) fn bounds<'a>(pieces: &'a [Piece<'_>]) -> Bounds<'a> {
     let constraint = of_spec(pieces, "retryConstraint").next().map(|(path, _)| path);
     // One is read; what is more is told.
-    Bounds { breakers: of_spec(pieces, "circuitBreakers").take(2).collect(), constraint }
+    Bounds { breakers: of_spec(pieces, "circuitBreakers").take(2).collect(), constraint, routes: Routes::of(pieces) }
 }
 
 /// The values of a key in the `spec` of resources, and where they stand.
@@ -86,15 +96,18 @@ fn is_retry(value: &Value) -> bool {
 /// Deeper than any resource; lists of lists are not followed further.
 const DEEPEST: usize = 32;
 
-fn resource(gateway: &mut Gateway<'_>, path: &str, value: &Value, name: Option<&str>) -> Result<(), Problem> {
+fn resource<'a>(gateway: &mut Gateway<'a>, path: &str, value: &'a Value, name: Option<&str>) -> Result<(), Problem> {
     if path.matches(['.', '[']).count() > DEEPEST {
         return Ok(());
     }
     match value {
-        Value::List(items) => items
-            .iter()
-            .enumerate()
-            .try_for_each(|(i, item)| resource(gateway, &format!("{path}[{i}]"), item, part(name, item, i).as_deref())),
+        Value::List(items) => items.iter().enumerate().try_for_each(|(i, item)| {
+            let place = format!("{path}[{i}]");
+            if path.ends_with("rules") && gateway.resource.is_some_and(|resource| resource.kind == "HTTPRoute") {
+                gateway.rule = Some((place.clone(), item));
+            }
+            resource(gateway, &place, item, part(name, item, i).as_deref())
+        }),
         Value::Map(entries) => {
             let of_resource = match value.get("metadata").and_then(|metadata| metadata.get("name")) {
                 Some(Value::Str(name)) => Some(name.as_str()),

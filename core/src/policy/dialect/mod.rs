@@ -19,11 +19,13 @@ mod linkerd2;
 mod owner;
 mod pieces;
 mod recognise;
+mod routes;
 
 use std::fmt;
 use std::sync::Arc;
 
-use super::problem::{Problem, nearest, path_name};
+use super::problem::{Problem, document_name, nearest};
+use super::set::Scope;
 use super::{Policy, Value};
 use crate::error::Error;
 
@@ -130,7 +132,7 @@ impl fmt::Display for Note {
 pub(crate) struct Notes(Option<Arc<[Note]>>);
 
 impl Notes {
-    fn of(notes: &[Note]) -> Self {
+    pub(super) fn of(notes: &[Note]) -> Self {
         Notes((!notes.is_empty()).then(|| notes.into()))
     }
 
@@ -162,6 +164,8 @@ pub struct Loaded {
     pub policy: Policy,
     /// What differs from the original.
     pub notes: Vec<Note>,
+    /// Which requests it is for.
+    pub(super) scope: Scope,
 }
 
 /// The policies of a value, in the order they stand there. Its dialect is recognised by its keys unless it is named.
@@ -187,7 +191,7 @@ pub fn named<'a>(all: impl IntoIterator<Item = &'a Loaded>, name: &str) -> Resul
         Some(_) => Problem::must("policy", format_args!("be one of {}", listed(all.iter().copied())), &name.into()),
         None => Problem::must("policy", "be asked for without a name", &name.into()).fix("none here has one"),
     };
-    Err(problem.maybe_fix(nearest(name, names()).map(|near| format!("did you mean \"{}\"?", path_name(near)))).into())
+    Err(problem.maybe_fix(nearest(name, names()).map(|near| format!("did you mean \"{}\"?", document_name(near)))).into())
 }
 
 fn of_value(document: &Value, dialect: Option<Dialect>) -> Result<Vec<Loaded>, Problem> {
@@ -246,7 +250,7 @@ pub(super) fn only(mut all: Vec<Loaded>) -> Result<Loaded, Problem> {
 const MOST_NAMES: usize = 20;
 
 fn listed<'a>(all: impl IntoIterator<Item = &'a Loaded>) -> String {
-    let mut names = all.into_iter().map(|loaded| loaded.name.as_deref().map_or_else(|| "without a name".to_owned(), path_name));
+    let mut names = all.into_iter().map(|loaded| loaded.name.as_deref().map_or_else(|| "without a name".to_owned(), document_name));
     let mut text = names.by_ref().take(MOST_NAMES).collect::<Vec<_>>().join(", ");
     if names.next().is_some() {
         text.push_str(", ...");

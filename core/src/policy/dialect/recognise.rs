@@ -1,7 +1,7 @@
 //! Whose document it is, told by its keys.
 
-use super::super::Value;
 use super::super::problem::Problem;
+use super::super::{Value, set};
 use super::{Dialect, envoy};
 
 /// Whose words a document is in that is no resource of Kubernetes; `None` if it shows nobody's keys.
@@ -9,6 +9,10 @@ use super::{Dialect, envoy};
 /// # Errors
 /// Its keys are of several.
 pub(super) fn recognise(document: &Value) -> Result<Option<Dialect>, Problem> {
+    // A set's policies and rules may have names that look like anyone's.
+    if set::is_set(document) {
+        return Ok(Some(Dialect::Reknock));
+    }
     let mut found: Vec<Dialect> = Vec::new();
     if let (Value::Map(entries), false) = (document, is_schema(document)) {
         for (key, _) in entries {
@@ -44,6 +48,7 @@ fn add(found: &mut Vec<Dialect>, dialect: Option<Dialect>) {
 fn at_root(key: &str, document: &Value) -> Option<Dialect> {
     let has = |key: &str| document.get(key).is_some();
     match key {
+        "policies" if has("rules") || has("default") => Some(Dialect::Reknock),
         "max_retries" | "statuses" | "methods" | "retry_after" | "idempotency_key" | "max_body_buffer" | "attempt_header" | "compat"
         | "refused_headers" => Some(Dialect::Reknock),
         "num_retries"

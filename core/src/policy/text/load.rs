@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::super::dialect::{self, Dialect, Limits, Loaded};
 use super::super::problem::Problem;
-use super::super::{Policy, Value};
+use super::super::{Keys, Policy, PolicySet, Value, set, shown_path};
 use super::place::place;
 use super::{Bounds, Language, ballerina, file_size, read_file, too_long, without_mark};
 use crate::error::{Error, ErrorKind};
@@ -17,8 +17,36 @@ use crate::error::{Error, ErrorKind};
 /// `config`, beginning with the path: the file cannot be read (the error's source says why), its name has another ending, the keys of one
 /// document belong to several dialects, it holds no policy, or what is wrong in one of them, with the line and column.
 pub fn load_all(path: impl AsRef<Path>, dialect: Option<Dialect>) -> Result<Vec<Loaded>, Error> {
-    let path = path.as_ref();
-    let name = path.display().to_string();
+    load(path.as_ref(), dialect).map(Loads::policies)
+}
+
+/// The policies of a text, as [`load_all`] reads those of a file: JSON, TOML, YAML or Ballerina source, by its looks; at most 1 MiB,
+/// 100,000 values and 1,000 policies, because it may be anyone's.
+///
+/// # Errors
+/// As [`load_all`], without a path.
+pub fn read_all(text: &str, dialect: Option<Dialect>) -> Result<Vec<Loaded>, Error> {
+    read_text(text, dialect).map(Loads::policies)
+}
+
+/// What a text holds.
+pub(in super::super) enum Loads {
+    /// A set of ours.
+    Set(PolicySet),
+    Policies(Vec<Loaded>),
+}
+
+impl Loads {
+    fn policies(self) -> Vec<Loaded> {
+        match self {
+            Loads::Set(set) => set.policies().to_vec(),
+            Loads::Policies(all) => all,
+        }
+    }
+}
+
+pub(in super::super) fn load(path: &Path, dialect: Option<Dialect>) -> Result<Loads, Error> {
+    let name = shown_path(path);
     let Some(language) = Language::of_extension(path) else {
         return Err(Problem::new(name, "must end in .yaml, .yml, .json, .toml or .bal").into());
     };
@@ -29,12 +57,7 @@ pub fn load_all(path: impl AsRef<Path>, dialect: Option<Dialect>) -> Result<Vec<
     read(language, &text, dialect, Bounds::FILE, Limits::FILE).map_err(|error| Error::new(ErrorKind::Config, format!("{name}: {error}")))
 }
 
-/// The policies of a text, as [`load_all`] reads those of a file: JSON, TOML, YAML or Ballerina source, by its looks; at most 1 MiB,
-/// 100,000 values and 1,000 policies, because it may be anyone's.
-///
-/// # Errors
-/// As [`load_all`], without a path.
-pub fn read_all(text: &str, dialect: Option<Dialect>) -> Result<Vec<Loaded>, Error> {
+pub(in super::super) fn read_text(text: &str, dialect: Option<Dialect>) -> Result<Loads, Error> {
     read(by_looks(text), text, dialect, Bounds::TEXT, Limits::TEXT)
 }
 
@@ -47,11 +70,11 @@ impl Policy {
     pub fn load(path: impl AsRef<Path>) -> Result<Policy, Error> {
         let all = load_all(&path, None)?;
         let one = dialect::only(all).map_err(Error::from);
-        one.map(|loaded| loaded.policy).map_err(|error| Error::new(ErrorKind::Config, format!("{}: {error}", path.as_ref().display())))
+        one.map(|loaded| loaded.policy).map_err(|error| Error::new(ErrorKind::Config, format!("{}: {error}", shown_path(path.as_ref()))))
     }
 }
 
-fn read(language: Language, text: &str, dialect: Option<Dialect>, bounds: Bounds, limits: Limits) -> Result<Vec<Loaded>, Error> {
+fn read(language: Language, text: &str, dialect: Option<Dialect>, bounds: Bounds, limits: Limits) -> Result<Loads, Error> {
     let documents = language.read_all(text, bounds)?;
     let mut read = dialect::documents(&documents, dialect, limits);
     // Source is nobody else's.
@@ -59,9 +82,12 @@ fn read(language: Language, text: &str, dialect: Option<Dialect>, bounds: Bounds
         read = dialect::documents(&documents, Some(Dialect::Ballerina), limits);
     }
     let loaded = match read.transpose() {
-        Some(loaded) => loaded,
+        Some(loaded) => loaded.map(Loads::Policies),
         // Our own documents are read to the letter.
-        None => dialect::ours(&language.read(text, bounds)?),
+        None => match language.read(text, bounds)? {
+            document if set::is_set(&document) => set::read(&document, Keys::Snake).map(Loads::Set),
+            document => dialect::ours(&document).map(Loads::Policies),
+        },
     };
     Ok(loaded.map_err(|problem| problem.standing(|path| Some((language.name(), place(language, without_mark(text), path)?))))?)
 }

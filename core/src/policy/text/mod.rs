@@ -18,6 +18,7 @@ use super::problem::Problem;
 use super::value::Value;
 use crate::error::Error;
 
+pub(super) use load::{Loads, load, read_text};
 pub use load::{load_all, read_all};
 
 /// How much a text may be and stand for.
@@ -179,7 +180,7 @@ impl Value {
     /// `config`, beginning with the path: the file cannot be read, its name has another ending, or as for its language.
     pub fn load(path: impl AsRef<Path>) -> Result<Value, Error> {
         let path = path.as_ref();
-        let name = path.display().to_string();
+        let name = super::shown_path(path);
         let language = Language::of_extension(path).filter(|language| !matches!(language, Language::Ballerina));
         let Some(language) = language else {
             return Err(Problem::new(name, "must end in .yaml, .yml, .json or .toml").into());

@@ -13,6 +13,7 @@ use url::{Host, Url};
 use super::origin::Origin;
 use crate::client::transport::options::Proxy;
 use crate::error::Error;
+use crate::policy::ShownText;
 
 /// The proxies of one client.
 #[derive(Debug, Default)]
@@ -103,7 +104,7 @@ impl Via {
             "https" => (Speaks::Https, 443),
             "socks5" => (Speaks::Socks5, 1080),
             "socks5h" => (Speaks::Socks5h, 1080),
-            other => return Err(wrong(&format!("scheme \"{other}\""))),
+            other => return Err(wrong(&format!("scheme {}", ShownText(other)))),
         };
         let host = match url.host() {
             // Schemes that the URL standard does not know keep addresses as names.

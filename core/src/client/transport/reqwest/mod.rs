@@ -29,6 +29,7 @@ use self::connect::{ATTEMPT, Attempt, ConnectLayer};
 use self::failure::Sent;
 use crate::client::transport::{Failure, Outgoing, Progress, Received, Transport};
 use crate::error::Error;
+use crate::policy::shown_text;
 
 /// The largest HTTP/2 response head, about what HTTP/1 gets (408 KiB); h2's own 16 KiB are below what servers send.
 const MAX_HEAD: u32 = 256 * 1024;
@@ -159,7 +160,7 @@ fn proxy(text: &str) -> Result<reqwest::Proxy, Error> {
     let wrong = |what: &str| Error::config(format!("proxy: must be an http or https URL such as \"http://proxy:3128\", got {what}"));
     let url = url::Url::parse(text).map_err(|error| wrong("something that is no URL").with_source(error))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(wrong(&format!("scheme \"{}\"", url.scheme())));
+        return Err(wrong(&format!("scheme {}", shown_text(url.scheme()))));
     }
     reqwest::Proxy::all(url).map_err(|error| wrong("something else").with_source(error.without_url()))
 }

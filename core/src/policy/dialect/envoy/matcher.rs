@@ -1,10 +1,11 @@
 //! Envoy's header matchers, in today's form and the older ones.
 
-use super::super::super::Value;
 use super::super::super::node::{Node, join};
 use super::super::super::problem::Problem;
+use super::super::super::{Value, read_match};
 use super::super::block::{Block, list};
 use super::super::draft::Draft;
+use crate::retry::HeaderMatcher;
 
 /// Sets `key` to the matchers of a list.
 pub(super) fn set(draft: &mut Draft, key: &'static str, node: &Node<'_>) -> Result<(), Problem> {
@@ -18,6 +19,12 @@ pub(super) fn set(draft: &mut Draft, key: &'static str, node: &Node<'_>) -> Resu
     }
     draft.set_from(key, Value::List(matchers), &node.path);
     Ok(())
+}
+
+/// The matchers of a list as they are, each on a request; `None` if one cannot be read.
+pub(in super::super) fn of_request(draft: &mut Draft, node: &Node<'_>) -> Result<Option<Vec<HeaderMatcher>>, Problem> {
+    let values = list(node)?.iter().map(|item| Ok(matcher(draft, item)?.0)).collect::<Result<Vec<_>, Problem>>()?;
+    Ok(read_match::matchers(&Node::at(node.path.as_str(), &Value::List(values))).ok())
 }
 
 /// One matcher, and where its test is.

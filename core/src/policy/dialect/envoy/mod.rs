@@ -10,16 +10,18 @@ use std::time::Duration;
 
 use super::super::node::{Node, join};
 use super::super::problem::Problem;
+use super::super::set::HostPattern;
 use super::super::{Policy, Value};
 use super::block::{Block, list, proto_duration, whole};
 use super::draft::Draft;
 use super::recognise::is_schema;
-use super::{Dialect, Found, Note};
+use super::{Dialect, Found, Note, routes};
 use crate::error::Error;
 
 pub(crate) use aside::Aside;
 pub(super) use aside::Named;
 pub(super) use cluster::Clusters;
+pub(super) use matcher::of_request as request_matchers;
 pub use request::{REQUEST_HEADERS, expected_rq_timeout_ms, with_request_headers};
 
 /// The timeout of a route that does not say.
@@ -48,7 +50,7 @@ pub fn route(route: &Value) -> Result<Policy, Error> {
     }
     let pieces = super::pieces::all(std::slice::from_ref(route))?;
     let (clusters, mut found) = (Clusters::of(&pieces), Found::within(super::Limits::TEXT));
-    Walk { clusters: &clusters, found: &mut found }.action(Block::of("", route)?, &Host::default(), None)?;
+    Walk { clusters: &clusters, found: &mut found }.action(Block::of("", route)?, &Host::default(), None, None)?;
     Ok(super::only(found.policies)?.policy)
 }
 
@@ -65,13 +67,13 @@ pub(super) fn read(found: &mut Found, node: &Node<'_>, clusters: &Clusters<'_>) 
     let before = found.policies.len();
     let mut walk = Walk { clusters, found };
     if is_action(&node.value) && node.value.get("match").is_none() {
-        return walk.action(Block::of(&node.path, &node.value)?, &Host::default(), None);
+        return walk.action(Block::of(&node.path, &node.value)?, &Host::default(), None, None);
     }
     walk.value(&node.path, &node.value, &Host::default())?;
     if let (true, Some(only)) = (walk.found.policies.len() == before, clusters.only())
         && only.retry_policy().is_some()
     {
-        walk.action(Block::empty(&node.path), &Host::default(), only.name.map(str::to_owned))?;
+        walk.action(Block::empty(&node.path), &Host::default(), only.name.map(str::to_owned), None)?;
     }
     Ok(())
 }
@@ -102,6 +104,7 @@ struct Host<'a> {
     retry_policy: Option<(String, &'a Value)>,
     buffer: Option<Node<'a>>,
     hedge: Option<String>,
+    domains: Vec<HostPattern>,
     notes: Vec<Note>,
 }
 
@@ -145,10 +148,10 @@ impl<'a> Walk<'a, '_> {
                     return self.host(block);
                 }
                 if block.has("route") && block.has("match") {
-                    return self.route(block, host, None);
+                    return self.route(path, value, host, None);
                 }
                 if let Some((key, action)) = entries.iter().find(|(key, action)| key == "route" && is_action(action)) {
-                    return self.action(Block::of(&join(path, key), action)?, host, None);
+                    return self.action(Block::of(&join(path, key), action)?, host, None, None);
                 }
                 let inner = entries.iter().filter(|(key, _)| !ELSEWHERE.contains(&key.as_str()));
                 inner.into_iter().try_for_each(|(key, value)| self.value(&join(path, key), value, host))
@@ -165,6 +168,7 @@ impl<'a> Walk<'a, '_> {
             retry_policy: block.found("retry_policy")?,
             buffer: buffer(&mut block)?,
             hedge: block.take("hedge_policy")?.map(|node| node.path),
+            domains: block.take("domains")?.map(|node| routes::hosts(routes::listed(&node.value))).unwrap_or_default(),
             notes,
         };
         let path = join(&block.path, "routes");
@@ -174,24 +178,31 @@ impl<'a> Walk<'a, '_> {
         let before = self.found.policies.len();
         for (i, route) in routes.iter().enumerate() {
             let name = route_name(route).unwrap_or_else(|| format!("routes[{i}]"));
-            self.route(Block::of(&format!("{path}[{i}]"), route)?, &host, Some(name))?;
+            self.route(&format!("{path}[{i}]"), route, &host, Some(name))?;
         }
         if self.found.policies.len() == before && host.retry_policy.is_some() {
-            self.action(Block::empty(&block.path), &host, None)?;
+            self.action(Block::empty(&block.path), &host, None, None)?;
         }
         Ok(())
     }
 
-    fn route(&mut self, mut block: Block<'a>, host: &Host<'a>, name: Option<String>) -> Result<(), Problem> {
+    fn route(&mut self, path: &str, value: &'a Value, host: &Host<'a>, name: Option<String>) -> Result<(), Problem> {
+        let mut block = Block::of(path, value)?;
         let mut host = host.clone();
         host.buffer = buffer(&mut block)?.or(host.buffer);
         let Some(action) = block.block("route")? else { return Ok(()) };
         let name = name.or_else(|| block.take("name").ok().flatten().and_then(|name| name.str().map(str::to_owned)));
-        self.action(action, &host, name)
+        self.action(action, &host, name, Some((&block.path, value)))
     }
 
     /// A route action: its own retry policy, or the virtual host's, whole.
-    fn action(&mut self, mut action: Block<'a>, host: &Host<'a>, name: Option<String>) -> Result<(), Problem> {
+    fn action(
+        &mut self,
+        mut action: Block<'a>,
+        host: &Host<'a>,
+        name: Option<String>,
+        route: Option<(&str, &'a Value)>,
+    ) -> Result<(), Problem> {
         let mut draft = draft();
         let mut notes = host.notes.clone();
         let cluster = self.cluster(&mut action, &mut notes)?;
@@ -223,6 +234,7 @@ impl<'a> Walk<'a, '_> {
             draft.set_from("max_body_buffer", whole(&node, 0, i64::MAX)?.min(1 << 40), &node.path);
         }
         cluster::budget(&mut draft, cluster.as_ref())?;
+        routes::of_envoy(&mut draft, route, &host.domains)?;
         let name = match (&host.name, name) {
             (Some(host), Some(route)) if route.starts_with('/') => Some(format!("{host}{route}")),
             (Some(host), Some(route)) => Some(format!("{host}/{route}")),

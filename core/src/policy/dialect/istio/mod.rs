@@ -13,7 +13,7 @@ use super::envoy::cluster::concurrency;
 use super::envoy::retry_policy::{self, Timeouts};
 use super::gateway_api::{self, Rule};
 use super::pieces::{Resource, items, text};
-use super::{Dialect, Found, envoy};
+use super::{Dialect, Found, envoy, routes};
 
 use mesh::Destination;
 pub(super) use mesh::Mesh;
@@ -100,6 +100,7 @@ impl Reader<'_, '_> {
                 draft.note(destinations.path.as_str(), "the limits of the first of them are those of all");
             }
             let destination = of_each.first().and_then(|first| Destination::of_route(&first.value, resource));
+            routes::of_virtual_service(&mut draft, &item, resource);
             self.finish(draft, destination, gateway_api::part(resource.name, &item.value, i))?;
         }
         Ok(())
@@ -124,6 +125,7 @@ impl Reader<'_, '_> {
             }
             timeouts(&mut draft, limits, &mut rule, has_retry, Duration::ZERO)?;
             let destination = Destination::of_backends(&rule, resource);
+            routes::of_rule(&mut draft, &rule.path, rule.value, resource);
             self.finish(draft, destination, rule.name)?;
         }
         Ok(())
@@ -140,6 +142,9 @@ impl Reader<'_, '_> {
             self.mesh.retries(&mut draft, &mut limits)?;
             limits.set(&mut draft, Duration::ZERO);
             draft.note(node.path.as_str(), "no route goes here: retries and timeout are the mesh's own");
+            // Which requests go to a subset only routes say.
+            draft.scope.matches.extend(subset.is_none().then(|| routes::of_hosts(routes::service(host, resource.home()))));
+            draft.scope.namespace = resource.namespace.map(str::to_owned);
             let name = match (resource.name, subset) {
                 (Some(name), Some(subset)) => Some(format!("{name}/{subset}")),
                 (name, subset) => name.or(subset).map(str::to_owned),

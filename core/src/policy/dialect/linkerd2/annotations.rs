@@ -9,7 +9,7 @@ use super::super::super::node::{Node, join};
 use super::super::super::problem::Problem;
 use super::super::draft::{Draft, duration, limit};
 use super::super::pieces::{Piece, Resource, items, text};
-use super::super::{Dialect, Found, gateway_api};
+use super::super::{Dialect, Found, gateway_api, routes};
 use super::{BUFFER, notes_of_retries, profile};
 
 const RETRY: &str = "retry.linkerd.io/";
@@ -65,12 +65,18 @@ pub(super) fn read(found: &mut Found, node: &Node<'_>, resource: &Resource<'_>, 
         if services.profiled.contains(&(resource.home(), resource.name.unwrap_or_default())) {
             return Ok(());
         }
-        return found.add(own.draft().finish(Dialect::Linkerd2, resource.name.map(str::to_owned))?);
+        let mut draft = own.draft();
+        draft.scope.by_path = true;
+        draft.scope.matches.push(routes::of_hosts(routes::service(resource.name.unwrap_or_default(), resource.home())));
+        draft.scope.namespace = resource.namespace.map(str::to_owned);
+        return found.add(draft.finish(Dialect::Linkerd2, resource.name.map(str::to_owned))?);
     }
     let own = own.or(of_service(resource, services)?);
     let rules = if resource.kind == "HTTPRoute" { gateway_api::rules(node, resource)? } else { Vec::new() };
     if rules.iter().all(|rule| rule.timeouts.entries().is_empty()) {
-        return found.add(own.draft().finish(Dialect::Linkerd2, resource.name.map(str::to_owned))?);
+        let mut draft = own.draft();
+        rules.iter().for_each(|rule| routes::of_rule(&mut draft, &rule.path, rule.value, resource));
+        return found.add(draft.finish(Dialect::Linkerd2, resource.name.map(str::to_owned))?);
     }
     for mut rule in rules {
         let mut draft = own.draft();
@@ -81,6 +87,7 @@ pub(super) fn read(found: &mut Found, node: &Node<'_>, resource: &Resource<'_>, 
         if let Some(node) = rule.timeouts.take("backendRequest")? {
             draft.note(node.path, OF_RESPONSE);
         }
+        routes::of_rule(&mut draft, &rule.path, rule.value, resource);
         found.add(draft.finish(Dialect::Linkerd2, rule.name)?)?;
     }
     Ok(())

@@ -8,7 +8,7 @@ use super::super::super::problem::Problem;
 use super::super::block::{Block, list, whole};
 use super::super::draft::{Draft, duration};
 use super::super::pieces::{Resource, items};
-use super::super::{Dialect, Found};
+use super::super::{Dialect, Found, routes};
 use super::{BUFFER, notes_of_retries};
 use crate::time::parse_duration;
 
@@ -71,6 +71,7 @@ pub(super) fn read(found: &mut Found, node: &Node<'_>, resource: &Resource<'_>) 
             _ => format!("[{i}]"),
         };
         let name = resource.name.map_or_else(|| own.clone(), |name| format!("{name}/{own}"));
+        routes::of_profile(&mut draft, &item.path, &item.value, resource);
         found.add(draft.finish(Dialect::Linkerd2, Some(name))?)?;
     }
     Ok(())

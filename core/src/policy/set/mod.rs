@@ -1,0 +1,209 @@
+//! Policy sets: which policy a request has, by its host, path, method, header fields and query.
+
+mod document;
+mod explain;
+#[cfg(feature = "documents")]
+mod load;
+mod matching;
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+
+use super::dialect::Loaded;
+use super::{Dialect, Note, Policy, RequestHead};
+use crate::error::Error;
+
+pub use document::is_set;
+pub(super) use document::set as read;
+use matching::Place;
+pub use matching::{HostPattern, PathMatch, RequestMatch};
+
+/// Policies, and rules that say which of them a request has: the first rule that matches, else the default one.
+///
+/// Immutable; cheap to clone (one reference count) and to share between threads. A [`Policy`] is a set of one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PolicySet(Arc<Contents>);
+
+#[derive(Clone, Debug, PartialEq)]
+struct Contents {
+    policies: Vec<Loaded>,
+    rules: Vec<Rule>,
+    /// Of `policies`.
+    default: Option<usize>,
+    /// What requests have that no rule is for, where there is no default.
+    ours: Policy,
+    notes: super::dialect::Notes,
+}
+
+/// Requests, and the policy they have.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    /// Which requests.
+    pub matching: RequestMatch,
+    /// Where the policy stands in [`PolicySet::policies`].
+    pub policy: usize,
+}
+
+/// What a set chose for a request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Chosen<'a> {
+    /// The policy.
+    pub policy: &'a Policy,
+    /// Its name in the set; `None` for a set of one, and for reknock's defaults where nothing else is said.
+    pub name: Option<&'a str>,
+    /// The number of the rule that matched, from 1; `None` where none did.
+    pub rule: Option<usize>,
+}
+
+/// Where a policy of another system's document applies, and how it is sorted among others.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Scope {
+    pub(crate) matches: Vec<RequestMatch>,
+    /// Of two for the same requests the lower one comes first: a rule's own policy, its route's, its gateway's.
+    pub(crate) layer: u8,
+    /// Routes of the Gateway API, and what they may be laid over, are sorted by how special they are; all others stay in their order.
+    pub(crate) by_path: bool,
+    /// Some of its requests cannot be told, so that it is not for all.
+    pub(crate) partial: bool,
+    /// The resource's, which stands in front of a name that several bear.
+    pub(crate) namespace: Option<String>,
+}
+
+const NO_DEFAULT: &str = "no default: requests that no rule is for have reknock's defaults";
+
+impl From<Policy> for PolicySet {
+    fn from(policy: Policy) -> Self {
+        let one = Loaded { name: None, dialect: Dialect::Reknock, policy, notes: Vec::new(), scope: Scope::default() };
+        PolicySet::new(vec![one], Vec::new(), Some(0), Vec::new())
+    }
+}
+
+impl Default for PolicySet {
+    fn default() -> Self {
+        Policy::default().into()
+    }
+}
+
+impl PolicySet {
+    fn new(policies: Vec<Loaded>, rules: Vec<Rule>, default: Option<usize>, mut notes: Vec<Note>) -> Self {
+        if default.is_none() {
+            notes.push(Note { path: String::new(), text: NO_DEFAULT.to_owned() });
+        }
+        let notes = super::dialect::Notes::of(&notes);
+        PolicySet(Arc::new(Contents { policies, rules, default, ours: Policy::default(), notes }))
+    }
+
+    /// The set of the policies of other systems' documents, by their own matches in their own order. What does not say which requests it is for is the
+    /// default if it stands alone.
+    pub(super) fn of_loaded(mut all: Vec<Loaded>) -> Self {
+        distinct_names(&mut all);
+        let mut notes = Vec::new();
+        let mut rules: Vec<(Place, Rule)> = Vec::new();
+        let default = matches!(all.as_slice(), [only] if only.scope.matches.is_empty() && !only.scope.partial).then_some(0);
+        for silent in all.iter().filter(|loaded| loaded.scope.matches.is_empty() && default.is_none()) {
+            let name = silent.name.as_deref().map(super::problem::document_name).unwrap_or_default();
+            notes.push(Note { path: name, text: "no rule: nothing says which requests it is for".to_owned() });
+        }
+        for (at, loaded) in all.iter().enumerate() {
+            for matching in loaded.scope.matches.iter().flat_map(RequestMatch::by_host) {
+                rules.push((Place::of(&matching, &loaded.scope), Rule { matching, policy: at }));
+            }
+        }
+        rules.sort_by(|(a, _), (b, _)| a.cmp(b));
+        // What stands behind the same match would never be reached.
+        let mut told = HashSet::new();
+        let rules = rules.into_iter().map(|(_, rule)| rule).filter(|rule| told.insert(rule.match_value().to_string())).collect();
+        PolicySet::new(all, rules, default, notes)
+    }
+
+    /// Whether it is a set's own document, and no other system's nor a policy's.
+    #[cfg(all(feature = "documents", feature = "simulate"))]
+    pub(crate) fn is_of_ours(&self) -> bool {
+        self.policies().iter().all(|loaded| loaded.dialect == Dialect::Reknock && loaded.name.is_some())
+    }
+
+    /// The policies, in the order of their document.
+    pub fn policies(&self) -> &[Loaded] {
+        &self.0.policies
+    }
+
+    /// The rules, in the order they are tried.
+    pub fn rules(&self) -> &[Rule] {
+        &self.0.rules
+    }
+
+    /// The policy of requests that no rule is for: the set's default, else reknock's.
+    pub fn default_policy(&self) -> &Policy {
+        self.0.default.map_or(&self.0.ours, |at| &self.0.policies[at].policy)
+    }
+
+    /// Its name, if the set names one.
+    pub fn default_name(&self) -> Option<&str> {
+        self.0.policies[self.0.default?].name.as_deref()
+    }
+
+    /// What is to be known about the set as a whole; what is to be known of one policy stands there.
+    pub fn notes(&self) -> &[Note] {
+        self.0.notes.as_slice()
+    }
+
+    /// The policy of a request.
+    pub fn for_request(&self, request: &RequestHead<'_>) -> Chosen<'_> {
+        match self.0.rules.iter().position(|rule| rule.matching.matches(request)) {
+            Some(at) => {
+                let loaded = &self.0.policies[self.0.rules[at].policy];
+                Chosen { policy: &loaded.policy, name: loaded.name.as_deref(), rule: Some(at + 1) }
+            }
+            None => Chosen { policy: self.default_policy(), name: self.default_name(), rule: None },
+        }
+    }
+
+    /// This set with each policy changed alike, that of requests without a rule too: with another timeout, or a seed.
+    ///
+    /// # Errors
+    /// The first one of `change`.
+    pub fn with(&self, change: impl Fn(&Policy) -> Result<Policy, Error>) -> Result<PolicySet, Error> {
+        let mut contents = (*self.0).clone();
+        for policy in contents.policies.iter_mut().map(|loaded| &mut loaded.policy).chain([&mut contents.ours]) {
+            *policy = change(policy)?;
+        }
+        Ok(PolicySet(Arc::new(contents)))
+    }
+
+    /// Every policy that a request may have.
+    #[cfg(feature = "client")]
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Policy> {
+        self.0.policies.iter().map(|loaded| &loaded.policy).chain([self.default_policy()])
+    }
+
+    /// The longest silence that one of its policies bears; `None` for any.
+    #[cfg(feature = "client")]
+    pub(crate) fn longest_silence(&self) -> Option<std::time::Duration> {
+        self.all().map(Policy::idle_timeout).reduce(|one, other| Some(one?.max(other?))).flatten()
+    }
+}
+
+/// One line of YAML.
+impl fmt::Display for PolicySet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_value().fmt(f)
+    }
+}
+
+/// The names of a set are different ones: a namespace in front, or a number behind.
+fn distinct_names(all: &mut [Loaded]) {
+    let mut borne: HashMap<String, usize> = HashMap::new();
+    let own = |loaded: &Loaded| loaded.name.clone().unwrap_or_else(|| loaded.dialect.name().to_owned());
+    all.iter().for_each(|loaded| *borne.entry(own(loaded)).or_default() += 1);
+    let mut taken: HashMap<String, usize> = HashMap::new();
+    for loaded in all {
+        let mut name = own(loaded);
+        if let (true, Some(namespace)) = (borne[&name] > 1, &loaded.scope.namespace) {
+            name = format!("{namespace}/{name}");
+        }
+        let count = taken.entry(name.clone()).or_default();
+        *count += 1;
+        loaded.name = Some(if *count > 1 { format!("{name}#{count}") } else { name });
+    }
+}

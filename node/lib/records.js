@@ -1,0 +1,28 @@
+'use strict';
+
+/** What was sent for results and errors of calls that others sent. */
+const known = new WeakMap();
+
+/** Leaves the records of a call on its result or error; nothing of that is seen. */
+function leave(thing, retry) {
+  if ((typeof thing !== 'object' && typeof thing !== 'function') || thing === null) return;
+  const timeline = retry.explain();
+  known.set(thing, Object.freeze({ attempts: Object.freeze(retry.attempts), stopReason: retry.stopReason, explain: () => timeline }));
+}
+
+/**
+ * What was sent for a response or an error of an adapter, a function that is retried or a client: `{attempts, stopReason, explain()}`; undefined if none of
+ * them made it. An SDK's error tells of the response or the error that it was made of.
+ */
+function attemptsOf(thing) {
+  for (const holder of [thing, thing?.response, thing?.cause, thing?.cause?.cause]) {
+    if (holder === null || (typeof holder !== 'object' && typeof holder !== 'function')) continue;
+    if (known.has(holder)) return known.get(holder);
+    if (Array.isArray(holder.attempts) && typeof holder.explain === 'function') {
+      return Object.freeze({ attempts: holder.attempts, stopReason: holder.stopReason, explain: () => holder.explain() });
+    }
+  }
+  return undefined;
+}
+
+module.exports = { attemptsOf, leave };

@@ -1,0 +1,76 @@
+'use strict';
+// Policy sets: the shared vectors, calls by their rules, and what the command tells of them.
+
+const assert = require('node:assert/strict');
+const { execFileSync } = require('node:child_process');
+const path = require('node:path');
+const { test } = require('node:test');
+const { createClient, Policy, PolicySet } = require('../index.js');
+const { serve, status } = require('./support/server.js');
+const { ROOT, vectors } = require('./support/vectors.js');
+
+const { cases } = vectors('sets');
+test('no case of sets is lost', () => assert.equal(cases.length, 40));
+
+for (const given of cases) {
+  test(`sets: ${given.name}`, () => {
+    if ('error' in given) {
+      assert.throws(() => PolicySet.read(given.text, given.dialect), { name: 'ReknockError', kind: 'config', message: given.error });
+      return;
+    }
+    const set = PolicySet.read(given.text, given.dialect);
+    assert.deepEqual(set.policies.map(({ name }) => name ?? null), given.policies);
+    assert.deepEqual([set.rules, set.default], [given.rules, given.default]);
+    assert.deepEqual(set.notes.map((note) => (note.path ? `${note.path}: ${note.text}` : note.text)), given.notes);
+    for (const [request, [rule, policy]] of Object.entries(given.requests)) {
+      const met = set.ruleFor(request);
+      assert.deepEqual([met.rule, met.policy, met.match], [rule, policy, rule && given.rules[rule - 1].match]);
+      assert.ok(set.explain(request).includes(set.policyFor(request).explain()));
+    }
+    const again = PolicySet.read(set.toYaml());
+    assert.deepEqual(again.toJSON(), set.toJSON());
+    assert.ok(new PolicySet(set.toJSON()).equals(again) && PolicySet.read(`${set}`).equals(again));
+  });
+}
+
+/** One retry under /a of this server, three where the query says so, none of others. */
+function two(url) {
+  const { host } = new URL(url);
+  return {
+    policies: { one: { maxRetries: 1, backoff: 'none' }, three: { maxRetries: 3, backoff: 'none' }, none: false },
+    rules: [
+      { match: { host, path: { regex: '.*/a' }, methods: ['GET'] }, policy: 'one' },
+      { match: { host, query: [{ name: 'more', exact: 'yes' }] }, policy: 'three' },
+    ],
+    default: 'none',
+  };
+}
+
+for (const [name, make] of [['a document', (document) => document], ['a set', (document) => new PolicySet(document)], ['another client', null]]) {
+  test(`calls have the policy of their rule: ${name}`, async (t) => {
+    const script = await serve(t, status(503));
+    const client = make ? createClient({ policy: make(two(script.url)) }) : createClient().extend({ policy: new PolicySet(two(script.url)) });
+    const calls = [['/a'], ['/b', { searchParams: { more: 'yes' } }], ['/b'], ['/a', { policy: { maxRetries: 2 } }], ['/a', { policy: false }], ['/a', { timeout: 30_000 }], ['/b?more=yes', { policy: new Policy({ maxRetries: 0 }) }]];
+    const sends = [];
+    for (const [rest, options] of calls) sends.push((await client(script.url + rest, options)).attempts.length);
+    assert.deepEqual(sends, [2, 4, 1, 3, 1, 2, 1]);
+    assert.equal((await script.log()).length, 14);
+  });
+}
+
+test('a client tells its policies, and lays settings over all of them', () => {
+  const client = createClient({ policy: two('http://a.test'), timeout: 7000 });
+  assert.deepEqual(client.policies.policies.map(({ policy }) => policy.toJSON().timeout), ['7s', '7s', '7s']);
+  const more = client.extend({ policy: { connectTimeout: '1s' } });
+  assert.deepEqual(more.policies.policies.map(({ policy }) => policy.toJSON().connect_timeout), ['1s', '1s', '1s']);
+  assert.equal(more.policies.rules.length, 2);
+  assert.equal(client.policy.toJSON().max_retries, 0);
+  assert.throws(() => createClient({ policy: { policies: { a: {} }, rules: [{ policy: 'b' }] } }), /^ReknockError: rules\[0\]\.policy: must be the name/);
+  assert.throws(() => client.policies.ruleFor('a.test'), /request: must be a method and an absolute http or https URL/);
+});
+
+test('the command', () => {
+  const manifest = path.join(ROOT, 'tests/vectors/dialects/manifests/kgateway-route-option.yaml');
+  const out = execFileSync(process.execPath, [path.join(ROOT, 'node/bin/reknock.js'), 'explain', manifest, '--for', 'GET http://retry.example/get'], { encoding: 'utf8' });
+  assert.ok(out.startsWith('GET http://retry.example/get: rule 1 of 1, {host: "retry.example"}: retry\n\n# kgateway retry\n'), out);
+});
