@@ -62,7 +62,7 @@ def test_the_installed_program():
     ran = subprocess.run([*program, "--help"], capture_output=True, text=True, timeout=20)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, command_help("reknock"), "")
     ran = subprocess.run([*program, "get"], capture_output=True, text=True, timeout=20)
-    assert (ran.returncode, ran.stdout) == (2, "") and "reknock: the following arguments are required" in ran.stderr
+    assert (ran.returncode, ran.stdout) == (2, "") and "reknock get: error: the following arguments are required: url" in ran.stderr
 
 
 def test_a_body_that_is_no_text(serve):
