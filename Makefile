@@ -12,6 +12,8 @@ VENV = python/.venv
 BIN = $(abspath $(VENV))/bin
 # Where Python and Node, their tests and demos, find the scripted server.
 export REKNOCK_TEST_SERVER = $(BUILT)/reknock-test-server
+# The second transport is tested as the first is.
+FEATURES = --features reknock/reqwest
 # A line before and after, with the time it took.
 STEP = $(CURDIR)/.ci/step
 # Suites side by side, on as many cores as there are; what each of them says in one piece, where make can do that.
@@ -44,21 +46,21 @@ demo-native: built
 
 # One call of cargo for all that is shown. Its features are those of the tests (workspace-hack), which find their dependencies built.
 built:
-	@$(STEP) "build the libraries, the server and the demo" $(CARGO) build --lib --bins --example demo \
+	@$(STEP) "build the libraries, the server and the demo" $(CARGO) build --lib --bins --example demo $(FEATURES) \
 	  -p reknock -p reknock-c -p reknock-python -p reknock-test-server $(and $(NODE),-p reknock-node)
 
 test: tests-built ## run every test
 	@$(STEP) "run the tests" $(MAKE) --no-print-directory --keep-going --jobs $(JOBS) $(SYNC) suites
 
 tests-built: python node
-	@$(STEP) "build the tests" $(CARGO) test --quiet --no-run
+	@$(STEP) "build the tests" $(CARGO) test $(FEATURES) --quiet --no-run
 	@$(STEP) "build the tests of the machine alone" $(CARGO) test --quiet -p reknock --no-default-features --lib --no-run
 	@$(STEP) "build the proofs" $(PROOFS) --quiet --no-run
 
 suites: test-rust test-python test-node test-docs
 
 test-rust: ## run the tests of the crates
-	@$(STEP) "test the crates" $(CARGO) test --quiet
+	@$(STEP) "test the crates" $(CARGO) test $(FEATURES) --quiet
 	@$(STEP) "test the machine alone" $(CARGO) test --quiet -p reknock --no-default-features --lib
 	@$(STEP) "test the examples of the machine alone" $(CARGO) test --quiet -p reknock --no-default-features --doc
 	@$(STEP) "test what processes share" $(PROOFS) --quiet
@@ -147,10 +149,11 @@ check: ## format, lints as errors, documentation, generated files unchanged, one
 	cargo fmt --all --check
 	cargo fmt --all --check --manifest-path bench/Cargo.toml
 	cargo fmt --all --check --manifest-path proofs/Cargo.toml
-	$(CARGO) clippy --workspace --all-targets --quiet -- -D warnings
+	$(CARGO) clippy --workspace --all-targets $(FEATURES) --quiet -- -D warnings
+	$(CARGO) clippy --workspace --quiet -- -D warnings
 	$(CARGO) clippy -p reknock --no-default-features --quiet -- -D warnings
 	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/proofs $(CARGO) clippy --all-targets --quiet --manifest-path proofs/Cargo.toml -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace $(FEATURES) --no-deps --quiet
 	$(CARGO) run --quiet -p xtask -- gen --check
 	workspace-hack/check
 

@@ -8,20 +8,20 @@ const { targets } = require('../node/lib/targets.js');
 const [out, built] = process.argv.slice(2);
 const source = path.join(__dirname, '..', 'node');
 const about = JSON.parse(readFileSync(path.join(source, 'package.json'), 'utf8'));
-/** All that are built for a release (release.yml); npm installs the one that fits. */
-const PLATFORMS = ['linux-x64-gnu', 'linux-arm64-gnu', 'linux-x64-musl', 'linux-arm64-musl', 'darwin-x64', 'darwin-arm64', 'win32-x64-msvc'];
+/** All that the loader knows; npm installs the one that fits. */
+const loader = readFileSync(path.join(source, 'lib', 'native.js'), 'utf8');
+const PLATFORMS = [...new Set([...loader.matchAll(/'@reknock\/([\w-]+)'/g)].map(([, platform]) => platform))];
 const [here] = targets;
 
 function write(folder, document) {
   writeFileSync(path.join(out, folder, 'package.json'), `${JSON.stringify(document, null, 2)}\n`);
 }
 
-// The root: what git has but the binary, and its platforms with exactly its version.
+// The root: what the package lists but the binary, and the platforms with exactly its version.
 const { scripts, devDependencies, ...root } = about;
-mkdirSync(path.join(out, 'reknock'), { recursive: true });
-for (const name of ['README.md', 'index.js', 'index.mjs', 'index.d.ts', 'index.d.mts', 'options.d.ts', 'lib', 'bin']) {
-  cpSync(path.join(source, name), path.join(out, 'reknock', name), { recursive: true });
-}
+const LEFT_OUT = ['node_modules', 'test', 'scripts', 'examples'];
+mkdirSync(out, { recursive: true });
+cpSync(source, path.join(out, 'reknock'), { recursive: true, filter: (from) => !LEFT_OUT.includes(path.relative(source, from)) && !from.endsWith('.node') });
 write('reknock', {
   ...root,
   files: [...root.files.filter((name) => name !== '*.node'), 'LICENSE-*'],

@@ -526,6 +526,10 @@ typedef struct reknock_attempt_record {
    * it is a unix socket.
    */
   char peer[64];
+  /**
+   * Interim answers (1xx) that came before the head of its response.
+   */
+  uint32_t interim;
 } reknock_attempt_record;
 
 /**

@@ -281,6 +281,8 @@ export interface AttemptRecord {
   readonly firstByteMs: number | null;
   /** How often it was sent again by itself, because a kept connection was found dead before a byte was taken; the server saw none of those. */
   readonly resends: number;
+  /** Interim answers (1xx) that came before the head of its response. */
+  readonly interim: number;
   /** Whether its connection was kept from an earlier exchange; null if there was none, or it is not known. */
   readonly reused: boolean | null;
   /** The other end, the server or its proxy, such as '192.0.2.1:443' or '[2001:db8::1]:443'; null if there was no connection, or it is a unix socket. */

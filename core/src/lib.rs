@@ -1,6 +1,6 @@
 //! Retries for HTTP clients: one policy, one budget, one decision machine.
 //!
-//! A [`Policy`] says what a call is allowed to do; [`client::Client`] does it on tokio and reqwest; every response and every error
+//! A [`Policy`] says what a call is allowed to do; [`client::Client`] does it on tokio and hyper; every response and every error
 //! tells what was sent, what was decided and why.
 //!
 #![cfg_attr(all(feature = "client", feature = "documents"), doc = "```no_run")]
@@ -53,8 +53,8 @@
 //!
 //! # Features
 //!
-//! - `client` (default): the executor on tokio and reqwest.
-//! - `reqwest` (part of `client`): the transport on reqwest, also for those who bring a builder of their own.
+//! - `client` (default): the executor on tokio, hyper and h2.
+//! - `reqwest`: a second transport, for those who bring a `reqwest::ClientBuilder`. What it cannot show or do is listed at `client::ReqwestTransport`.
 //! - `documents` (default): policies from YAML, JSON and TOML.
 //! - `simulate` (default): what a policy will do, in virtual time against a model of a server.
 

@@ -161,6 +161,8 @@ pub struct AttemptRecord {
     pub first_byte: Option<Duration>,
     /// How often the transport sent it again by itself, because a kept connection was found dead before a byte was taken. The server saw none of those.
     pub resends: u32,
+    /// Interim answers (1xx) that came before the head of its response. Where a transport does not see them, 0.
+    pub interim: u32,
     /// What it went over.
     pub connection: Connection,
 }
@@ -252,6 +254,7 @@ impl AttemptRecord {
             outer_retry: None,
             first_byte: None,
             resends: 0,
+            interim: 0,
             connection: Connection::default(),
         }
     }
@@ -277,6 +280,9 @@ pub fn explain(attempts: &[AttemptRecord], stop_reason: Option<StopReason>) -> S
         let _ = write!(out, " after {}", Measured(a.duration));
         if a.evidence != Evidence::Unknown {
             let _ = write!(out, " ({})", a.evidence.code().replace('_', " "));
+        }
+        if a.interim > 0 {
+            let _ = write!(out, ", after {} interim answers", a.interim);
         }
         if a.resends > 0 {
             let _ = write!(out, ", sent again {} times as its connection was dead", a.resends);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use reknock::client::testing::{Script, Step};
 use reknock::client::{Body, Callbacks, Client, Opinion};
 use reknock::policy::Value;
-use reknock::{Error, ErrorKind, Evidence, StopReason};
+use reknock::{Error, ErrorKind, Evidence, StopReason, UnixTime};
 use serde_json::json;
 
 const URL: &str = "http://service.test/";
@@ -174,6 +174,32 @@ async fn answers_that_take_long_come_without_any_limit() {
 }
 
 /// Numbers that no clock can count to: no server may make arithmetic wrap, nor panic.
+#[tokio::test]
+async fn steps_are_for_some_requests() {
+    let post = Step::status(503).unwrap().for_method("post").unwrap();
+    let script =
+        Script::new([post, Step::status(404).unwrap().for_url("/a/*?b=1"), Step::status(201).unwrap().for_url("http://*.test/a/b")]);
+    let client = client(&script, json!({"max_retries": 0}));
+    let mut seen = Vec::new();
+    for url in ["a/b", "a/b?b=1", "a/b?b=1", "a/b?b=2", "a/b"] {
+        seen.push(client.get(&format!("{URL}{url}")).send().await.unwrap().status());
+    }
+    assert_eq!(seen, [201, 404, 201, 201, 201]);
+    assert_eq!(client.post(URL).send().await.unwrap().status(), 503);
+    let error = client.get(&format!("{URL}c?secret=1")).send().await.unwrap_err();
+    assert_eq!((error.kind(), script.missed()), (ErrorKind::InvalidRequest, vec!["GET http://service.test/c".to_owned()]));
+    assert!(Step::status(200).unwrap().for_method("GE T").is_err());
+}
+
+#[tokio::test]
+async fn strict_scripts_answer_once() {
+    let script = Script::strict(UnixTime(0), ["503", "200"].map(|name| Step::status(name.parse().unwrap()).unwrap()));
+    let client = client(&script, json!({}));
+    assert_eq!(client.get(URL).send().await.unwrap().status(), 200);
+    assert_eq!(client.get(URL).send().await.unwrap_err().kind(), ErrorKind::InvalidRequest);
+    assert_eq!((script.remaining(), script.missed().len(), script.is_strict()), (0, 1, true));
+}
+
 #[tokio::test]
 async fn waits_that_no_clock_can_count_to() {
     for hint in ["9223372036854775", "18446744073", "99999999999", "99999999999999999999"] {

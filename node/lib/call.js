@@ -3,11 +3,12 @@
 const { Attempt, RetryRequest } = require('./attempt.js');
 const { bridge, waiting, WHAT } = require('./bridge.js');
 const { download } = require('./download.js');
-const { ofFetch } = require('./errors.js');
+const { ReknockError, ofFetch } = require('./errors.js');
 const { guard, fail } = require('./guard.js');
 const native = require('./native.js');
 const { Parts } = require('./parts.js');
 const { Policy } = require('./policy.js');
+const { leave } = require('./records.js');
 const { follow, unfollow } = require('./signals.js');
 const { Upload } = require('./upload.js');
 
@@ -90,9 +91,21 @@ class Call {
       }
       guard(() => (edited ? bridge.answerRequest(this.#id, ...RetryRequest.edits(edited)) : bridge.answer(this.#id, name, answer)));
     } catch (error) {
-      this.abort(error);
+      return this.#failed(error, coming);
     }
     return coming;
+  }
+
+  /** The call ends with what a callback threw, or with what is wrong with its answer; on that its records are left. */
+  async #failed(thrown, coming) {
+    if (waiting.get(this.#id) !== this) return coming;
+    bridge.failAnswer(this.#id);
+    const end = await coming;
+    if (!end.error) return end;
+    const { events, error } = end;
+    if (thrown instanceof ReknockError && thrown.attempts.length === 0) return { events, thrown: fail({ ...error, kind: thrown.kind, message: thrown.message, causes: [] }) };
+    leave(thrown, fail(error));
+    return { events, thrown };
   }
 
   /** Ends it now, if it is not over. */

@@ -1,6 +1,7 @@
 'use strict';
 
 const { getSystemErrorName } = require('node:util');
+const native = require('./native.js');
 
 /** Errors of fetch that stand for one of ours. */
 const standing = new WeakSet();
@@ -66,9 +67,16 @@ function ofFetch(error) {
   return outer;
 }
 
+/** What was given, as messages show it. What may be a secret in the wrong place is told by its size: see the core's `shown_text`. */
+function shown(value) {
+  if (typeof value !== 'string') return `a value of type ${typeof value}`;
+  const text = native.shownText(value);
+  return text.startsWith('"') ? `'${value}'` : text;
+}
+
 /** An argument that is not what JavaScript's own fetch would take either. */
 function wrongType(message) {
   return new TypeError(message);
 }
 
-module.exports = { ReknockError, fromNative, ofFetch, wrongType };
+module.exports = { shown, ReknockError, fromNative, ofFetch, wrongType };

@@ -1,6 +1,6 @@
 'use strict';
 
-const { wrongType } = require('./errors.js');
+const { shown, wrongType } = require('./errors.js');
 
 /**
  * What the platform's init has besides what we honour. `values`: what it may be (others are TypeErrors of the platform's, too); `harmless`: what
@@ -48,10 +48,6 @@ function check(name, value, lenient) {
   if (warned.has(name)) return;
   warned.add(name);
   process.emitWarning(`reknock: ${message}: it is passed over`, { code: 'REKNOCK_INIT' });
-}
-
-function shown(value) {
-  return typeof value === 'string' ? `'${value}'` : `a value of type ${typeof value}`;
 }
 
 module.exports = { checkInit };

@@ -2,7 +2,7 @@
 
 const { bytePiece, nameOf, toBody } = require('./body.js');
 const { checkInit } = require('./init.js');
-const { wrongType } = require('./errors.js');
+const { shown, wrongType } = require('./errors.js');
 
 /** What of a Request counts. */
 const FETCH = ['method', 'headers', 'body', 'signal', 'redirect', 'duplex'];
@@ -42,7 +42,7 @@ function call(input, request, options, body, form) {
   if (body?.type && !has(headers, 'content-type')) headers.push('content-type', body.type);
   // A Request that was told nothing says follow, too: the client's setting holds.
   const redirect = options.redirect ?? (request?.redirect === 'follow' ? undefined : request?.redirect);
-  if (redirect !== undefined && !REDIRECTS.has(redirect)) throw wrongType(`redirect: must be follow, manual or error, got ${redirect}`);
+  if (redirect !== undefined && !REDIRECTS.has(redirect)) throw wrongType(`redirect: must be follow, manual or error, got ${shown(redirect)}`);
   return {
     method: methodOf(options.method ?? request?.method ?? 'GET', body, form),
     url: request ? request.url : `${input}`,
@@ -78,10 +78,6 @@ function ownDelivery({ delivery, stream }) {
   if (stream === undefined || stream === null) return undefined;
   if (typeof stream !== 'boolean') throw wrongType(`stream: must be true or false, got ${shown(stream)}`);
   return stream ? 'streamed' : 'buffered';
-}
-
-function shown(value) {
-  return typeof value === 'string' ? `'${value}'` : nameOf(value);
 }
 
 function isRequest(input) {
@@ -135,7 +131,7 @@ const SPACE = /^[\t\n\r ]+|[\t\n\r ]+$/g;
 
 /** The value of a header field, whose characters are bytes. It may be a secret: it is not shown. */
 function byteString(name, value) {
-  if (/[^\0-\xff]/.test(value)) throw wrongType(`headers: the value of ${name} holds characters above U+00FF`);
+  if (/[^\0-\xff]/.test(value)) throw wrongType(`headers: the value of ${shown(name)} holds characters above U+00FF`);
   return value;
 }
 

@@ -1,7 +1,7 @@
 'use strict';
 
 const { AsyncLocalStorage } = require('node:async_hooks');
-const { wrongType } = require('./errors.js');
+const { shown, wrongType } = require('./errors.js');
 
 /** The attempt of a retrying loop that is under way where this is asked: `{active}`. */
 const attempts = new AsyncLocalStorage();
@@ -14,7 +14,7 @@ function currentAttempt() {
 
 /** Whether a call that is made here is part of an attempt of another one that retries. `nesting`: what its options say. */
 function isNested(nesting = 'stop') {
-  if (nesting !== 'stop' && nesting !== 'allow') throw wrongType(`nesting: must be 'stop' or 'allow', got ${nesting}`);
+  if (nesting !== 'stop' && nesting !== 'allow') throw wrongType(`nesting: must be 'stop' or 'allow', got ${shown(nesting)}`);
   return nesting === 'stop' && currentAttempt() !== undefined;
 }
 

@@ -2,7 +2,7 @@
 // Tests of code that retries: scripted answers in place of servers, and no waiting.
 
 const { virtual } = require('./clock.js');
-const { wrongType } = require('./errors.js');
+const { shown, wrongType } = require('./errors.js');
 
 /** What failures are called, and the code that the platform's fetch has for each. */
 const FAILURES = { connect: 'ECONNREFUSED', connect_timeout: 'UND_ERR_CONNECT_TIMEOUT', tls: 'CERT_HAS_EXPIRED', reset: 'ECONNRESET', protocol: 'HPE_INVALID_CONSTANT', per_try_timeout: 'UND_ERR_HEADERS_TIMEOUT' };
@@ -127,7 +127,7 @@ function stepOf(given) {
   const unknown = Object.keys(given ?? { nothing: 1 }).filter((name) => !STEP.includes(name));
   if (unknown.length > 0) throw wrongType(`Script: a step has ${STEP.join(', ')}, not ${unknown.join(', ')}`);
   const { status = 200, headers, body = '', after = 0, fail } = given;
-  if (fail !== undefined && !(fail in FAILURES)) throw wrongType(`Script: a failure is one of ${Object.keys(FAILURES).join(', ')}, got ${fail}`);
+  if (fail !== undefined && !(fail in FAILURES)) throw wrongType(`Script: a failure is one of ${Object.keys(FAILURES).join(', ')}, got ${shown(fail)}`);
   if (!Number.isInteger(status) || status < 200 || status > 599) throw wrongType(`Script: a status is 200..=599, got ${status}`);
   return { status, headers, body, after, fail };
 }

@@ -2,6 +2,7 @@
 // Bodies that are produced or read piece by piece.
 
 const assert = require('node:assert/strict');
+const { spawnSync } = require('node:child_process');
 const { createHash } = require('node:crypto');
 const { createReadStream, mkdtempSync, openAsBlob, rmSync, writeFileSync } = require('node:fs');
 const { tmpdir } = require('node:os');
@@ -317,4 +318,19 @@ test('a body that was given up for a new attempt fails nothing', async (t) => {
   const options = { body: () => bodies.shift()(), policy: { ...FAST, perTryTimeout: '200ms' } };
   const response = await client.put(server.url, options);
   assert.equal((await response.json()).body, 'b');
+});
+
+const SHORT_OF_MEMORY = `
+const { execFileSync } = require('node:child_process');
+const { readFileSync } = require('node:fs');
+const client = require(process.argv[1]).createClient();
+const body = Buffer.alloc(300 << 20, 1);
+const pages = Number(readFileSync('/proc/self/statm', 'utf8').split(' ')[0]);
+execFileSync('prlimit', ['--pid', String(process.pid), '--as=' + (pages * 4096 + (150 << 20))]);
+client.request('http://127.0.0.1:1/', { method: 'POST', body }).then(() => console.log('sent'), (error) => console.log(error.message));
+`;
+
+test('a body that memory has no room for is an error', { skip: process.platform !== 'linux' && 'there is no prlimit' }, () => {
+  const { stdout, stderr } = spawnSync(process.execPath, ['-e', SHORT_OF_MEMORY, require.resolve('../index.js')], { encoding: 'utf8' });
+  assert.equal(stdout, 'body: 314572800 bytes do not fit into memory\n', stderr);
 });

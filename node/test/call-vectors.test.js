@@ -43,7 +43,8 @@ async function check(expect, outcome) {
   if (expect.body !== undefined) assert.equal(await outcome.body.text(), expect.body);
   assert.deepEqual(outcome.attempts.map(brief), expect.attempts.map(brief));
   outcome.attempts.forEach((attempt, at) => {
-    const { reused, version, wait_ms: wait } = expect.attempts[at];
+    const { reused, version, interim, wait_ms: wait } = expect.attempts[at];
+    if (interim !== undefined) assert.equal(attempt.interim, interim);
     if (reused !== undefined) assert.equal(attempt.reused, reused);
     if (version !== undefined) assert.equal(`HTTP/${attempt.httpVersion}`, version);
     if (attempt.status === null) assert.equal(attempt.firstByteMs, null);
@@ -65,7 +66,7 @@ async function arrived(given, script) {
   }
 }
 
-test('no case is lost', () => assert.equal(cases.length, 149));
+test('no case is lost', () => assert.equal(cases.length, 154));
 
 for (const given of cases) {
   test(`call: ${given.name}`, async (t) => {

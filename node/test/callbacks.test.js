@@ -5,7 +5,7 @@ const assert = require('node:assert/strict');
 const { AsyncLocalStorage } = require('node:async_hooks');
 const { test } = require('node:test');
 const { setImmediate: turn, setTimeout: sleep } = require('node:timers/promises');
-const { createClient, ReknockError } = require('../index.js');
+const { attemptsOf, createClient, ReknockError } = require('../index.js');
 const { FAST, serve, status, DONE, ECHO, NO } = require('./support/server.js');
 
 const client = createClient({ policy: FAST });
@@ -99,6 +99,9 @@ for (const name of ['retryIf', 'delay', 'beforeRetry']) {
       const script = await serve(t, NO);
       await assert.rejects(client(script.url, { [name]: callback }), (caught) => caught === error);
       assert.equal((await script.log()).length, 1);
+      const { attempts, stopReason, explain } = attemptsOf(error);
+      assert.deepEqual([attempts.map(({ status }) => status), stopReason], [[503], 'callback']);
+      assert.match(explain(), /= callback: a callback raised/);
     }
     for (const value of [undefined, null, 'text']) {
       const { url } = await serve(t, NO);
@@ -220,4 +223,13 @@ test('the event loop turns while a call is under way', async (t) => {
   await client(url);
   clearInterval(timer);
   assert.ok(turns > 1, `${turns}`);
+});
+
+test('what is no answer tells of the attempts, and observers of the end', async (t) => {
+  const { url } = await serve(t, NO);
+  const events = [];
+  const error = await client(url, { retryIf: () => 'yes', onEvent: (event) => events.push(event) }).then(assert.fail, (caught) => caught);
+  assert.deepEqual([error.kind, error.stopReason, error.attempts.length, error.attempts[0].status], ['callback', 'callback', 1, 503]);
+  assert.match(error.message, /^retry_?[iI]f: must/);
+  assert.deepEqual(events.map(({ kind, stopReason }) => [kind, stopReason]), [['end', 'callback']]);
 });

@@ -7,6 +7,8 @@ const { tmpdir } = require('node:os');
 const { join } = require('node:path');
 const { Readable } = require('node:stream');
 const { test } = require('node:test');
+const { inspect } = require('node:util');
+const { Policy, createClient } = require('../index.js');
 const { toBody } = require('../lib/body.js');
 const { fetchCall } = require('../lib/input.js');
 
@@ -340,7 +342,7 @@ test('what is not honoured is refused', () => {
     [{ method: 'track' }, /^method: track is none that fetch sends$/],
     [{ body: 'x' }, /^body: GET has none in fetch; client.request\(\) sends one$/],
     [{ method: 'head', body: '' }, /^body: HEAD has none in fetch/],
-    [{ redirect: 'maybe' }, /^redirect: must be follow, manual or error, got maybe$/],
+    [{ redirect: 'maybe' }, /^redirect: must be follow, manual or error, got 'maybe'$/],
     [{ signal: {} }, /^signal: must be an AbortSignal, got Object$/],
     [{ signal: { aborted: false } }, /^signal: must be an AbortSignal, got Object$/],
     [{ headers: 'x' }, /^headers: must be an object or pairs, got string$/],
@@ -354,4 +356,31 @@ test('what is not honoured is refused', () => {
   }
   // A Request in place of an init has none of its own names.
   assert.equal(fetchCall(URL_TEXT, new Request(URL_TEXT, { method: 'DELETE' })).method, 'DELETE');
+});
+
+const SECRETS = ['-----BEGIN PRIVATE KEY-----\nMIIsecret\n-----END PRIVATE KEY-----\n', 'secret'.repeat(20)];
+
+test('a key where something else is expected is not shown', async () => {
+  const { fetch } = createClient({ policy: { max_retries: 0 } });
+  for (const secret of SECRETS) {
+    const tries = [
+      () => fetch('http://127.0.0.1:1/', { redirect: secret }),
+      () => fetch('http://127.0.0.1:1/', { delivery: secret }),
+      () => fetch('http://127.0.0.1:1/', { mode: secret }),
+      () => fetch('http://127.0.0.1:1/', { method: secret }),
+      () => fetch('http://127.0.0.1:1/', { headers: { [secret]: 'a' } }),
+      () => fetch('http://127.0.0.1:1/', { headers: { [secret]: '\u20ac' } }),
+      () => fetch('http://127.0.0.1:1/', { policy: { [secret]: 1 } }),
+      () => fetch(secret),
+      () => Policy.load(secret),
+      () => Policy.preset(secret),
+      () => createClient({ cookies: { [secret]: 1 } }),
+      () => createClient({ headers: { [secret]: 1 } }),
+      () => createClient({ [secret]: 1 }),
+    ];
+    for (const attempt of tries) {
+      const error = await (async () => attempt())().then(() => assert.fail(`${attempt} was taken`), (caught) => caught);
+      assert.doesNotMatch(`${error.stack} ${inspect(error)}`, /IIsecret|secretsecret/, `${attempt}`);
+    }
+  }
 });

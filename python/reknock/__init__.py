@@ -55,6 +55,7 @@ from ._native import (
     lint,
     simulate,
 )
+from ._nesting import current_attempt
 from ._stream import AsyncStreamingResponse, StreamingResponse
 
 __all__ = [
@@ -69,7 +70,6 @@ __all__ = [
 _LATER = {
     **dict.fromkeys(("acall", "attempts", "call", "retrying"), "_functions"),
     **dict.fromkeys(("Records", "attempts_of"), "_records"),
-    "current_attempt": "_retrying",
 }
 """What is seldom needed, and where it is: imported when it is needed."""
 
@@ -77,7 +77,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._functions import acall, attempts, call, retrying
     from ._records import Records, attempts_of
-    from ._retrying import current_attempt
 
 
 def __getattr__(name: str) -> object:

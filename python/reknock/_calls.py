@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from . import _log
 from ._native import Turn, unraisable
+from ._nesting import current_attempt
 
 TYPE_CHECKING = False  # typing is slow to import
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def prepared(client: Client, method: str, url: URL, options: Mapping[str, Any]) -> Call:
     """A call whose request is authorised."""
-    call = client.call(method, url, options)
+    call = client.call(method, url, options, current_attempt() is not None)
     question = call.auth()
     if question is not None:
         authorise, request = question

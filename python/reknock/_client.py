@@ -83,6 +83,8 @@ class Client(_Base):
         Lets retry_if and delay of buffered calls see the body.
     budgets: a `Budgets`. Default: the client's own.
         Retry budgets to share with other clients, adapters and functions.
+    nesting: "stop" or "allow". Default: "stop".
+        Within an attempt of an adapter or of a function that is retried, "stop" sends once; "allow" retries there too, which multiplies.
     transport: a `reknock.testing.Script`. Default: the network.
         What answers in place of servers.
     base_url: URL. Default: None.
@@ -140,6 +142,7 @@ class Client(_Base):
         timeout: seconds or a timedelta, or None. Limit of the whole call.
         policy: a `Policy` replaces the client's, a dict is merged over it, False turns retries off.
         follow_redirects: whether redirects are followed.
+        nesting: "stop" or "allow", as of the client.
         retry_if, delay, before_retry, on_event, with_body: as of the client, in place of its own of the same name.
         """
         return finish(prepared(self._native, method, url, options).send(wanted()))  # type: ignore[no-any-return]
@@ -212,6 +215,8 @@ class AsyncClient(_Base):
         Lets retry_if and delay of buffered calls see the body.
     budgets: a `Budgets`. Default: the client's own.
         Retry budgets to share with other clients, adapters and functions.
+    nesting: "stop" or "allow". Default: "stop".
+        Within an attempt of an adapter or of a function that is retried, "stop" sends once; "allow" retries there too, which multiplies.
     transport: a `reknock.testing.Script`. Default: the network.
         What answers in place of servers.
     base_url: URL. Default: None.
@@ -276,6 +281,7 @@ class AsyncClient(_Base):
         timeout: seconds or a timedelta, or None. Limit of the whole call.
         policy: a `Policy` replaces the client's, a dict is merged over it, False turns retries off.
         follow_redirects: whether redirects are followed.
+        nesting: "stop" or "allow", as of the client.
         retry_if, delay, before_retry, on_event, with_body: as of the client, in place of its own of the same name.
         """
         own = self._bridge()

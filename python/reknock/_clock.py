@@ -27,6 +27,11 @@ def now() -> float:
     return time.monotonic() + (virtual[-1].offset if virtual else 0.0)
 
 
+def wall() -> float:
+    """Seconds since 1970, ahead likewise: hints that are dates are distances from it."""
+    return time.time() + (virtual[-1].offset if virtual else 0.0)
+
+
 def leapt(seconds: float) -> bool:
     """Whether a wait is over at once, as time is virtual."""
     if not virtual:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial, wraps
-from typing import Any, ParamSpec, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
 
-from . import _clock
+from . import _clock, _nesting
 from ._native import Budgets, Retry
-from ._retrying import Call, CallEvent, AttemptView, CurrentAttempt, Options, Nesting, _current, arun, finished, past_deadline, run, steps
-from ._retrying import decided
+from ._retrying import Call, CallEvent, AttemptView, CurrentAttempt, Options, arun, decided, finished, past_deadline, run, steps
+
+if TYPE_CHECKING:
+    from ._options import Nesting
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -41,6 +43,9 @@ class Retried:
         self.options = Options.of(
             policy, budgets=budgets or _shared, retry_if=retry_if, delay=delay, on_event=on_event, nesting=nesting, name=name,
         )
+        # A key that is minted goes with a request's header fields: a function has none that could be told of.
+        if self.options.policy.idempotency_key == "auto":
+            self.options = self.options.over({"policy": {"idempotency_key": "honour"}})
         self.origin, self.on, self.result, self.idempotent = origin, on, result, idempotent
 
     def call(self, name: str) -> Call:
@@ -230,12 +235,12 @@ class Block:
         return self._current.remaining
 
     def __enter__(self) -> Self:
-        self._token = _current.set(self._current)
+        self._token = _nesting.attempt.set(self._current)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> bool:
         self._current._active = False
-        _current.reset(self._token)
+        _nesting.attempt.reset(self._token)
         if error is not None and not isinstance(error, Exception):
             self._owner.abandon()
             return False

@@ -14,11 +14,11 @@ DRAIN, DRAIN_SECONDS = 64 * 1024, 0.05
 """The most of a dropped response that is read so that its connection can be used again, and how long it may be silent."""
 
 
-def _least(*limits: float | None) -> float | None:
+def least(*limits: float | None) -> float | None:
     return min((limit for limit in limits if limit is not None), default=None)
 
 
-def _is_replayable(stream: Any, httpx: Any) -> bool:
+def is_replayable(stream: Any, httpx: Any) -> bool:
     """Bytes are; so is a multipart body whose files can all be sent from their beginning."""
     if isinstance(stream, httpx.ByteStream):
         return True
@@ -167,17 +167,17 @@ def transports(package: str) -> tuple[type, type]:
             limits = retry.limits(now=_clock.now())
             if self.stream is None:
                 self.stream = self.request.stream
-                if not _is_replayable(self.stream, httpx):
+                if not is_replayable(self.stream, httpx):
                     kind = AsyncRecording if self.is_async else SyncRecording
                     self.stream = kind(self.stream, retry.max_body_buffer)
             headers = self.request.headers.copy()
             for name, value in retry.headers:
                 headers[name] = value
             self.timeout = {
-                "connect": _least(self.theirs.get("connect"), limits.connect_timeout, limits.remaining),
-                "pool": _least(self.theirs.get("pool"), limits.remaining),
-                "write": _least(self.theirs.get("write"), limits.idle_timeout, limits.remaining),
-                "read": _least(self.theirs.get("read"), limits.per_try_timeout, limits.remaining),
+                "connect": least(self.theirs.get("connect"), limits.connect_timeout, limits.remaining),
+                "pool": least(self.theirs.get("pool"), limits.remaining),
+                "write": least(self.theirs.get("write"), limits.idle_timeout, limits.remaining),
+                "read": least(self.theirs.get("read"), limits.per_try_timeout, limits.remaining),
             }
             extensions = {**self.request.extensions, "timeout": self.timeout, "reknock.attempt": attempt.number}
             extensions.pop("reknock", None)
@@ -220,7 +220,7 @@ def transports(package: str) -> tuple[type, type]:
         def answered(self, attempt: CurrentAttempt) -> None:
             """A body may be silent for as long as its user allows: the limit of the head is over."""
             limits = attempt.limits
-            self.timeout["read"] = _least(self.theirs.get("read"), limits.idle_timeout if limits is not None else None)
+            self.timeout["read"] = least(self.theirs.get("read"), limits.idle_timeout if limits is not None else None)
 
         def drop(self, response: Any) -> Any:
             """Frees the connection of a response that is not handed out, without waiting for a server that is slow."""

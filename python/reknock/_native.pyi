@@ -1,6 +1,6 @@
 """The native module."""
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from os import PathLike
 from typing import Any, ClassVar, Final, Literal, Self, Unpack, final, overload
@@ -34,6 +34,7 @@ def lint(policy: PolicyLike, *, processes: int = ..., one_purse: bool = ..., cap
 def kinds() -> list[tuple[str, int, str]]: ...
 def stop_reasons() -> list[tuple[str, int, str]]: ...
 def client_options() -> list[tuple[str, str, str]]: ...
+def allows_nesting(value: object) -> bool: ...
 
 @final
 class Policy:
@@ -368,6 +369,8 @@ class AttemptRecord:
     @property
     def resends(self) -> int: ...
     @property
+    def interim(self) -> int: ...
+    @property
     def reused(self) -> bool | None: ...
     @property
     def peer(self) -> str | None: ...
@@ -550,8 +553,26 @@ class ResponseHead:
 
 @final
 class Response(ResponseHead):
-    """A response with its whole body."""
+    """A response with its whole body. Clients make them; tests may, of a status, header fields and a body (`content` or `json`).
 
+    url: default "http://service.test/".
+    attempts: what was sent for it. Default: nothing.
+    stop_reason: default "completed".
+    elapsed: seconds. Default 0.
+    """
+
+    def __new__(
+        cls,
+        status_code: int = 200,
+        *,
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
+        content: bytes | str | None = None,
+        json: object = None,
+        url: str = "http://service.test/",
+        attempts: Sequence[AttemptRecord] = ...,
+        stop_reason: StopReason = "completed",
+        elapsed: float = 0.0,
+    ) -> Self: ...
     @staticmethod
     def _restored(pickled: tuple[Any, ...]) -> Response: ...
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]: ...
@@ -756,7 +777,7 @@ class Decision:
 @final
 class Client:
     def __new__(cls, options: ClientOptions) -> Self: ...
-    def call(self, method: str, url: URL, options: Mapping[str, Any]) -> Call: ...
+    def call(self, method: str, url: URL, options: Mapping[str, Any], within: bool) -> Call: ...
     @property
     def policy(self) -> Policy: ...
     @property
@@ -809,27 +830,41 @@ class Turn:
 
 @final
 class Script:
-    """Answers in place of servers, one step per send; the last step repeats."""
+    """Answers in place of servers, one step per send: the first that is for it; the last one that is repeats.
 
-    def __new__(cls, steps: Iterable[int | str | Step], *, seed: int = 0, now: datetime | None = None) -> Self: ...
+    seed: another one gives other waits.
+    now: what its wall clock begins with. Default: now.
+    strict: each step answers once, a send that no step is left for fails, and so does leaving the `with` block while steps remain.
+    """
+
+    def __new__(cls, steps: Iterable[int | str | Step], *, seed: int = 0, now: datetime | None = None, strict: bool = False) -> Self: ...
     @property
     def sends(self) -> tuple[Sent, ...]: ...
     @property
     def waits(self) -> tuple[float, ...]: ...
     @property
     def remaining(self) -> int: ...
+    @property
+    def missed(self) -> tuple[str, ...]: ...
     def advance(self, seconds: float) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(self, *_exception: object) -> None: ...
 
 @final
 class Step:
-    """What happens to one send."""
+    """What happens to one send.
+
+    does: a status, or the name of a failure.
+    method, url: it is for such sends alone. `*` in a URL stands for anything; one that begins with `/` is compared with path and query; one
+    that has no query is for any query.
+    """
 
     def __new__(
         cls,
         does: int | str,
         *,
+        method: str | None = None,
+        url: str | None = None,
         headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
         content: bytes | str | None = None,
         json: object = None,

@@ -30,6 +30,7 @@ StopReason: TypeAlias = Literal[
     "completed", "not_retryable", "predicate_stop", "not_idempotent", "body_not_replayable", "retries_exhausted", "retry_after_too_long", "deadline",
     "budget_exhausted", "cancelled", "callback", "closed", "nested",
 ]
+Nesting: TypeAlias = Literal["stop", "allow"]
 Evidence: TypeAlias = Literal["not_sent", "refused", "unknown"]
 EventKind: TypeAlias = Literal["retry", "redirect", "end", "notice"]
 Opinion: TypeAlias = bool | Seconds | Literal["stop"] | None
@@ -125,6 +126,8 @@ class CallOptions(Callbacks, total=False):
     """A `Policy` replaces the client's, a dict is merged over it, False turns retries off."""
     follow_redirects: bool | None
     """Whether redirects are followed."""
+    nesting: Nesting
+    """Within an attempt of an adapter or of a function that is retried, "stop" sends once, "allow" retries there too, which multiplies. Default: the client's."""
 
 
 class ClientOptions(Callbacks, total=False):
@@ -174,6 +177,8 @@ class ClientOptions(Callbacks, total=False):
     """Whether a budget with `share: host` that cannot be shared is an error; else it is the process's alone, and its reading says why. Default: False."""
     envoy_headers: bool
     """Whether `x-envoy-retry-on` and its kin on a request change its policy, as in Envoy. Default: False."""
+    nesting: Nesting
+    """Within an attempt of an adapter or of a function that is retried, "stop" sends once, "allow" retries there too, which multiplies. Default: "stop"."""
     budgets: Budgets | None
     """Retry budgets to share with other clients, adapters and functions, in place of the client's own."""
     transport: Script | None

@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from inspect import isawaitable
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from . import _clock, _log
+from . import _clock, _log, _nesting
 from ._exceptions import DeadlineExceeded
 from ._failures import class_name, failure_of, response_of
-from ._native import AttemptRecord, Budgets, Limits, Policy, Retry, SentRequest, shown_text
+from ._native import AttemptRecord, Budgets, Limits, Policy, Retry, SentRequest, allows_nesting, shown_text
+from ._nesting import current_attempt
 from ._records import Records, leave
+
+if TYPE_CHECKING:
+    from ._options import Nesting
 
 T = TypeVar("T")
 Steps = Generator[Callable[[], Any], Any, T]
-Nesting: TypeAlias = Literal["stop", "allow"]
 OPTIONS = ("policy", "budgets", "retry_if", "delay", "on_event", "nesting", "name")
 
 
@@ -35,6 +37,9 @@ class Options:
     on_event: Callable[[CallEvent], object] | None = None
     nesting: Nesting = "stop"
     name: str | None = None
+
+    def __post_init__(self) -> None:
+        allows_nesting(self.nesting)
 
     @classmethod
     def of(cls, policy: Any = None, **options: Any) -> Options:
@@ -84,15 +89,6 @@ class CurrentAttempt:
     def limits(self) -> Limits | None:
         """What the policy allows this attempt, none longer than what is left."""
         return self._retry.limits(now=_clock.now())
-
-
-_current: ContextVar[CurrentAttempt | None] = ContextVar("reknock_attempt", default=None)
-
-
-def current_attempt() -> CurrentAttempt | None:
-    """The attempt of an adapter or of a function that is retried, if one is under way here. Not in tasks that outlive it."""
-    attempt = _current.get()
-    return attempt if attempt is not None and attempt._active else None
 
 
 @dataclass(frozen=True)
@@ -161,7 +157,7 @@ class Call:
     def begin(self) -> Retry:
         """The machine of this call, at its beginning."""
         about, around = self.options, current_attempt()
-        nested = around is not None and about.nesting != "allow"
+        nested = around is not None and not allows_nesting(about.nesting)
         asked = about.retry_if is not None or self.judge is not None
         return Retry(
             about.policy, method=self.method, origin=self.origin, headers=self.headers, budgets=about.budgets, asked=asked, nested=nested,
@@ -174,8 +170,10 @@ class Call:
         about = self.status_of(result if error is None else error)
         if about is not None:
             status, headers = about
-            items = [(str(name), str(value)) for name, value in (headers.items() if hasattr(headers, "items") else headers)]
-            return retry.classify(status_code=status, headers=items, now=now), about
+            # Line by line, where they can be had so: `items` of httpx joins them.
+            lines = headers.multi_items() if hasattr(headers, "multi_items") else headers.items() if hasattr(headers, "items") else headers
+            items = [(str(name), str(value)) for name, value in lines]
+            return retry.classify(status_code=status, headers=items, wall=_clock.wall(), now=now), about
         if error is None:
             return retry.classify(returned=True, now=now), None
         found = (error.failure if isinstance(error, Failed) else None) or self.failure(error)
@@ -233,14 +231,14 @@ def steps(
             number = retry.attempt(now=_clock.now())
             attempt = CurrentAttempt(number, retry.retries_left, retry)
             result, error = None, None
-            token = _current.set(attempt)
+            token = _nesting.attempt.set(attempt)
             try:
                 result = yield lambda: send(attempt, retry)
             except Exception as caught:
                 error = caught
             finally:
                 attempt._active = False
-                _current.reset(token)
+                _nesting.attempt.reset(token)
             verdict, about = call.classify(retry, result, error)
             own = error.error if isinstance(error, Failed) else error
             wait = yield from decided(call, retry, began, verdict, about, result, own)

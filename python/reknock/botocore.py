@@ -10,7 +10,7 @@ from typing import Any
 from . import _clock
 from ._native import Budgets, Retry
 from ._records import Records, leave
-from ._retrying import Call, Options
+from ._retrying import Call, Options, decided, run
 
 THROTTLED = frozenset({
     "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottledException", "TooManyRequestsException",
@@ -25,16 +25,19 @@ def install(
     policy: Any = None,
     *,
     budgets: Budgets | None = None,
+    retry_if: Any = None,
+    delay: Any = None,
     on_event: Any = None,
     nesting: Any = None,
 ) -> Any:
     """Puts a client of boto3 under a policy, in place of botocore's own retries; gives the client.
 
     Botocore sends, signs anew, rewinds bodies and waits; the policy decides. Amazon's operations may be repeated, as botocore does: the default
-    policy here has `methods: any`. A throttle by its code is judged as a 429.
+    policy here has `methods: any`. A throttle by its code is judged as a 429. The limits of an attempt are those of botocore's `Config`: the
+    policy's `timeout` ends waits alone. What callbacks see as `result` is what the operation would return.
     """
     document = {"methods": "any", **(policy or {})} if policy is None or isinstance(policy, dict) else policy
-    handler = _Handler(Options.of(document, budgets=budgets, on_event=on_event, nesting=nesting))
+    handler = _Handler(Options.of(document, budgets=budgets, retry_if=retry_if, delay=delay, on_event=on_event, nesting=nesting))
     service = client.meta.service_model.service_id.hyphenize()
     events = client.meta.events
     events.unregister(f"needs-retry.{service}", unique_id=f"retry-config-{service}")
@@ -57,7 +60,7 @@ class _Handler:
         if retry is None or retry.stop_reason is not None:
             call = Call(self.options, operation_name, request.method, request.url, dict(request.headers.items()))
             context["reknock"] = retry = call.begin()
-            context["reknock.call"] = call
+            context["reknock.call"], context["reknock.began"] = call, now
         retry.attempt(now=now)
         for name, value in retry.headers:
             request.headers[name] = value
@@ -67,14 +70,18 @@ class _Handler:
         retry: Retry | None = request_dict["context"].get("reknock")
         if retry is None:
             return None
-        call: Call = request_dict["context"]["reknock.call"]
+        context = request_dict["context"]
+        call: Call = context["reknock.call"]
+        result, about = None, None
         if response is not None:
-            http, parsed = response
-            code = parsed.get("Error", {}).get("Code") if isinstance(parsed, dict) else None
-            retry.classify(status_code=429 if code in THROTTLED else http.status_code, headers=list(http.headers.items()), now=_clock.now())
-        else:
-            call.classify(retry, None, caught_exception)
-        wait = retry.decide(now=_clock.now()).wait
+            http, result = response
+            code = result.get("Error", {}).get("Code") if isinstance(result, dict) else None
+            # Lines as they came, which botocore joins.
+            headers = getattr(http.raw, "headers", None) or http.headers
+            about = 429 if code in THROTTLED else http.status_code, list(headers.items())
+        call.status_of = lambda _: about
+        verdict, about = call.classify(retry, result, caught_exception)
+        wait = run(decided(call, retry, context["reknock.began"], verdict, about, result, caught_exception))
         if wait is not None:
             call.tell(retry, "retry")
             return 0 if _clock.leapt(wait) else wait
@@ -82,8 +89,8 @@ class _Handler:
         call.tell(retry, "end")
         if caught_exception is not None:
             leave(caught_exception, retry)
-        elif isinstance(response[1], dict):
-            response[1].setdefault("ResponseMetadata", {})["Reknock"] = Records(retry.attempts, retry.stop_reason, retry.explain())
+        elif isinstance(result, dict):
+            result.setdefault("ResponseMetadata", {})["Reknock"] = Records(retry.attempts, retry.stop_reason, retry.explain())
         return None
 
 

@@ -32,6 +32,14 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def frozen() -> Iterator[None]:
+    """Likewise what a file's tests had imported, and keep."""
+    yield
+    gc.collect()
+    gc.freeze()
+
+
 @dataclass
 class Script:
     """A port that does what it is told."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.metadata
 import pickle
+import tomllib
 
 import pytest
 import reknock
 from reknock import testing
 
-from .conftest import FAST, status
+from .conftest import FAST, ROOT, status
 
 requests = pytest.importorskip("requests")
 urllib3 = pytest.importorskip("urllib3")
@@ -178,7 +180,32 @@ def test_boto_gives_up(serve):
     assert len({arrival["body_sha256"] for arrival in script.log()}) == 1
 
 
+def test_boto_asks(serve):
+    """Of what an operation would return, and of what it raises."""
+    seen = []
+
+    def retry_if(attempt):
+        seen.append((attempt.number, attempt.status_code, attempt.result["ResponseMetadata"]["HTTPStatusCode"], attempt.headers is not None))
+        return attempt.number < 2 or None
+
+    script = serve(status(404), status(200, "<ListAllMyBucketsResult/>"))
+    with testing.no_wait() as waits:
+        amazon(script.url, retry_if=retry_if, delay=lambda attempt: 7).list_buckets()
+    assert seen == [(1, 404, 404, True), (2, 200, 200, True)] and waits == [7] and len(script.log()) == 2
+
+
 def test_boto_fails():
     with pytest.raises(Exception, match="connect") as caught:
         amazon("http://127.0.0.1:1").list_buckets()
     assert [record.evidence for record in records(caught.value).attempts] == ["not_sent"] * 3
+
+
+def test_extras():
+    """One for each adapter, named as its module and its package; what the tests run is allowed by it, and nothing is needed."""
+    about = tomllib.loads((ROOT / "python/pyproject.toml").read_text())["project"]
+    adapters = {path.stem for path in (ROOT / "python/reknock").glob("[a-z]*.py")} - {"testing", "types"}
+    assert set(about["optional-dependencies"]) == adapters and "dependencies" not in about
+    for name, (wanted,) in about["optional-dependencies"].items():
+        package, _, least = wanted.partition(">=")
+        installed = importlib.metadata.version(package)
+        assert package == name and [int(part) for part in installed.split(".")] >= [int(part) for part in least.split(".")]

@@ -58,6 +58,7 @@ def check(expect, outcome):
     ]
     for wanted, attempt in zip(expect["attempts"], outcome.attempts, strict=True):
         assert attempt.reused == wanted.get("reused", attempt.reused)
+        assert attempt.interim == wanted.get("interim", attempt.interim)
         assert attempt.http_version == wanted.get("version", attempt.http_version)
         assert attempt.first_byte is None if attempt.status is None else 0 <= attempt.first_byte <= attempt.duration
         if "wait_ms" in wanted:
@@ -103,7 +104,7 @@ def calls(case, script, asynchronous):
 
 
 @pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
-@pytest.mark.parametrize("case", named(vectors("calls")["cases"], 149))
+@pytest.mark.parametrize("case", named(vectors("calls")["cases"], 154))
 def test_calls(serve, case, asynchronous):
     document = case["server"] if isinstance(case["server"], dict) else {"script": case["server"]}
     case = {**case, "server_document": document}

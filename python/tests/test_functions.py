@@ -177,6 +177,64 @@ def test_nesting(retried):
     assert inner.calls == 9
 
 
+@pytest.mark.parametrize(("client", "options", "sends"), [({}, {}, 1), ({"nesting": "allow"}, {}, 3), ({}, {"nesting": "allow"}, 3), ({"nesting": "allow"}, {"nesting": "stop"}, 1)])
+def test_clients_within_attempts(call, client, options, sends):
+    """A call within an attempt of a loop makes one of its own, unless client or call says otherwise."""
+    outer = {"max_retries": 1, "backoff": "1ms", "methods": "any"}
+    script, inner = testing.Script([503]), {"policy": {"backoff": "1ms", "budget": "none"}, "nesting": "stop", **client}
+
+    @reknock.retrying(outer, result=lambda response: response.status_code == 503)
+    def work():
+        return call("GET", "http://service.test/", {**inner, "transport": script}, **options)
+
+    with testing.no_wait():
+        response = work()
+    assert len(script.sends) == 2 * sends and response.stop_reason == ("nested" if sends == 1 else "retries_exhausted")
+    assert len(call("GET", "http://service.test/", {**inner, "transport": testing.Script([503])}, **options).attempts) == 3
+
+
+def test_clients_within_attempts_of_adapters():
+    """An engine within a loop; what outlives an attempt is within none."""
+    httpx2 = pytest.importorskip("httpx2")
+    import reknock.httpx2
+
+    script = testing.Script([503])
+    policy = {"max_retries": 1, "backoff": "1ms", "budget": "none"}
+    transport = reknock.httpx2.RetryTransport(reknock.httpx2.EngineTransport(policy, transport=script), policy)
+    with httpx2.Client(transport=transport) as client:
+        assert [record.status for record in reknock.attempts_of(client.get("http://service.test/")).attempts] == [503, 503]
+    assert len(script.sends) == 2
+
+    async def main():
+        tasks = []
+
+        @reknock.retrying()
+        async def work():
+            tasks.append(asyncio.create_task(later()))
+
+        async def later():
+            await asyncio.sleep(0.05)
+            async with reknock.AsyncClient(transport=testing.Script([503]), policy=policy) as client:
+                return await client.get("http://service.test/")
+
+        await work()
+        return await tasks[0]
+
+    assert asyncio.run(main()).stop_reason == "retries_exhausted"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: reknock.Client(nesting="maybe"), lambda: reknock.get("http://a.test/", nesting="maybe"),
+        lambda: reknock.retrying(nesting="maybe"), lambda: reknock.attempts(nesting="maybe"),
+    ],
+)
+def test_nesting_is_stop_or_allow(make):
+    with pytest.raises(reknock.ConfigError, match='^nesting: must be stop .* or allow, got "maybe"'):
+        make()
+
+
 def test_the_deadline_ends_coroutines():
     @reknock.retrying({"timeout": "50ms"})
     async def forever():

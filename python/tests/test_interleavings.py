@@ -142,6 +142,17 @@ def test_a_callback_that_keeps_its_cancel(serve):
     asyncio.run(main())
 
 
+class Waiting(Early):
+    """Its answer ends when it has got the whole request."""
+
+    def __call__(self, connection):
+        received(connection, b"\r\n\r\n")
+        self.told.wait()
+        connection.sendall(NO.replace(b"length: 0", b"length: 2"))
+        received(connection, b"0\r\n\r\n")
+        connection.sendall(b"no")
+
+
 class Meeting:
     """An upload whose second piece is made while its early answer comes in, and a question that runs while the third is asked for."""
 
@@ -164,7 +175,7 @@ class Meeting:
 
 
 def test_a_piece_waits_for_the_answer():
-    early = Early()
+    early = Waiting()
 
     async def main(url):
         meeting = Meeting(early, Drains().next)
@@ -177,7 +188,7 @@ def test_a_piece_waits_for_the_answer():
 
 
 def test_a_piece_waits_for_the_answer_in_trio(drained_trio):
-    early = Early()
+    early = Waiting()
 
     async def main(url):
         meeting = Meeting(early, drained_trio.next)

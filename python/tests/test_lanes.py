@@ -68,9 +68,10 @@ print(len(os.listdir('/proc/self/task')))
 
 
 def test_no_thread_is_started(serve):
+    """But for the one that closes what nobody uses."""
     with child(ALONE, serve(DONE).url) as process:
         out, err = process.communicate(timeout=30)
-    assert out == "1\n", err
+    assert out in ("1\n", "2\n"), err
 
 
 def test_ctrl_c_while_a_stream_is_read(serve):

@@ -156,6 +156,49 @@ def test_a_closed_client_stays_closed():
         client.get(URL)
 
 
+def test_steps_for_some(call):
+    steps = [Step(503, method="post"), Step(201, url="/users/*"), Step(404, url="http://*.test/a?b=*"), Step(202, url="http://service.test/a"), 200]
+    script = Script(steps)
+    sent = [("GET", "users/1"), ("POST", "a"), ("POST", "a"), ("GET", "a?b=1"), ("GET", "a?c=1"), ("GET", "users/2?x=1"), ("GET", "users/"), ("PUT", "")]
+    statuses = [call(method, URL + path, {"transport": script, "policy": False}).status_code for method, path in sent]
+    assert statuses == [201, 503, 202, 404, 200, 200, 200, 200]
+    assert Script([Step(503, url="*")]).missed == ()
+
+
+def test_what_no_step_is_for(call):
+    script = Script([Step(200, method="POST")])
+    with pytest.raises(reknock.InvalidRequest, match="^no step of the script is for GET http://service.test/a; ") as caught:
+        call("GET", URL + "a?secret=1", {"transport": script})
+    assert len(caught.value.attempts) == 1 and script.missed == ("GET http://service.test/a",) and script.sends == ()
+
+
+def test_strict_scripts(call):
+    with Script([503, 200], strict=True) as script:
+        assert call("GET", URL, {"policy": STEPS}).status_code == 200
+    assert script.remaining == 0
+    with pytest.raises(AssertionError, match="1 steps of the script answered nothing"), Script([200, 200], strict=True):
+        call("GET", URL)
+    with pytest.raises(AssertionError, match="1 sent that no step of the script was for, first GET http://service.test/"), Script([200], strict=True):
+        call("GET", URL)
+        with pytest.raises(reknock.InvalidRequest):
+            call("GET", URL)
+    with pytest.raises(KeyError), Script([200], strict=True):
+        raise KeyError
+
+
+def test_responses_can_be_made():
+    with Script([503]):
+        attempts = reknock.get(URL, policy=False).attempts
+    response = reknock.Response(503, headers={"x-a": "1"}, json=[1], url=URL + "a", attempts=attempts, stop_reason="retries_exhausted", elapsed=1.5)
+    assert (response.status_code, response.headers["x-a"], response.json(), response.url) == (503, "1", [1], URL + "a")
+    assert (response.attempts, response.stop_reason, response.elapsed.total_seconds()) == (attempts, "retries_exhausted", 1.5)
+    with pytest.raises(reknock.HTTPStatusError):
+        response.raise_for_status()
+    assert (reknock.Response().status_code, reknock.Response(content="ü").content) == (200, "ü".encode())
+    with pytest.raises(TypeError, match="only one of"):
+        reknock.Response(content="a", json=1)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -164,12 +207,25 @@ def test_a_closed_client_stays_closed():
         (lambda: Script([None]), "script: must have a status .*, got null"),
         (lambda: Step(200, headers={"a b": "c"}), 'script: "a b" is no valid header name'),
         (lambda: Step(200, ends="soon"), 'script: must end a body whole, cut or stall, got "soon"'),
+        (lambda: Step(200, method="GE T"), 'script: must have an HTTP method, got "GE T"'),
         (lambda: Step(200, after=-1), "script: must be a number of seconds from 0, got -1"),
     ],
 )
 def test_mistakes(make, message):
     with pytest.raises(reknock.ConfigError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"status_code": 9}, "a status from 100 to 999 and an absolute URL, got 9"), ({"url": "nowhere"}, 'got 200 and "nowhere"'),
+        ({"stop_reason": "tired"}, 'stop_reason: "tired" is none'), ({"headers": {"a b": "c"}}, 'headers: "a b" is no valid header name'),
+    ],
+)
+def test_responses_that_cannot_be(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        reknock.Response(**wrong)
 
 
 def test_the_fixture(reknock_script):

@@ -26,7 +26,7 @@ def test_the_keywords_of_policies():
 
 
 def test_the_options_of_clients():
-    named = set(_options.ClientOptions.__annotations__) - CALLBACKS - {"policy", "timeout", "transport", "budgets"}
+    named = set(_options.ClientOptions.__annotations__) - CALLBACKS - {"policy", "timeout", "transport", "budgets", "nesting"}
     assert named == {name for name, _, _ in _native.client_options()}
 
 
@@ -50,7 +50,7 @@ def test_the_literals_are_the_cores():
 def test_wrappers_have_their_types():
     missing = {name for name in vars(_options) if not name.startswith("_") and name[0].isupper()} - set(types.__all__)
     # What a wrapper's own signature does not name.
-    assert missing <= {"Any", "AsyncIterable", "Awaitable", "Block", "Callable", "CookieJar", "IO", "Iterable", "Iterator", "Literal", "Mapping", "PartHeaders", "PathLike",
+    assert missing <= {"Any", "AsyncIterable", "Awaitable", "Block", "Callable", "CookieJar", "IO", "Iterable", "Iterator", "Literal", "Mapping", "Nesting", "PartHeaders", "PathLike",
         "Pieces", "Primitive", "Protocol", "Sequence", "TYPE_CHECKING", "TypeAlias", "TypedDict", "URLObject", "Attempt", "Budgets", "Event", "Policy", "PolicySet", "Request", "Script"}
     ran = subprocess.run([sys.executable, ROOT / "python/examples/wrapper.py"], capture_output=True, text=True, check=True)
     assert ran.stdout == "Order(number=7, state='packed') ['shop', 'shop', 'shop']\nthe service cannot be reached, gave up: True\n"

@@ -77,9 +77,10 @@ static reknock_request *request_of(char **fields, int count, stream *body) {
 
 static void print_attempt(const reknock_attempt_record *record) {
     CHECK(record != NULL);
-    printf("\t%d\t%s\t%d\t%u\t%lld\t%lld\t%d\t%d\t%lld\t%llu\t%s", (int)record->http_status, reknock_status_name(record->error),
+    printf("\t%d\t%s\t%d\t%u\t%lld\t%lld\t%d\t%d\t%lld\t%llu\t%s\t%u", (int)record->http_status, reknock_status_name(record->error),
            (int)record->evidence, (unsigned)record->hop, (long long)record->hint_us, (long long)record->wait_us, (int)record->reused,
-           (int)record->http_version, (long long)record->first_byte_us, (unsigned long long)record->duration_us, record->peer);
+           (int)record->http_version, (long long)record->first_byte_us, (unsigned long long)record->duration_us, record->peer,
+           (unsigned)record->interim);
 }
 
 static void call(reknock_client *client, const reknock_request *request) {

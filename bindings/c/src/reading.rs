@@ -5,13 +5,13 @@ use std::mem::replace;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use core_::client::{Cancel, ReqwestBody, ResponseHead, StreamingResponse, TokioClock, process_id, runtime};
+use core_::client::{Cancel, HttpBody, ResponseHead, StreamingResponse, TokioClock, process_id, runtime};
 use core_::{Error, ErrorKind};
 
 use crate::blocking::OnLane;
 use crate::ffi::Fault;
 
-pub(crate) type Stream = StreamingResponse<ReqwestBody, TokioClock>;
+pub(crate) type Stream = StreamingResponse<HttpBody, TokioClock>;
 
 /// A streamed body.
 pub(crate) enum Live {

@@ -96,6 +96,8 @@ pub struct reknock_attempt_record {
     /// The other end, the server or its proxy, such as "192.0.2.1:443" or "[2001:db8::1]:443", NUL-terminated; empty if there was no connection, or
     /// it is a unix socket.
     pub peer: [c_char; 64],
+    /// Interim answers (1xx) that came before the head of its response.
+    pub interim: u32,
 }
 
 /// Microseconds; what is longer than 584,000 years is that.
@@ -149,6 +151,7 @@ impl From<&AttemptRecord> for reknock_attempt_record {
             reused: connection.reused.map_or(-1, i32::from),
             resends: record.resends,
             peer: peer_text(connection.peer),
+            interim: record.interim,
         }
     }
 }

@@ -10,7 +10,7 @@ use support::{Scripts, scripts};
 
 /// The fields of a call before its attempts, and those of an attempt.
 const HEAD: usize = 6;
-const ATTEMPT: usize = 11;
+const ATTEMPT: usize = 12;
 
 #[test]
 fn calls() {
@@ -26,7 +26,7 @@ fn calls() {
         wrong.extend(problem.map(|problem| format!("{}: {problem}", case["name"].as_str().unwrap())));
     }
     assert!(wrong.is_empty(), "{} of {} differ:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
-    assert_eq!(cases.len(), 149);
+    assert_eq!(cases.len(), 154);
 }
 
 /// One for each call.
@@ -104,6 +104,7 @@ fn is(wanted: &Value, attempt: &[String]) -> bool {
     let status = wanted["status"].as_i64().unwrap_or(0);
     let reused = wanted.get("reused").is_none_or(|reused| i64::from(*reused == true) == number(6));
     let version = wanted.get("version").is_none_or(|version| if version == "HTTP/2" { number(7) == 20 } else { number(7) == 11 });
+    let interim = wanted["interim"].as_i64().is_none_or(|interim| interim == number(11));
     let wait = match &wanted["wait_ms"] {
         Value::Null => true,
         Value::Array(range) => (range[0].as_i64().unwrap() * 1000..=range[1].as_i64().unwrap() * 1000).contains(&number(5)),
@@ -120,6 +121,7 @@ fn is(wanted: &Value, attempt: &[String]) -> bool {
         && wait
         && reused
         && version
+        && interim
         && peer
 }
 

@@ -146,6 +146,12 @@ impl Bridge {
         Ok(())
     }
 
+    /// What was asked threw, or gave no answer: the call ends with that.
+    #[napi(catch_unwind)]
+    pub fn fail_answer(&self, id: f64) {
+        self.queue.answer(id as u64, Err("see what it threw".into()));
+    }
+
     /// Answers a question of `beforeRetry`; null is no edit.
     #[napi(catch_unwind)]
     #[allow(clippy::too_many_arguments, reason = "the request's parts")]

@@ -52,6 +52,7 @@ pub fn record<'env>(env: &'env Env, record: &AttemptRecord) -> Result<Object<'en
     object.set("outerRetry", record.outer_retry)?;
     object.set("firstByteMs", record.first_byte.map(millis))?;
     object.set("resends", record.resends)?;
+    object.set("interim", record.interim)?;
     let connection = &record.connection;
     object.set("reused", connection.reused)?;
     object.set("peer", connection.peer.map(|peer| peer.to_string()))?;

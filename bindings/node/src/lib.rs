@@ -44,3 +44,9 @@ pub fn kinds() -> Vec<(&'static str, u32, &'static str)> {
 pub fn stop_reasons() -> Vec<(&'static str, u32, &'static str)> {
     StopReason::ALL.iter().map(|reason| (reason.code(), reason.number().into(), reason.meaning())).collect()
 }
+
+/// What a user gave, as messages show it.
+#[napi(catch_unwind)]
+pub fn shown_text(text: String) -> String {
+    reknock::policy::shown_text(&text)
+}

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use napi::bindgen_prelude::External;
 use napi_derive::napi;
-use reknock::client::{ReqwestBody, StreamingResponse, TokioClock};
+use reknock::client::{HttpBody, StreamingResponse, TokioClock};
 
-pub type CoreStream = StreamingResponse<ReqwestBody, TokioClock>;
+pub type CoreStream = StreamingResponse<HttpBody, TokioClock>;
 
 /// Where a body lives between reads. Collected unread, it closes its connection.
 #[derive(Clone)]

@@ -15,7 +15,7 @@ use reknock::policy::{Value, shown_text};
 use crate::blocking;
 use crate::body::{Outlet, body};
 use crate::callbacks::Callbacks;
-use crate::client::NativeClient;
+use crate::client::{NativeClient, nesting};
 use crate::convert::{credentials, header_fields, json_text, pairs, to_bytes, to_value};
 use crate::ending::Ours;
 use crate::engine::Core;
@@ -50,18 +50,18 @@ pub struct NativeCall {
 }
 
 impl NativeCall {
-    pub fn new(client: &NativeClient, method: &str, url: &str, options: &Bound<'_, PyDict>) -> PyResult<Self> {
+    pub fn new(client: &NativeClient, method: &str, url: &str, options: &Bound<'_, PyDict>, within: bool) -> PyResult<Self> {
         let py = options.py();
         let core = client.core().map_err(|error| raised(py, &error))?;
         let request = core.request(method, url).map_err(|error| raised(py, &error))?;
         let mut call = Call {
             client: core,
             request,
-            options: CallOptions::default(),
+            options: CallOptions { nested: within && !client.allows_nesting, ..CallOptions::default() },
             callbacks: client.callbacks.copy(py),
             outlet: Outlet::default(),
         };
-        let own = if options.is_empty() { None } else { call.read(options)? };
+        let own = if options.is_empty() { None } else { call.read(options, within)? };
         let auth = match (own, &client.auth) {
             (Some(auth), _) => Some(auth).filter(|auth| !auth.is_none()),
             // A function sees for itself what the request has.
@@ -122,7 +122,7 @@ impl NativeCall {
 
 impl Call {
     /// Takes the options; returns who authorises the call, if they say so. None turns off what the client has; of what else, it says nothing.
-    fn read<'py>(&mut self, options: &Bound<'py, PyDict>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    fn read<'py>(&mut self, options: &Bound<'py, PyDict>, within: bool) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = options.py();
         let mut auth = None;
         let mut bodies = Bodies::default();
@@ -147,6 +147,7 @@ impl Call {
                 "json" => bodies.json = Some(value),
                 "files" => bodies.files = Some(value),
                 "policy" => policy = Some(value),
+                "nesting" => self.options.nested = !nesting(&value)? && within,
                 "follow_redirects" => self.options.follow_redirects = Some(value.is_truthy()?),
                 name => {
                     if !self.callbacks.set(name, &value)? {
@@ -270,7 +271,8 @@ impl<'py> File<'py> {
 
 /// An option that is there but empty.
 fn known(name: &str) -> PyResult<()> {
-    const NAMES: [&str; 9] = ["headers", "params", "content", "data", "json", "files", "policy", "follow_redirects", "with_body"];
+    const NAMES: [&str; 10] =
+        ["headers", "params", "content", "data", "json", "files", "policy", "follow_redirects", "with_body", "nesting"];
     if NAMES.contains(&name) {
         return Ok(());
     }

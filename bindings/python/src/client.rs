@@ -8,7 +8,7 @@ use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 use reknock::Error;
-use reknock::client::{CLIENT_OPTIONS, Client};
+use reknock::client::{CLIENT_OPTIONS, Client, allows_nesting};
 use reknock::policy::{Keys, Value};
 
 use crate::call::NativeCall;
@@ -34,6 +34,8 @@ pub struct NativeClient {
     scripted: Mutex<Option<Core>>,
     closed: AtomicBool,
     pub callbacks: Callbacks,
+    /// Whether its calls retry within attempts of others.
+    pub allows_nesting: bool,
     /// What authorises its calls: a function, or a tuple of user name and password. Not left to the core, as a call may turn it off.
     pub auth: Option<Py<PyAny>>,
 }
@@ -125,12 +127,14 @@ impl NativeClient {
         let mut callbacks = Callbacks::default();
         let mut policies = reknock::PolicySet::default();
         let mut rest = Vec::new();
+        let mut allows_nesting = false;
         let (mut timeout, mut script, mut auth, mut jar, mut budgets) = (None, None, None, None, None);
         for (name, value) in options.iter() {
             let name: String = name.extract()?;
             match name.as_str() {
                 "policy" => policies = policy_set::chosen(&value)?,
                 "timeout" => timeout = Some(value),
+                "nesting" => allows_nesting = !value.is_none() && nesting(&value)?,
                 "budgets" => budgets = value.extract::<Option<PyRef<'_, Budgets>>>()?.map(|shared| Arc::clone(&shared.0)),
                 "transport" => script = value.extract::<Option<Script>>()?,
                 "auth" if value.is_callable() => auth = Some(value.unbind()),
@@ -159,13 +163,14 @@ impl NativeClient {
             budgets.into_iter().fold(builder, |builder, shared| builder.budgets(shared)).build()
         });
         let network = network.map_err(|error| raised(py, &error))?;
-        Ok(NativeClient { network, options, script, scripted: Mutex::default(), closed: AtomicBool::new(false), callbacks, auth })
+        let (scripted, closed) = (Mutex::default(), AtomicBool::new(false));
+        Ok(NativeClient { network, options, script, scripted, closed, callbacks, allows_nesting, auth })
     }
 
-    /// A call of it.
-    fn call(&self, method: &str, url: &Bound<'_, PyAny>, options: &Bound<'_, PyDict>) -> PyResult<NativeCall> {
+    /// A call of it; `within` an attempt of another one that retries.
+    fn call(&self, method: &str, url: &Bound<'_, PyAny>, options: &Bound<'_, PyDict>, within: bool) -> PyResult<NativeCall> {
         let _ours = Ours::here();
-        NativeCall::new(self, method, &address(url)?, options)
+        NativeCall::new(self, method, &address(url)?, options, within)
     }
 
     /// The client's policy; of a set, the one for requests that no rule is for.
@@ -210,6 +215,13 @@ impl NativeClient {
 /// A user name and a password, in a tuple or a list.
 fn pair(value: &Bound<'_, PyAny>) -> Option<[String; 2]> {
     if value.is_instance_of::<PyTuple>() || value.is_instance_of::<PyList>() { value.extract().ok() } else { None }
+}
+
+/// Whether the option `nesting`, of a client, a call or an adapter, lets calls within attempts of others retry as well.
+#[pyfunction]
+#[pyo3(name = "allows_nesting")]
+pub fn nesting(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    allows_nesting(&to_value(value)?).map_err(|error| raised(value.py(), &error))
 }
 
 /// The name, what it takes and the meaning of every option of a client besides its policy, its timeout, its callbacks and its script.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reknock::client::testing::{self, ScriptBody};
-use reknock::client::{CallOptions, Client, Host, Lane, Request, ReqwestBody, Response, ResponseHead, StreamingResponse, TokioClock};
+use reknock::client::{CallOptions, Client, Host, HttpBody, Lane, Request, Response, ResponseHead, StreamingResponse, TokioClock};
 use reknock::retry::BudgetReading;
 use reknock::{Error, Policy};
 
@@ -130,7 +130,7 @@ impl CoreLane {
 
 /// A response whose body is still to be read.
 pub enum CoreStream {
-    Network(StreamingResponse<ReqwestBody, TokioClock>),
+    Network(StreamingResponse<HttpBody, TokioClock>),
     Scripted(StreamingResponse<ScriptBody, testing::Script>, testing::Script),
 }
 

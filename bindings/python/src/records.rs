@@ -35,8 +35,8 @@ type Pickled = (
 /// Likewise: reused, peer, version, resolve, connect, tls.
 type PickledConnection = (Option<bool>, Option<String>, Option<String>, Option<u64>, Option<u64>, Option<u64>);
 
-/// The class of the error, and the retry of a loop above.
-type PickledForeign = (Option<String>, Option<u32>);
+/// The class of the error, the retry of a loop above, and interim answers.
+type PickledForeign = (Option<String>, Option<u32>, u32);
 
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
@@ -130,6 +130,12 @@ impl AttemptRecord {
         self.0.resends
     }
 
+    /// Interim answers (1xx) that came before the head of its response.
+    #[getter]
+    fn interim(&self) -> u32 {
+        self.0.interim
+    }
+
     /// Whether its connection was kept from an earlier exchange; None if there was none, or it is not known.
     #[getter]
     fn reused(&self) -> Option<bool> {
@@ -188,6 +194,7 @@ impl AttemptRecord {
         record.connection.tls = tls.map(Duration::from_nanos);
         record.error_class = foreign.0.map(String::into_boxed_str);
         record.outer_retry = foreign.1;
+        record.interim = foreign.2;
         Ok(AttemptRecord(record))
     }
 
@@ -215,7 +222,7 @@ impl AttemptRecord {
                     connection.connect.map(nanos),
                     connection.tls.map(nanos),
                 ),
-                (record.error_class.as_deref().map(str::to_owned), record.outer_retry),
+                (record.error_class.as_deref().map(str::to_owned), record.outer_retry, record.interim),
             ),
         );
         Ok((slf.get_type().getattr("_restored")?, (pickled,)))

@@ -4,16 +4,18 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyTuple, PyType};
 use reknock::{StopReason, client};
 
-use crate::convert::{bytes, timedelta};
+use crate::convert::{UNIT, bytes, json_text, pairs, timedelta, to_bytes};
 use crate::ending::Ours;
+use crate::errors::raised;
 use crate::headers::{Headers, joined};
 use crate::records::{AttemptRecord, records};
 
@@ -142,7 +144,12 @@ impl ResponseHead {
     }
 }
 
-/// A response with its whole body.
+/// A response with its whole body. Clients make them; tests may, of a status, header fields and a body (`content` or `json`).
+///
+/// url: default "http://service.test/".
+/// attempts: what was sent for it. Default: nothing.
+/// stop_reason: default "completed".
+/// elapsed: seconds. Default 0.
 #[pyclass(frozen, extends = ResponseHead, module = "reknock")]
 pub struct Response {
     body: Bytes,
@@ -195,6 +202,49 @@ fn restored(pickled: Pickled<'_>) -> Option<(client::ResponseHead, Bytes)> {
 
 #[pymethods]
 impl Response {
+    #[new]
+    #[pyo3(signature = (
+        status_code=200, *, headers=None, content=None, json=None, url="http://service.test/", attempts=Vec::new(), stop_reason="completed",
+        elapsed=0.0
+    ))]
+    #[allow(clippy::too_many_arguments, reason = "what a response has")]
+    fn new(
+        py: Python<'_>,
+        status_code: u16,
+        headers: Option<&Bound<'_, PyAny>>,
+        content: Option<&Bound<'_, PyAny>>,
+        json: Option<&Bound<'_, PyAny>>,
+        url: &str,
+        attempts: Vec<PyRef<'_, AttemptRecord>>,
+        stop_reason: &str,
+        elapsed: f64,
+    ) -> PyResult<PyClassInitializer<Self>> {
+        let wrong = |problem: String| PyValueError::new_err(problem);
+        let mut lines = HeaderMap::new();
+        let body = match (content, json) {
+            (Some(_), Some(_)) => return Err(PyTypeError::new_err("only one of content and json can be the body")),
+            (_, Some(json)) => {
+                lines.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                Bytes::from(json_text(json)?)
+            }
+            (Some(content), None) => to_bytes(content)?.ok_or_else(|| PyTypeError::new_err("content must be bytes or str"))?.into(),
+            (None, None) => Bytes::new(),
+        };
+        for (name, value) in headers.map_or(Ok(Vec::new()), pairs)? {
+            let line = HeaderName::from_bytes(name.as_bytes()).ok().zip(HeaderValue::from_str(&value).ok());
+            let (name, value) =
+                line.ok_or_else(|| wrong(format!("headers: {name:?} is no valid header name, or its value has control characters")))?;
+            lines.append(name, value);
+        }
+        let elapsed = UNIT.duration("elapsed", elapsed).map_err(|error| raised(py, &error))?;
+        let stop_reason = StopReason::from_code(stop_reason).ok_or_else(|| wrong(format!("stop_reason: {stop_reason:?} is none")))?;
+        let attempts = attempts.iter().map(|record| record.0.clone()).collect();
+        let head = client::ResponseHead::restored(status_code, Version::HTTP_11, lines, url, elapsed, attempts, stop_reason);
+        let head =
+            head.ok_or_else(|| wrong(format!("must have a status from 100 to 999 and an absolute URL, got {status_code} and {url:?}")))?;
+        Ok(PyClassInitializer::from(ResponseHead::new(head)).add_subclass(Response { body, content: PyOnceLock::new() }))
+    }
+
     #[staticmethod]
     fn _restored(py: Python<'_>, pickled: Pickled<'_>) -> PyResult<Py<PyAny>> {
         match restored(pickled) {

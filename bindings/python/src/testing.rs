@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use pyo3::exceptions::PyAssertionError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 use reknock::client::testing;
@@ -29,7 +30,11 @@ pub fn active() -> Option<Script> {
     if ANY.load(Ordering::Acquire) { active_ones().last().cloned() } else { None }
 }
 
-/// Answers in place of servers, one step per send; the last step repeats.
+/// Answers in place of servers, one step per send: the first that is for it; the last one that is repeats.
+///
+/// seed: another one gives other waits.
+/// now: what its wall clock begins with. Default: now.
+/// strict: each step answers once, a send that no step is left for fails, and so does leaving the `with` block while steps remain.
 #[pyclass(frozen, from_py_object, module = "reknock.testing")]
 #[derive(Clone)]
 pub struct Script {
@@ -47,17 +52,16 @@ impl Script {
 #[pymethods]
 impl Script {
     #[new]
-    #[pyo3(signature = (steps, *, seed=0, now=None))]
-    fn new(steps: &Bound<'_, PyAny>, seed: u64, now: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+    #[pyo3(signature = (steps, *, seed=0, now=None, strict=false))]
+    fn new(steps: &Bound<'_, PyAny>, seed: u64, now: Option<&Bound<'_, PyAny>>, strict: bool) -> PyResult<Self> {
+        let py = steps.py();
         let steps: Vec<testing::Step> = steps.try_iter()?.map(|item| step(&item?)).collect::<PyResult<_>>()?;
-        let core = match now {
-            None => testing::Script::new(steps),
-            Some(now) => {
-                let seconds: f64 = now.call_method0("timestamp")?.extract()?;
-                testing::Script::at(UnixTime((seconds * 1e3).round() as i64), steps)
-            }
+        let seconds: f64 = match now {
+            None => py.import("time")?.call_method0("time")?.extract()?,
+            Some(now) => now.call_method0("timestamp")?.extract()?,
         };
-        Ok(Script { core, seed })
+        let wall = UnixTime((seconds * 1e3).round() as i64);
+        Ok(Script { core: if strict { testing::Script::strict(wall, steps) } else { testing::Script::at(wall, steps) }, seed })
     }
 
     /// What servers would have seen so far, in order: not the attempts that fail before they are sent.
@@ -91,14 +95,24 @@ impl Script {
         slf
     }
 
-    #[pyo3(signature = (*_exception))]
-    fn __exit__(&self, _exception: &Bound<'_, PyTuple>) {
-        let mut active = active_ones();
-        let own = active.iter().rposition(|script| script.core.is(&self.core));
-        if let Some(own) = own {
-            active.remove(own);
+    #[pyo3(signature = (*exception))]
+    fn __exit__(&self, exception: &Bound<'_, PyTuple>) -> PyResult<()> {
+        self.leave();
+        let (missed, left) = (self.core.missed(), self.core.remaining());
+        let failed = exception.get_item(0).is_ok_and(|kind| !kind.is_none());
+        if failed || !self.core.is_strict() || (missed.is_empty() && left == 0) {
+            return Ok(());
         }
-        ANY.store(!active.is_empty(), Ordering::Release);
+        Err(PyAssertionError::new_err(match missed.first() {
+            Some(first) => format!("{} sent that no step of the script was for, first {first}", missed.len()),
+            None => format!("{left} steps of the script answered nothing"),
+        }))
+    }
+
+    /// The sends so far that no step was for, as "GET http://service.test/". They failed with `InvalidRequest`.
+    #[getter]
+    fn missed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, self.core.missed())
     }
 
     fn __repr__(&self) -> String {
@@ -106,16 +120,35 @@ impl Script {
     }
 }
 
+impl Script {
+    /// It answers no longer.
+    fn leave(&self) {
+        let mut active = active_ones();
+        let own = active.iter().rposition(|script| script.core.is(&self.core));
+        if let Some(own) = own {
+            active.remove(own);
+        }
+        ANY.store(!active.is_empty(), Ordering::Release);
+    }
+}
+
 /// What happens to one send.
+///
+/// does: a status, or the name of a failure.
+/// method, url: it is for such sends alone. `*` in a URL stands for anything; one that begins with `/` is compared with path and query; one
+/// that has no query is for any query.
 #[pyclass(frozen, module = "reknock.testing")]
 pub struct Step(testing::Step);
 
 #[pymethods]
 impl Step {
     #[new]
-    #[pyo3(signature = (does, *, headers=None, content=None, json=None, after=None, ends=None, evidence=None))]
+    #[pyo3(signature = (does, *, method=None, url=None, headers=None, content=None, json=None, after=None, ends=None, evidence=None))]
+    #[allow(clippy::too_many_arguments, reason = "what a step may be")]
     fn new(
         does: &Bound<'_, PyAny>,
+        method: Option<&str>,
+        url: Option<&str>,
         headers: Option<&Bound<'_, PyAny>>,
         content: Option<&Bound<'_, PyAny>>,
         json: Option<&Bound<'_, PyAny>>,
@@ -126,6 +159,12 @@ impl Step {
         let py = does.py();
         let core = |error: Error| raised(py, &error);
         let mut step = step(does)?;
+        if let Some(method) = method {
+            step = step.for_method(method).map_err(core)?;
+        }
+        if let Some(url) = url {
+            step = step.for_url(url);
+        }
         if let Some(json) = json {
             step = step.body(json_text(json)?).header("content-type", "application/json").map_err(core)?;
         }

@@ -15,7 +15,7 @@ use super::message::request::Request;
 use super::message::response::{Response, ResponseHead};
 use super::system::clock::{Clock, TokioClock};
 use super::transport::Transport;
-use super::transport::reqwest::ReqwestTransport;
+use super::transport::http::HttpTransport;
 use crate::error::Error;
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -53,7 +53,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
 /// A response whose body is read as it comes, by whichever thread asks. Dropping it early closes its connection.
 ///
 /// Its head's methods can be called on it.
-pub struct BlockingStream<T: Transport = ReqwestTransport, C: Clock = TokioClock> {
+pub struct BlockingStream<T: Transport = HttpTransport, C: Clock = TokioClock> {
     // In this order: the lane closes what the stream leaves.
     stream: StreamingResponse<T::Body, C>,
     /// `None` once the body ended.

@@ -17,10 +17,10 @@ use super::message::request::{Request, check_url, parse_url};
 use super::system::clock::{Clock, TokioClock};
 use super::system::process::PerProcess;
 use super::transport::Transport;
+use super::transport::http::HttpTransport;
 use super::transport::options::TransportOptions;
 #[cfg(feature = "reqwest")]
-use super::transport::reqwest::ReqwestBuilder;
-use super::transport::reqwest::ReqwestTransport;
+use super::transport::reqwest::{ReqwestBuilder, ReqwestTransport};
 use crate::error::Error;
 use crate::policy::{PolicySet, ShownText};
 use crate::retry::Budgets;
@@ -46,7 +46,7 @@ pub struct ClientBuilder<S = TransportOptions, C = TokioClock> {
     share_required: bool,
 }
 
-/// What a client can be built on: options for the transport on reqwest, or a transport.
+/// What a client can be built on: options for the transport of this crate, or a transport.
 pub trait IntoTransport: Clone + Send + Sync + 'static {
     /// The transport it becomes.
     type Transport: Transport;
@@ -60,20 +60,20 @@ pub trait IntoTransport: Clone + Send + Sync + 'static {
 }
 
 impl IntoTransport for TransportOptions {
-    type Transport = ReqwestTransport;
+    type Transport = HttpTransport;
 
-    fn into_transport(mut self, policies: &PolicySet) -> Result<ReqwestTransport, Error> {
+    fn into_transport(mut self, policies: &PolicySet) -> Result<HttpTransport, Error> {
         // A blocked write ends by idle_timeout, which is ours. The kernel's limit is there for the writes of calls that are gone;
         // at the same length it would often fire first, and look like a connection that was lost.
         self.write_stall = policies.longest_silence().map(|idle| idle.saturating_add(Duration::from_secs(1)));
-        ReqwestTransport::new(&self)
+        HttpTransport::new(&self)
     }
 }
 
 /// A builder of reqwest's, asked anew for each runtime and lane.
 #[cfg(feature = "reqwest")]
 impl<F: Fn() -> reqwest::ClientBuilder + Clone + Send + Sync + 'static> IntoTransport for ReqwestBuilder<F> {
-    type Transport = super::transport::reqwest::ReqwestTransport;
+    type Transport = ReqwestTransport;
 
     fn into_transport(self, _: &PolicySet) -> Result<Self::Transport, Error> {
         self.build()

@@ -25,7 +25,7 @@ use super::system::process::PerProcess;
 use super::system::runtime::{PerRuntime, runtime_here};
 use super::system::{entropy, environment};
 use super::transport::Transport;
-use super::transport::reqwest::ReqwestTransport;
+use super::transport::http::HttpTransport;
 use crate::error::{Error, ErrorKind};
 use crate::policy::{Policy, PolicySet, RequestHead, envoy};
 use crate::retry::refusals::Refusals;
@@ -36,7 +36,7 @@ use crate::share;
 ///
 /// Cheap to clone; clones share connections and budgets. May be used from any thread, any number of tasks and any tokio runtime
 /// at once; each runtime has connections of its own. In a forked child it starts with no connections and full budgets.
-pub struct Client<T = ReqwestTransport, C = TokioClock>(pub(super) Arc<Inner<T, C>>);
+pub struct Client<T = HttpTransport, C = TokioClock>(pub(super) Arc<Inner<T, C>>);
 
 pub(super) struct Inner<T, C> {
     pub(super) config: Config<T, C>,

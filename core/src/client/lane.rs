@@ -30,7 +30,7 @@ use super::system::clock::{Clock, TokioClock};
 use super::system::process::process_id;
 use super::system::runtime;
 use super::transport::Transport;
-use super::transport::reqwest::ReqwestTransport;
+use super::transport::http::HttpTransport;
 use crate::error::{Error, ErrorKind};
 
 /// How long [`Lane::block_on`] sleeps in one go. Limits that are longer cost no system call: see [`LaneRuntime::alarm`].
@@ -40,7 +40,7 @@ const SLICE: Duration = Duration::from_secs(1);
 ///
 /// Of its own process alone: in a forked child it fails with `closed`. May move to another thread between calls, and with a response whose body
 /// is still to be read on it.
-pub struct Lane<T: Transport = ReqwestTransport, C: Clock = TokioClock> {
+pub struct Lane<T: Transport = HttpTransport, C: Clock = TokioClock> {
     client: Client<T, C>,
     shared: Arc<Shared<T>>,
     pid: u32,
@@ -123,14 +123,15 @@ impl<T: Transport, C: Clock> Lane<T, C> {
     /// As [`block_on`](Lane::block_on).
     pub fn block_for<F: Future>(&self, slice: Duration, mut future: Pin<&mut F>) -> Result<Option<F::Output>, Error> {
         // The first time is just after the lane was given out. Later ones may come after a callback, or with a streamed body, that a fork took along.
-        if self.used.swap(true, Ordering::Relaxed) && self.pid != process_id() {
+        let again = self.used.swap(true, Ordering::Relaxed);
+        if again && self.pid != process_id() {
             return Err(Error::new(ErrorKind::Closed, "it belongs to the parent process; make calls of your own in a forked child"));
         }
         let track = self.track();
         Ok(track.run(async {
             let mut alarm = track.alarm(slice);
-            // Lets the runtime see which connections were closed meanwhile.
-            if track.leaves_tasks() {
+            // Lets the runtime see which connections were closed meanwhile, and what has come: a call that only asks, and is answered, never waits for it.
+            if again || track.leaves_tasks() {
                 yield_now().await;
             }
             let output = poll_fn(|context| match future.as_mut().poll(context) {

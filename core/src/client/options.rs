@@ -174,6 +174,19 @@ pub fn whole_option(key: &str, given: i64) -> Result<u32, Error> {
     Ok(whole(key, &Node::at(key, &Value::Int(given)))?)
 }
 
+/// Whether a call within an attempt of another one retries as well: what the option `nesting` of clients, calls and adapters says, for hosts that
+/// know whether there is such an attempt.
+///
+/// # Errors
+/// `config` for what is neither `stop` (the default of those who do not ask) nor `allow`.
+pub fn allows_nesting(given: &Value) -> Result<bool, Error> {
+    match given {
+        Value::Str(word) if word == "stop" => Ok(false),
+        Value::Str(word) if word == "allow" => Ok(true),
+        _ => Err(Problem::must("nesting", "be stop (one attempt within an attempt of another loop) or allow", given).into()),
+    }
+}
+
 fn cookies(node: &Node<'_>) -> Result<Option<Cookies>, Error> {
     let jar = Cookies::new();
     if let Some(entries) = node.entries() {

@@ -81,13 +81,14 @@ fn recorded(expected: &[Json], outcome: &Outcome, problems: &mut Vec<String>) {
         let connection = &record.connection;
         let kept = expected.get("reused").is_none_or(|reused| *reused == json!(connection.reused));
         let version = expected.get("version").is_none_or(|version| *version == json!(connection.version.map(|version| version.code())));
+        let interim = expected.get("interim").is_none_or(|interim| *interim == json!(record.interim));
         let hint = expected["hint_ms"] == json!(record.hint.map(|hint| hint.as_millis() as u64));
         let wait = match (&expected["wait_ms"], record.wait.map(|wait| wait.as_secs_f64() * 1e3)) {
             (Json::Null, _) => true,
             (Json::Array(range), Some(wait)) => range[0].as_f64().unwrap() <= wait && wait <= range[1].as_f64().unwrap(),
             (exact, wait) => exact.as_f64() == wait,
         };
-        if !(kept && version && hint && wait) {
+        if !(kept && version && interim && hint && wait) {
             problems.push(format!("{record:?} is not {expected}"));
         }
     }

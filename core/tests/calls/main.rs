@@ -11,8 +11,10 @@ use std::sync::Arc;
 
 use live::{once, options, patient, pattern, pieces, swift};
 use reknock::Error;
+#[cfg(feature = "reqwest")]
+use reknock::client::ReqwestTransport;
 use reknock::client::transport::Transport;
-use reknock::client::{Body, Client, Http2, HttpTransport, Opinion, Redirects, ReqwestTransport, Response, TransportOptions};
+use reknock::client::{Body, Client, Http2, HttpTransport, Opinion, Redirects, Response, TransportOptions};
 use reknock_test_server::{Script, Server};
 use serde_json::{Value as Json, json};
 use support::{counted, vector};
@@ -21,14 +23,15 @@ use tokio::task::JoinSet;
 /// Calls that go on at the same time.
 const AT_ONCE: usize = 16;
 
+#[cfg(feature = "reqwest")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_reqwest() {
-    counted(all("reqwest", |options| ReqwestTransport::new(options).unwrap()).await, 149);
+    counted(all("reqwest", |options| ReqwestTransport::new(options).unwrap()).await, 154);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_http() {
-    counted(all("http", |options| HttpTransport::new(options).unwrap()).await, 149);
+    counted(all("http", |options| HttpTransport::new(options).unwrap()).await, 154);
 }
 
 type Outcome = Result<Response, Error>;

@@ -84,7 +84,9 @@ fn a_call_that_is_cancelled_tells_the_server_at_once() {
         });
         peer.eventually(what, || peer.log()[0].client_gone_ms.is_some());
         assert_eq!(client.get(peer.url()).send_blocking().unwrap().text(), "done", "{what}");
-        assert_eq!(peer.connections(), if http2 { 1 } else { 2 }, "{what}");
+        // In HTTP/2 it may be the same one, if that has shown in time that it is alive.
+        let most = peer.connections();
+        assert!(most == 2 || http2 && most == 1, "{what}: {most} connections");
     });
 }
 

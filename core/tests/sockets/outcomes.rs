@@ -125,7 +125,8 @@ async fn no_head_came() {
         case(kind, always(json!({"do": "bad-head", "kind": kind}))).fails(Protocol, Unknown, RetriesExhausted, 3).await;
     }
     case("garbage", always(json!({"do": "garbage"}))).fails(Protocol, Unknown, RetriesExhausted, 3).await;
-    case("too many lines", always(json!({"do": "big-head", "lines": 200}))).fails(Protocol, Unknown, RetriesExhausted, 3).await;
+    let (_, outcome) = case("many lines", always(json!({"do": "big-head", "lines": 200}))).run().await;
+    assert_eq!(seen(&outcome), Ok(200), "heads are bounded by their size alone");
     case("too long a line", always(json!({"do": "big-head", "size": 3_000_000}))).fails(Protocol, Unknown, RetriesExhausted, 3).await;
     let over_tls = json!({"tls": "trusted", "script": [{"do": "close", "close_notify": false}]});
     case("TLS cut", over_tls).fails(Reset, Unknown, RetriesExhausted, 3).await;
@@ -143,12 +144,11 @@ async fn http2() {
     assert_eq!(peer.connections(), 1, "a refused stream is no reason for a new connection");
     case("INTERNAL_ERROR", always(json!({"do": "h2-rst", "code": 2}))).http2().fails(Reset, Unknown, RetriesExhausted, 3).await;
     case("closed", always(json!({"do": "h2-close"}))).http2().fails(Reset, Unknown, RetriesExhausted, 3).await;
-    // A GET has no body: servers were seen to answer such requests after GOAWAY.
-    case("GOAWAY", always(json!({"do": "h2-goaway"}))).http2().fails(RefusedStream, Unknown, RetriesExhausted, 3).await;
+    case("GOAWAY", always(json!({"do": "h2-goaway"}))).http2().fails(RefusedStream, Refused, RetriesExhausted, 3).await;
     case("GOAWAY 11", always(json!({"do": "h2-goaway", "code": 11}))).http2().fails(RefusedStream, Refused, RetriesExhausted, 3).await;
     let silent = case("hang", always(json!({"do": "h2-hang"}))).http2().policy("per_try_timeout: 80ms");
     let Failed { peer, .. } = silent.fails(PerTryTimeout, Unknown, RetriesExhausted, 3).await;
-    assert_eq!(peer.connections(), 1, "a stream that is given up does not cost the connection");
+    assert!(peer.connections() <= 3, "what was silent is given nothing new before it has shown that it is alive");
     case("body", always(json!({"do": "h2-body-rst"}))).http2().fails(Body, Unknown, RetriesExhausted, 3).await;
 
     let negotiated = peer_over_alpn().await;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use reknock::client::transport::{Failure, Outgoing, Received, Transport};
-use reknock::client::{Clock, Http2, ReqwestTransport, TokioClock, TransportOptions};
+use reknock::client::{Clock, Http2, HttpTransport, TokioClock, TransportOptions};
 use reknock::{Error, Tick, UnixTime};
 use reknock_test_server::Script;
 use serde_json::Value as Json;
@@ -14,7 +14,7 @@ use serde_json::Value as Json;
 /// The real transport; tells the server of attempts that it cannot see.
 #[derive(Clone)]
 pub struct Watched {
-    inner: ReqwestTransport,
+    inner: HttpTransport,
     script: Arc<Script>,
     outcomes: Vec<String>,
     sends: Arc<AtomicUsize>,
@@ -26,7 +26,7 @@ impl Watched {
         let mut options = TransportOptions::default();
         options.http2 = if http2 { Http2::Only } else { Http2::None };
         Ok(Watched {
-            inner: ReqwestTransport::new(&options)?,
+            inner: HttpTransport::new(&options)?,
             script: Arc::clone(script),
             outcomes: outcomes.as_array().unwrap().iter().map(|outcome| outcome["do"].as_str().unwrap().to_owned()).collect(),
             sends: Arc::default(),
@@ -41,7 +41,7 @@ impl Watched {
 }
 
 impl Transport for Watched {
-    type Body = <ReqwestTransport as Transport>::Body;
+    type Body = <HttpTransport as Transport>::Body;
 
     fn send(&self, outgoing: Outgoing) -> impl Future<Output = Result<Received<Self::Body>, Failure>> + Send {
         let index = self.sends.fetch_add(1, Ordering::SeqCst).min(self.outcomes.len() - 1);

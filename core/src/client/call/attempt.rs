@@ -64,7 +64,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         if let Some(at) = self.progress.uploaded_at().or(self.progress.moved_at()).filter(|_| counts_from_upload) {
             self.retry.uploaded(at);
         }
-        if self.progress.saw_interim() {
+        if self.progress.interim() > 0 {
             self.retry.interim();
         }
         match ended {

@@ -46,6 +46,14 @@ pub(in crate::client) async fn cancelled_kind(cancel: Option<&Cancel>, closed: &
     }
 }
 
+/// Whether a call was cancelled by now, and the kind of error that this is.
+pub(in crate::client) fn cancelled_now(cancel: Option<&Cancel>, closed: &Cancel) -> Option<ErrorKind> {
+    if cancel.is_some_and(Cancel::is_cancelled) {
+        return Some(ErrorKind::Cancelled);
+    }
+    closed.is_cancelled().then_some(ErrorKind::Closed)
+}
+
 /// What an error of this kind says.
 pub(in crate::client) fn cancel_message(kind: ErrorKind) -> &'static str {
     match kind {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::cancel::{Cancel, cancel_message, cancelled_kind};
+use super::cancel::{Cancel, cancel_message, cancelled_kind, cancelled_now};
 use super::drain::drain;
 use super::early::{EARLY, is_made_while_read};
 use super::question::{Event, Host};
@@ -40,9 +40,15 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
             kind = cancelled_kind(cancel, closed) => Err(kind),
             ended = self.run() => Ok(ended),
         };
-        let ended = match ended {
-            Ok(ended) => ended,
-            Err(kind) => Err(self.cancelled(kind).await),
+        let cancelled = match &ended {
+            Err(kind) => Some(*kind),
+            // Whoever cancels may also end what the call waits for, while it goes on.
+            Ok(Err(_)) => cancelled_now(cancel, closed),
+            Ok(Ok(_)) => None,
+        };
+        let ended = match (ended, cancelled) {
+            (Ok(ended), None) => ended,
+            (_, Some(kind)) | (Err(kind), None) => Err(self.cancelled(kind).await),
         };
         match ended {
             Ok(finished) => {
@@ -219,6 +225,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
             record.duration = self.config.clock.now().since(self.began).saturating_sub(record.start);
             record.first_byte = self.progress.answered_at().map(|at| at.since(self.began).saturating_sub(record.start));
             record.resends = self.progress.resends();
+            record.interim = self.progress.interim();
             record.connection = self.progress.connection();
         }
     }

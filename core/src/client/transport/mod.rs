@@ -31,7 +31,7 @@ use crate::error::{BoxError, ErrorKind};
 use crate::record::Evidence;
 pub use crate::record::{Connection, HttpVersion};
 
-/// Sends attempts. One implementation stands on reqwest; tests and simulations have scripted ones.
+/// Sends attempts. [`HttpTransport`](super::HttpTransport) is the one that clients stand on; tests and simulations have scripted ones.
 ///
 /// An implementation keeps no timer of its own but `connect_timeout`, follows no redirect and repeats nothing.
 /// Dropping the future or the body ends the exchange at once.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-/// How a [`ReqwestTransport`](crate::client::ReqwestTransport) connects and what it keeps. Start from the default and change fields:
+/// How an [`HttpTransport`](crate::client::HttpTransport) connects and what it keeps. Start from the default and change fields:
 ///
 /// ```
 /// use reknock::client::{Http2, TransportOptions};

@@ -31,8 +31,8 @@ pub struct Progress {
     uploaded: AtomicU64,
     /// When the first byte of the response came, plus one; 0 for not yet, or not noted.
     answered: AtomicU64,
-    /// An interim answer came.
-    interim: AtomicBool,
+    /// Interim answers that came.
+    interim: AtomicU32,
     /// How often it was sent again on another connection.
     resends: AtomicU32,
     /// What it goes over.
@@ -74,13 +74,13 @@ impl Progress {
         moment(&self.answered)
     }
 
-    /// An interim answer (1xx) came. Transports that do not see them do not say so.
-    pub fn note_interim(&self) {
-        self.interim.store(true, Ordering::Release);
+    /// So many interim answers (1xx) more came. Transports that do not see them do not say so.
+    pub fn note_interim(&self, answers: u32) {
+        self.interim.fetch_add(answers, Ordering::AcqRel);
     }
 
-    /// Whether an interim answer came, as far as that was noted.
-    pub fn saw_interim(&self) -> bool {
+    /// How many interim answers came, as far as that was noted.
+    pub fn interim(&self) -> u32 {
         self.interim.load(Ordering::Acquire)
     }
 

@@ -23,7 +23,7 @@ use crate::client::transport::{Failure, Incoming};
 const PIECE: usize = 16 * 1024;
 
 /// A response body as it arrives. Dropped early, it closes the connection (HTTP/1) or resets the stream (HTTP/2), and ends an upload
-/// that is still going on.
+/// that is still going on; over HTTP/1 its end does so, too.
 pub struct HttpBody {
     pieces: Pieces,
     origin: Arc<Origin>,

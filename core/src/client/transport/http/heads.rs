@@ -7,7 +7,7 @@
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
@@ -21,7 +21,7 @@ const LARGEST: usize = 408 * 1024;
 const LINES: usize = 96;
 
 /// Interim answers to one request: who sends more means to keep us busy.
-pub(super) const MOST_INTERIM: usize = 100;
+pub(super) const MOST_INTERIM: u32 = 100;
 
 /// The fields that say how a response ends, and what becomes of its connection: hyper needs them.
 const FRAMING: [&[u8]; 4] = [b"connection", b"content-length", b"transfer-encoding", b"upgrade"];
@@ -36,7 +36,6 @@ pub(super) struct Heads<S> {
     searched: usize,
     /// What is handed out before anything else is read, from where.
     ready: (Vec<u8>, usize),
-    interim: usize,
 }
 
 /// Where the stream and those who use the connection meet.
@@ -44,8 +43,8 @@ pub(super) struct Heads<S> {
 pub(super) struct Desk {
     /// The next bytes are those of a head.
     expected: AtomicBool,
-    /// An interim answer came to the present request.
-    interim: AtomicBool,
+    /// Interim answers that came to the present request.
+    interim: AtomicU32,
     /// The fields of the present response that hyper was not shown.
     aside: Mutex<Option<HeaderMap>>,
 }
@@ -60,12 +59,12 @@ pub(super) enum HeadError {
 impl Desk {
     /// A request is about to be sent.
     pub(super) fn expect(&self) {
-        self.interim.store(false, Ordering::Release);
+        self.interim.store(0, Ordering::Release);
         self.expected.store(true, Ordering::Release);
     }
 
-    /// Whether an interim answer came to the request that was sent last.
-    pub(super) fn saw_interim(&self) -> bool {
+    /// How many interim answers came to the request that was sent last.
+    pub(super) fn interim(&self) -> u32 {
         self.interim.load(Ordering::Acquire)
     }
 
@@ -78,20 +77,20 @@ impl Desk {
 impl<S> Heads<S> {
     pub(super) fn new(stream: S) -> (Self, Arc<Desk>) {
         let desk = Arc::<Desk>::default();
-        let heads = Heads { stream, desk: Arc::clone(&desk), held: Vec::new(), searched: 0, ready: (Vec::new(), 0), interim: 0 };
+        let heads = Heads { stream, desk: Arc::clone(&desk), held: Vec::new(), searched: 0, ready: (Vec::new(), 0) };
         (heads, desk)
     }
 
-    /// Goes through what is held. Whether there is something to hand out now.
-    fn sort(&mut self) -> Result<bool, HeadError> {
+    /// Goes through what is held, and hands out what it can.
+    fn sort(&mut self) -> Result<(), HeadError> {
         loop {
             let Some(end) = end_of_head(&self.held, self.searched) else {
                 self.searched = self.held.len();
                 if !begins_as_head(&self.held) {
                     self.pass(self.held.len(), None);
-                    return Ok(true);
+                    return Ok(());
                 }
-                return if self.held.len() > LARGEST { Err(HeadError::TooLarge) } else { Ok(false) };
+                return if self.held.len() > LARGEST { Err(HeadError::TooLarge) } else { Ok(()) };
             };
             if end > LARGEST {
                 return Err(HeadError::TooLarge);
@@ -99,11 +98,9 @@ impl<S> Heads<S> {
             if !is_interim(&self.held) {
                 let told = told(&self.held[..end]);
                 self.pass(end, told);
-                return Ok(true);
+                return Ok(());
             }
-            self.interim += 1;
-            self.desk.interim.store(true, Ordering::Release);
-            if self.interim > MOST_INTERIM {
+            if self.desk.interim.fetch_add(1, Ordering::AcqRel) >= MOST_INTERIM {
                 return Err(HeadError::TooManyInterim);
             }
             self.held.drain(..end);
@@ -225,15 +222,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Heads<S> {
                 return Poll::Ready(Ok(()));
             }
             if this.held.is_empty() && is_plain(fresh) {
-                this.interim = 0;
                 this.desk.expected.store(false, Ordering::Release);
                 return Poll::Ready(Ok(()));
             }
             this.held.extend_from_slice(fresh);
             buffer.set_filled(before);
-            if this.sort().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))? {
-                this.interim = 0;
-            }
+            this.sort().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         }
     }
 }
@@ -321,7 +315,7 @@ mod tests {
     #[tokio::test]
     async fn interim_answers_are_passed_over_and_bounded() {
         let interim = "HTTP/1.1 103 Early Hints\r\nlink: a\r\n\r\n";
-        let text = |times| format!("{}HTTP/1.1 200 OK\r\n\r\nbody", interim.repeat(times));
+        let text = |times: u32| format!("{}HTTP/1.1 200 OK\r\n\r\nbody", interim.repeat(times as usize));
         let (passed, _) = read(text(MOST_INTERIM).as_bytes(), 50).await;
         assert_eq!(passed.unwrap(), b"HTTP/1.1 200 OK\r\n\r\nbody");
         let (passed, _) = read(text(MOST_INTERIM + 1).as_bytes(), 50).await;

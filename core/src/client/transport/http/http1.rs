@@ -1,4 +1,5 @@
-//! One HTTP/1 connection, driven by whoever sends a request or reads its response: no task of its own, nobody while it is idle.
+//! One HTTP/1 connection, driven by whoever sends a request or reads its response: nobody while it is idle, and a task only where an upload outlives the
+//! head of its response ([`Held`]).
 //!
 //! Hence dropping a call closes its socket at once, and nobody else can still send what it was to send.
 
@@ -17,6 +18,7 @@ use tokio::runtime::{Handle, Id};
 
 use super::connect::{Connected, Forward};
 use super::heads::{Desk, Heads};
+use super::held::Held;
 use super::pool::Lease;
 use super::socket::{Line, Sight};
 use super::stream::Stream;
@@ -44,7 +46,7 @@ pub(super) struct Http1 {
 pub(super) struct Http1Body {
     incoming: Incoming,
     /// `None` once the connection is given back, or over.
-    connection: Option<(Box<Http1>, Lease)>,
+    connection: Option<Held>,
 }
 
 /// A request that got no response head.
@@ -79,7 +81,7 @@ impl Http1 {
     }
 
     /// Lets it do what it can. Whether it is over.
-    fn drive(&mut self, context: &mut Context<'_>) -> bool {
+    pub(super) fn drive(&mut self, context: &mut Context<'_>) -> bool {
         Pin::new(&mut self.connection).poll(context).is_ready()
     }
 
@@ -134,7 +136,9 @@ impl Http1 {
             }
             *response.headers_mut() = headers;
         }
-        let mut connection = (!over).then_some(used);
+        // Nobody has to read for the rest of the request to go out.
+        let uploading = progress.uploading().is_some() || used.0.line.is_blocked();
+        let mut connection = (!over).then(|| Held::new(used, uploading));
         Ok(response.map(|incoming| {
             let mut body = Http1Body { incoming, connection: connection.take() };
             body.settle();
@@ -162,9 +166,7 @@ impl Drop for Count<'_> {
         if self.is_touched() {
             self.progress.sent();
         }
-        if self.heads.saw_interim() {
-            self.progress.note_interim();
-        }
+        self.progress.note_interim(self.heads.interim());
     }
 }
 
@@ -194,7 +196,7 @@ impl Http1Body {
     fn poll_incoming(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         // What is there already needs nothing of the connection.
         let first = Pin::new(&mut self.incoming).poll_frame(context);
-        let Some((connection, _)) = &mut self.connection else { return first };
+        let Some(connection) = &mut self.connection else { return first };
         if first.is_ready() {
             return first;
         }
@@ -214,7 +216,7 @@ impl Http1Body {
 
     /// Gives the connection back, unless it cannot be used again: then it closes, with an upload that was still going on.
     fn give_back(&mut self) {
-        let Some((mut connection, lease)) = self.connection.take() else { return };
+        let Some((mut connection, lease)) = self.connection.take().and_then(Held::into_inner) else { return };
         if connection.sender.is_ready() || !connection.drive(&mut Context::from_waker(Waker::noop())) && connection.sender.is_ready() {
             lease.keep(connection);
         }
@@ -223,7 +225,7 @@ impl Http1Body {
 
 impl Drop for Http1Body {
     fn drop(&mut self) {
-        if self.connection.as_ref().is_some_and(|(_, lease)| lease.is_inherited()) {
+        if self.connection.as_ref().is_some_and(Held::is_inherited) {
             // In a forked child: the socket is the parent's as well, and so is what it is registered with.
             return std::mem::forget(self.connection.take());
         }

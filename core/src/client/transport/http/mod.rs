@@ -5,6 +5,7 @@ mod body;
 mod connect;
 mod failure;
 mod heads;
+mod held;
 mod http1;
 mod http2;
 pub(crate) mod idle;

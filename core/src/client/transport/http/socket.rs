@@ -43,6 +43,10 @@ struct State {
     failed: Option<io::Error>,
     /// Something was seen to be there, of which the runtime does not know yet.
     unread: bool,
+    /// Nothing more will be read: its end has come, or it broke.
+    over: bool,
+    /// The kernel did not take all that was to be written.
+    blocked: bool,
 }
 
 #[derive(Debug)]
@@ -94,7 +98,7 @@ impl Socket {
     }
 
     fn new(stream: Stream, peer: Option<SocketAddr>) -> Self {
-        let state = Mutex::new(State { stream, failed: None, unread: false });
+        let state = Mutex::new(State { stream, failed: None, unread: false, over: false, blocked: false });
         Socket(Arc::new(Shared { state, taken: AtomicU64::new(0), peer }))
     }
 
@@ -105,11 +109,13 @@ impl Socket {
 
     /// What a write has come to. A failure is kept back as long as there may be an answer: the read that finds none tells it.
     fn wrote(&self, state: &mut State, result: Poll<io::Result<usize>>, context: &Context<'_>) -> Poll<io::Result<usize>> {
+        state.blocked = result.is_pending();
         match result {
             Poll::Ready(Ok(size)) => {
                 self.0.taken.fetch_add(size as u64, Ordering::Release);
                 Poll::Ready(Ok(size))
             }
+            Poll::Ready(Err(error)) if state.over => Poll::Ready(Err(error)),
             Poll::Ready(Err(error)) => {
                 state.failed = Some(error);
                 context.waker().wake_by_ref();
@@ -124,6 +130,11 @@ impl Line {
     /// How many bytes the kernel took so far.
     pub(crate) fn taken(&self) -> u64 {
         self.0.taken.load(Ordering::Acquire)
+    }
+
+    /// Whether the last write waits for the peer to read.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.0.lock().blocked
     }
 
     /// The address at the other end: the server's, or the proxy's. None of a Unix socket.
@@ -249,6 +260,7 @@ impl AsyncRead for Socket {
         let before = buffer.filled().len();
         let result = ready!(state.poll_read(context, buffer));
         let ended = result.is_err() || buffer.filled().len() == before && buffer.remaining() > 0;
+        state.over |= ended;
         match state.failed.take() {
             // There was no answer: what broke is the write.
             Some(failed) if ended => Poll::Ready(Err(failed)),

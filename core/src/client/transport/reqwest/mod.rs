@@ -42,6 +42,7 @@ const MAX_HEAD: u32 = 256 * 1024;
 /// - `resends` is always 0: its pool sends a request again by itself when a kept connection died before a byte of it was taken.
 /// - [`Connection::tls`](crate::Connection::tls) is `None`: the handshake is a part of `connect`. `reused` follows from whether a connect was begun for
 ///   the attempt and ended before its request was sent.
+/// - `interim` is always 0: interim answers are not shown, so that `compat: envoy` retries after one; they are read for as long as they come.
 /// - Evidence is `unknown` where a connection died before the request was written and hyper does not say so; a GOAWAY with `NO_ERROR` stays `unknown`.
 /// - An early answer (413) to a large upload whose connection is then closed is mostly lost: a failed write ends the exchange.
 /// - A cancelled upload whose connection is blocked in a write lives on until `tcp_user_timeout`.

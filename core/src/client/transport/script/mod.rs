@@ -21,7 +21,6 @@
 mod step;
 mod time;
 
-use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -40,12 +39,17 @@ pub use step::Step;
 use step::{Does, End};
 use time::{Delay, Time};
 
-/// What answers in place of servers, one step per send; the last step repeats. A transport, and the clock that goes with it.
+/// What answers in place of servers, one step per send: the first that is for it. The last one that is repeats, unless the script is strict. A
+/// transport, and the clock that goes with it.
 #[derive(Clone)]
 pub struct Script(Arc<Shared>);
 
 struct Shared {
-    steps: Mutex<VecDeque<Step>>,
+    steps: Mutex<Vec<Step>>,
+    /// Each step answers once, and nothing else is answered.
+    is_strict: bool,
+    /// What no step was for: methods and URLs.
+    missed: Mutex<Vec<String>>,
     sends: Mutex<Vec<Sent>>,
     waits: Mutex<Vec<Duration>>,
     /// When the last call ended.
@@ -86,8 +90,19 @@ impl Script {
 
     /// Likewise; its wall clock starts here.
     pub fn at(wall: UnixTime, steps: impl IntoIterator<Item = Step>) -> Self {
+        Self::made(wall, steps, false)
+    }
+
+    /// Likewise; each step answers once, and a send that no step is left for fails.
+    pub fn strict(wall: UnixTime, steps: impl IntoIterator<Item = Step>) -> Self {
+        Self::made(wall, steps, true)
+    }
+
+    fn made(wall: UnixTime, steps: impl IntoIterator<Item = Step>, is_strict: bool) -> Self {
         Script(Arc::new(Shared {
             steps: Mutex::new(steps.into_iter().collect()),
+            is_strict,
+            missed: Mutex::default(),
             sends: Mutex::default(),
             waits: Mutex::default(),
             time: Arc::default(),
@@ -133,15 +148,36 @@ impl Script {
         OWN.try_with(Arc::clone).unwrap_or_else(|_| Arc::clone(&self.0.time))
     }
 
-    fn next(&self) -> Step {
+    /// The sends so far that no step was for: methods and URLs, in order. They failed with kind `invalid_request`.
+    pub fn missed(&self) -> Vec<String> {
+        lock(&self.0.missed).clone()
+    }
+
+    /// Whether each step is to answer once.
+    pub fn is_strict(&self) -> bool {
+        self.0.is_strict
+    }
+
+    fn next(&self, outgoing: &Outgoing) -> Result<Step, Failure> {
         let mut steps = lock(&self.0.steps);
-        if steps.len() > 1 {
-            return steps.pop_front().unwrap_or_default();
+        let mut fitting = (0..steps.len()).filter(|at| steps[*at].is_for(&outgoing.method, &outgoing.url));
+        let (first, later) = (fitting.next(), fitting.next());
+        match first {
+            Some(first) if later.is_some() || self.0.is_strict => Ok(steps.remove(first)),
+            Some(last) => {
+                steps[last].used = true;
+                Ok(steps[last].clone())
+            }
+            None if steps.is_empty() && !self.0.is_strict => Ok(Step::default()),
+            None => {
+                let mut shown = outgoing.url.clone();
+                shown.set_query(None);
+                let sent = format!("{} {shown}", outgoing.method);
+                let problem = format!("no step of the script is for {sent}; add one, or check what the code under test calls");
+                lock(&self.0.missed).push(sent);
+                Err(Failure::new(ErrorKind::InvalidRequest, Evidence::NotSent, problem))
+            }
         }
-        steps.front_mut().map_or_else(Step::default, |last| {
-            last.used = true;
-            last.clone()
-        })
     }
 }
 
@@ -172,7 +208,7 @@ impl Transport for Script {
     type Body = ScriptBody;
 
     async fn send(&self, outgoing: Outgoing) -> Result<Received<ScriptBody>, Failure> {
-        let step = self.next();
+        let step = self.next(&outgoing)?;
         let time = self.time();
         let Outgoing { method, url, headers, body, connect_timeout, progress } = outgoing;
         if let Does::Fail(kind, evidence @ Evidence::NotSent) = step.does {

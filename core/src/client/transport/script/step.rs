@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use url::{Position, Url};
 
 use crate::client::transport::Failure;
 use crate::error::{Error, ErrorKind};
@@ -19,6 +20,8 @@ pub struct Step {
     pub(super) body: Bytes,
     pub(super) end: End,
     pub(super) used: bool,
+    method: Option<Method>,
+    url: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -147,7 +150,53 @@ impl Step {
         Ok(Step { end: *end, ..self })
     }
 
+    /// Answers requests of this method alone.
+    ///
+    /// # Errors
+    /// `config` if it is no method.
+    pub fn for_method(self, method: &str) -> Result<Self, Error> {
+        let known = Method::from_bytes(method.to_ascii_uppercase().as_bytes());
+        let method = known.map_err(|_| Problem::must("script", "have an HTTP method", &Value::from(method)))?;
+        Ok(Step { method: Some(method), ..self })
+    }
+
+    /// Answers requests to this URL alone. `*` stands for anything; one that begins with `/` is compared with path and query; one that has no
+    /// query is for any query.
+    #[must_use]
+    pub fn for_url(self, url: impl Into<String>) -> Self {
+        Step { url: Some(url.into()), ..self }
+    }
+
+    pub(super) fn is_for(&self, method: &Method, url: &Url) -> bool {
+        let ours = |wanted: &String| {
+            let from = if wanted.starts_with('/') { Position::BeforePath } else { Position::BeforeScheme };
+            let to = if wanted.contains('?') { Position::AfterQuery } else { Position::AfterPath };
+            fits(wanted.as_bytes(), url[from..to].as_bytes())
+        };
+        self.method.as_ref().is_none_or(|wanted| wanted == method) && self.url.as_ref().is_none_or(ours)
+    }
+
     pub(super) fn failure(&self, kind: ErrorKind, evidence: Evidence) -> Failure {
         Failure::new(kind, evidence, format!("the script says {kind}"))
     }
+}
+
+/// Whether a text is what a pattern says, `*` being anything: back to the last star wherever it is not.
+fn fits(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut at, mut read, mut star) = (0, 0, None);
+    while read < text.len() {
+        match pattern.get(at) {
+            Some(b'*') => {
+                star = Some((at, read));
+                at += 1;
+            }
+            Some(wanted) if *wanted == text[read] => (at, read) = (at + 1, read + 1),
+            _ => {
+                let Some((before, from)) = star else { return false };
+                star = Some((before, from + 1));
+                (at, read) = (before + 1, from + 1);
+            }
+        }
+    }
+    pattern[at..].iter().all(|rest| *rest == b'*')
 }

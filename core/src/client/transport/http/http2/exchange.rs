@@ -29,7 +29,7 @@ pub(in crate::client::transport::http) struct Exchange {
     before: u64,
     /// Others were sent there before: it may have been lost since.
     reused: bool,
-    interim: usize,
+    progress: Arc<Progress>,
     head: bool,
 }
 
@@ -59,7 +59,7 @@ impl Exchange {
                 progress.sent();
                 body.begin();
                 let sending = (!empty).then(|| Sending::new(stream, body));
-                Ok(Exchange { place: Some(place), answer, sending, before, reused, interim: 0, head })
+                Ok(Exchange { place: Some(place), answer, sending, before, reused, progress: Arc::clone(progress), head })
             }
             Err(error) => {
                 link.close();
@@ -70,8 +70,8 @@ impl Exchange {
 
     fn interim(&mut self, context: &mut Context<'_>) -> Result<(), Failure> {
         while let Poll::Ready(Some(Ok(_))) = self.answer.poll_informational(context) {
-            self.interim += 1;
-            if self.interim > MOST_INTERIM {
+            self.progress.note_interim(1);
+            if self.progress.interim() > MOST_INTERIM {
                 let message = format!("the server sent more than {MOST_INTERIM} interim answers (1xx)");
                 return Err(Failure::new(ErrorKind::Protocol, Evidence::Unknown, message));
             }
