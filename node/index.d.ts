@@ -371,8 +371,10 @@ export interface AdapterAttempt extends Omit<Attempt, 'method' | 'url' | 'reques
  * A fetch that retries under a policy and sends by `fetch`, by default by the global one of the moment it is called in: mocks, caches and instrumentation stay.
  * All of an init goes along, but for `reknock`: options of this call. The last response or the original error is theirs, untouched; `attemptsOf` tells of it.
  */
-export function retryFetch<F extends (input: any, init?: any) => Promise<any> = typeof globalThis.fetch>(fetch: F | null | undefined, options?: AdapterOptions): F;
-export function retryFetch(options?: AdapterOptions): typeof globalThis.fetch;
+export function retryFetch<F extends (input: any, init?: any) => Promise<any> = typeof globalThis.fetch>(fetch: F | null | undefined, options?: AdapterOptions): F & UnderReknock;
+export function retryFetch(options?: AdapterOptions): typeof globalThis.fetch & UnderReknock;
+/** Takes this call's options along with the init of the platform's fetch. */
+type UnderReknock = (input: string | URL | Request, init?: RequestInit & { reknock?: AdapterOptions }) => Promise<Response>;
 
 /**
  * The function with retries around it. Failures that are known to be of the network, and those that have a status, are retried as the policy says. What may have had

@@ -132,7 +132,7 @@ class Client extends Callable {
   async #made(given) {
     try {
       const parts = await this.#send(given);
-      if (parts.leadsNowhere() && this.#follows(given)) {
+      if (REDIRECTS.has(parts.status) && this.#follows(given) && parts.leadsNowhere()) {
         void parts.stream?.cancel();
         throw nowhere(parts);
       }

@@ -38,7 +38,7 @@ function fetchCall(input, init, form = FORMS.fetch) {
 }
 
 function call(input, request, options, body, form) {
-  const headers = fields(options.headers ?? request?.headers);
+  const headers = fields(options.headers ?? request?.headers, form);
   if (body?.type && !has(headers, 'content-type')) headers.push('content-type', body.type);
   // A Request that was told nothing says follow, too: the client's setting holds.
   const redirect = options.redirect ?? (request?.redirect === 'follow' ? undefined : request?.redirect);
@@ -110,12 +110,13 @@ function flat(given, what) {
   return list;
 }
 
-/** Header fields, one after the other: names that differ in case alone are one field, values have no white space around them, as in fetch. */
-function fields(given) {
+/** Header fields, one after the other, values without white space around them. Names that differ in case alone are one field, as in fetch; pairs that are for no fetch stay lines. */
+function fields(given, { platform }) {
   const list = flat(given, 'headers');
   if (globalThis.Headers && given instanceof Headers) return list;
   for (let i = 0; i < list.length; i += 2) {
     list[i + 1] = byteString(list[i], list[i + 1]).replace(SPACE, '');
+    if (!platform && typeof given[Symbol.iterator] === 'function') continue;
     const first = list.findIndex((name, at) => at % 2 === 0 && name.toLowerCase() === list[i].toLowerCase());
     if (first < i) {
       list[first + 1] += `${list[i].toLowerCase() === 'cookie' ? '; ' : ', '}${list[i + 1]}`;

@@ -40,7 +40,7 @@ for (const given of cases) {
   test(`envoy: ${given.name}`, async (t) => {
     const http2 = given.http2 === true || given.script.some((outcome) => outcome.do.startsWith('h2-'));
     const script = await serve(t, ...given.script, { http2 });
-    const client = createClient({ policy: route(given), envoyHeaders: true, http2: http2 ? 'only' : 'none' });
+    const client = createClient({ policy: route(given), envoyHeaders: true, http2: http2 ? 'only' : 'none', delivery: 'buffered' });
     const { method, headers } = given.request;
     const planned = [];
     const ended = await client(script.url, { method, headers, ...body(given.request), ...callbacks(given, script, planned) }).catch((error) => error);

@@ -18,10 +18,10 @@ const PRELUDE = `
 `;
 
 /** Runs a program, which is `told` once `when` is fulfilled; how it ended, and what it printed. */
-function node(program, url, { flags = [], when } = {}) {
+function node(program, url, { flags = [], when, timeout = 20_000 } = {}) {
   const env = { ...process.env, URL_: url };
   return new Promise((resolve) => {
-    const child = execFile(process.execPath, [...flags, '-e', `const url = process.env.URL_;${PRELUDE}${program}`], { env, timeout: 20_000 }, (error, stdout, stderr) => {
+    const child = execFile(process.execPath, [...flags, '-e', `const url = process.env.URL_;${PRELUDE}${program}`], { env, timeout }, (error, stdout, stderr) => {
       resolve({ code: child.exitCode, signal: child.signalCode, stdout, stderr });
     });
     when?.then(() => child.stdin.end('go'));
@@ -311,7 +311,7 @@ test('10,000 calls leave nothing behind', { timeout: 120_000 }, async (t) => {
       console.log(JSON.stringify(rounds));
     })();
   `;
-  const { stdout, ...rest } = await node(program, url, { flags: ['--expose-gc'] });
+  const { stdout, ...rest } = await node(program, url, { flags: ['--expose-gc'], timeout: 110_000 });
   ended(rest);
   const rounds = JSON.parse(stdout);
   // What leaks grows in every round; what allocators keep does not. A kilobyte per call would be 2.5 MB.

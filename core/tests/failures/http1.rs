@@ -96,6 +96,24 @@ async fn fields_of_all_kinds() {
     assert_eq!((received.length, read(received.body).await.0), (Some(2), b"ok".to_vec()));
 }
 
+/// A connection that stays open: the body ends as its length says.
+#[tokio::test]
+async fn a_coding_that_is_none() {
+    if crate::REQWEST {
+        return;
+    }
+    for name in ["transfer-encoding: identity", "Transfer-Encoding: Identity "] {
+        let address = peer(move |mut stream| async move {
+            read_head(&mut stream).await;
+            let _ = stream.write_all(format!("HTTP/1.1 200 OK\r\n{name}\r\ncontent-length: 2\r\n\r\nok").as_bytes()).await;
+            until_closed(&mut stream).await;
+        })
+        .await;
+        let received = get(address).await.unwrap();
+        assert_eq!((received.length, read(received.body).await.0), (Some(2), b"ok".to_vec()), "{name}");
+    }
+}
+
 #[tokio::test]
 async fn a_post_without_a_body_says_so() {
     let (heard, mut hear) = tokio::sync::mpsc::unbounded_channel();

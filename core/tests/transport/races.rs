@@ -56,7 +56,7 @@ fn closes(stream: &mut TcpStream, number: u64, seen: &Seen, how: &str) {
     }
 }
 
-/// 400 calls for each way to close; the same with 4,000 was run by hand.
+/// 400 calls for each way to close.
 #[test]
 fn a_kept_connection_that_the_server_closes() {
     for how in ["fin", "close", "rst"] {
@@ -97,7 +97,7 @@ async fn for_a_moment<T>(call: impl Future<Output = T>, microseconds: u64) -> Op
     .await
 }
 
-/// 500 calls are given up at any moment of their lives; the same with 5,000 was run by hand.
+/// 500 calls are given up at any moment of their lives.
 #[test]
 fn calls_that_are_given_up() {
     let (address, seen) = server(|stream, number, seen| {
@@ -133,7 +133,7 @@ fn calls_that_are_given_up() {
     assert!(given_up > 100 && !not_sent.is_empty(), "{given_up} given up, {} not sent", not_sent.len());
 }
 
-/// 3,000 calls of 48 tasks on two threads, a quarter given up, against servers that close all the time; the same with 30,000 was run by hand.
+/// 3,000 calls of 48 tasks on two threads, a quarter given up, against servers that close all the time.
 #[test]
 fn a_storm() {
     for how in ["fin", "close", "rst"] {

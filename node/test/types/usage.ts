@@ -116,7 +116,7 @@ export async function adapters(): Promise<void> {
   const read = retrying(async (id: number) => `${id}`, { idempotent: true, on: [RangeError, (error) => error.code === 'x'], result: (text) => text === '' });
   console.log((await read(1)).length, retryInterceptor({ policy: false }), retryStrategy());
   const script = new Script([503, 'reset', { status: 200, body: 'x' }]);
-  await retryFetch(script.fetch)('http://h/');
+  await retryFetch(script.fetch)('http://h/', { reknock: { policy: false } });
   console.log(script.sends[0]?.url, noWait().waits);
   // @ts-expect-error settings of a policy go into policy
   retryFetch({ maxRetries: 3 });

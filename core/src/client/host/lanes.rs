@@ -13,11 +13,12 @@ use crate::client::system::clock::{Clock, TokioClock};
 use crate::client::system::runtime;
 #[cfg(unix)]
 use crate::client::system::signals;
+use crate::client::transport::http::idle;
 use crate::client::transport::{Exchanges, Transport};
 use crate::error::{Error, ErrorKind};
 use crate::time::Tick;
 
-/// The most lanes that a client keeps while they are not in use.
+/// The most lanes that a client keeps while they are not in use. Each has three descriptors: where there are few, fewer are kept.
 const MOST: usize = 32;
 
 /// How long a thread that resolved names or read a file for a lane waits for more work.
@@ -117,11 +118,15 @@ impl<T> Drop for LaneRuntime<T> {
 }
 
 /// The lanes of one client that are not in use.
-pub(in crate::client) struct LanePool<T>(Mutex<Vec<LaneRuntime<T>>>);
+pub(in crate::client) struct LanePool<T> {
+    tracks: Mutex<Vec<LaneRuntime<T>>>,
+    most: usize,
+}
 
 impl<T> Default for LanePool<T> {
     fn default() -> Self {
-        LanePool(Mutex::default())
+        // A quarter of what idle connections may have.
+        LanePool { tracks: Mutex::default(), most: MOST.min(idle::most() / 4) }
     }
 }
 
@@ -133,7 +138,7 @@ impl<T> LanePool<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<LaneRuntime<T>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tracks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -158,7 +163,7 @@ impl<T: Transport> LanePool<T> {
     pub(in crate::client) fn push(&self, mut track: LaneRuntime<T>) {
         track.given_back = TokioClock.now();
         let mut tracks = self.lock();
-        let kept = tracks.len() < MOST;
+        let kept = tracks.len() < self.most;
         let over = if kept {
             tracks.push(track);
             None

@@ -147,7 +147,7 @@ fn is_plain(bytes: &[u8]) -> bool {
     let head = &bytes[..end];
     // 4 bytes make a line.
     let few = end <= 4 * LINES || memchr::memchr_iter(b'\n', head).count() <= LINES;
-    few && !head.iter().fold(false, |bad, &byte| bad | is_bad(byte))
+    few && memchr::memmem::find(head, b"dentity").is_none() && !head.iter().fold(false, |bad, &byte| bad | is_bad(byte))
 }
 
 /// No field value may have it, but for the ends of lines.
@@ -186,6 +186,10 @@ fn told(head: &[u8]) -> Option<(Vec<u8>, HeaderMap)> {
         while let Some(more) = lines.next_if(|line| matches!(line.first(), Some(b' ' | b'\t'))) {
             value.push(b' ');
             value.extend_from_slice(more.trim_ascii());
+        }
+        // A coding that is none: the body ends as its length says.
+        if name.eq_ignore_ascii_case(b"transfer-encoding") && value.eq_ignore_ascii_case(b"identity") {
+            continue;
         }
         if FRAMING.iter().any(|framing| name.eq_ignore_ascii_case(framing)) {
             short.extend_from_slice(&[name, b": ", &value, b"\r\n"].concat());

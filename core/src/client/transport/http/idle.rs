@@ -102,7 +102,7 @@ impl Watch {
 }
 
 /// How many idle connections are kept, over all origins: a share of the descriptors that this process may have, which are the host's.
-pub(super) fn most() -> usize {
+pub(crate) fn most() -> usize {
     const MOST: usize = 512;
     #[cfg(unix)]
     {
