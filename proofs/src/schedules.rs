@@ -37,7 +37,7 @@ const PROGRAMS: [[&[(Step, u64)]; 2]; 4] = [
 pub fn all(preemptions: usize, most: usize) {
     for programs in PROGRAMS {
         let mut builder = loom::model::Builder::new();
-        (builder.preemption_bound, builder.max_permutations) = (Some(preemptions), Some(most));
+        (builder.preemption_bound, builder.max_permutations, builder.checkpoint_interval) = (Some(preemptions), Some(most), most);
         let count = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&count);
         builder.check(move || {
