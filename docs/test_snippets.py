@@ -68,7 +68,8 @@ class Piece:
 def pieces() -> Iterator[Piece]:
     """All that is run."""
     for page in PAGES:
-        if ".venv" in page.parts:
+        # Those about SDKs need keys and servers that speak like theirs: python/tests/test_sdk_pages.py runs them.
+        if ".venv" in page.parts or "sdk" in page.parts:
             continue
         text, files = page.read_text(), dict[str, str]()
         for match in FENCE.finditer(text):

@@ -1294,6 +1294,15 @@ reknock_status reknock_policy_set_load(const char *path,
                                        struct reknock_error **error);
 
 /**
+ * As reknock_policy_set_load, for clients that follow the file: their calls look at it at most once a second, and go on with what they have until a
+ * change is read. What cannot be read changes nothing: reknock_client_policy_error says why. Free it with reknock_policy_set_free.
+ */
+reknock_status reknock_policy_set_watch(const char *path,
+                                        const char *dialect,
+                                        struct reknock_policy_set **out,
+                                        struct reknock_error **error);
+
+/**
  * As reknock_policy_set_load, of a text, whose language is recognised by its looks. Free it with reknock_policy_set_free.
  *
  * Errors: REKNOCK_ERROR_CONFIG if it holds no policy, or has a mistake.
@@ -1657,6 +1666,24 @@ reknock_status reknock_request_set_body_stream(struct reknock_request *request,
 reknock_status reknock_client_new(const struct reknock_client_options *options,
                                   struct reknock_client **out,
                                   struct reknock_error **error);
+
+/**
+ * Gives the client other policies, for calls that begin from now on; those in flight keep theirs, and budgets with the same parameters go on.
+ * The set may be freed at once. Any thread.
+ *
+ * Errors: REKNOCK_ERROR_CONFIG if a budget's name is in use with other parameters; nothing is changed then.
+ */
+reknock_status reknock_client_set_policy(const struct reknock_client *client,
+                                         const struct reknock_policy_set *set,
+                                         struct reknock_error **error);
+
+/**
+ * REKNOCK_OK if the last change of the file that the client follows was taken, and if it follows none (reknock_policy_set_watch). Any thread.
+ *
+ * Errors: REKNOCK_ERROR_CONFIG with what is wrong with the file.
+ */
+reknock_status reknock_client_policy_error(const struct reknock_client *client,
+                                           struct reknock_error **error);
 
 /**
  * Ends the calls in flight with REKNOCK_ERROR_CLOSED, and those to come. Any thread, more than once. NULL does nothing.

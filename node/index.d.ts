@@ -63,6 +63,10 @@ export interface Client extends PlatformFetch {
   readonly policy: Policy;
   /** The policies of the client. */
   readonly policies: PolicySet;
+  /** Other policies for the calls that begin from now on; those in flight keep theirs, and budgets with the same parameters go on. */
+  setPolicy(policy: PolicyLike | PolicySet | PolicySetDocument): void;
+  /** Why the last change of the file that the client follows was not taken; null if it was, and if it follows none. */
+  readonly policyError: ReknockError | null;
   /** The client's jar of cookies; null unless the option `cookies` asked for one. */
   readonly cookies: Cookies | null;
   /** What the budget for an origin (`scheme://host`, with a port that is not the default) has; null if no call used it yet. */
@@ -570,8 +574,11 @@ export interface RequestMatch {
 /** Policies, and rules that say which of them a request has: the first that matches, else the default. Immutable. */
 export class PolicySet {
   constructor(document?: PolicySetDocument | PolicySet | PolicyLike);
-  /** The set of a file: ours, a policy's, or another system's by its own matches. */
-  static load(file: string | URL, dialect?: Dialect): PolicySet;
+  /**
+   * The set of a file: ours, a policy's, or another system's by its own matches. With `watch` a client that has it follows the file: its calls look
+   * at it at most once a second, and go on with what they have until a change is read. What cannot be read changes nothing: see `policyError`.
+   */
+  static load(file: string | URL, dialect?: Dialect, options?: { watch?: boolean }): PolicySet;
   /** The set of such a text. */
   static read(text: string, dialect?: Dialect): PolicySet;
   /** The policies, with their names. */

@@ -77,6 +77,19 @@ class Client extends Callable {
     return new Client({ ...before, ...options, headers: [...headers], policy, searchParams: chunked(searchParams) }, aroundOf(options, this.#around));
   }
 
+  setPolicy(policy) {
+    guard(() => this.#native.setPolicy(Policy.native(policy)));
+  }
+
+  get policyError() {
+    try {
+      guard(() => this.#native.checkPolicy());
+    } catch (error) {
+      return error;
+    }
+    return null;
+  }
+
   get policies() {
     return new PolicySet(this.#native.policies);
   }

@@ -103,8 +103,8 @@ class PolicySet {
     this.#native = document instanceof native.NativePolicySet ? document : guard(() => new native.NativePolicySet(Policy.native(document)));
   }
 
-  static load(file, dialect) {
-    return new PolicySet(guard(() => native.NativePolicySet.load(pathOf(file), dialect)));
+  static load(file, dialect, { watch = false } = {}) {
+    return new PolicySet(guard(() => native.NativePolicySet.load(pathOf(file), dialect, watch)));
   }
 
   static read(text, dialect) {

@@ -3,6 +3,8 @@
 
 const assert = require('node:assert/strict');
 const { execFileSync } = require('node:child_process');
+const { mkdtempSync, rmSync, writeFileSync } = require('node:fs');
+const { tmpdir } = require('node:os');
 const path = require('node:path');
 const { test } = require('node:test');
 const { createClient, Policy, PolicySet } = require('../index.js');
@@ -10,7 +12,7 @@ const { serve, status } = require('./support/server.js');
 const { ROOT, vectors } = require('./support/vectors.js');
 
 const { cases } = vectors('sets');
-test('no case of sets is lost', () => assert.equal(cases.length, 40));
+test('no case of sets is lost', () => assert.equal(cases.length, 41));
 
 for (const given of cases) {
   test(`sets: ${given.name}`, () => {
@@ -73,4 +75,28 @@ test('the command', () => {
   const manifest = path.join(ROOT, 'tests/vectors/dialects/manifests/kgateway-route-option.yaml');
   const out = execFileSync(process.execPath, [path.join(ROOT, 'node/bin/reknock.js'), 'explain', manifest, '--for', 'GET http://retry.example/get'], { encoding: 'utf8' });
   assert.ok(out.startsWith('GET http://retry.example/get: rule 1 of 1, {host: "retry.example"}: retry\n\n# kgateway retry\n'), out);
+});
+
+test('policies are replaced by hand, and files are followed', async (t) => {
+  const { url } = await serve(t, status(503));
+  const folder = mkdtempSync(path.join(tmpdir(), 'reknock-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const file = path.join(folder, 'policy.yaml');
+  writeFileSync(file, 'max_retries: 1\nbackoff: none\n');
+  const client = createClient({ policy: PolicySet.load(file, undefined, { watch: true }) });
+  const follow = async (isSo) => {
+    for (const end = Date.now() + 60_000; !isSo(); ) {
+      assert.ok(Date.now() < end, 'the file was not followed');
+      await client(url);
+    }
+  };
+  assert.equal((await client(url)).attempts.length, 2);
+  writeFileSync(file, 'max_retries: 2\nbackoff: none\n# changed\n');
+  await follow(() => client.policy.toJSON().max_retries === 2);
+  writeFileSync(file, 'max_retrys: 2\n');
+  await follow(() => client.policyError !== null);
+  assert.match(client.policyError.message, /max_retrys: unknown key; did you mean max_retries\?/);
+  client.setPolicy({ maxRetries: 0 });
+  assert.deepEqual([client.policyError, (await client(url)).attempts.length], [null, 1]);
+  assert.throws(() => client.setPolicy({ maxRetrys: 1 }), { kind: 'config' });
 });

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from typing import Self, Unpack
 
-    from ._options import URL, CallOptions, ClientOptions
+    from ._exceptions import HTTPError
+    from ._options import URL, CallOptions, ClientOptions, PolicyLike
 
 
 class BearerAuth:
@@ -47,6 +48,15 @@ class _Base:
     def policy(self) -> Policy:
         """The client's policy; of a set, the one for requests that no rule is for."""
         return self._native.policy
+
+    def set_policy(self, policy: PolicyLike | PolicySet) -> None:
+        """Other policies for the calls that begin from now on; those in flight keep theirs, and budgets with the same parameters go on."""
+        self._native.set_policy(policy)
+
+    @property
+    def policy_error(self) -> HTTPError | None:
+        """Why the last change of the file that the client follows (`PolicySet.load(path, watch=True)`) was not taken; None if it was."""
+        return self._native.policy_error
 
     @property
     def policies(self) -> PolicySet:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
+import subprocess
+import sys
+import time
 
 import pytest
 import reknock
@@ -14,7 +18,7 @@ from .test_command import reknock as command
 from .test_vectors import named, vectors
 
 
-@pytest.mark.parametrize("case", named(vectors("sets")["cases"], 40))
+@pytest.mark.parametrize("case", named(vectors("sets")["cases"], 41))
 def test_sets(case):
     if "error" in case:
         with pytest.raises(reknock.ConfigError) as caught:
@@ -99,3 +103,49 @@ def test_the_command(tmp_path):
     assert PolicySet.load(path) == PolicySet.read(ran.stdout)
     with pytest.raises(FileNotFoundError):
         PolicySet.load(tmp_path / "missing.yaml")
+
+
+def follow(client, url, is_so):
+    """Calls until a change of the file is taken: at most once a second it is looked at."""
+    deadline = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < deadline, "the file was not followed"
+        client.get(url)
+
+
+def test_a_client_follows_its_file(serve, tmp_path):
+    url = serve(status(200)).url
+    path = tmp_path / "policy.yaml"
+    path.write_text("max_retries: 1\n")
+    with reknock.Client(policy=PolicySet.load(path, watch=True), timeout=9) as client:
+        path.write_text("max_retries: 5\n")
+        follow(client, url, lambda: client.policy.max_retries == 5)
+        assert client.policy.timeout == "9s" and client.policy_error is None
+        path.write_text("max_retrys: 5\n")
+        follow(client, url, lambda: client.policy_error is not None)
+        assert isinstance(client.policy_error, reknock.ConfigError) and "did you mean max_retries?" in str(client.policy_error)
+        assert client.policy.max_retries == 5
+
+
+def test_policies_are_replaced_by_hand(serve, call):
+    script = serve(status(503))
+    with reknock.Client(policy={"max_retries": 2, "backoff": "none"}) as client:
+        assert len(client.get(script.url).attempts) == 3
+        client.set_policy({"policies": {"a": {"max_retries": 1, "backoff": "none"}}, "default": "a"})
+        assert len(client.get(script.url).attempts) == 2 and client.policies.default == "a"
+        client.set_policy(False)
+        assert len(client.get(script.url).attempts) == 1
+        with pytest.raises(reknock.ConfigError):
+            client.set_policy({"max_retrys": 1})
+        assert client.policy.max_retries == 0
+
+
+def test_the_policy_of_the_environment(tmp_path):
+    path = tmp_path / "policy.yaml"
+    path.write_text("policies: {a: {max_retries: 7}}\ndefault: a\n")
+    ask = "import reknock; print(reknock.Client().policy.max_retries, reknock.Client(timeout=3).policy.timeout, reknock.Client(policy={}).policy.max_retries)"
+    environment = {**os.environ, "REKNOCK_POLICY": str(path), "PYTHONPATH": str(ROOT / "python")}
+    ran = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, env=environment, timeout=30)
+    assert ran.stdout == "7 3s 2\n", ran.stderr
+    ran = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, env={**environment, "REKNOCK_POLICY": str(tmp_path / "none.yaml")}, timeout=30)
+    assert "ConfigError" in ran.stderr and "none.yaml" in ran.stderr

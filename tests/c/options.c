@@ -278,6 +278,7 @@ static void policies_by_rule(const char *failing) {
     options.policy_set = set;
     OK(reknock_client_new(&options, &client, error));
     reknock_policy_set_free(set);
+    OK(reknock_client_policy_error(client, error));
     for (sends = 1; sends <= 3; sends += 2) {
         reknock_request *request = NULL;
         reknock_response *response = NULL;
@@ -288,6 +289,19 @@ static void policies_by_rule(const char *failing) {
         reknock_response_free(response);
         reknock_request_free(request);
     }
+    OK(reknock_policy_set_read("max_retries: 0", NULL, &set, error));
+    OK(reknock_client_set_policy(client, set, error));
+    reknock_policy_set_free(set);
+    {
+        reknock_request *request = NULL;
+        reknock_response *response = NULL;
+        OK(reknock_client_request_new(client, "GET", url, &request, error));
+        OK(reknock_client_send(client, request, NULL, &response, error));
+        CHECK(reknock_response_attempt_count(response) == 1);
+        reknock_response_free(response);
+        reknock_request_free(request);
+    }
+    CHECK(reknock_client_set_policy(client, NULL, NULL) == REKNOCK_ERROR_INVALID_ARGUMENT);
     reknock_client_free(client);
 }
 

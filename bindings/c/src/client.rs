@@ -268,6 +268,40 @@ pub unsafe extern "C" fn reknock_client_new(
     })
 }
 
+/// Gives the client other policies, for calls that begin from now on; those in flight keep theirs, and budgets with the same parameters go on.
+/// The set may be freed at once. Any thread.
+///
+/// Errors: REKNOCK_ERROR_CONFIG if a budget's name is in use with other parameters; nothing is changed then.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_client_set_policy(
+    client: *const reknock_client,
+    set: Option<&reknock_policy_set>,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    entry(error, || {
+        // SAFETY: a live client or NULL.
+        let client = unsafe { shared(client, "client") }?;
+        Ok(client.client.set_policy(given(set, "set")?.set.clone())?)
+    })
+}
+
+/// REKNOCK_OK if the last change of the file that the client follows was taken, and if it follows none (reknock_policy_set_watch). Any thread.
+///
+/// Errors: REKNOCK_ERROR_CONFIG with what is wrong with the file.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_client_policy_error(
+    client: *const reknock_client,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    entry(error, || {
+        // SAFETY: a live client or NULL.
+        match unsafe { shared(client, "client") }?.client.policy_error() {
+            Some(error) => Err(core_::Error::new(error.kind(), error.to_string()).into()),
+            None => Ok(()),
+        }
+    })
+}
+
 /// Ends the calls in flight with REKNOCK_ERROR_CLOSED, and those to come. Any thread, more than once. NULL does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reknock_client_close(client: *const reknock_client) {

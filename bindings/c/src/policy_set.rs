@@ -64,6 +64,19 @@ pub unsafe extern "C" fn reknock_policy_set_load(
     read(out, error, || Ok(PolicySet::load(unsafe { text(path, "path") }?, unsafe { self::dialect(dialect) }?)?))
 }
 
+/// As reknock_policy_set_load, for clients that follow the file: their calls look at it at most once a second, and go on with what they have until a
+/// change is read. What cannot be read changes nothing: reknock_client_policy_error says why. Free it with reknock_policy_set_free.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_policy_set_watch(
+    path: *const c_char,
+    dialect: *const c_char,
+    out: Option<&mut MaybeUninit<*mut reknock_policy_set>>,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    // SAFETY: NUL-terminated or NULL, both.
+    read(out, error, || Ok(PolicySet::watch(unsafe { text(path, "path") }?, unsafe { self::dialect(dialect) }?)?))
+}
+
 /// As reknock_policy_set_load, of a text, whose language is recognised by its looks. Free it with reknock_policy_set_free.
 ///
 /// Errors: REKNOCK_ERROR_CONFIG if it holds no policy, or has a mistake.

@@ -302,7 +302,7 @@ fn sets_choose_the_same_policies() {
         });
         assert_eq!(chosen, wanted.collect::<Vec<_>>(), "{}", case["name"]);
     }
-    assert_eq!(cases.len(), 40);
+    assert_eq!(cases.len(), 41);
 }
 
 /// The route of a case as a document that holds one: without a `retry_policy` it has an empty one.

@@ -83,11 +83,11 @@ impl Call {
         }
         self.options.follow_redirects = options.get("followRedirects")?;
         let policy: Unknown<'_> = options.get_named_property("policy")?;
-        self.options.policy = chosen(env, self.client.policy_for(&self.request), policy)?;
+        self.options.policy = chosen(env, &self.client.policy_for(&self.request), policy)?;
         let timeout: Unknown<'_> = options.get_named_property("timeout")?;
         if timeout.get_type()? != ValueType::Undefined {
-            let base = self.options.policy.as_ref().unwrap_or_else(|| self.client.policy_for(&self.request));
-            self.options.policy = Some(with_argument(env, base, "timeout", timeout)?);
+            let base = self.options.policy.take().unwrap_or_else(|| self.client.policy_for(&self.request));
+            self.options.policy = Some(with_argument(env, &base, "timeout", timeout)?);
         }
         Ok(())
     }

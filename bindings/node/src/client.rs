@@ -5,7 +5,7 @@ use std::sync::Arc;
 use napi::bindgen_prelude::Unknown;
 use napi::{Env, Result, ValueType};
 use napi_derive::napi;
-use reknock::client::{Client, Cookie, Cookies, Request};
+use reknock::client::{Client, Cookie, Cookies, Request, default_policies};
 use reknock::policy::Value;
 
 use crate::error::or_throw;
@@ -58,11 +58,14 @@ impl NativeClient {
         timeout: Unknown<'_>,
         budgets: Option<&NativeBudgets>,
     ) -> Result<Self> {
-        let mut own = set_of(env, policy)?;
-        if timeout.get_type()? != ValueType::Undefined {
-            let arguments = Value::map([("timeout", to_value(timeout)?)]);
-            own = or_throw(env, own.with(|policy| policy.merge_typed(&arguments, UNIT, KEYS)))?;
-        }
+        let given = if policy.get_type()? == ValueType::Undefined { or_throw(env, default_policies())? } else { set_of(env, policy)? };
+        let own = match timeout.get_type()? {
+            ValueType::Undefined => given,
+            _ => {
+                let arguments = Value::map([("timeout", to_value(timeout)?)]);
+                or_throw(env, given.with(move |policy| policy.merge_typed(&arguments, UNIT, KEYS)))?
+            }
+        };
         let options = to_value(options)?;
         let builder = or_throw(env, Client::with_options(&options, UNIT, KEYS))?;
         let builder = budgets.into_iter().fold(builder, |builder, shared| builder.budgets(Arc::clone(&shared.budgets)));
@@ -72,13 +75,26 @@ impl NativeClient {
     /// The client's policy; of a set, the one for requests that no rule is for.
     #[napi(getter, catch_unwind)]
     pub fn policy(&self) -> NativePolicy {
-        NativePolicy { core: self.core.policy().clone() }
+        NativePolicy { core: self.core.policy() }
     }
 
     /// The client's policies.
     #[napi(getter, catch_unwind)]
     pub fn policies(&self) -> NativePolicySet {
-        NativePolicySet { core: self.core.policies().clone() }
+        NativePolicySet { core: self.core.policies() }
+    }
+
+    /// Other policies for the calls that begin from now on.
+    #[napi(catch_unwind)]
+    pub fn set_policy(&self, env: &Env, policy: Unknown<'_>) -> Result<()> {
+        let policies = set_of(env, policy)?;
+        or_throw(env, self.core.set_policy(policies))
+    }
+
+    /// Throws why the last change of the file that it follows was not taken, if it was not.
+    #[napi(catch_unwind)]
+    pub fn check_policy(&self, env: &Env) -> Result<()> {
+        self.core.policy_error().map_or(Ok(()), |error| Err(crate::error::thrown(env, &error)))
     }
 
     /// Whether it keeps cookies.

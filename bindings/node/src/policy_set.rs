@@ -42,9 +42,9 @@ impl NativePolicySet {
 
     /// The set of a file.
     #[napi(factory, catch_unwind)]
-    pub fn load(env: &Env, path: String, dialect: Option<String>) -> Result<Self> {
+    pub fn load(env: &Env, path: String, dialect: Option<String>, watch: bool) -> Result<Self> {
         let dialect = dialect_of(env, dialect)?;
-        Ok(NativePolicySet { core: or_throw(env, Core::load(path, dialect))? })
+        Ok(NativePolicySet { core: or_throw(env, if watch { Core::watch(path, dialect) } else { Core::load(path, dialect) })? })
     }
 
     /// The set of a text.
@@ -63,7 +63,7 @@ impl NativePolicySet {
         if is_native || reknock::policy::is_set(&document) {
             return Ok(NativePolicySet { core: set_of(env, settings)? });
         }
-        Ok(NativePolicySet { core: or_throw(env, self.core.with(|policy| policy.merge_with(&document, KEYS)))? })
+        Ok(NativePolicySet { core: or_throw(env, self.core.with(move |policy| policy.merge_with(&document, KEYS)))? })
     }
 
     /// The policies, with their names.

@@ -158,12 +158,12 @@ impl Call {
         }
         self.body(bodies)?;
         if let Some(policy) = policy {
-            self.options.policy = chosen(self.client.policy_for(&self.request), &policy)?;
+            self.options.policy = chosen(&self.client.policy_for(&self.request), &policy)?;
         }
         if let Some(timeout) = timeout {
-            let base = self.options.policy.as_ref().unwrap_or_else(|| self.client.policy_for(&self.request));
+            let base = self.options.policy.take().unwrap_or_else(|| self.client.policy_for(&self.request));
             let arguments = Value::Map(vec![("timeout".to_owned(), to_value(&timeout)?)]);
-            self.options.policy = Some(with_arguments(py, base, &arguments)?);
+            self.options.policy = Some(with_arguments(py, &base, &arguments)?);
         }
         let policy = self.options.policy.take().map(|policy| self.client.prepared(policy)).transpose();
         self.options.policy = policy.map_err(|error| raised(py, &error))?;

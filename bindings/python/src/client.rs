@@ -8,7 +8,7 @@ use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 use reknock::Error;
-use reknock::client::{CLIENT_OPTIONS, Client, allows_nesting};
+use reknock::client::{CLIENT_OPTIONS, Client, allows_nesting, default_policies};
 use reknock::policy::{Keys, Value};
 
 use crate::call::NativeCall;
@@ -49,7 +49,8 @@ impl NativeClient {
             Some(Core::Scripted(client, known)) if known.core.is(&script.core) => Ok(Core::Scripted(client.clone(), known.clone())),
             _ => {
                 let builder = Client::with_options(&self.options, UNIT, Keys::Snake)?;
-                let policy = self.network.policies().with(|policy| script.seeded(policy))?;
+                let seeds = script.clone();
+                let policy = self.network.policies().with(move |policy| seeds.seeded(policy))?;
                 let mut builder = builder.transport(script.core.clone()).clock(script.core.clone()).policy(policy);
                 if let Some(jar) = self.network.cookies() {
                     builder = builder.cookies(jar.clone());
@@ -125,14 +126,15 @@ impl NativeClient {
     fn new(py: Python<'_>, options: &Bound<'_, PyDict>) -> PyResult<Self> {
         let _ours = Ours::here();
         let mut callbacks = Callbacks::default();
-        let mut policies = reknock::PolicySet::default();
+        let mut policies = None;
         let mut rest = Vec::new();
         let mut allows_nesting = false;
         let (mut timeout, mut script, mut auth, mut jar, mut budgets) = (None, None, None, None, None);
         for (name, value) in options.iter() {
             let name: String = name.extract()?;
             match name.as_str() {
-                "policy" => policies = policy_set::chosen(&value)?,
+                "policy" if value.is_none() => {}
+                "policy" => policies = Some(policy_set::chosen(&value)?),
                 "timeout" => timeout = Some(value),
                 "nesting" => allows_nesting = !value.is_none() && nesting(&value)?,
                 "budgets" => budgets = value.extract::<Option<PyRef<'_, Budgets>>>()?.map(|shared| Arc::clone(&shared.0)),
@@ -151,12 +153,16 @@ impl NativeClient {
         }
         if let Some(timeout) = timeout {
             let arguments = Value::Map(vec![("timeout".to_owned(), to_value(&timeout)?)]);
-            let with_it = |policy: &reknock::Policy| policy.merge_typed(&arguments, UNIT, Keys::Snake);
-            policies = policies.with(with_it).map_err(|error| raised(py, &error))?;
+            let with_it = move |policy: &reknock::Policy| policy.merge_typed(&arguments, UNIT, Keys::Snake);
+            let given = policies.map_or_else(default_policies, Ok).and_then(|policies| policies.with(with_it));
+            policies = Some(given.map_err(|error| raised(py, &error))?);
         }
         let options = Value::Map(rest);
         let network = py.detach(|| {
-            let mut builder = Client::with_options(&options, UNIT, Keys::Snake)?.policy(policies);
+            let mut builder = Client::with_options(&options, UNIT, Keys::Snake)?;
+            if let Some(policies) = policies {
+                builder = builder.policy(policies);
+            }
             if let Some(jar) = jar {
                 builder = builder.cookies(jar);
             }
@@ -176,13 +182,28 @@ impl NativeClient {
     /// The client's policy; of a set, the one for requests that no rule is for.
     #[getter]
     fn policy(&self) -> Policy {
-        Policy(self.network.policy().clone())
+        Policy(self.network.policy())
     }
 
     /// The client's policies.
     #[getter]
     fn policies(&self) -> PolicySet {
-        PolicySet(self.network.policies().clone())
+        PolicySet(self.network.policies())
+    }
+
+    /// Other policies for the calls that begin from now on.
+    fn set_policy(&self, py: Python<'_>, policy: &Bound<'_, PyAny>) -> PyResult<()> {
+        let policies = policy_set::chosen(policy)?;
+        py.detach(|| self.network.set_policy(policies)).map_err(|error| raised(py, &error))?;
+        // A client on a script is made anew of this one.
+        self.scripted.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Ok(())
+    }
+
+    /// Why the last change of the file that it follows was not taken.
+    #[getter]
+    fn policy_error(&self, py: Python<'_>) -> Option<PyErr> {
+        self.network.policy_error().map(|error| raised(py, &error))
     }
 
     /// The jar, if it has one.

@@ -35,7 +35,7 @@ impl Core {
     }
 
     /// The policy of a call of this request that brings none of its own.
-    pub fn policy_for(&self, request: &Request) -> &Policy {
+    pub fn policy_for(&self, request: &Request) -> Policy {
         either!(self, client => client.policy_for(request))
     }
 

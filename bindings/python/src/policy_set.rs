@@ -47,11 +47,17 @@ impl PolicySet {
     }
 
     /// The set of a file (.yaml, .yml, .json, .toml, .bal): ours, a policy's, or another system's; the dialect is recognised unless it is named.
+    ///
+    /// `watch=True`: a client that has it follows the file. Its calls look at it at most once a second, and go on with what they have until a change is
+    /// read. What cannot be read changes nothing: `client.policy_error` says why.
     #[classmethod]
-    #[pyo3(signature = (path, dialect=None))]
-    fn load(class: &Bound<'_, PyType>, path: std::path::PathBuf, dialect: Option<&str>) -> PyResult<Self> {
+    #[pyo3(signature = (path, dialect=None, *, watch=false))]
+    fn load(class: &Bound<'_, PyType>, path: std::path::PathBuf, dialect: Option<&str>, watch: bool) -> PyResult<Self> {
         let py = class.py();
-        let load = || Core::load(&path, dialect_of(dialect)?);
+        let load = || {
+            let dialect = dialect_of(dialect)?;
+            if watch { Core::watch(&path, dialect) } else { Core::load(&path, dialect) }
+        };
         py.detach(load).map(PolicySet).map_err(|error| unread(py, &path, &error))
     }
 

@@ -14,6 +14,7 @@ use super::host::callbacks::Callbacks;
 use super::message::cookies::Cookies;
 use super::message::redirect::Redirects;
 use super::message::request::{Request, check_url, parse_url};
+use super::policies::Policies;
 use super::system::clock::{Clock, TokioClock};
 use super::system::process::PerProcess;
 use super::transport::Transport;
@@ -30,7 +31,7 @@ use crate::retry::Budgets;
 pub struct ClientBuilder<S = TransportOptions, C = TokioClock> {
     transport: S,
     clock: C,
-    policies: PolicySet,
+    policies: Option<PolicySet>,
     headers: HeaderMap,
     /// Of no request, not even our own.
     without: Vec<HeaderName>,
@@ -100,7 +101,7 @@ impl Client {
         ClientBuilder {
             transport,
             clock: TokioClock,
-            policies: PolicySet::default(),
+            policies: None,
             headers: HeaderMap::new(),
             without: Vec::new(),
             invalid_header: None,
@@ -119,9 +120,9 @@ impl Client {
 
 impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
     /// The policy of all calls that bring none of their own, or a set, whose rules choose for each call by its first URL. Default
-    /// [`Policy::default`](crate::Policy::default).
+    /// [`default_policies`].
     pub fn policy(mut self, policy: impl Into<PolicySet>) -> Self {
-        self.policies = policy.into();
+        self.policies = Some(policy.into());
         self
     }
 
@@ -303,11 +304,12 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
             self.headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(concat!("reknock/", env!("CARGO_PKG_VERSION"))));
         }
         let base_url = self.base_url.map(|url| base(&url)).transpose()?;
-        let (transport, policies) = (self.transport, self.policies.clone());
+        let policies = Policies::new(self.policies.map_or_else(default_policies, Ok)?);
+        let (transport, given) = (self.transport, Arc::clone(&policies));
         let config = Config {
-            transport: Box::new(move || transport.clone().into_transport(&policies)),
+            transport: Box::new(move || transport.clone().into_transport(&given.get())),
             calls: CallConfig { clock: self.clock, max_response_size: self.max_response_size, cookies: self.cookies },
-            policies: self.policies,
+            policies,
             headers: self.headers,
             redirects: self.redirects,
             callbacks: self.callbacks,
@@ -322,6 +324,19 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
         client.own()?;
         Ok(client)
     }
+}
+
+/// The policies of clients that are given none: those of the file that `REKNOCK_POLICY` names, which is followed
+/// ([`PolicySet::watch`]), else [`Policy::default`](crate::Policy::default).
+///
+/// # Errors
+/// `config`: that file cannot be read, or says what no policy can.
+pub fn default_policies() -> Result<PolicySet, Error> {
+    #[cfg(feature = "documents")]
+    if let Some(path) = std::env::var_os("REKNOCK_POLICY").filter(|path| !path.is_empty()) {
+        return PolicySet::watch(std::path::PathBuf::from(path), None);
+    }
+    Ok(PolicySet::default())
 }
 
 /// A base URL ends with a slash, so that relative ones are appended to all of it.

@@ -20,6 +20,7 @@ use super::message::cookies::Cookies;
 use super::message::redirect::Redirects;
 use super::message::request::Request;
 use super::message::response::Response;
+use super::policies::{Policies, hold};
 use super::system::clock::{Clock, TokioClock, host_now};
 use super::system::process::PerProcess;
 use super::system::runtime::{PerRuntime, runtime_here};
@@ -47,7 +48,7 @@ pub(super) struct Inner<T, C> {
 pub(super) struct Config<T, C> {
     pub(super) transport: Box<dyn Fn() -> Result<T, Error> + Send + Sync>,
     pub(super) calls: CallConfig<C>,
-    pub(super) policies: PolicySet,
+    pub(super) policies: Arc<Policies>,
     pub(super) headers: HeaderMap,
     pub(super) redirects: Redirects,
     pub(super) callbacks: Callbacks,
@@ -76,7 +77,7 @@ impl<T, C> Clone for Client<T, C> {
 /// The policy alone: header fields and the transport may hold secrets.
 impl<T, C> fmt::Debug for Client<T, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("policy", self.0.config.policies.default_policy()).finish_non_exhaustive()
+        f.debug_struct("Client").field("policy", self.0.config.policies.get().default_policy()).finish_non_exhaustive()
     }
 }
 
@@ -245,8 +246,14 @@ impl<T: Transport, C: Clock> Client<T, C> {
         let mut redirects = options.redirects.unwrap_or(config.redirects);
         redirects.follow = options.follow_redirects.unwrap_or(redirects.follow);
         config.complete(&mut request);
-        let chosen = options.policy.as_ref().unwrap_or_else(|| config.chosen(&request));
-        let policy = config.policy_for(&mut request, chosen);
+        let policy = match &options.policy {
+            Some(policy) => config.policy_for(&mut request, policy),
+            None => {
+                let policies = config.policies.at(|| config.calls.clock.now(), &on.shared.budgets);
+                let policy = config.chosen(&policies, &request).clone();
+                Cow::Owned(config.policy_for(&mut request, &policy).into_owned())
+            }
+        };
         let CallOptions { nested, repeat_misdirected, .. } = *options;
         Running::begin(&config.calls, on, policy, host, Mode { delivery, redirects, nested, repeat_misdirected }, request)
     }
@@ -279,7 +286,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
         self.0.shared.get_or_try_make(|parents| {
             // A parent's may be locked by a thread that is gone.
             let budgets = config.budgets.clone().filter(|_| parents.is_none()).unwrap_or_else(|| Arc::new(config.own_budgets()));
-            config.policies.all().filter_map(Policy::budget).try_for_each(|spec| budgets.hold(spec))?;
+            hold(&config.policies.get(), &budgets)?;
             let closed = Cancel::new();
             if parents.is_some_and(|parents| parents.calls.closed.is_cancelled()) {
                 closed.cancel();
@@ -293,18 +300,32 @@ impl<T: Transport, C: Clock> Client<T, C> {
     }
 
     /// The client's policy; of a set, the one for requests that no rule is for.
-    pub fn policy(&self) -> &Policy {
-        self.policies().default_policy()
+    pub fn policy(&self) -> Policy {
+        self.policies().default_policy().clone()
     }
 
     /// The client's policies.
-    pub fn policies(&self) -> &PolicySet {
-        &self.0.config.policies
+    pub fn policies(&self) -> PolicySet {
+        self.0.config.policies.get()
     }
 
     /// The policy that a call of this request has unless it brings its own.
-    pub fn policy_for(&self, request: &Request) -> &Policy {
-        self.0.config.chosen(request)
+    pub fn policy_for(&self, request: &Request) -> Policy {
+        self.0.config.chosen(&self.policies(), request).clone()
+    }
+
+    /// Gives the client and its clones other policies, for calls that begin from now on; those in flight keep theirs. Budgets with the same parameters go on.
+    /// A file that was watched is followed no longer, unless the new set is that of one.
+    ///
+    /// # Errors
+    /// `config`, and nothing is changed: a budget's name is in use with other parameters.
+    pub fn set_policy(&self, policy: impl Into<PolicySet>) -> Result<(), Error> {
+        self.0.config.policies.replace(policy.into(), &self.own()?.calls.budgets)
+    }
+
+    /// Why the last change of the file that the client follows ([`PolicySet::watch`]) was not taken; `None` if it was, and if it follows none.
+    pub fn policy_error(&self) -> Option<Arc<Error>> {
+        self.0.config.policies.error()
     }
 
     /// The client's jar of cookies, if it has one.
@@ -322,7 +343,8 @@ impl<T: Transport, C: Clock> Client<T, C> {
     /// `None` if the policy has no budget, no call used it yet, or `url` is no URL.
     pub fn budget(&self, url: &str) -> Option<BudgetReading> {
         let request = Request::new("GET", url).ok()?;
-        let spec = self.policy_for(&request).budget()?;
+        let policy = self.policy_for(&request);
+        let spec = policy.budget()?;
         let origin = request.origin();
         self.own().ok()?.calls.budgets.reading(spec, origin, self.0.config.calls.clock.now())
     }
@@ -359,9 +381,9 @@ impl<T, C: Clock> Config<T, C> {
 
 impl<T, C> Config<T, C> {
     /// The policy that the client's rules choose for a request.
-    fn chosen(&self, request: &Request) -> &Policy {
+    fn chosen<'a>(&self, policies: &'a PolicySet, request: &Request) -> &'a Policy {
         let headers = Completed { own: &request.headers, given: &self.headers };
-        self.policies.for_request(&head(request, &headers)).policy
+        policies.for_request(&head(request, &headers)).policy
     }
 
     /// The policy of one request: what its header fields change, and whether they allow retries at all.

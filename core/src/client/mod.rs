@@ -9,6 +9,7 @@ mod host;
 mod lane;
 mod message;
 mod options;
+mod policies;
 mod request_builder;
 mod system;
 pub mod transport;
@@ -19,7 +20,7 @@ pub mod testing {
 }
 
 pub use blocking::BlockingStream;
-pub use builder::{ClientBuilder, IntoTransport};
+pub use builder::{ClientBuilder, IntoTransport, default_policies};
 pub use call::cancel::Cancel;
 pub use call::question::{Attempt, Event, Host, Opinion, Question, Reply, Wants, wait};
 pub use call::stream::StreamingResponse;

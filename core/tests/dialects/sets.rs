@@ -54,7 +54,7 @@ fn sets_and_the_policies_that_requests_have() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert_eq!(cases.len(), 40);
+    assert_eq!(cases.len(), 41);
 }
 
 #[test]

@@ -120,6 +120,11 @@ impl Rule {
     }
 }
 
+/// Whether a match of another system's document is one of ours: no request has a method `G/x`, nor a path that does not begin with a slash.
+pub(super) fn can_tell(matching: &RequestMatch) -> bool {
+    self::matching(&Node::at("match", &match_value(matching))).is_ok_and(|again| again == *matching)
+}
+
 /// The set of its document.
 pub(in super::super) fn set(document: &Value, keys: Keys) -> Result<PolicySet, Problem> {
     let root = Node::root(document, keys);

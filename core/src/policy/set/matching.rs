@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::fmt;
 
-use super::super::RequestHead;
+use super::super::{MOST_ITEMS, RequestHead};
 use super::Scope;
 use crate::retry::{HeaderMatcher, Headers, Test};
 
@@ -46,7 +46,7 @@ impl HostPattern {
         let (name, port) = parted(text);
         let port = port.map(|port| port.parse().ok().filter(|port| *port > 0)).map_or(Some(None), |port| port.map(Some))?;
         let inner = name.strip_prefix('*').or_else(|| name.strip_suffix('*')).unwrap_or(name);
-        let is_strange = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | '*' | '@' | '?' | '#');
+        let is_strange = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | '*' | '@' | '?' | '#' | ',');
         let is_host = !name.is_empty() && name.len() <= 255 && !inner.contains(is_strange);
         is_host.then(|| HostPattern { name: name.to_ascii_lowercase(), port })
     }
@@ -157,8 +157,9 @@ impl RequestMatch {
     pub(super) fn by_host(&self) -> Vec<RequestMatch> {
         let (exact, wild): (Vec<_>, Vec<_>) = self.hosts.iter().cloned().partition(HostPattern::is_exact);
         let with = |hosts: Vec<HostPattern>| RequestMatch { hosts, ..self.clone() };
-        let exact = (!exact.is_empty() || wild.is_empty()).then(|| with(exact));
-        exact.into_iter().chain(wild.into_iter().map(|host| with(vec![host]))).collect()
+        let any = (exact.is_empty() && wild.is_empty()).then(|| with(Vec::new()));
+        let exact = exact.chunks(MOST_ITEMS).map(|hosts| with(hosts.to_vec()));
+        any.into_iter().chain(exact).chain(wild.into_iter().map(|host| with(vec![host]))).collect()
     }
 
     fn methods_match(&self, method: &str) -> bool {

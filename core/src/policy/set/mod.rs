@@ -2,6 +2,8 @@
 
 mod document;
 mod explain;
+#[cfg(all(feature = "client", feature = "documents"))]
+mod file;
 #[cfg(feature = "documents")]
 mod load;
 mod matching;
@@ -34,6 +36,8 @@ struct Contents {
     /// What requests have that no rule is for, where there is no default.
     ours: Policy,
     notes: super::dialect::Notes,
+    #[cfg(all(feature = "client", feature = "documents"))]
+    file: Option<file::File>,
 }
 
 /// Requests, and the policy they have.
@@ -91,7 +95,15 @@ impl PolicySet {
             notes.push(Note { path: String::new(), text: NO_DEFAULT.to_owned() });
         }
         let notes = super::dialect::Notes::of(&notes);
-        PolicySet(Arc::new(Contents { policies, rules, default, ours: Policy::default(), notes }))
+        PolicySet(Arc::new(Contents {
+            policies,
+            rules,
+            default,
+            ours: Policy::default(),
+            notes,
+            #[cfg(all(feature = "client", feature = "documents"))]
+            file: None,
+        }))
     }
 
     /// The set of the policies of other systems' documents, by their own matches in their own order. What does not say which requests it is for is the
@@ -107,6 +119,11 @@ impl PolicySet {
         }
         for (at, loaded) in all.iter().enumerate() {
             for matching in loaded.scope.matches.iter().flat_map(RequestMatch::by_host) {
+                if !document::can_tell(&matching) {
+                    let name = loaded.name.as_deref().map(super::problem::path_name).unwrap_or_default();
+                    notes.push(Note { path: name, text: format!("no rule: {} is no match", document::match_value(&matching)) });
+                    continue;
+                }
                 rules.push((Place::of(&matching, &loaded.scope), Rule { matching, policy: at }));
             }
         }
@@ -159,16 +176,43 @@ impl PolicySet {
         }
     }
 
-    /// This set with each policy changed alike, that of requests without a rule too: with another timeout, or a seed.
+    /// This set with each policy changed alike, that of requests without a rule too: with another timeout, or a seed. If its file is watched, what is
+    /// read anew is changed likewise.
     ///
     /// # Errors
     /// The first one of `change`.
-    pub fn with(&self, change: impl Fn(&Policy) -> Result<Policy, Error>) -> Result<PolicySet, Error> {
+    pub fn with(&self, change: impl Fn(&Policy) -> Result<Policy, Error> + Send + Sync + 'static) -> Result<PolicySet, Error> {
+        let set = self.changed(&change)?;
+        #[cfg(all(feature = "client", feature = "documents"))]
+        if let Some(file) = &self.0.file {
+            return Ok(set.of_file(file.clone().changed(Arc::new(change))));
+        }
+        Ok(set)
+    }
+
+    fn changed(&self, change: &dyn Fn(&Policy) -> Result<Policy, Error>) -> Result<PolicySet, Error> {
         let mut contents = (*self.0).clone();
         for policy in contents.policies.iter_mut().map(|loaded| &mut loaded.policy).chain([&mut contents.ours]) {
             *policy = change(policy)?;
         }
         Ok(PolicySet(Arc::new(contents)))
+    }
+
+    #[cfg(all(feature = "client", feature = "documents"))]
+    fn of_file(&self, file: file::File) -> PolicySet {
+        PolicySet(Arc::new(Contents { file: Some(file), ..(*self.0).clone() }))
+    }
+
+    /// The file that it follows, if it does.
+    #[cfg(all(feature = "client", feature = "documents"))]
+    pub(crate) fn file(&self) -> Option<&file::File> {
+        self.0.file.as_ref()
+    }
+
+    /// Whether both are the same one, not only alike.
+    #[cfg(feature = "client")]
+    pub(crate) fn is(&self, other: &PolicySet) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Every policy that a request may have.

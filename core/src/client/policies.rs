@@ -1,0 +1,78 @@
+//! The policies of a client: a set that may be replaced while it runs, by hand or because its file changed. Calls in flight keep theirs.
+
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+
+use crate::error::Error;
+use crate::policy::{Policy, PolicySet};
+use crate::retry::Budgets;
+use crate::time::Tick;
+
+/// What a client's calls take their policies from.
+pub(super) struct Policies {
+    set: ArcSwap<PolicySet>,
+    /// Why the file's last change was not taken.
+    error: ArcSwapOption<Error>,
+}
+
+impl Policies {
+    pub(super) fn new(set: PolicySet) -> Arc<Self> {
+        Arc::new(Policies { set: ArcSwap::from_pointee(set), error: ArcSwapOption::empty() })
+    }
+
+    pub(super) fn get(&self) -> PolicySet {
+        PolicySet::clone(&self.set.load())
+    }
+
+    pub(super) fn error(&self) -> Option<Arc<Error>> {
+        self.error.load_full()
+    }
+
+    /// # Errors
+    /// `config`, and nothing is changed: a named budget is in use with other parameters.
+    pub(super) fn replace(&self, set: PolicySet, budgets: &Budgets) -> Result<(), Error> {
+        hold(&set, budgets)?;
+        self.set.store(Arc::new(set));
+        self.error.store(None);
+        Ok(())
+    }
+
+    /// The policies of a call that begins now. If their file was not looked at for a second, it is, on a thread for what blocks; this call and those that
+    /// begin meanwhile have what there is.
+    pub(super) fn at(self: &Arc<Self>, now: impl FnOnce() -> Tick, budgets: &Arc<Budgets>) -> PolicySet {
+        let set = self.get();
+        #[cfg(feature = "documents")]
+        if set.file().is_some_and(|file| file.is_due(now()))
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let (policies, budgets, before) = (Arc::clone(self), Arc::clone(budgets), set.clone());
+            runtime.spawn_blocking(move || policies.refresh(&before, &budgets));
+        }
+        set
+    }
+
+    /// Takes what the file of `before` says now, unless somebody replaced that.
+    #[cfg(feature = "documents")]
+    fn refresh(&self, before: &PolicySet, budgets: &Budgets) {
+        let Some(reloaded) = before.reloaded() else { return };
+        let current = self.set.load();
+        if !current.is(before) {
+            return;
+        }
+        match reloaded.and_then(|set| hold(&set, budgets).map(|()| set)) {
+            Ok(set) => {
+                let previous = self.set.compare_and_swap(&*current, Arc::new(set));
+                if Arc::ptr_eq(&previous, &current) {
+                    self.error.store(None);
+                }
+            }
+            Err(error) => self.error.store(Some(Arc::new(error))),
+        }
+    }
+}
+
+/// Holds the budgets that a set names, so that a clash shows before it is used.
+pub(super) fn hold(set: &PolicySet, budgets: &Budgets) -> Result<(), Error> {
+    set.all().filter_map(Policy::budget).try_for_each(|spec| budgets.hold(spec))
+}
