@@ -4,6 +4,8 @@ export CARGO_TARGET_DIR
 # Its jobs are its own: those of make are suites.
 CARGO = env -u MAKEFLAGS cargo --locked
 BUILT = $(CARGO_TARGET_DIR)/debug
+# A workspace of its own: what loom stands on would change everything else's features.
+PROOFS = env CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/proofs $(CARGO) test --manifest-path proofs/Cargo.toml
 PYTHON ?= python3
 NEW_PYTHON = $(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed: make PYTHON=..." if sys.version_info < (3, 11) else 0)'
 VENV = python/.venv
@@ -24,7 +26,7 @@ PREFIX ?= /usr/local
 # Node 20 or later with npm, if there is one: without it the Node parts are left out, by name.
 NODE := $(shell command -v npm >/dev/null && node -e 'if (+process.versions.node.split(".")[0] >= 20) console.log("node")' 2>/dev/null)
 
-.PHONY: install help demo demo-needs demo-native built test tests-built suites test-rust pytest test-python test-docs docs dist python-dist-test python test-node test-node-sdks test-node-runtimes node demo-node pack-node check gen fuzz bench bench-quick machine-bench clean
+.PHONY: install help demo demo-needs demo-native built test tests-built suites test-rust share-proof pytest test-python test-docs docs dist python-dist-test python test-node test-node-sdks test-node-runtimes node demo-node pack-node check gen fuzz bench bench-quick machine-bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -53,6 +55,7 @@ test: tests-built ## run every test
 tests-built: python node
 	@$(STEP) "build the tests" $(CARGO) test $(FEATURES) --quiet --no-run
 	@$(STEP) "build the tests of the machine alone" $(CARGO) test --quiet -p reknock --no-default-features --lib --no-run
+	@$(STEP) "build the proofs" $(PROOFS) --quiet --no-run
 
 suites: test-rust test-python test-node test-docs
 
@@ -60,6 +63,10 @@ test-rust: ## run the tests of the crates
 	@$(STEP) "test the crates" $(CARGO) test $(FEATURES) --quiet
 	@$(STEP) "test the machine alone" $(CARGO) test --quiet -p reknock --no-default-features --lib
 	@$(STEP) "test the examples of the machine alone" $(CARGO) test --quiet -p reknock --no-default-features --doc
+	@$(STEP) "test what processes share" $(PROOFS) --quiet
+
+share-proof: ## prove what processes share for some minutes: schedules, races, kills, stops, garbage; and what a step costs
+	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/proofs $(CARGO) run --quiet --release --manifest-path proofs/Cargo.toml
 
 pytest: python
 	@cd python && $(STEP) "test the Python package" $(BIN)/python -m pytest --durations 10
@@ -141,9 +148,11 @@ node/node_modules/ready: node/package-lock.json
 check: ## format, lints as errors, documentation, generated files unchanged, one set of features
 	cargo fmt --all --check
 	cargo fmt --all --check --manifest-path bench/Cargo.toml
+	cargo fmt --all --check --manifest-path proofs/Cargo.toml
 	$(CARGO) clippy --workspace --all-targets $(FEATURES) --quiet -- -D warnings
 	$(CARGO) clippy --workspace --quiet -- -D warnings
 	$(CARGO) clippy -p reknock --no-default-features --quiet -- -D warnings
+	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/proofs $(CARGO) clippy --all-targets --quiet --manifest-path proofs/Cargo.toml -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace $(FEATURES) --no-deps --quiet
 	$(CARGO) run --quiet -p xtask -- gen --check
 	workspace-hack/check

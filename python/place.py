@@ -37,6 +37,11 @@ def install() -> None:
         f"{info}/INSTALLER": "place.py\n",
     }
     files[f"{info}/RECORD"] = "".join(f"{name},,\n" for name in [*files, f"{info}/RECORD"])
+    for name, where in project["scripts"].items():
+        module, _, function = where.partition(":")
+        script = Path(sysconfig.get_path("scripts")) / name
+        script.write_text(f"#!{sys.executable}\nfrom {module} import {function}\n\n{function}()\n")
+        script.chmod(0o755)
     for old in site.glob(f"{project['name']}-*.dist-info"):
         shutil.rmtree(old)
     (site / info).mkdir()

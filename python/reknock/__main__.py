@@ -1,4 +1,4 @@
-"""`python -m reknock`: one call and the timeline of its attempts; all other commands are the core's."""
+"""`reknock`, and `python -m reknock`: one call and the timeline of its attempts; all other commands are the core's."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from . import Client, HTTPError, PolicySet, Response, __version__
 from ._native import command_help, command_run
 
 
-PROGRAM = "python -m reknock"
+PROGRAM = "reknock" if Path(sys.argv[0]).name == "reknock" else "python -m reknock"
 
 
 class Parser(argparse.ArgumentParser):
@@ -92,8 +92,13 @@ def main(argv: list[str] | None = None) -> int:
         return 2
 
 
-if __name__ == "__main__":
+def program() -> NoReturn:
+    """The program `reknock`, and `python -m reknock`."""
     try:
         sys.exit(main())
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+if __name__ == "__main__":
+    program()

@@ -1,10 +1,12 @@
-"""`python -m reknock`."""
+"""`reknock` and `python -m reknock`."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+import sysconfig
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +55,14 @@ def test_help_is_the_core_s():
     for arguments in [("--help",), ("get", "--help"), ("explain", "-h")]:
         ran = reknock(*arguments)
         assert (ran.returncode, ran.stdout, ran.stderr) == (0, command_help("python -m reknock"), "")
+
+
+def test_the_installed_program():
+    program = [Path(sysconfig.get_path("scripts")) / "reknock"]
+    ran = subprocess.run([*program, "--help"], capture_output=True, text=True, timeout=20)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, command_help("reknock"), "")
+    ran = subprocess.run([*program, "get"], capture_output=True, text=True, timeout=20)
+    assert (ran.returncode, ran.stdout) == (2, "") and "reknock get: error: the following arguments are required: url" in ran.stderr
 
 
 def test_a_body_that_is_no_text(serve):

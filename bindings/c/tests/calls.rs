@@ -210,7 +210,8 @@ fn all_programs_are_listed() {
     for folder in ["examples/c", "tests/c"] {
         for entry in std::fs::read_dir(root().join(folder)).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
-            if name.ends_with(".c") {
+            // `memory.c` limits its own memory, which no checker lives with: misuse.rs runs it.
+            if name.ends_with(".c") && name != "memory.c" {
                 found.push(format!("{folder}/{name}"));
             }
         }

@@ -225,9 +225,9 @@ impl Response {
             (Some(_), Some(_)) => return Err(PyTypeError::new_err("only one of content and json can be the body")),
             (_, Some(json)) => {
                 lines.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-                Bytes::from(json_text(json)?)
+                json_text(json)?
             }
-            (Some(content), None) => to_bytes(content)?.ok_or_else(|| PyTypeError::new_err("content must be bytes or str"))?.into(),
+            (Some(content), None) => to_bytes(content)?.ok_or_else(|| PyTypeError::new_err("content must be bytes or str"))?,
             (None, None) => Bytes::new(),
         };
         for (name, value) in headers.map_or(Ok(Vec::new()), pairs)? {

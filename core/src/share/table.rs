@@ -91,6 +91,11 @@ impl Key {
         let hash = fnv(text.bytes().chain(numbers));
         Some(Key { hash: [hash as u64, (hash >> 64) as u64], parameters, text: text.to_owned() })
     }
+
+    /// Where it is looked for first, in a table of any size.
+    pub fn first(&self) -> usize {
+        self.hash[0] as usize
+    }
 }
 
 /// FNV-1a of 128 bits: the same in every build, which std's hashes do not promise.
@@ -115,7 +120,7 @@ impl<'a> Table<'a> {
     }
 
     fn probes(self, key: &Key) -> impl Iterator<Item = usize> + use<> {
-        let (entries, first) = (self.entries(), key.hash[0] as usize);
+        let (entries, first) = (self.entries(), key.first());
         (0..PROBES.min(entries)).map(move |probe| first.wrapping_add(probe) % entries)
     }
 

@@ -75,6 +75,11 @@ const fn is_of(word: u64, slot: u64) -> bool {
     (word >> NET_BITS) & TAG == slot & TAG
 }
 
+/// The oldest slot of a window. Before slot 0 there is none.
+const fn first(newest: u64) -> u64 {
+    newest.saturating_sub(SLOTS - 1)
+}
+
 fn plus(word: u64, amount: i64) -> u64 {
     (word & !NET) | (net(word).saturating_add(amount).clamp(-MOST, MOST) as u64 & NET)
 }
@@ -113,8 +118,8 @@ impl<W: Word> Window<'_, W> {
             }
             let newest = head & !MOVING;
             // From the oldest on: the slot that was the newest is sealed before one that it was counted with goes.
-            for age in (0..SLOTS).rev() {
-                self.prepare(newest.wrapping_sub(age) & !MOVING, age > 0, head);
+            for slot in first(newest)..=newest {
+                self.prepare(slot, slot != newest, head);
             }
             self.head.replace(head, newest);
         }
@@ -189,8 +194,7 @@ impl<W: Word> Window<'_, W> {
     /// What the nine slots before the newest hold; nothing if one of them is another's.
     fn older(&self, head: u64) -> Option<i64> {
         let (mut sum, mut torn) = (0, false);
-        for age in 1..SLOTS {
-            let slot = head.wrapping_sub(age) & !MOVING;
+        for slot in first(head)..head {
             let old = self.at(slot).get();
             if is_of(old, slot) {
                 sum += net(old);
@@ -230,9 +234,8 @@ impl<W: Word> Window<'_, W> {
             }
         }
         let Some((head, words)) = seen else { return Ok(0) };
-        let slots = (0..SLOTS).map(|age| head.wrapping_sub(age) & !MOVING);
-        let held = slots.map(|slot| (slot, words[(slot % SLOTS) as usize])).filter(|(slot, held)| is_of(*held, *slot));
-        Ok(held.map(|(_, held)| net(held)).sum())
+        let slots = (first(head)..=head).map(|slot| (slot, words[(slot % SLOTS) as usize]));
+        Ok(slots.filter(|(slot, held)| is_of(*held, *slot)).map(|(_, held)| net(held)).sum())
     }
 
     /// Gives the purse up if nobody has touched it since its newest slot was `head`: operations under way find it gone, and change nothing of what it
@@ -247,9 +250,8 @@ impl<W: Word> Window<'_, W> {
 
     /// Makes a purse that was given up a full one, whose newest slot is `slot`.
     pub fn renew(&self, slot: u64) {
-        for age in 0..SLOTS {
-            let of = slot.wrapping_sub(age) & !MOVING;
-            set(self.at(of), word(of, 0, age > 0));
+        for of in first(slot)..=slot {
+            set(self.at(of), word(of, 0, of != slot));
         }
         set(self.head, slot);
     }
