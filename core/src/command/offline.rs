@@ -10,7 +10,7 @@ use super::{Finished, explain, help};
 use crate::error::Error;
 use crate::lint::{self, Severity, Surroundings};
 use crate::policy::{Dialect, Loaded, Policy, PolicySet, Problem, Value, load_all, named};
-use crate::simulate::{Report, Scenario, Section, page, simulate};
+use crate::simulate::{Comparison, Report, Scenario, simulate};
 
 /// Why a command was not carried out.
 pub(super) enum Refused {
