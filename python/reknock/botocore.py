@@ -41,6 +41,8 @@ def install(
     service = client.meta.service_model.service_id.hyphenize()
     events = client.meta.events
     events.unregister(f"needs-retry.{service}", unique_id=f"retry-config-{service}")
+    # What it tells services of the number of its own attempts.
+    events.unregister(f"request-created.{service}", unique_id=f"seed-max-attempts-{service}")
     events.register_last(f"needs-retry.{service}", handler.decide, unique_id="reknock")
     events.register_first(f"request-created.{service}", handler.attempt, unique_id="reknock-attempt")
     return client
@@ -61,7 +63,10 @@ class _Handler:
             call = Call(self.options, operation_name, request.method, request.url, dict(request.headers.items()))
             context["reknock"] = retry = call.begin()
             context["reknock.call"], context["reknock.began"] = call, now
-        retry.attempt(now=now)
+        number = retry.attempt(now=now)
+        # What botocore's counter tells services: `amz-sdk-request: attempt=1; max=3`.
+        if (counted := context.get("retries")) is not None:
+            counted["max"] = number + retry.retries_left
         for name, value in retry.headers:
             request.headers[name] = value
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import pickle
+import re
 import tomllib
 
 import pytest
@@ -18,6 +19,7 @@ urllib3 = pytest.importorskip("urllib3")
 aiohttp = pytest.importorskip("aiohttp")
 boto3 = pytest.importorskip("boto3")
 
+import botocore.exceptions
 import reknock.aiohttp
 import reknock.botocore
 import reknock.requests
@@ -178,6 +180,26 @@ def test_boto_gives_up(serve):
     found = records(caught.value)
     assert (len(found.attempts), found.stop_reason, len(script.log())) == (3, "retries_exhausted", 3)
     assert len({arrival["body_sha256"] for arrival in script.log()}) == 1
+
+
+def test_boto_stops_at_a_hint_that_is_too_long(serve):
+    script = serve(status(429, headers=[["retry-after", "121"]]), status(200))
+    with testing.no_wait() as waits, pytest.raises(botocore.exceptions.ClientError) as caught:
+        amazon(script.url).list_buckets()
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 429 and len(script.log()) == 1 and waits == []
+    assert records(caught.value).stop_reason == "retry_after_too_long"
+
+
+def test_botos_own_counter(serve):
+    """It counts our sends, so that nobody takes it for a loop around ours; what one says that is, is on the record."""
+    script = serve(status(503), status(503), status(200, "<ListAllMyBucketsResult/>"))
+    response = amazon(script.url, policy={**FAST, "max_retries": 4}).list_buckets()
+    counts = [value for arrival in script.log() for name, value in arrival["headers"] if name == "amz-sdk-request"]
+    assert [re.findall(r"(?:attempt|max)=(\d+)", value) for value in counts] == [["1", "5"], ["2", "5"], ["3", "5"]]
+    assert [record.outer_retry for record in records(response).attempts] == [None] * 3
+
+    around = by_requests("GET", serve(status(200)).url, headers={"amz-sdk-request": "attempt=2; max=3"})
+    assert [record.outer_retry for record in records(around).attempts] == [1]
 
 
 def test_boto_asks(serve):

@@ -1,16 +1,15 @@
-"""SDKs as their users have them, through our transports, against a server of ours: streams arrive as they come, hints are obeyed, every send is ours."""
+"""SDKs as their users have them, through our transports, against a server of ours: hints are obeyed, every send is ours."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import threading
 
 import pytest
 import reknock
 from reknock import testing
 
-from .conftest import peer, status
+from .conftest import status
 
 openai = pytest.importorskip("openai")
 anthropic = pytest.importorskip("anthropic")
@@ -124,46 +123,3 @@ def test_their_own_loop_is_noted(serve):
     with testing.no_wait(), pytest.raises(openai.InternalServerError) as caught:
         sdk.chat.completions.create(model="m", messages=MESSAGES)
     assert len(script.log()) == 2 and reknock.attempts_of(caught.value).attempts[0].outer_retry == 1
-
-
-def events(connection, more):
-    """A stream of two events, the second of which is sent once the first was received."""
-    with connection.makefile("rwb") as stream:
-        length = 0
-        while line := stream.readline().strip():
-            name, _, value = line.lower().partition(b":")
-            length = int(value) if name == b"content-length" else length
-        # What is left unread when a connection is closed would reset it.
-        stream.read(length)
-        stream.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
-        for word in ("one", "two"):
-            chunk = {**OPENAI, "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": word}, "finish_reason": None}]}
-            stream.write(b"data: " + json.dumps(chunk).encode() + b"\n\n")
-            stream.flush()
-            if word == "one":
-                assert more.wait(30)
-        stream.write(b"data: [DONE]\n\n")
-
-
-@pytest.mark.parametrize("kind", ["sync", "async"])
-def test_streams_arrive_as_they_come(kind):
-    more = threading.Event()
-    with peer(lambda connection: events(connection, more)) as url:
-        if kind == "sync":
-            sdk = openai.OpenAI(api_key="k", base_url=url, http_client=client(), max_retries=0)
-            words = []
-            for chunk in sdk.chat.completions.create(model="m", messages=MESSAGES, stream=True):
-                words.append(chunk.choices[0].delta.content)
-                more.set()
-        else:
-
-            async def main():
-                sdk = openai.AsyncOpenAI(api_key="k", base_url=url, http_client=aclient(), max_retries=0)
-                words = []
-                async for chunk in await sdk.chat.completions.create(model="m", messages=MESSAGES, stream=True):
-                    words.append(chunk.choices[0].delta.content)
-                    more.set()
-                return words
-
-            words = asyncio.run(main())
-    assert words == ["one", "two"]

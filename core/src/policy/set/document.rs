@@ -120,11 +120,6 @@ impl Rule {
     }
 }
 
-/// Whether a match of another system's document is one of ours: no request has a method `G/x`, nor a path that does not begin with a slash.
-pub(super) fn can_tell(matching: &RequestMatch) -> bool {
-    self::matching(&Node::at("match", &match_value(matching))).is_ok_and(|again| again == *matching)
-}
-
 /// The set of its document.
 pub(in super::super) fn set(document: &Value, keys: Keys) -> Result<PolicySet, Problem> {
     let root = Node::root(document, keys);
@@ -174,7 +169,7 @@ fn rule(node: &Node<'_>, policies: &[Loaded]) -> Result<Rule, Problem> {
     Ok(Rule { matching, policy: index(fields.need("policy", "a rule")?, policies)? })
 }
 
-fn matching(node: &Node<'_>) -> Result<RequestMatch, Problem> {
+pub(super) fn matching(node: &Node<'_>) -> Result<RequestMatch, Problem> {
     let fields = node.fields(&MATCH)?;
     let methods = match fields.read("methods", read_match::methods)? {
         None | Some(crate::retry::Methods::Any) => Vec::new(),

@@ -1,11 +1,9 @@
 //! Which requests a rule is for: by host, path, method, header fields and query.
 
 use std::borrow::Cow;
-use std::cmp::Reverse;
 use std::fmt;
 
-use super::super::{MOST_ITEMS, RequestHead};
-use super::Scope;
+use super::super::RequestHead;
 use crate::retry::{HeaderMatcher, Headers, Test};
 
 /// Which requests a rule is for: what is empty or absent is no matter, all else must match.
@@ -27,8 +25,8 @@ pub struct RequestMatch {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostPattern {
     /// In lower case.
-    name: String,
-    port: Option<u16>,
+    pub(super) name: String,
+    pub(super) port: Option<u16>,
 }
 
 /// A test of a path.
@@ -64,50 +62,6 @@ impl HostPattern {
             (None, None) => self.name.eq_ignore_ascii_case(host),
         };
         named && (self.port.is_none() || self.port == port)
-    }
-
-    fn is_exact(&self) -> bool {
-        !self.name.contains('*')
-    }
-
-    /// How special it is, the most special first: exact ones, endings and beginnings by their length, `*`; with a port before without.
-    fn rank(&self) -> Rank {
-        let kind = match self.name.as_str() {
-            "*" => 3,
-            name if name.starts_with('*') => 1,
-            name if name.ends_with('*') => 2,
-            _ => 0,
-        };
-        (kind, Reverse(if kind == 0 { 0 } else { self.name.len() }), self.port.is_none())
-    }
-}
-
-type Rank = (u8, Reverse<usize>, bool);
-type Special = (u8, Reverse<usize>, bool, Reverse<usize>, Reverse<usize>);
-
-/// Where a rule of another system's document stands among others, the most special first: by its host; of the Gateway API then by its path, method,
-/// header fields and query.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
-    host: Rank,
-    route: Option<Special>,
-    layer: u8,
-}
-
-impl Place {
-    pub(super) fn of(matching: &RequestMatch, scope: &Scope) -> Self {
-        let any_host = (u8::MAX, Reverse(0), true);
-        let host = matching.hosts.iter().map(HostPattern::rank).min().unwrap_or(any_host);
-        let route = scope.by_path.then(|| {
-            let (kind, length) = match &matching.path {
-                Some(PathMatch::Test(Test::Exact(path, _))) => (0, path.len()),
-                Some(PathMatch::Test(Test::Prefix(start, _)) | PathMatch::Segment(start)) => (1, start.len()),
-                Some(PathMatch::Test(_)) => (2, 0),
-                None => (3, 0),
-            };
-            (kind, Reverse(length), matching.methods.is_empty(), Reverse(matching.headers.len()), Reverse(matching.query.len()))
-        });
-        Place { host, route, layer: scope.layer }
     }
 }
 
@@ -151,15 +105,6 @@ impl RequestMatch {
 
     fn query_matches(&self, query: &Query<'_>) -> bool {
         self.query.iter().all(|matcher| matcher.matches_request(query))
-    }
-
-    /// One for all exact hosts, and one for each with a `*`: they stand in different places among others.
-    pub(super) fn by_host(&self) -> Vec<RequestMatch> {
-        let (exact, wild): (Vec<_>, Vec<_>) = self.hosts.iter().cloned().partition(HostPattern::is_exact);
-        let with = |hosts: Vec<HostPattern>| RequestMatch { hosts, ..self.clone() };
-        let any = (exact.is_empty() && wild.is_empty()).then(|| with(Vec::new()));
-        let exact = exact.chunks(MOST_ITEMS).map(|hosts| with(hosts.to_vec()));
-        any.into_iter().chain(exact).chain(wild.into_iter().map(|host| with(vec![host]))).collect()
     }
 
     fn methods_match(&self, method: &str) -> bool {

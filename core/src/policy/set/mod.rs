@@ -7,8 +7,9 @@ mod file;
 #[cfg(feature = "documents")]
 mod load;
 mod matching;
+#[cfg(feature = "documents")]
+mod order;
 
-use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -18,7 +19,6 @@ use crate::error::Error;
 
 pub use document::is_set;
 pub(super) use document::set as read;
-use matching::Place;
 pub use matching::{HostPattern, PathMatch, RequestMatch};
 
 /// Policies, and rules that say which of them a request has: the first rule that matches, else the default one.
@@ -105,34 +105,6 @@ impl PolicySet {
             #[cfg(all(feature = "client", feature = "documents"))]
             file: None,
         }))
-    }
-
-    /// The set of the policies of other systems' documents, by their own matches in their own order. What does not say which requests it is for is the
-    /// default if it stands alone.
-    pub(super) fn of_loaded(mut all: Vec<Loaded>) -> Self {
-        distinct_names(&mut all);
-        let mut notes = Vec::new();
-        let mut rules: Vec<(Place, Rule)> = Vec::new();
-        let default = matches!(all.as_slice(), [only] if only.scope.matches.is_empty() && !only.scope.partial).then_some(0);
-        for silent in all.iter().filter(|loaded| loaded.scope.matches.is_empty() && default.is_none()) {
-            let name = silent.name.as_deref().map(super::problem::document_name).unwrap_or_default();
-            notes.push(Note { path: name, text: "no rule: nothing says which requests it is for".to_owned() });
-        }
-        for (at, loaded) in all.iter().enumerate() {
-            for matching in loaded.scope.matches.iter().flat_map(RequestMatch::by_host) {
-                if !document::can_tell(&matching) {
-                    let name = loaded.name.as_deref().map(super::problem::path_name).unwrap_or_default();
-                    notes.push(Note { path: name, text: format!("no rule: {} is no match", document::match_value(&matching)) });
-                    continue;
-                }
-                rules.push((Place::of(&matching, &loaded.scope), Rule { matching, policy: at }));
-            }
-        }
-        rules.sort_by(|(a, _), (b, _)| a.cmp(b));
-        // What stands behind the same match would never be reached.
-        let mut told = HashSet::new();
-        let rules = rules.into_iter().map(|(_, rule)| rule).filter(|rule| told.insert(rule.match_value().to_string())).collect();
-        PolicySet::new(all, rules, default, notes)
     }
 
     /// Whether it is a set's own document, and no other system's nor a policy's.
@@ -233,22 +205,5 @@ impl PolicySet {
 impl fmt::Display for PolicySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.to_value().fmt(f)
-    }
-}
-
-/// The names of a set are different ones: a namespace in front, or a number behind.
-fn distinct_names(all: &mut [Loaded]) {
-    let mut borne: HashMap<String, usize> = HashMap::new();
-    let own = |loaded: &Loaded| loaded.name.clone().unwrap_or_else(|| loaded.dialect.name().to_owned());
-    all.iter().for_each(|loaded| *borne.entry(own(loaded)).or_default() += 1);
-    let mut taken: HashMap<String, usize> = HashMap::new();
-    for loaded in all {
-        let mut name = own(loaded);
-        if let (true, Some(namespace)) = (borne[&name] > 1, &loaded.scope.namespace) {
-            name = format!("{namespace}/{name}");
-        }
-        let count = taken.entry(name.clone()).or_default();
-        *count += 1;
-        loaded.name = Some(if *count > 1 { format!("{name}#{count}") } else { name });
     }
 }
