@@ -403,7 +403,7 @@ typedef struct reknock_policy_set reknock_policy_set;
 typedef struct reknock_queue reknock_queue;
 
 /**
- * What a policy did in a scenario. Immutable; may be used from any number of threads at once.
+ * What a policy, or each of several, did in a scenario. Immutable; may be used from any number of threads at once.
  */
 typedef struct reknock_report reknock_report;
 
@@ -1488,12 +1488,28 @@ reknock_status reknock_policy_simulate(const struct reknock_policy *policy,
                                        struct reknock_error **error);
 
 /**
+ * Runs each of these policies through the same scenario, as reknock_policy_simulate does, into `*out`, whose JSON has their results by
+ * name ("policy" for one without). Free it with reknock_report_free.
+ *
+ * Errors: REKNOCK_ERROR_CONFIG with the key, the rule, the value found and the fix; two of the policies have the same name.
+ */
+reknock_status reknock_policies_compare(const struct reknock_policies *policies,
+                                        const char *scenario,
+                                        struct reknock_report **out,
+                                        struct reknock_error **error);
+
+/**
  * The result as JSON: the same bytes for the same policy, scenario and seeds in every language. It belongs to the report. Empty for NULL.
  */
 const char *reknock_report_json(const struct reknock_report *report);
 
 /**
- * 1 if every rule of the scenario's `expect` holds, else 0; 0 for NULL.
+ * A page with a table and pictures: one HTML file, light and dark, no network, no script. It belongs to the report. Empty for NULL.
+ */
+const char *reknock_report_html(const struct reknock_report *report);
+
+/**
+ * 1 if every rule of the scenario's `expect` holds, for every policy, else 0; 0 for NULL.
  */
 int32_t reknock_report_passed(const struct reknock_report *report);
 
@@ -1507,7 +1523,8 @@ void reknock_report_free(struct reknock_report *report);
  * reknock_lint_free.
  *
  * `surroundings` says where it will run, a JSON object with the keys "processes" (1..=1000000, default 1), "one_purse" (whether they
- * share one budget, default false) and "capacity" (requests per second that the server can bear, default null); NULL for the defaults.
+ * share one budget also without `share: host`, default false) and "capacity" (requests per second that the server can bear, default null);
+ * NULL for the defaults.
  *
  * Errors: REKNOCK_ERROR_CONFIG with the key, the rule, the value found and the fix.
  */

@@ -488,6 +488,21 @@ export interface Report {
  */
 export function simulate(policy: PolicyLike, scenario: string | Record<string, unknown>): Report;
 
+/** What each of several policies did in the same scenario. */
+export interface Comparison {
+  /** The reports by their policies' names. */
+  readonly reports: Readonly<Record<string, Report>>;
+  /** Whether every rule of the scenario's `expect` holds for every policy. */
+  readonly passed: boolean;
+  /** The reports by name as JSON: the same bytes for the same policies, scenario and seeds in every language. */
+  toJson(): string;
+  /** A page with a table and pictures: one HTML file, light and dark, no network, no script. */
+  toHtml(): string;
+}
+
+/** Runs several policies, by name, through the same scenario, as `simulate` does. Throws a `ReknockError` of kind 'config' for a mistake. */
+export function compare(policies: Readonly<Record<string, PolicyLike>>, scenario: string | Record<string, unknown>): Comparison;
+
 /** Something that a rule has to say about a policy. */
 export interface Finding {
   readonly rule: string;
@@ -509,7 +524,7 @@ export interface Lint {
 
 /**
  * Looks at a policy: bounds that are proven, and settings that contradict each other or do harm. `processes` (1..=1000000, default 1) is how many
- * will send with it, `onePurse` (default false) whether they share one budget, `capacity` the requests per second that the server can bear.
+ * will send with it, `onePurse` (default false) whether they share one budget also without `share: host`, `capacity` the requests per second that the server can bear.
  */
 export function lint(policy?: PolicyLike, surroundings?: { processes?: number; onePurse?: boolean; capacity?: number | null }): Lint;
 

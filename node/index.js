@@ -8,9 +8,9 @@ const { currentAttempt } = require('./lib/nesting.js');
 const { ENVOY_HEADERS, Policy, PolicySet } = require('./lib/policy.js');
 const { attemptsOf } = require('./lib/records.js');
 const { Budgets, Retry } = require('./lib/retry.js');
-const { lint, simulate } = require('./lib/simulate.js');
+const { compare, lint, simulate } = require('./lib/simulate.js');
 const { version } = require('./lib/native.js');
 
 module.exports = {
-  createClient, fetch, request, retryFetch, retrying, attemptsOf, currentAttempt, Policy, PolicySet, Retry, Budgets, lint, simulate, ReknockError, ENVOY_HEADERS, version: version(),
+  createClient, fetch, request, retryFetch, retrying, attemptsOf, currentAttempt, Policy, PolicySet, Retry, Budgets, compare, lint, simulate, ReknockError, ENVOY_HEADERS, version: version(),
 };

@@ -1,65 +1,68 @@
-//! The table behind the default budget: what budgets do in a spike, an outage and a batch job, alone and times many processes.
+//! The table behind the default budget: what each of several budgets does in a spike, an outage and a batch job.
 //!
-//! `cargo run --release -p reknock --example budgets > budgets.md`; about a minute.
+//! `cargo run --release -p reknock --example budgets > docs/examples/budgets.md`
 
 use reknock::Policy;
 use reknock::policy::Value;
 use reknock::simulate::{Report, Scenario, simulate};
 
-const SEEDS: i64 = 20;
+const PROCESSES: [u32; 4] = [1, 4, 16, 64];
 
-fn scenario(yaml: &str, processes: i64) -> Scenario {
-    let Ok(Value::Map(mut entries)) = Value::from_yaml(yaml) else { panic!("a map: {yaml}") };
-    entries.push(("processes".to_owned(), processes.into()));
-    entries.push(("seeds".to_owned(), SEEDS.into()));
-    Scenario::from_value(&Value::Map(entries)).expect(yaml)
-}
+const HEAD: &str = "\
+<!-- Written by `cargo run --release -p reknock --example budgets`. Do not edit. -->
+# What budgets do: spike, outage, batch job
+
+Twenty seeds each; all else is reknock's default, but for the clients of the spike, who give up on a request after three seconds and try again. Each process has a
+budget of its own; with `share: host` any number of processes of a host are as one (the column of 1).
+
+- **spike**: the share of runs that recover from five seconds of too many calls, with 1, 4, 16 and 64 processes (preset `spike`).
+- **outage**: attempts per call in the worst 5 s while everything fails (preset `outage`), likewise.
+- **batch**: the share of 500 calls, one after another from one process, that end well if 5 % and if 40 % of all answers are 503.
+
+| ratio | per second | deposit on | spike 1 / 4 / 16 / 64 | outage 1 / 4 / 16 / 64 | batch 5 % | batch 40 % |
+| --- | --- | --- | --- | --- | --- | --- |
+";
 
 fn number(report: &Report, path: &str) -> f64 {
     match path.split('/').try_fold(report.to_value(), |value, key| value.get(key)) {
         Some(Value::Int(number)) => *number as f64,
         Some(Value::Float(number)) => *number,
-        _ => f64::NAN,
+        other => panic!("{path} is {other:?}"),
     }
 }
 
-/// The spike: the worst five seconds, and the share of runs that come back.
-fn spike(policy: &Policy, processes: i64) -> String {
-    let policy = policy
-        .merge(&Value::from_yaml("{timeout: none, per_try_timeout: 3s, retry_on: [per-try-timeout]}").expect("YAML"))
-        .expect("a policy");
-    let report = simulate(&policy, &scenario("{preset: spike}", processes));
-    let share = number(&report, "recovery/recovered");
-    let back = if share > 0.0 { format!("{:.0} s", number(&report, "recovery/median_seconds")) } else { "never".to_owned() };
-    format!("{:.2}, {:.0} % back, {back}", number(&report, "amplification/worst_window/5s/median"), share * 100.0)
+fn run(policy: &str, scenario: &str) -> Report {
+    let policy = Policy::from_yaml(policy).expect("a policy");
+    let scenario = Scenario::from_value(&Value::from_yaml(scenario).expect("YAML")).expect("a scenario");
+    simulate(&policy, &scenario)
 }
 
-/// The outage: attempts per call in its worst twenty seconds.
-fn outage(policy: &Policy, processes: i64) -> String {
-    let report = simulate(policy, &scenario("{preset: outage}", processes));
-    format!("{:.2}", number(&report, "amplification/worst_window/20s/median"))
-}
-
-/// A batch job: the share of calls that end well, and of those refused by the budget.
-fn batch(policy: &Policy, failing: &str) -> String {
-    let failures = format!("{{preset: batch, server: {{failures: [{{share: {failing}, status: 503}}]}}}}");
-    let report = simulate(policy, &scenario(&failures, 1));
-    format!("{:.1} %", number(&report, "goodput/share/median") * 100.0)
+fn each_number_of_processes(cell: impl Fn(u32) -> String) -> String {
+    PROCESSES.map(cell).join(" / ")
 }
 
 fn main() {
-    println!("| ratio | per second | deposit on | spike x1 | x4 | x16 | x64 | outage x1 | x4 | x16 | x64 | batch 5 % | 40 % |");
-    println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
-    for ratio in ["0.1", "0.2"] {
-        for floor in ["1", "2", "5", "10"] {
-            for deposit_on in ["call", "success"] {
-                let text = format!("{{budget: {{ratio: {ratio}, min_per_second: {floor}, deposit_on: {deposit_on}}}}}");
-                let policy = Policy::from_yaml(&text).expect("a policy");
-                let mut cells = vec![ratio.to_owned(), floor.to_owned(), deposit_on.to_owned()];
-                cells.extend([1, 4, 16, 64].map(|processes| spike(&policy, processes)));
-                cells.extend([1, 4, 16, 64].map(|processes| outage(&policy, processes)));
-                cells.extend(["0.05", "0.4"].map(|failing| batch(&policy, failing)));
-                println!("| {} |", cells.join(" | "));
+    print!("{HEAD}");
+    for deposit_on in ["success", "call"] {
+        for ratio in ["0.1", "0.2"] {
+            for per_second in [1, 2, 5, 10] {
+                let budget = format!("budget: {{ratio: {ratio}, min_per_second: {per_second}, deposit_on: {deposit_on}}}");
+                let spike = each_number_of_processes(|processes| {
+                    let impatient =
+                        format!("{{{budget}, timeout: none, per_try_timeout: 3s, retry_on: [per-try-timeout, connect-failure]}}");
+                    let report = run(&impatient, &format!("{{preset: spike, seeds: 20, processes: {processes}}}"));
+                    format!("{:.0} %", number(&report, "recovery/recovered") * 100.0)
+                });
+                let outage = each_number_of_processes(|processes| {
+                    let report = run(&format!("{{{budget}}}"), &format!("{{preset: outage, seeds: 20, processes: {processes}}}"));
+                    format!("{:.2}", number(&report, "amplification/worst_window/5s/median"))
+                });
+                let batch = |failing: f64| {
+                    let scenario =
+                        format!("{{preset: batch, duration: 10m, seeds: 20, server: {{failures: [{{share: {failing}, status: 503}}]}}}}");
+                    format!("{:.1} %", number(&run(&format!("{{{budget}}}"), &scenario), "goodput/share/median") * 100.0)
+                };
+                println!("| {ratio} | {per_second} | {deposit_on} | {spike} | {outage} | {} | {} |", batch(0.05), batch(0.4));
             }
         }
     }

@@ -50,6 +50,42 @@ fn lint_prints_bounds_and_findings_and_fails_where_told() {
 }
 
 #[test]
+fn findings_know_their_place_in_the_file_of_any_system() {
+    // Name and text of a file; what is printed about each finding's place.
+    let ours = "# ours\npolicies:\n  slow:\n    timeout: 10s\n    budget:\n      ratio: 0.2\n  shop:\n    budget:\n      min_per_second: 0\nrules: []\n";
+    let mesh = "apiVersion: v1\nkind: Service\nmetadata: {name: other}\n---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: shop}\n\
+                spec:\n  hosts: [shop]\n  http:\n  - route: [{destination: {host: shop}}]\n    timeout: 2s\n    retries:\n      attempts: 5\n      perTryTimeout: 1s\n      retryOn: 5xx\n";
+    let cases = [
+        ("ours.yaml", ours, &[":3:3: warning: per_try_timeout: is 20s", ":9:7: note: budget.min_per_second"][..]),
+        ("mesh.yaml", mesh, &[":16:7: warning: retry_on: includes tls", ":11:5: warning: methods: "]),
+        ("plain.toml", "max_retries = 2\n[budget]\nratio = 0\nmin_per_second = 0\n", &[":2:2: error: budget: earns nothing"]),
+        ("plain.json", "{\n\t\"budget\": null}", &[":2:2: warning: budget: is none"]),
+        (
+            "ballerina.bal",
+            "http:Client c = check new (\"http://a\", {\n    retryConfig: {count: 3, interval: 1}\n});\n",
+            &[":2:5: warning: budget: is none"],
+        ),
+    ];
+    for (name, text, wanted) in cases {
+        let file = File::new(name, text);
+        let printed = ran(&["lint", file.name()]).out;
+        for place in wanted {
+            assert!(printed.contains(&format!("\n{}{place}", file.name())), "{place}\nin\n{printed}");
+        }
+        let (line, column) = wanted[0].trim_start_matches(':').split_once(':').expect("a line");
+        let column = column.split_once(':').expect("a column").0;
+        let sarif = ran(&["lint", file.name(), "--format", "sarif"]).out;
+        assert!(sarif.contains(&format!("\"region\": {{\"startLine\": {line}, \"startColumn\": {column}}}")), "{sarif}");
+        let json = ran(&["lint", file.name(), "--format", "json"]).out;
+        assert!(json.contains(&format!("\"line\": {line}, \"column\": {column}}}")), "{json}");
+    }
+    let file = File::new("two.yaml", ours);
+    let one = ran(&["lint", file.name(), "--policy", "shop"]).out;
+    assert!(one.contains("two.yaml shop") && !one.contains("two.yaml slow"), "{one}");
+    assert!(ran(&["lint", file.name(), "--policy", "shops"]).err.contains("did you mean \"shop\"?"));
+}
+
+#[test]
 fn simulate_is_a_gate() {
     let policy = File::new("storm.yaml", "{budget: none}");
     let scenario = File::new("scenario.yaml", "{preset: outage, seeds: 1, duration: 70s, expect: {amplification: 1.5, over: 5s}}");

@@ -50,6 +50,7 @@ fn each_rule_finds_its_case_and_lets_its_neighbour_be() {
     let text = "{budget: {min_per_second: 10}}";
     assert!(found(text, many(false)).contains(&"floor-above-capacity"));
     assert!(!found(text, many(true)).contains(&"floor-above-capacity"));
+    assert!(!found("{budget: {min_per_second: 10, share: host}}", many(false)).contains(&"floor-above-capacity"));
     for rule in all_rules() {
         assert!(rule.id == "floor-above-capacity" || CASES.iter().any(|(id, ..)| *id == rule.id), "no case of {}", rule.id);
         assert!(all_rules().iter().filter(|other| other.id == rule.id).count() == 1, "{}", rule.id);

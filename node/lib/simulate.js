@@ -30,10 +30,18 @@ function simulate(policy, scenario) {
   return new Report(...guard(() => native.simulatePolicy(Policy.native(policy), scenario)));
 }
 
+/** Runs several policies, by name, through the same scenario. */
+function compare(policies, scenario) {
+  const names = Object.keys(policies);
+  const [results, json, html] = guard(() => native.comparePolicies(names, Object.values(policies).map(Policy.native), scenario));
+  const reports = Object.fromEntries(names.map((name, at) => [name, new Report(...results[at])]));
+  return { reports, passed: results.every(([, passed]) => passed), toJson: () => json, toHtml: () => html };
+}
+
 /** Looks at a policy: bounds that are proven, and settings that contradict each other or do harm. */
 function lint(policy, surroundings = {}) {
   const [json, text, worst] = guard(() => native.lintPolicy(Policy.native(policy), surroundings));
   return { ...JSON.parse(json), worst, toString: () => text };
 }
 
-module.exports = { simulate, lint, Report };
+module.exports = { compare, simulate, lint, Report };

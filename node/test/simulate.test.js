@@ -6,7 +6,7 @@ const test = require('node:test');
 const assert = require('node:assert/strict');
 const { execFileSync } = require('node:child_process');
 const path = require('node:path');
-const { Policy, lint, simulate } = require('..');
+const { Policy, compare, lint, simulate } = require('..');
 const { cases } = require('../../tests/vectors/simulate.json');
 
 for (const { name, policy, scenario, result, passed } of cases) {
@@ -21,6 +21,18 @@ for (const { name, policy, scenario, result, passed } of cases) {
 test('policies and scenarios in their short forms', () => {
   assert.equal(simulate(false, 'batch').toObject().attempts, 2500);
   assert.throws(() => simulate(false, 'spikes'), { kind: 'config', message: /did you mean "spike"\?/ });
+});
+
+test('policies are compared', () => {
+  const scenario = { preset: 'batch', seeds: 1, expect: { goodput: 0.99 } };
+  const both = compare({ 'ours & theirs': new Policy(), none: false }, scenario);
+  assert.deepEqual(Object.keys(both.reports), ['ours & theirs', 'none']);
+  assert.equal(both.reports.none.toJson(), simulate(false, scenario).toJson());
+  assert.deepEqual([both.reports['ours & theirs'].passed, both.reports.none.passed, both.passed], [true, false, false]);
+  assert.equal(JSON.parse(both.toJson()).none.attempts, 500);
+  assert.equal(both.toHtml().split('<svg').length, 5);
+  assert.match(both.toHtml(), /ours &amp; theirs/);
+  assert.throws(() => compare({}, 'batch'), { kind: 'config', message: /policies: must hold at least one/ });
 });
 
 test('lint finds and bounds', () => {

@@ -36,6 +36,7 @@ from ._native import (
     AttemptRecord,
     BudgetReading,
     Budgets,
+    Comparison,
     Cookies,
     Decision,
     Event,
@@ -52,6 +53,7 @@ from ._native import (
     SentRequest,
     Verdict,
     __version__,
+    compare,
     lint,
     simulate,
 )
@@ -60,10 +62,10 @@ from ._stream import AsyncStreamingResponse, StreamingResponse
 
 __all__ = [
     "AsyncClient", "AsyncStreamingResponse", "Attempt", "AttemptRecord", "BearerAuth", "BodyError", "BudgetReading", "Budgets", "CallbackError", "Cancelled", "Client", "ClientClosed",
-    "ConfigError", "ConnectError", "ConnectTimeout", "Cookies", "DeadlineExceeded", "Decision", "ENVOY_HEADERS", "Event", "HTTPError", "HTTPStatusError", "Headers",
+    "Comparison", "ConfigError", "ConnectError", "ConnectTimeout", "Cookies", "DeadlineExceeded", "Decision", "ENVOY_HEADERS", "Event", "HTTPError", "HTTPStatusError", "Headers",
     "InternalError", "InvalidRequest", "Limits", "Lint", "LoadedPolicy", "NetworkError", "Policy", "PolicySet", "ProtocolError", "ReadError", "ReadTimeout", "RefusedStream",
     "RemoteProtocolError", "Records", "Report", "Request", "RequestError", "Response", "ResponseTooLarge", "Retry", "STOP", "SentRequest", "StreamClosed", "StreamingResponse", "TLSError", "TimeoutException", "TooManyRedirects",
-    "TransportError", "Verdict", "__version__", "acall", "attempts", "attempts_of", "call", "current_attempt", "delete", "get", "head", "lint", "options", "patch", "post", "put", "request", "retrying", "simulate", "stream",
+    "TransportError", "Verdict", "__version__", "acall", "attempts", "attempts_of", "call", "compare", "current_attempt", "delete", "get", "head", "lint", "options", "patch", "post", "put", "request", "retrying", "simulate", "stream",
 ]
 
 

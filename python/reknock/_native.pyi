@@ -25,10 +25,13 @@ def simulate(policy: PolicyLike, scenario: str | Mapping[str, Any]) -> Report:
     "slow-start", "batch"), or a dict (the page Simulate of the documentation lists its keys). Two million attempts per second; other threads go on meanwhile.
     """
 
+def compare(policies: Mapping[str, PolicyLike], scenario: str | Mapping[str, Any]) -> Comparison:
+    """Runs several policies, by name, through the same scenario, as `simulate` does."""
+
 def lint(policy: PolicyLike, *, processes: int = ..., one_purse: bool = ..., capacity: float | None = ...) -> Lint:
     """Looks at a policy: bounds that are proven, and settings that contradict each other or do harm.
 
-    processes: how many will send with it (1..=1000000, default 1). one_purse: whether they share one budget. capacity: requests per
+    processes: how many will send with it (1..=1000000, default 1). one_purse: whether they share one budget also without `share: host`. capacity: requests per
     second that the server can bear.
     """
 
@@ -312,6 +315,18 @@ class Report:
     def passed(self) -> bool: ...
     def to_dict(self) -> dict[str, Any]: ...
     def to_json(self) -> str: ...
+
+@final
+class Comparison:
+    """What each of several policies did in the same scenario."""
+
+    @property
+    def reports(self) -> dict[str, Report]: ...
+    @property
+    def passed(self) -> bool: ...
+    def to_json(self) -> str: ...
+    def to_html(self) -> str:
+        """A page with a table and pictures: one HTML file, light and dark, no network, no script."""
 
 @final
 class Lint:

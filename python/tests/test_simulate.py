@@ -29,6 +29,17 @@ def test_policies_and_scenarios_in_their_short_forms():
         reknock.simulate(False, {"durations": "1s"})
 
 
+def test_policies_are_compared():
+    both = reknock.compare({"ours & theirs": reknock.Policy(), "none": {"max_retries": 0}}, {"preset": "batch", "seeds": 1, "expect": {"goodput": 0.99}})
+    assert list(both.reports) == ["ours & theirs", "none"]
+    assert both.reports["none"].to_json() == reknock.simulate(False, {"preset": "batch", "seeds": 1, "expect": {"goodput": 0.99}}).to_json()
+    assert both.reports["ours & theirs"].passed and not both.reports["none"].passed and not both.passed
+    assert json.loads(both.to_json())["none"]["attempts"] == 500
+    assert both.to_html().count("<svg") == 4 and "ours &amp; theirs" in both.to_html()
+    with pytest.raises(reknock.ConfigError, match="policies: must hold at least one"):
+        reknock.compare({}, "batch")
+
+
 def test_lint():
     result = reknock.lint({"timeout": "10s", "budget": {"min_per_second": 10}}, processes=64, capacity=100)
     assert result.worst == "warning"

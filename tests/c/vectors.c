@@ -6,6 +6,7 @@
  *     set DIALECT TEXT [REQUEST].. ->  ok JSON COUNT NOTE.. and per request RULE NAME | STATUS MESSAGE
  *     envoy ROUTE [NAME VALUE].. ->  JSON of the route, JSON of a request with these headers, the same of the route read from its JSON
  *     simulate POLICY SCENARIO  ->  ok JSON PASSED | STATUS MESSAGE
+ *     compare POLICIES SCENARIO ->  ok JSON PASSED HTML | STATUS MESSAGE
  *     lint POLICY SURROUNDINGS  ->  ok JSON TEXT WORST | STATUS MESSAGE
  *     expected ROUTE ELAPSED_MS ->  MS, the same of the route read from its JSON
  *     header N                  ->  NAME | none
@@ -203,6 +204,27 @@ static void answer_simulate(const char *text, const char *scenario) {
     reknock_report_free(report);
 }
 
+static void answer_compare(const char *text, const char *scenario) {
+    reknock_policies *policies = NULL;
+    reknock_report *report = NULL;
+    reknock_error *failure = NULL;
+    reknock_status status;
+    OK(reknock_policies_read(text, NULL, &policies, error));
+    status = reknock_policies_compare(policies, scenario, &report, &failure);
+    reknock_policies_free(policies);
+    if (status != REKNOCK_OK) {
+        CHECK(report == NULL);
+        print_failure(status, failure);
+        return;
+    }
+    fputs("ok", stdout);
+    field(reknock_report_json(report));
+    field(reknock_report_passed(report) ? "true" : "false");
+    field(reknock_report_html(report));
+    CHECK(reknock_report_html(report) == reknock_report_html(report));
+    reknock_report_free(report);
+}
+
 static void answer_lint(const char *text, const char *surroundings) {
     reknock_policy *policy = NULL;
     reknock_lint *lint = NULL;
@@ -239,6 +261,7 @@ int main(void) {
         if (strcmp(fields[0], "envoy") == 0) answer_envoy(fields, count);
         if (strcmp(fields[0], "expected") == 0) answer_expected(fields);
         if (strcmp(fields[0], "simulate") == 0) answer_simulate(fields[1], fields[2]);
+        if (strcmp(fields[0], "compare") == 0) answer_compare(fields[1], fields[2]);
         if (strcmp(fields[0], "lint") == 0) answer_lint(fields[1], fields[2]);
         if (strcmp(fields[0], "header") == 0) answer_header((size_t)atoi(fields[1]));
         if (strcmp(fields[0], "kind") == 0) print_escaped(reknock_status_name(atoi(fields[1])));

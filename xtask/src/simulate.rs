@@ -33,7 +33,26 @@ On the command line (`python -m reknock` or `npx reknock`), with 1 as exit statu
     reknock simulate policy.yaml none --scenario spike --processes 16
     reknock simulate policy.yaml --scenario scenario.yaml --json
 
-In Rust it is `reknock::simulate::simulate`, in C `reknock_policy_simulate`.
+`compare` runs several policies, by name, and makes one page of it: a table, and pictures of load, amplification, budgets and waits
+([the one of the README](examples/storm.html), which `cargo run --release -p reknock --example storm` writes):
+
+```python
+import reknock
+
+both = reknock.compare({\"ours\": reknock.Policy(), \"none\": {\"max_retries\": 0}}, \"outage\")
+print(both.reports[\"none\"].passed, both.to_html().count(\"<svg\"))  # True 4
+```
+
+```js
+const { compare } = require('reknock');
+
+const both = compare({ ours: {}, none: { maxRetries: 0 } }, 'outage');
+console.log(both.reports.none.passed, both.toHtml().split('<svg').length); // true 5
+```
+
+    reknock simulate default none --scenario outage --html page.html
+
+In Rust they are `reknock::simulate::simulate` and `compare`, in C `reknock_policy_simulate` and `reknock_policies_compare`.
 
 ## Scenarios
 
@@ -42,6 +61,7 @@ a preset's name. Presets: {presets}.
 
 A call fails as the client would have it fail: `connect_timeout`, `per_try_timeout` and `timeout` of the policy end attempts and calls; connections are
 made at once. With `layers`, a service whose own call failed answers 503. A layer that is `nested` makes one attempt.
+A policy that says `share: host` has one purse for all processes of a host, any other one for each process; the key `share` says otherwise.
 Not modelled: bodies, name resolution, redirects, callbacks, several servers, concurrency budgets that are shared by a host.
 ";
 
@@ -85,7 +105,9 @@ Rust `reknock::lint::lint`, in C `reknock_policy_lint`; on the command line, als
     reknock lint policy.yaml --processes 64 --capacity 500 --fail-on warning
     reknock lint policy.yaml --format sarif
 
-A finding names its rule, the key, what is the case, and the fix.
+A finding names its rule, the key, what is the case, and the fix; of a file also line and column of the key, in whosever words that file is, or of what stands
+nearest around it. SARIF has them as regions, for the annotations of forges. In files of many megabytes with thousands of policies later findings may have no place.
+In Rust `reknock::lint::lint_file` does so.
 ";
 
 pub(crate) fn lint_page() -> String {

@@ -19,6 +19,12 @@ use crate::policy::reknock_policy;
 /// the policies too; clients and calls hold what they need of them.
 pub struct reknock_policies(Vec<Held>);
 
+impl reknock_policies {
+    pub(crate) fn loaded(&self) -> impl Iterator<Item = &Loaded> {
+        self.0.iter().map(|held| &held.loaded)
+    }
+}
+
 struct Held {
     loaded: Loaded,
     policy: reknock_policy,
@@ -140,7 +146,7 @@ pub unsafe extern "C" fn reknock_policies_find(
     entry(error, || {
         let (policies, index) = (given(policies, "policies")?, given(index, "index")?);
         // SAFETY: NUL-terminated or NULL.
-        let found = named(policies.0.iter().map(|held| &held.loaded), unsafe { text(name, "name") }?)?;
+        let found = named(policies.loaded(), unsafe { text(name, "name") }?)?;
         let first = policies.0.iter().position(|held| found.first().is_some_and(|first| std::ptr::eq(*first, &held.loaded)));
         index.write(first.unwrap_or_default());
         Ok(())

@@ -119,6 +119,9 @@ fn simulations_give_the_same_bytes() {
     let mut questions: Vec<String> =
         cases.iter().map(|case| line(&["simulate", &case["policy"].to_string(), &case["scenario"].to_string()])).collect();
     questions.push(line(&["simulate", "{}", "spikes"]));
+    let expect = r#"{"preset": "batch", "seeds": 1, "expect": {"goodput": 0.99}}"#;
+    questions.push(line(&["compare", r#"{"policies": {"ours & theirs": {}, "none": {"max_retries": 0}}, "rules": []}"#, expect]));
+    questions.push(line(&["compare", "{}", "spikes"]));
     questions.push(line(&["lint", r#"{"timeout": "10s"}"#, r#"{"processes": 64, "capacity": 100}"#]));
     questions.push(line(&["lint", "{}", ""]));
     questions.push(line(&["lint", "{}", r#"{"process": 1}"#]));
@@ -128,9 +131,13 @@ fn simulations_give_the_same_bytes() {
         assert_eq!(answer, &["ok", case["result"].as_str().unwrap(), &case["passed"].to_string()], "{}", case["name"]);
     }
     assert!(others[0][0] == "config" && others[0][1].contains("did you mean \"spike\"?"), "{:?}", others[0]);
-    assert!(others[1][2].contains("[limit-never-fires]") && others[1][3] == "warning", "{:?}", others[1]);
-    assert_eq!((others[2][0].as_str(), others[2][3].as_str()), ("ok", "none"));
-    assert!(others[3][1].contains("did you mean processes?"), "{:?}", others[3]);
+    let compared: serde_json::Value = serde_json::from_str(&others[1][1]).expect(&others[1][1]);
+    assert_eq!((compared["none"]["attempts"].as_u64(), others[1][2].as_str()), (Some(500), "false"));
+    assert!(compared["ours & theirs"].is_object() && others[1][3].contains("ours &amp; theirs"), "{compared}");
+    assert!(others[2][1].contains("did you mean \"spike\"?"), "{:?}", others[2]);
+    assert!(others[3][2].contains("[limit-never-fires]") && others[3][3] == "warning", "{:?}", others[3]);
+    assert_eq!((others[4][0].as_str(), others[4][3].as_str()), ("ok", "none"));
+    assert!(others[5][1].contains("did you mean processes?"), "{:?}", others[5]);
 }
 
 #[test]

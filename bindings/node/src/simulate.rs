@@ -4,7 +4,7 @@ use napi::bindgen_prelude::Unknown;
 use napi::{Env, Result};
 use napi_derive::napi;
 use reknock::lint::{Severity, Surroundings, lint};
-use reknock::simulate::{Scenario, simulate};
+use reknock::simulate::{Scenario, compare, simulate};
 use reknock::{Policy, command};
 
 use crate::error::or_throw;
@@ -22,6 +22,21 @@ pub fn simulate_policy(env: &Env, policy: Unknown<'_>, scenario: Unknown<'_>) ->
     let scenario = or_throw(env, Scenario::from_value(&to_value(scenario)?))?;
     let report = simulate(&policy, &scenario);
     Ok((report.to_json(), report.passed()))
+}
+
+/// Runs policies through the same scenario, each under the name at its place: for each the result and whether `expect` holds; all as JSON; the page.
+#[napi(catch_unwind)]
+pub fn compare_policies(
+    env: &Env,
+    names: Vec<String>,
+    policies: Vec<Unknown<'_>>,
+    scenario: Unknown<'_>,
+) -> Result<(Vec<(String, bool)>, String, String)> {
+    let policies = names.into_iter().zip(policies).map(|(name, policy)| Ok((name, policy_of(env, policy)?)));
+    let policies = policies.collect::<Result<Vec<_>>>()?;
+    let scenario = or_throw(env, Scenario::from_value(&to_value(scenario)?))?;
+    let all = or_throw(env, compare(policies, &scenario))?;
+    Ok((all.results.iter().map(|(_, report)| (report.to_json(), report.passed())).collect(), all.to_json(), all.to_html()))
 }
 
 /// Looks at a policy: bounds and findings as JSON, as text, and the worst severity.

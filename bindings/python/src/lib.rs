@@ -67,8 +67,10 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(callbacks::unraisable, module)?)?;
     module.add_function(wrap_pyfunction!(client::client_options, module)?)?;
     module.add_function(wrap_pyfunction!(client::nesting, module)?)?;
+    module.add_class::<simulate::Comparison>()?;
     module.add_class::<simulate::Lint>()?;
     module.add_class::<simulate::Report>()?;
+    module.add_function(wrap_pyfunction!(simulate::compare, module)?)?;
     module.add_function(wrap_pyfunction!(simulate::lint, module)?)?;
     module.add_function(wrap_pyfunction!(simulate::simulate, module)?)?;
     module.add_function(wrap_pyfunction!(simulate::command_run, module)?)?;

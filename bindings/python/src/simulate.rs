@@ -1,7 +1,7 @@
 //! What a policy will do before it ships: `simulate`, `lint`, and the commands that need no network.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::{PyDict, PyList, PyMapping};
 use reknock::lint::{self as core_lint, Surroundings};
 use reknock::policy::{Keys, Value};
 use reknock::simulate::{self as core_simulate, Scenario};
@@ -31,6 +31,37 @@ impl Report {
     /// The same as JSON: the same bytes for the same policy, scenario and seeds in every language.
     fn to_json(&self) -> String {
         self.0.to_json()
+    }
+}
+
+/// What each of several policies did in the same scenario.
+#[pyclass(frozen, module = "reknock")]
+pub struct Comparison(core_simulate::Comparison);
+
+#[pymethods]
+impl Comparison {
+    /// The reports by their policies' names.
+    #[getter]
+    fn reports<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let reports = PyDict::new(py);
+        self.0.results.iter().try_for_each(|(name, report)| reports.set_item(name, Report(report.clone())))?;
+        Ok(reports)
+    }
+
+    /// Whether every rule of the scenario's `expect` holds for every policy.
+    #[getter]
+    fn passed(&self) -> bool {
+        self.0.passed()
+    }
+
+    /// The reports by name as JSON: the same bytes for the same policies, scenario and seeds in every language.
+    fn to_json(&self) -> String {
+        self.0.to_json()
+    }
+
+    /// A page with a table and pictures. One HTML file, light and dark, no network, no script.
+    fn to_html(&self) -> String {
+        self.0.to_html()
     }
 }
 
@@ -76,6 +107,18 @@ pub fn simulate(py: Python<'_>, policy: &Bound<'_, PyAny>, scenario: &Bound<'_, 
     let policy = policy_of(policy)?;
     let scenario = Scenario::from_value(&to_value(scenario)?).map_err(|error| raised(py, &error))?;
     Ok(Report(py.detach(|| core_simulate::simulate(&policy, &scenario))))
+}
+
+/// Runs several policies, by name, through the same scenario.
+#[pyfunction]
+pub fn compare(py: Python<'_>, policies: &Bound<'_, PyMapping>, scenario: &Bound<'_, PyAny>) -> PyResult<Comparison> {
+    let each = policies.items()?.iter().map(|item| {
+        let (name, policy): (String, Bound<'_, PyAny>) = item.extract()?;
+        Ok((name, policy_of(&policy)?))
+    });
+    let policies = each.collect::<PyResult<Vec<_>>>()?;
+    let scenario = Scenario::from_value(&to_value(scenario)?).map_err(|error| raised(py, &error))?;
+    py.detach(|| core_simulate::compare(policies, &scenario)).map(Comparison).map_err(|error| raised(py, &error))
 }
 
 /// Looks at a policy: bounds that are proven, and settings that contradict each other or do harm. Keywords say where it will run.

@@ -46,7 +46,7 @@ explain: tell what the policies of a file say, how long they wait, the worst tha
 
 lint: tell what is provably true of the policies of a file, and which settings contradict each other or do harm
   --processes N               processes that will send with it (default 1)
-  --one-purse                 they share one budget (share: host)
+  --one-purse                 they share one budget, as with share: host
   --capacity N                requests per second that the server can bear
   --fail-on LEVEL             note, warning or error (default error): from where on the exit status is 1
   --dialect, --policy         as for explain
@@ -54,7 +54,7 @@ lint: tell what is provably true of the policies of a file, and which settings c
 simulate: run the policies of files through a scenario in virtual time; \"default\" and the names of presets are policies too
   --scenario NAME|FILE        spike (default), brown-out, outage, flapping, rate-limit, slow-start, batch, or a file
   --seeds N, --processes N    in place of the scenario's
-  --one-purse                 the processes of a host share one budget
+  --one-purse                 the processes of a host share one budget, as with share: host
   --json                      print one JSON object per policy
   --html FILE                 write a page that compares the policies, with pictures
   exit status: 1 if a rule of the scenario's `expect` is broken

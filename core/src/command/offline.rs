@@ -10,7 +10,7 @@ use super::{Finished, explain, help};
 use crate::error::Error;
 use crate::lint::{self, Severity, Surroundings};
 use crate::policy::{Dialect, Loaded, Policy, PolicySet, Problem, Value, load_all, named};
-use crate::simulate::{Report, Scenario, Section, page, simulate};
+use crate::simulate::{Comparison, Report, Scenario, simulate};
 
 /// Why a command was not carried out.
 pub(super) enum Refused {
@@ -158,13 +158,22 @@ fn lint_files(arguments: &[String]) -> Done {
     let mut finished = Finished::default();
     let mut findings = Vec::new();
     let mut values = Vec::new();
-    for loaded in chosen.load(file)? {
-        let lint = lint::lint(&loaded.policy, surroundings);
+    let mut all = lint::lint_file(file, chosen.dialect, surroundings)?;
+    if let Some(name) = &chosen.policy {
+        named(all.iter().map(|(loaded, _)| loaded), name)?;
+        all.retain(|(loaded, _)| loaded.name.as_ref() == Some(name));
+    }
+    for (loaded, lint) in all {
         if lint.worst().is_some_and(|worst| worst >= fail_on) {
             finished.status = 1;
         }
         let title = title(file, &loaded);
-        let _ = write!(finished.out, "# {title}\n{lint}");
+        let _ = write!(finished.out, "# {title}\n{}", lint.bounds);
+        for finding in &lint.findings {
+            // As compilers print it, so that editors find it.
+            let place = finding.place.map_or_else(String::new, |(line, column)| format!("{file}:{line}:{column}: "));
+            let _ = writeln!(finished.out, "{place}{finding}");
+        }
         let Value::Map(mut entries) = lint.to_value() else { continue };
         entries.insert(0, ("policy".to_owned(), title.into()));
         values.push(Value::Map(entries));
@@ -228,8 +237,7 @@ fn simulate_files(arguments: &[String]) -> Done {
         }
     }
     if let Some(html) = html {
-        let title = format!("{}: what policies do in {} runs", scenario.name(), scenario.seeds());
-        let written = std::fs::write(&html, page(&title, &[Section { heading: String::new(), results }]));
+        let written = std::fs::write(&html, Comparison::of(&scenario, results).to_html());
         written.map_err(|error| Error::from(Problem::new(html.as_str(), error.to_string())).with_source(error))?;
     }
     Ok(finished)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Surroundings;
 use crate::policy::{Policy, Value};
-use crate::retry::{BudgetKind, Jitter, WhenOver};
+use crate::retry::{BudgetKind, Jitter, Share, WhenOver};
 use crate::time::DurationText;
 
 /// Proven bounds. `None` is no bound.
@@ -50,7 +50,8 @@ impl Bounds {
         let processes = f64::from(surroundings.processes);
         match spec.kind {
             BudgetKind::Ratio { ratio_millionths, min_per_second, ttl, .. } => {
-                let purses = if surroundings.one_purse { 1.0 } else { processes };
+                let one_purse = surroundings.one_purse || spec.share == Share::Host;
+                let purses = if one_purse { 1.0 } else { processes };
                 let ratio = ratio_millionths as f64 / 1e6;
                 bounds.retries_per_call = ratio.min(f64::from(retries));
                 bounds.floor_per_second = purses * f64::from(min_per_second);

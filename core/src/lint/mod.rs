@@ -19,7 +19,7 @@ use crate::policy::{Keys, Node, OptionBlock, Policy, Problem, Value, or_none, ro
 pub struct Surroundings {
     /// Processes that send with the policy. From 1.
     pub processes: u32,
-    /// Whether the processes of the host share one purse (`share: host`).
+    /// Whether the processes share one purse even if the policy does not say `share: host`. One that says so has one.
     pub one_purse: bool,
     /// Requests per second that the server can bear, if it is known: budgets that let more retries through are found.
     pub capacity: Option<f64>,
@@ -54,7 +54,7 @@ static SURROUNDINGS: OptionBlock = OptionBlock {
     name: "",
     rows: &[
         row("processes", "1..=1000000", "Processes that send with the policy."),
-        row("one_purse", "`true` or `false`", "Whether the processes of the host share one purse."),
+        row("one_purse", "`true` or `false`", "Whether the processes share one purse also without `share: host`."),
         row("capacity", "number above 0, or `none`", "Requests per second that the server can bear."),
     ],
 };
@@ -97,6 +97,9 @@ pub struct Finding {
     pub text: String,
     /// What would help.
     pub fix: String,
+    /// Line and column, from 1, of the key in the policy's file, in whosever words that is; of the nearest thing around it if the key is not written
+    /// there. `None` for what is in no file, or nowhere in it.
+    pub place: Option<(usize, usize)>,
 }
 
 impl fmt::Display for Finding {
@@ -122,6 +125,27 @@ pub fn lint(policy: &Policy, surroundings: Surroundings) -> Lint {
     Lint { bounds, findings }
 }
 
+/// Looks at each policy of a file of any system, as [`load_all`](crate::policy::load_all) reads it; findings know their place in it.
+///
+/// # Errors
+/// As [`load_all`](crate::policy::load_all).
+#[cfg(feature = "documents")]
+pub fn lint_file(
+    path: impl AsRef<std::path::Path>,
+    dialect: Option<crate::policy::Dialect>,
+    surroundings: Surroundings,
+) -> Result<Vec<(crate::policy::Loaded, Lint)>, Error> {
+    let (all, mut places) = crate::policy::load_placed(path.as_ref(), dialect)?;
+    let each = |loaded: crate::policy::Loaded| {
+        let mut found = lint(&loaded.policy, surroundings);
+        for finding in &mut found.findings {
+            finding.place = places.of(&loaded, finding.path);
+        }
+        (loaded, found)
+    };
+    Ok(all.into_iter().map(each).collect())
+}
+
 /// Every rule, in the order of the documentation.
 pub fn all_rules() -> &'static [&'static Rule] {
     rules::ALL
@@ -136,13 +160,15 @@ impl Lint {
     /// Bounds and findings by names that do not change.
     pub fn to_value(&self) -> Value {
         let finding = |finding: &Finding| {
-            Value::map([
+            let mut entries = vec![
                 ("rule", Value::from(finding.rule.id)),
                 ("severity", finding.rule.severity.code().into()),
                 ("path", finding.path.into()),
                 ("text", finding.text.as_str().into()),
                 ("fix", finding.fix.as_str().into()),
-            ])
+            ];
+            entries.extend(finding.place.into_iter().flat_map(|(line, column)| [("line", line.into()), ("column", column.into())]));
+            Value::map(entries)
         };
         Value::map([("bounds", self.bounds.to_value()), ("findings", Value::list(self.findings.iter().map(finding)))])
     }

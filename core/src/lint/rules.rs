@@ -75,7 +75,7 @@ struct Findings(Vec<Finding>);
 
 impl Findings {
     fn add(&mut self, rule: &'static Rule, path: &'static str, text: String, fix: impl Into<String>) {
-        self.0.push(Finding { rule, path, text, fix: fix.into() });
+        self.0.push(Finding { rule, path, text, fix: fix.into(), place: None });
     }
 }
 

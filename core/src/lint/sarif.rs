@@ -14,8 +14,10 @@ pub(super) fn write(findings: &[Finding], file: &str) -> String {
         ])
     });
     let results = findings.iter().map(|finding| {
+        let mut physical = vec![("artifactLocation", Value::map([("uri", file)]))];
+        physical.extend(finding.place.map(|(line, column)| ("region", Value::map([("startLine", line), ("startColumn", column)]))));
         let location = Value::map([
-            ("physicalLocation", Value::map([("artifactLocation", Value::map([("uri", file)]))])),
+            ("physicalLocation", Value::map(physical)),
             ("logicalLocations", Value::list([Value::map([("fullyQualifiedName", finding.path)])])),
         ]);
         Value::map([

@@ -39,6 +39,8 @@ pub(crate) use read::bytes;
 pub use request::RequestHead;
 pub use set::{Chosen, HostPattern, PathMatch, PolicySet, RequestMatch, Rule, is_set};
 #[cfg(feature = "documents")]
+pub(crate) use text::load_placed;
+#[cfg(feature = "documents")]
 pub use text::{load_all, read_all};
 pub use typed::{Argument, Unit};
 pub use value::{Value, shown_path, shown_text};

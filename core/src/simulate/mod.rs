@@ -4,6 +4,7 @@
 
 mod agenda;
 mod chance;
+mod comparison;
 mod histogram;
 mod measure;
 mod options;
@@ -14,6 +15,7 @@ mod scenario;
 mod server;
 mod world;
 
+pub use comparison::{Comparison, compare};
 pub use options::scenario_blocks;
 pub use page::{Section, page};
 pub use report::Report;

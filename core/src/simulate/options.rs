@@ -14,7 +14,11 @@ pub(super) static SCENARIO: OptionBlock = OptionBlock {
         row("seeds", "1..=1000", "How many times it runs, each time with another seed, from 0."),
         row("processes", "1..=4096", "Client processes; each call comes from one of them at random."),
         row("hosts", "1..=4096", "Hosts that the processes are spread over evenly."),
-        row("share", "`process` or `host`", "Who shares a ratio budget: each process has its own, or all processes of a host have one."),
+        row(
+            "share",
+            "`process` or `host`",
+            "Who shares a ratio budget, in place of what the policy says: each process has its own, or all processes of a host have one.",
+        ),
         row("layers", "1..=8", "Services above one another: each calls the next with the policy, the last one calls the server."),
         row("nested", "`true` or `false`", "Inner layers know that they are within an attempt, and make one."),
         row("method", "method", "The method of all calls."),

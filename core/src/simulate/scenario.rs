@@ -6,6 +6,7 @@ use super::options::{ARRIVALS, BATCH, EXPECT, FAILURE, NETWORK, SCENARIO, SERVER
 use super::presets;
 use crate::error::{Error, ErrorKind};
 use crate::policy::{Fields, Keys, Names, Node, Problem, Value, or_none};
+use crate::retry::Share;
 
 /// A world to try a policy in. Read from a document with [`Scenario::from_value`], or a preset; every key has a default.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,7 +16,8 @@ pub struct Scenario {
     pub(super) seeds: u32,
     pub(super) processes: u32,
     pub(super) hosts: u32,
-    pub(super) share: Share,
+    /// In place of what the policy says.
+    pub(super) share: Option<Share>,
     pub(super) layers: u32,
     pub(super) nested: bool,
     pub(super) method: String,
@@ -24,13 +26,6 @@ pub struct Scenario {
     pub(super) network: Network,
     pub(super) server: Server,
     pub(super) expect: Expect,
-}
-
-/// Who shares a ratio budget.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Share {
-    Process,
-    Host,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -119,7 +114,7 @@ impl Default for Scenario {
             seeds: 5,
             processes: 1,
             hosts: 1,
-            share: Share::Process,
+            share: None,
             layers: 1,
             nested: false,
             method: "GET".to_owned(),
@@ -237,7 +232,7 @@ pub(super) fn merge(scenario: &mut Scenario, document: &Value) -> Result<(), Pro
             "seeds" => scenario.seeds = whole(node, 1, 1000)?,
             "processes" => scenario.processes = whole(node, 1, 4096)?,
             "hosts" => scenario.hosts = whole(node, 1, 4096)?,
-            "share" => scenario.share = node.choice(SHARES)?,
+            "share" => scenario.share = Some(node.choice(SHARES)?),
             "layers" => scenario.layers = whole(node, 1, 8)?,
             "nested" => scenario.nested = node.flag()?,
             "method" => scenario.method = node.text()?.to_owned(),

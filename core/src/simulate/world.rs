@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::agenda::{Agenda, Event, What};
 use super::chance::{Chance, nanos};
 use super::measure::Measure;
-use super::scenario::{How, Scenario, Share, Spread};
+use super::scenario::{How, Scenario, Spread};
 use super::server::Server;
 use crate::error::ErrorKind;
 use crate::policy::{Policy, Value};
 use crate::record::{Evidence, StopReason};
-use crate::retry::{Answer, Budget, BudgetKind, Call, Decision, Outcome, Retry, mix};
+use crate::retry::{Answer, Budget, BudgetKind, Call, Decision, Outcome, Retry, Share, mix};
 use crate::time::{Tick, UnixTime};
 
 /// A call of a client, or of a layer on behalf of an attempt of the one above.
@@ -107,7 +107,8 @@ impl<'a> World<'a> {
     fn new(policy: &Policy, scenario: &'a Scenario, seed: u64) -> Self {
         let mut chance = Chance::new(seed, 0);
         let budget = policy.budget().filter(|_| policy.max_retries() > 0);
-        let by_host = scenario.share == Share::Host && budget.is_some_and(|spec| matches!(spec.kind, BudgetKind::Ratio { .. }));
+        let by_host =
+            budget.is_some_and(|spec| scenario.share.unwrap_or(spec.share) == Share::Host && matches!(spec.kind, BudgetKind::Ratio { .. }));
         let holders = if by_host { scenario.hosts } else { scenario.processes };
         let of_layer = |_| budget.map_or_else(Vec::new, |spec| (0..holders).map(|_| Arc::new(Budget::new(spec.kind))).collect());
         let inner = match scenario.nested {

@@ -147,15 +147,26 @@ fn a_spike_is_survived_by_those_who_bound_their_retries() {
     }
 }
 
-/// A purse of the host's: the number of its processes changes nothing.
+/// A purse of the host's, as the policy says: the number of its processes changes nothing.
 #[test]
 fn processes_that_share_a_purse_are_as_one() {
+    let run_with = |processes: u32, share: &str, key: &str| {
+        run(
+            &format!(
+                "{{timeout: none, per_try_timeout: 3s, retry_on: [per-try-timeout], backoff: {{base: 50ms}},
+                   budget: {{ratio: 0.2, min_per_second: 1, deposit_on: call, share: {share}}}}}"
+            ),
+            &format!("{{preset: spike, seeds: 20, processes: {processes}{key}}}"),
+        )
+    };
+    // A scenario's own word stands in place of the policy's.
+    assert_eq!(run_with(16, "host", ""), run_with(16, "process", ", share: host"));
+    assert_eq!(run_with(16, "process", ""), run_with(16, "host", ", share: process"));
+    assert!(number(&run_with(16, "process", ""), &["recovery", "recovered"]) <= 0.3);
+    // Hosts share nothing: each with one process is as processes without a purse in common.
+    assert_eq!(run_with(4, "host", ", hosts: 4"), run_with(4, "process", ", hosts: 4"));
     let peak = |processes: u32| {
-        let report = run(
-            "{timeout: none, per_try_timeout: 3s, retry_on: [per-try-timeout], backoff: {base: 50ms},
-              budget: {ratio: 0.2, min_per_second: 1, deposit_on: call}}",
-            &format!("{{preset: spike, seeds: 20, processes: {processes}, share: host}}"),
-        );
+        let report = run_with(processes, "host", "");
         assert_eq!(number(&report, &["recovery", "recovered"]), 1.0, "{processes} processes");
         number(&report, &["amplification", "worst_window", "5s", "median"])
     };

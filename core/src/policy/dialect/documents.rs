@@ -8,7 +8,9 @@ use super::super::{Keys, Policy, Value, options, read, set};
 use super::owner::{Owner, World};
 use super::pieces::{Piece, text};
 use super::recognise::is_schema;
-use super::{Dialect, Found, Limits, Loaded, Note, ballerina, envoy, envoy_gateway, istio, kgateway, ktor, linkerd, linkerd2, pieces};
+use super::{
+    Dialect, Found, Limits, Loaded, Note, Origins, ballerina, envoy, envoy_gateway, istio, kgateway, ktor, linkerd, linkerd2, pieces,
+};
 
 /// The policies of the documents of one text, in the order they stand there. `None`: it is our own document, to be read by [`ours`].
 pub(in super::super) fn documents(documents: &[Value], dialect: Option<Dialect>, limits: Limits) -> Result<Option<Vec<Loaded>>, Problem> {
@@ -39,7 +41,8 @@ pub(in super::super) fn ours(document: &Value) -> Result<Vec<Loaded>, Problem> {
         return Ok(set::read(document, Keys::Snake)?.policies().to_vec());
     }
     let policy = read::of_document(document, Keys::Snake)?;
-    Ok(vec![Loaded { name: None, dialect: Dialect::Reknock, policy, notes: Vec::new(), scope: set::Scope::default() }])
+    let origins = Origins::default();
+    Ok(vec![Loaded { name: None, dialect: Dialect::Reknock, policy, notes: Vec::new(), scope: set::Scope::default(), origins }])
 }
 
 impl Loaded {
@@ -201,6 +204,7 @@ impl<'p> Readers<'p> {
                 found.skip(Note { path: piece.placed(&piece.path), text });
             }
             for loaded in &mut found.policies[before..] {
+                loaded.origins.within(&piece.place, &piece.path);
                 if let Some(holder) = &piece.holder {
                     loaded.name = Some(loaded.name.as_ref().map_or_else(|| holder.clone(), |name| format!("{holder}/{name}")));
                 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::problem::Problem;
 use super::super::set::Scope;
 use super::super::{Keys, Value, read};
-use super::{Dialect, Loaded, Note};
+use super::{Dialect, Loaded, Note, Origins};
 use crate::time::DurationText;
 
 /// The most notes on one policy.
@@ -89,7 +89,7 @@ impl Draft {
             Some(named) => named.part(&policy),
             None => policy,
         };
-        Ok(Loaded { name, dialect, policy, notes: self.notes, scope: self.scope })
+        Ok(Loaded { name, dialect, policy, notes: self.notes, scope: self.scope, origins: Origins::theirs(self.sources) })
     }
 }
 

@@ -16,6 +16,7 @@ mod kgateway;
 mod ktor;
 mod linkerd;
 mod linkerd2;
+mod origins;
 mod owner;
 mod pieces;
 mod recognise;
@@ -34,6 +35,7 @@ pub(super) use ballerina::{CODE, NO_LITERAL};
 pub(super) use documents::{documents, ours};
 use found::Found;
 pub(super) use found::Limits;
+pub(crate) use origins::Origins;
 
 /// Whose words a document is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -166,6 +168,8 @@ pub struct Loaded {
     pub notes: Vec<Note>,
     /// Which requests it is for.
     pub(super) scope: Scope,
+    /// What of the document its parts are from.
+    pub(super) origins: Origins,
 }
 
 /// The policies of a value, in the order they stand there. Its dialect is recognised by its keys unless it is named.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::super::dialect::{Dialect, Loaded};
+use super::super::dialect::{Dialect, Loaded, Origins};
 use super::super::node::{Fields, Node};
 use super::super::options::{OptionBlock, row};
 use super::super::problem::{Problem, nearest};
@@ -146,7 +146,8 @@ fn policies(node: &Node<'_>, keys: Keys) -> Result<Vec<Loaded>, Problem> {
     }
     let one = |(name, node): (String, Node<'_>)| {
         let policy = read::of_document(&node.value, keys).map_err(|problem| problem.under(&node.path))?;
-        Ok(Loaded { name: Some(name), dialect: Dialect::Reknock, policy, notes: Vec::new(), scope: Scope::default() })
+        let origins = Origins::ours(node.path.as_str());
+        Ok(Loaded { name: Some(name), dialect: Dialect::Reknock, policy, notes: Vec::new(), scope: Scope::default(), origins })
     };
     entries.into_iter().map(one).collect()
 }

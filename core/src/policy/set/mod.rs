@@ -13,7 +13,7 @@ mod order;
 use std::fmt;
 use std::sync::Arc;
 
-use super::dialect::Loaded;
+use super::dialect::{Loaded, Origins};
 use super::{Dialect, Note, Policy, RequestHead};
 use crate::error::Error;
 
@@ -78,7 +78,8 @@ const NO_DEFAULT: &str = "no default: requests that no rule is for have reknock'
 
 impl From<Policy> for PolicySet {
     fn from(policy: Policy) -> Self {
-        let one = Loaded { name: None, dialect: Dialect::Reknock, policy, notes: Vec::new(), scope: Scope::default() };
+        let origins = Origins::default();
+        let one = Loaded { name: None, dialect: Dialect::Reknock, policy, notes: Vec::new(), scope: Scope::default(), origins };
         PolicySet::new(vec![one], Vec::new(), Some(0), Vec::new())
     }
 }

@@ -1,5 +1,6 @@
 //! Files and texts of any dialect: the language by the file's name or by its looks, the dialect by its keys or by name.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use super::super::dialect::{self, Dialect, Limits, Loaded};
@@ -46,6 +47,16 @@ impl Loads {
 }
 
 pub(in super::super) fn load(path: &Path, dialect: Option<Dialect>) -> Result<Loads, Error> {
+    load_text(path, dialect).map(|(loads, ..)| loads)
+}
+
+/// [`load_all`], and where in the file its policies' keys stand.
+pub(crate) fn load_placed(path: &Path, dialect: Option<Dialect>) -> Result<(Vec<Loaded>, Places), Error> {
+    let (loads, language, text) = load_text(path, dialect)?;
+    Ok((loads.policies(), Places { language, text, known: HashMap::new(), left: MOST_SOUGHT }))
+}
+
+fn load_text(path: &Path, dialect: Option<Dialect>) -> Result<(Loads, Language, String), Error> {
     let name = shown_path(path);
     let Some(language) = Language::of_extension(path) else {
         return Err(Problem::new(name, "must end in .yaml, .yml, .json, .toml or .bal").into());
@@ -54,7 +65,34 @@ pub(in super::super) fn load(path: &Path, dialect: Option<Dialect>) -> Result<Lo
     if text.len() > Bounds::FILE.bytes {
         return Err(too_long(&name, file_size(path, text.len()), Bounds::FILE).into());
     }
-    read(language, &text, dialect, Bounds::FILE, Limits::FILE).map_err(|error| Error::new(ErrorKind::Config, format!("{name}: {error}")))
+    let loads = read(language, &text, dialect, Bounds::FILE, Limits::FILE);
+    loads.map(|loads| (loads, language, text)).map_err(|error| Error::new(ErrorKind::Config, format!("{name}: {error}")))
+}
+
+/// How many bytes are read again to find places: each is looked for from the beginning, and a file may hold thousands of policies.
+const MOST_SOUGHT: usize = 256 << 20;
+
+/// Finds what keys of policies were made from in the text that they were read from.
+pub(crate) struct Places {
+    language: Language,
+    text: String,
+    known: HashMap<String, Option<(usize, usize)>>,
+    left: usize,
+}
+
+impl Places {
+    /// Line and column, from 1, of what a key of a policy was made from, or of the nearest thing around it; `None` if nothing there is known,
+    /// or too much was looked for.
+    pub(crate) fn of(&mut self, loaded: &Loaded, key: &str) -> Option<(usize, usize)> {
+        let path = loaded.origins.of(key);
+        if let Some(known) = self.known.get(&path) {
+            return *known;
+        }
+        self.left = self.left.checked_sub(self.text.len())?;
+        let found = place(self.language, without_mark(&self.text), &path);
+        self.known.insert(path, found);
+        found
+    }
 }
 
 pub(in super::super) fn read_text(text: &str, dialect: Option<Dialect>) -> Result<Loads, Error> {

@@ -18,6 +18,7 @@ use super::problem::Problem;
 use super::value::Value;
 use crate::error::Error;
 
+pub(crate) use load::load_placed;
 pub(super) use load::{Loads, load, read_text};
 pub use load::{load_all, read_all};
 
