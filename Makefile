@@ -26,7 +26,7 @@ PREFIX ?= /usr/local
 # Node 20 or later with npm, if there is one: without it the Node parts are left out, by name.
 NODE := $(shell command -v npm >/dev/null && node -e 'if (+process.versions.node.split(".")[0] >= 20) console.log("node")' 2>/dev/null)
 
-.PHONY: install help demo demo-needs demo-native built test tests-built suites test-rust share-proof pytest test-python test-docs docs dist python-dist-test python test-node test-node-sdks test-node-runtimes node demo-node pack-node check gen fuzz bench bench-quick machine-bench clean
+.PHONY: install help demo demo-needs demo-native built test tests-built suites test-rust share-proof pytest test-python test-docs docs dist python-dist-test python test-node test-node-sdks test-node-runtimes node demo-node pack-node check gen fuzz bench bench-quick bench-adapters machine-bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -175,6 +175,10 @@ bench-quick: ## the same with fewer scenarios and rounds, in less than two minut
 	bench/setup $(CARGO_TARGET_DIR)
 	cd bench && .venv/bin/python -m unittest -q test_harness
 	cd bench && .venv/bin/python -m harness run --quick --rounds 3 --seconds 0.15 --limit 112 --built $(CARGO_TARGET_DIR)/release --out results/quick
+
+bench-adapters: ## what each of Python's adapters costs per call, beside tenacity, stamina, httpx-retries, aiohttp-retry; about a minute
+	bench/setup $(CARGO_TARGET_DIR) python
+	cd bench && .venv/bin/python adapters.py $(CARGO_TARGET_DIR)/release
 
 machine-bench: ## nanoseconds and allocations of the decision machine
 	$(CARGO) bench --quiet -p reknock --bench machine

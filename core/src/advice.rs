@@ -67,7 +67,8 @@ const fn of_failure(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::Body => {
             concat!(
                 "what is streamed is never repeated, as part of it is in your hands: buffer it to have it retried",
-                "; if it was buffered, retry_on leaves truncated-body out; if the peer is slow, raise idle_timeout"
+                "; if it was buffered, retry_on leaves truncated-body out, or a \"not\" or request_headers leave this one out",
+                "; if the peer is slow, raise idle_timeout"
             )
         }
         ErrorKind::TooManyRedirects => "allow more redirects, or look why the servers send it in circles",

@@ -66,6 +66,10 @@ class Retried:
         return bool(self.on(error))
 
 
+_unsaid = Retried()
+"""What `call` and `acall` say of a function: nothing."""
+
+
 def _name(fn: Callable[..., Any]) -> str:
     fn = fn.func if isinstance(fn, partial) else fn
     return f"{getattr(fn, '__module__', '')}.{getattr(fn, '__qualname__', type(fn).__name__)}".removeprefix("__main__.")
@@ -107,12 +111,12 @@ def call(fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
 
     The last value, or the original error, comes back. What may have had an effect is repeated only if the policy says `methods: any`.
     """
-    return _call(Retried(), fn, args, kwargs)
+    return _call(_unsaid, fn, args, kwargs)
 
 
 async def acall(fn: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs) -> R:
     """Likewise, of a coroutine function, in asyncio or trio."""
-    return await _acall(Retried(), fn, args, kwargs)
+    return await _acall(_unsaid, fn, args, kwargs)
 
 
 def retrying(policy: Any = None, **options: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
