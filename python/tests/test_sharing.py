@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
+import subprocess
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -58,6 +61,37 @@ def test_the_workers_of_a_server_send_what_one_purse_allows(serve, tmp_path):
             assert len(told) < 4000
     assert {code for code, _ in told} == {"503"}
     assert len(script.log()) == len(told) + 60
+
+
+CLUSTER = """
+const cluster = require('node:cluster');
+const { createClient } = require(process.env.REKNOCK);
+const calls = async () => {
+  const client = createClient({ policy: JSON.parse(process.env.POLICY), shareRequired: true });
+  for (let i = 0; i < 30; i++) if ((await client(process.env.UPSTREAM)).status !== 503) process.exit(1);
+  process.exit(0);
+};
+if (!cluster.isPrimary) calls();
+else {
+  for (let i = 0; i < 4; i++) cluster.fork();
+  cluster.on('exit', (worker, code) => { if (code) process.exit(code); });
+}
+"""
+NODE = Path(__file__).parents[2] / "node"
+
+
+@pytest.mark.skipif(not (shutil.which("node") and list(NODE.glob("*.node"))), reason="the Node package is not built")
+def test_workers_of_two_languages_send_what_one_purse_allows(serve, tmp_path):
+    script, told = serve(status(503)), []
+    (tmp_path / "cluster.js").write_text(CLUSTER)
+    env = {"REKNOCK": str(NODE), "UPSTREAM": script.url, "POLICY": json.dumps(POLICY), "REKNOCK_BUDGET_DIR": str(tmp_path / "budgets")}
+    with workers(8, script, tmp_path) as ask, ThreadPoolExecutor(8) as pool:
+        cluster = subprocess.Popen(["node", tmp_path / "cluster.js"], env={**os.environ, **env})
+        while cluster.poll() is None or len({worker for _, worker in told}) < 8:
+            told += pool.map(lambda _: ask(), range(8))
+            assert len(told) < 20_000
+    assert cluster.returncode == 0 and {code for code, _ in told} == {"503"}
+    assert len(script.log()) == len(told) + 4 * 30 + 60
 
 
 def test_readings_tell_who_shares_it(serve, tmp_path):
