@@ -52,21 +52,28 @@ def decides() -> str:
 
 def storm() -> str:
     """Five seconds too many: what clients get done with and without a budget, by the simulator."""
-    policies = {"no retries": ("#0072b2", {"max_retries": 0}), "retries without a budget": ("#d55e00", {"budget": "none"}), "reknock's default": ("#009e73", {})}
+    policies = [
+        ("no retries", "#0072b2", {"max_retries": 0}, 1),
+        ("retries without a budget", "#d55e00", {"budget": "none"}, 1),
+        ("reknock's default", "#009e73", {}, 1),
+        ("default in 64 processes", "#cc79a7", {}, 64),
+        ("64 with share: host", "#b8860b", {"budget": {"share": "host"}}, 64),
+    ]
     parts, offered = [], []
-    for index, (name, (colour, settings)) in enumerate(policies.items()):
-        result = reknock.simulate({**COMMON, **settings}, {"preset": "spike", "seeds": 20}).to_dict()
+    for index, (name, colour, settings, processes) in enumerate(policies):
+        result = reknock.simulate({**COMMON, **settings}, {"preset": "spike", "seeds": 20, "processes": processes}).to_dict()
         offered = result["series"]["offered"]
         points = " ".join(f"{50 + 6 * second} {230 - 2.4 * count:.0f}" for second, count in enumerate(result["series"]["good"]))
         share = result["goodput"]["share"]["median"]
         parts.append(f'<polyline fill="none" stroke="{colour}" stroke-width="2.5" points="{points}"/>')
-        parts.append(f'<rect x="{60 + 240 * index}" y="276" width="16" height="4" fill="{colour}"/><text x="{82 + 240 * index}" y="283">{name}: {share:.0%}</text>')
+        x, y = 60 + 240 * (index % 3), 276 + 22 * (index // 3)
+        parts.append(f'<rect x="{x}" y="{y}" width="16" height="4" fill="{colour}"/><text x="{x + 22}" y="{y + 7}">{name}: {share:.0%}</text>')
     points = " ".join(f"{50 + 6 * second} {230 - 2.4 * count:.0f}" for second, count in enumerate(offered))
     width = 50 + 6 * len(offered) + 20
     axis = [f'<path d="M50 20 V230 H{width - 20}"/>', f'<text x="{width // 2}" y="256" text-anchor="middle" font-size="12">seconds</text>']
     axis += [f'<text x="42" y="{234 - 2.4 * count:.0f}" text-anchor="end" font-size="12">{count}</text>' for count in (0, 40, 80)]
     axis.append(f'<polyline fill="none" stroke="#888" stroke-dasharray="4 3" points="{points}"/><text x="56" y="16" font-size="12">calls that end well per second (dashed: calls made)</text>')
-    return picture(max(width, 780), 296, "A spike of five seconds: without a budget retries keep the server down", STYLE, axis + parts)
+    return picture(max(width, 780), 318, "A spike of five seconds: without a budget retries keep the server down", STYLE, axis + parts)
 
 
 if __name__ == "__main__":

@@ -1313,7 +1313,7 @@ reknock_status reknock_policy_set_read(const char *text,
                                        struct reknock_error **error);
 
 /**
- * As reknock_policy_set_read, of `length` bytes without a NUL at their end. Free it with reknock_policy_set_free.
+ * As reknock_policy_set_read, of `length` bytes without a NUL at their end; `dialect` may be NULL. Free it with reknock_policy_set_free.
  */
 reknock_status reknock_policy_set_read_n(const char *text,
                                          size_t length,

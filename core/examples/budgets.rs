@@ -1,6 +1,6 @@
-//! The table behind the default budget: what each of several budgets does in a spike, an outage and a batch job.
+//! The table behind the default budget, in docs/decisions.md: what each of several budgets does in a spike, an outage and a batch job.
 //!
-//! `cargo run --release -p reknock --example budgets > docs/examples/budgets.md`
+//! `cargo run --release -p reknock --example budgets`
 
 use reknock::Policy;
 use reknock::policy::Value;
@@ -9,16 +9,6 @@ use reknock::simulate::{Report, Scenario, simulate};
 const PROCESSES: [u32; 4] = [1, 4, 16, 64];
 
 const HEAD: &str = "\
-<!-- Written by `cargo run --release -p reknock --example budgets`. Do not edit. -->
-# What budgets do: spike, outage, batch job
-
-Twenty seeds each; all else is reknock's default, but for the clients of the spike, who give up on a request after three seconds and try again. Each process has a
-budget of its own; with `share: host` any number of processes of a host are as one (the column of 1).
-
-- **spike**: the share of runs that recover from five seconds of too many calls, with 1, 4, 16 and 64 processes (preset `spike`).
-- **outage**: attempts per call in the worst 5 s while everything fails (preset `outage`), likewise.
-- **batch**: the share of 500 calls, one after another from one process, that end well if 5 % and if 40 % of all answers are 503.
-
 | ratio | per second | deposit on | spike 1 / 4 / 16 / 64 | outage 1 / 4 / 16 / 64 | batch 5 % | batch 40 % |
 | --- | --- | --- | --- | --- | --- | --- |
 ";

@@ -47,7 +47,6 @@ async fn heads() {
     for (what, script) in [
         ("a long line", json!([{"do": "big-head", "size": 500_000}])),
         ("a line of 64 MiB", json!([{"do": "big-head", "size": 64 << 20}])),
-        ("200 lines", json!([{"do": "big-head", "lines": 200}])),
         ("a million lines", json!([{"do": "big-head", "lines": 1_000_000}])),
         ("two lengths", json!([{"do": "bad-head", "kind": "two-lengths"}])),
         ("a bad version", json!([{"do": "bad-head", "kind": "version"}])),
@@ -59,6 +58,8 @@ async fn heads() {
         let error = attacked(script, json!({})).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Protocol, "{what}: {error}");
     }
+    // Many short lines are no harm.
+    assert_eq!(attacked(json!([{"do": "big-head", "lines": 200}]), json!({})).await.unwrap().0, 200);
     let flood = json!({"http2": true, "script": [{"do": "big-head", "lines": 24_000}]});
     let error = attacked(flood, json!({})).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Protocol | ErrorKind::Reset), "{error}");
@@ -66,9 +67,8 @@ async fn heads() {
 
 #[tokio::test]
 async fn interim_heads_without_end() {
-    let error =
-        attacked(json!([{"do": "status", "status": 200, "interim_endless": true}]), json!({"per_try_timeout": "300ms"})).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::PerTryTimeout, "{error}");
+    let error = attacked(json!([{"do": "status", "status": 200, "interim_endless": true}]), json!({})).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
 }
 
 #[tokio::test]

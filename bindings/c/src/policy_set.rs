@@ -91,7 +91,7 @@ pub unsafe extern "C" fn reknock_policy_set_read(
     read(out, error, || Ok(PolicySet::read(unsafe { self::text(text, "text") }?, unsafe { self::dialect(dialect) }?)?))
 }
 
-/// As reknock_policy_set_read, of `length` bytes without a NUL at their end. Free it with reknock_policy_set_free.
+/// As reknock_policy_set_read, of `length` bytes without a NUL at their end; `dialect` may be NULL. Free it with reknock_policy_set_free.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reknock_policy_set_read_n(
     text: *const c_char,

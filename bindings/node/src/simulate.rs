@@ -24,14 +24,12 @@ pub fn simulate_policy(env: &Env, policy: Unknown<'_>, scenario: Unknown<'_>) ->
     Ok((report.to_json(), report.passed()))
 }
 
-/// Runs policies through the same scenario, each under the name at its place: for each the result and whether `expect` holds; all as JSON; the page.
+/// Of each policy the result and whether `expect` holds; all as JSON; the page.
+type Compared = (Vec<(String, bool)>, String, String);
+
+/// Runs policies through the same scenario, each under the name at its place.
 #[napi(catch_unwind)]
-pub fn compare_policies(
-    env: &Env,
-    names: Vec<String>,
-    policies: Vec<Unknown<'_>>,
-    scenario: Unknown<'_>,
-) -> Result<(Vec<(String, bool)>, String, String)> {
+pub fn compare_policies(env: &Env, names: Vec<String>, policies: Vec<Unknown<'_>>, scenario: Unknown<'_>) -> Result<Compared> {
     let policies = names.into_iter().zip(policies).map(|(name, policy)| Ok((name, policy_of(env, policy)?)));
     let policies = policies.collect::<Result<Vec<_>>>()?;
     let scenario = or_throw(env, Scenario::from_value(&to_value(scenario)?))?;

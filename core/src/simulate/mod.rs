@@ -20,6 +20,8 @@ pub use options::scenario_blocks;
 pub use page::{Section, page};
 pub use report::Report;
 pub use scenario::Scenario;
+#[cfg(all(test, feature = "client"))]
+pub(crate) use world::limit as attempt_limit;
 
 use crate::policy::Policy;
 

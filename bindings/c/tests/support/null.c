@@ -4,6 +4,8 @@
 static const char *url, *path;
 static reknock_policy *policy;
 static reknock_policies *policies;
+static reknock_policy_set *set;
+static reknock_choice *choice;
 static reknock_client *client;
 static reknock_request *request;
 static reknock_response *response, *streamed;
@@ -99,6 +101,8 @@ int main(int argc, char **argv) {
     client = new_client("{}");
     OK(reknock_policy_from_json("{}", &policy, error));
     OK(reknock_policies_read("{}", NULL, &policies, error));
+    OK(reknock_policy_set_read("{}", NULL, &set, error));
+    OK(reknock_policy_set_choose(set, "GET http://a/", &choice, error));
     OK(reknock_queue_new(&queue, error));
     OK(reknock_budgets_new(&budgets, error));
     OK(reknock_cookies_new(&cookies, error));

@@ -131,3 +131,51 @@ pub(super) async fn within<F: Future>(
         }
     }
 }
+
+#[cfg(all(test, feature = "simulate"))]
+mod tests {
+    use std::time::Duration;
+
+    use super::{HeadTimer, Limit};
+    use crate::client::transport::Progress;
+    use crate::error::ErrorKind;
+    use crate::policy::Policy;
+    use crate::simulate::attempt_limit;
+    use crate::time::Tick;
+
+    /// The first moment at which a limit has fired, and which.
+    fn fires(timer: &HeadTimer<'_>) -> Option<(Tick, ErrorKind)> {
+        let mut now = timer.began;
+        loop {
+            match timer.check(now) {
+                Ok(Tick::MAX) => return None,
+                Ok(next) => now = next,
+                Err(Limit::Deadline) => return Some((now, ErrorKind::Deadline)),
+                Err(_) => return Some((now, ErrorKind::PerTryTimeout)),
+            }
+        }
+    }
+
+    /// What is simulated: a request without a body whose connection is there.
+    #[test]
+    fn simulations_end_attempts_when_clients_do() {
+        let began = Tick(7_000_000_000);
+        let mut seen = Vec::new();
+        for per_try in ["none", "1ms", "3s", "20s"] {
+            for idle in ["none", "2s"] {
+                for left in [None, Some(1), Some(3_000), Some(3_001), Some(60_000)] {
+                    let policy = Policy::from_yaml(&format!("{{per_try_timeout: {per_try}, idle_timeout: {idle}, timeout: none}}"))
+                        .expect("a policy");
+                    let deadline = left.map(|ms| began.after(Duration::from_millis(ms)));
+                    let progress = Progress::default();
+                    progress.touch(began);
+                    progress.uploaded(began);
+                    let fired = fires(&HeadTimer::new(&policy, &progress, began, deadline));
+                    assert_eq!(fired, attempt_limit(&policy, began, deadline), "{policy:?} {left:?}");
+                    seen.extend(fired.map(|(_, kind)| kind));
+                }
+            }
+        }
+        assert!(seen.contains(&ErrorKind::Deadline) && seen.contains(&ErrorKind::PerTryTimeout));
+    }
+}

@@ -16,6 +16,7 @@ mod kgateway;
 mod ktor;
 mod linkerd;
 mod linkerd2;
+#[cfg_attr(not(feature = "documents"), allow(dead_code, reason = "places are those of texts, which are read with the feature documents"))]
 mod origins;
 mod owner;
 mod pieces;
