@@ -176,7 +176,7 @@ bench-quick: ## the same with fewer scenarios and rounds, in less than two minut
 	cd bench && .venv/bin/python -m unittest -q test_harness
 	cd bench && .venv/bin/python -m harness run --quick --rounds 3 --seconds 0.15 --limit 112 --built $(CARGO_TARGET_DIR)/release --out results/quick
 
-bench-adapters: ## what each of Python's adapters costs per call, beside tenacity, stamina, httpx-retries, aiohttp-retry; about a minute
+bench-adapters: ## what each of Python's adapters costs per call, beside tenacity, stamina, httpx-retries, aiohttp-retry; two minutes once built
 	bench/setup $(CARGO_TARGET_DIR) python
 	cd bench && .venv/bin/python adapters.py $(CARGO_TARGET_DIR)/release
 
