@@ -111,7 +111,7 @@ pub(in crate::client) fn written_well(url: &str) -> Result<(), Error> {
         return Err(too_long(url.len()));
     }
     // The parser would pass over these without a word.
-    match url.contains(['\r', '\n', '\t']) {
+    match [b'\r', b'\n', b'\t'].iter().any(|byte| url.as_bytes().contains(byte)) {
         true => Err(invalid("url: must not contain line breaks or tabs; percent-encode them as %0D, %0A, %09")),
         false => Ok(()),
     }
