@@ -4,7 +4,7 @@
 //! tells what was sent, what was decided and why.
 //!
 #![cfg_attr(all(feature = "client", feature = "documents"), doc = "```no_run")]
-#![cfg_attr(not(all(feature = "client", feature = "documents")), doc = "```ignore")]
+#![cfg_attr(not(all(feature = "client", feature = "documents")), doc = "```text")]
 //! # async fn run() -> Result<(), reknock::Error> {
 //! use reknock::Policy;
 //! use reknock::client::Client;
