@@ -61,6 +61,7 @@ fn pkg_config_links_both_ways() {
         assert_eq!(run(&program), MACHINE);
         let needed = output(Command::new("readelf").arg("-d").arg(&program));
         assert_eq!(needed.contains("[libreknock.so.0]"), name == "pc_shared", "{needed}");
+        std::fs::remove_file(program).unwrap(); // 50 MB
     }
 }
 
@@ -93,6 +94,7 @@ fn cmake_finds_the_package_and_links_both_ways() {
     output(Command::new(&cmake).arg("--build").arg(&build));
     assert_eq!(run(&build.join("shared")), MACHINE);
     assert_eq!(run(&build.join("static")), MACHINE);
+    std::fs::remove_dir_all(build).unwrap(); // 50 MB
 }
 
 /// Every function of the header is exported, and nothing else is.

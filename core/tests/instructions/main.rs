@@ -1,7 +1,8 @@
 //! Instructions and allocations of one call, compared with the committed baseline: a regression is seen without a clock.
 //!
-//! The program runs itself under callgrind, once for each workload, and counts what happens inside the workload's loop. The server is in the
-//! process that is not counted. `UPDATE=1` writes the baseline anew; `SHOW=1` only prints.
+//! The program runs itself under callgrind, twice for each workload, and counts what the calls cost that the second run has more: nothing of
+//! what happens once, and all of what threads beside the call's do. (Its functions have no names there that could be counted alone: tests are
+//! linked without.) The server is in the process that is not counted. `UPDATE=1` writes the baseline anew; `SHOW=1` only prints.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)] // a test may; what it does comes from the environment
 
 #[path = "../support/instant.rs"]
@@ -19,6 +20,9 @@ use workloads::WORKLOADS;
 /// Calls counted for each workload.
 const CALLS: u64 = 200;
 
+/// Calls before them: the first ones connect and fill caches.
+const WARM_UP: u64 = 20;
+
 /// How far a count may be from the baseline.
 const TOLERANCE: f64 = 0.05;
 
@@ -27,10 +31,10 @@ const TOLERANCE_OF_SOCKETS: f64 = 0.1;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
-    if let [_, flag, name, url] = &arguments[..]
+    if let [_, flag, name, url, calls] = &arguments[..]
         && flag == "--workload"
     {
-        workloads::run(name, url, CALLS);
+        workloads::run(name, url, calls.parse().unwrap());
         return ExitCode::SUCCESS;
     }
     let compiler = compiler();
@@ -56,16 +60,22 @@ fn compiler() -> String {
 
 /// Instructions of one call.
 fn counted(name: &str, url: &str) -> u64 {
+    let (more, fewer) = (instructions(name, url, WARM_UP + CALLS), instructions(name, url, WARM_UP));
+    (more - fewer) / CALLS
+}
+
+/// Instructions of a process that makes as many calls.
+fn instructions(name: &str, url: &str, calls: u64) -> u64 {
     let mut command = Command::new("valgrind");
-    command.args(["--tool=callgrind", "--collect-atstart=no", "--toggle-collect=*workloads::counted*", "--callgrind-out-file=/dev/null"]);
+    command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
     if let Ok(file) = std::env::var("PROFILE") {
-        command.arg(format!("--callgrind-out-file={file}.{name}")).arg("--dump-instr=no");
+        command.arg(format!("--callgrind-out-file={file}.{name}.{calls}")).arg("--dump-instr=no");
     }
-    let output = command.arg(std::env::current_exe().unwrap()).args(["--workload", name, url]).output().unwrap();
+    let output = command.arg(std::env::current_exe().unwrap()).args(["--workload", name, url, &calls.to_string()]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     let total = said.lines().find_map(|line| line.split_once("Collected :")?.1.trim().parse::<u64>().ok());
     assert!(output.status.success(), "{name}: {said}");
-    total.unwrap_or_else(|| panic!("{name}: no count in {said}")) / CALLS
+    total.unwrap_or_else(|| panic!("{name}: no count in {said}"))
 }
 
 fn compare(compiler: &str, counted: &BTreeMap<String, u64>) -> ExitCode {

@@ -12,7 +12,6 @@ use super::instant::{Instant, policy};
 /// By name: what one call is.
 pub const WORKLOADS: &[&str] = &["machine", "scripted", "scripted, one retry", "reqwest alone", "loopback", "blocking"];
 
-/// Once to warm up, then counted.
 pub fn run(name: &str, url: &str, calls: u64) {
     match name {
         "machine" => machine(calls),
@@ -52,15 +51,6 @@ fn awaited<F: Future<Output = ()>>(calls: u64, call: impl Fn() -> F) {
 }
 
 fn looped(calls: u64, mut call: impl FnMut()) {
-    for _ in 0..10 {
-        call();
-    }
-    counted(calls, &mut call);
-}
-
-/// What callgrind counts; known to it by its name.
-#[inline(never)]
-fn counted(calls: u64, call: &mut dyn FnMut()) {
     for _ in 0..calls {
         call();
     }
