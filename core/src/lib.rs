@@ -64,6 +64,7 @@ pub mod client;
 #[doc(hidden)] // for the packages alone
 pub mod command;
 mod error;
+mod identity;
 pub mod lint;
 pub mod policy;
 mod record;
@@ -75,6 +76,7 @@ pub mod simulate;
 mod time;
 
 pub use error::{BoxError, Error, ErrorKind};
+pub use identity::Identity;
 pub use policy::{Policy, PolicySet};
-pub use record::{AttemptRecord, Connection, Evidence, HttpVersion, StopReason, explain};
+pub use record::{AttemptRecord, Connection, Evidence, HttpVersion, StopReason, explain, explain_call};
 pub use time::{DurationText, Measured, Tick, UnixTime, parse_duration};

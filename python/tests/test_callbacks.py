@@ -86,7 +86,7 @@ def test_a_callback_that_raises_is_told_to_observers(serve, call):
     events = []
     with pytest.raises(ZeroDivisionError):
         call("GET", serve(NO).url, retry_if=lambda attempt: 1 / 0, on_event=events.append)
-    assert [(event.kind, event.stop_reason) for event in events] == [("end", "callback")]
+    assert [(event.kind, event.stop_reason) for event in events] == [("attempt_start", None), ("attempt_end", None), ("end", "callback")]
 
 
 def test_an_error_of_another_call_keeps_its_records(serve, call):
@@ -115,10 +115,13 @@ def test_events(serve, call, caplog):
     caplog.set_level(logging.INFO, "reknock")
     events = []
     script = serve(NO, {"do": "redirect", "status": 302, "location": "$url/next?token=1"}, DONE)
-    call("GET", script.url, on_event=events.append)
-    assert [event.kind for event in events] == ["retry", "redirect", "end"]
-    assert events[0].attempt.status == 503 and events[1].url.endswith("/next?token=...")
-    assert events[2].stop_reason == "completed" and len(events[2].attempts) == 3
+    response = call("GET", script.url, on_event=events.append, name="orders.get")
+    kinds = ["attempt_start", "attempt_end", "retry", "attempt_start", "attempt_end", "redirect", "attempt_start", "attempt_end", "end"]
+    assert [event.kind for event in events] == kinds
+    assert all(event.call == response.call and event.call.name == "orders.get" for event in events)
+    retry, redirect, end = (next(event for event in events if event.kind == kind) for kind in ("retry", "redirect", "end"))
+    assert retry.attempt.status == 503 and retry.reason == "503" and redirect.target.endswith("/next?token=...")
+    assert end.stop_reason == "completed" and len(end.attempts) == 3 and not end.failed and end.elapsed > 0
     assert [record.name for record in caplog.records] == ["reknock"] and "#1 503" in caplog.text
 
 

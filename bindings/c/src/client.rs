@@ -395,8 +395,10 @@ unsafe fn parts(
     // SAFETY: by the contract.
     let client = unsafe { shared(client, "client") }?;
     // SAFETY: likewise.
-    let options = unsafe { call_options(&client, options) }?;
-    let (functions, request) = Functions::of(client.hooks(), given(request, "request")?)?;
+    let mut options = unsafe { call_options(&client, options) }?;
+    let request = given(request, "request")?;
+    options.name = request.name();
+    let (functions, request) = Functions::of(client.hooks(), request)?;
     Ok(Parts { client, functions, request, options })
 }
 

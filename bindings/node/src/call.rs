@@ -21,6 +21,7 @@ const STREAM: u32 = 32;
 const AUTO: u32 = 64;
 const MISDIRECTED: u32 = 128;
 const NESTED: u32 = 256;
+const BEFORE_ATTEMPT: u32 = 512;
 
 /// How the body of the response comes.
 pub enum Delivery {
@@ -62,6 +63,7 @@ impl Call {
             retry_if: has(RETRY_IF),
             delay: has(DELAY),
             before_retry: has(BEFORE_RETRY),
+            before_attempt: has(BEFORE_ATTEMPT),
             events: has(EVENTS),
             notices: false,
             body: has(BODY),
@@ -81,6 +83,8 @@ impl Call {
         if let Some(query) = query {
             or_throw(env, self.request.append_query(query.chunks_exact(2).map(|pair| (&pair[0], &pair[1]))))?;
         }
+        let name: Option<String> = options.get("name")?;
+        self.options.name = name.map(Into::into);
         self.options.follow_redirects = options.get("followRedirects")?;
         let policy: Unknown<'_> = options.get_named_property("policy")?;
         self.options.policy = chosen(env, &self.client.policy_for(&self.request), policy)?;
