@@ -121,6 +121,7 @@ def ts(code: str, folder: Path) -> list[str]:
 def c(code: str, folder: Path) -> list[str]:
     (folder / "piece.c").write_text(code)
     build = ["cc", "-std=c99", "-Wall", "-Wextra", "-Werror", "-I", str(ROOT / "include"), "piece.c", "-o", "piece", "-L", str(BUILT), "-lreknock"]
+    build += ["-lcurl"] if "<reknock_curl.h>" in code else []
     subprocess.run(build, cwd=folder, check=True)
     # The name in the library, under which programs look for it.
     (folder / "libreknock.so.0").symlink_to(BUILT / "libreknock.so")

@@ -1128,6 +1128,16 @@ const char *reknock_status_name(reknock_status status);
 const char *reknock_status_meaning(reknock_status status);
 
 /**
+ * Makes an error of the program's own in `*out`, without attempts: for functions that report as those of the library do. Free it with
+ * reknock_error_free.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_ARGUMENT, also for a status that is none of an error.
+ */
+reknock_status reknock_error_new(reknock_status status,
+                                 const char *message,
+                                 struct reknock_error **out);
+
+/**
  * The status of an error. REKNOCK_OK for NULL.
  */
 reknock_status reknock_error_status(const struct reknock_error *error);
@@ -1566,6 +1576,13 @@ reknock_status reknock_cancel_new(struct reknock_cancel **out, struct reknock_er
  * Any thread, more than once; not from a signal handler. NULL does nothing.
  */
 void reknock_cancel_trigger(const struct reknock_cancel *cancel);
+
+/**
+ * Waits on this thread for `ns` nanoseconds, or until the token is triggered: 1 if it was, else 0. With 0 it only looks. Without a token (NULL) the
+ * wait is a whole one. Any thread.
+ */
+int32_t reknock_cancel_wait(const struct reknock_cancel *cancel,
+                            uint64_t ns);
 
 /**
  * Frees a token. NULL does nothing.
@@ -2135,6 +2152,16 @@ void reknock_retry_finish(struct reknock_retry *retry, uint64_t now_ns);
 void reknock_retry_free(struct reknock_retry *retry);
 
 /**
+ * The time in nanoseconds that clients count by: CLOCK_MONOTONIC where there is one. What now_ns wants. Any thread.
+ */
+uint64_t reknock_now_ns(void);
+
+/**
+ * Whether the request may be sent again although the server may have acted on it: by its method or its idempotency key. 1 or 0; 0 for NULL.
+ */
+int32_t reknock_retry_is_idempotent(const struct reknock_retry *retry);
+
+/**
  * Whether somebody is to be asked about the outcome that was classified last: retries are left, the body can be produced again
  * (replayable: not 0), there is time. 1 or 0; 0 for NULL.
  */
@@ -2229,6 +2256,8 @@ const char *reknock_envoy_header(size_t index);
  *     reknock_retry_options options = REKNOCK_RETRY_OPTIONS_INIT;
  *     reknock_retry_answer answer = REKNOCK_RETRY_ANSWER_INIT;
  */
+#ifndef REKNOCK_OPTIONS_INIT
+#define REKNOCK_OPTIONS_INIT
 #ifdef __cplusplus
 template <typename T> static inline T reknock_options_init() {
   T options = {};
@@ -2244,4 +2273,5 @@ template <typename T> static inline T reknock_options_init() {
 #define REKNOCK_CALL_OPTIONS_INIT {.struct_size = sizeof(reknock_call_options)}
 #define REKNOCK_RETRY_OPTIONS_INIT {.struct_size = sizeof(reknock_retry_options)}
 #define REKNOCK_RETRY_ANSWER_INIT {.struct_size = sizeof(reknock_retry_answer)}
+#endif
 #endif
