@@ -3,6 +3,7 @@
 
 mod body;
 mod connect;
+mod dial;
 mod failure;
 mod heads;
 mod held;
@@ -60,8 +61,10 @@ impl HttpTransport {
     /// A transport without connections; needs no runtime. The first one with given TLS options reads the system's roots (3-7 ms).
     ///
     /// # Errors
-    /// Kind `config`: a CA bundle without any certificate or with a broken one, a client certificate that does not fit its key.
+    /// Kind `config`: a CA bundle without any certificate or with a broken one, a client certificate that does not fit its key, no connection at
+    /// all, a Unix socket or an interface that cannot be.
     pub fn new(options: &TransportOptions) -> Result<Self, Error> {
+        options.check()?;
         let limits = Limits {
             open: options.max_connections,
             open_per_origin: options.max_connections_per_origin,
