@@ -673,7 +673,7 @@ typedef struct reknock_client_options {
    */
   const char *password;
   /**
-   * The IP address to connect from, such as "192.0.2.7". Default: as the system has it.
+   * The IP address to connect from, such as "192.0.2.7"; a server's addresses of the other family are passed over. Default: as the system has it.
    */
   const char *local_address;
   /**
@@ -706,6 +706,23 @@ typedef struct reknock_client_options {
    * In place of `policy`: policies, and rules that choose one for each call by its first URL.
    */
   const struct reknock_policy_set *policy_set;
+  /**
+   * The path of a Unix socket to connect to in place of any address, whatever the URL's host; no proxy is used then. Default: none.
+   */
+  const char *unix_socket;
+  /**
+   * The network interface to connect from, such as "eth0" (Linux and Android). Default: as the system has it.
+   */
+  const char *interface_name;
+  /**
+   * The most connections that are open at once, unused ones included, up to 100000. Calls beyond wait in order: no attempt's time, only the
+   * policy's timeout goes on. Default: 512.
+   */
+  uint32_t max_connections;
+  /**
+   * Likewise, to one origin. Default: 256.
+   */
+  uint32_t max_connections_per_origin;
 } reknock_client_options;
 
 /**

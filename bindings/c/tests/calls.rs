@@ -140,6 +140,12 @@ fn clients_and_calls_do_as_they_are_told() {
 }
 
 #[test]
+fn connections_are_as_many_and_where_they_are_told_to_be() {
+    let server = scripts();
+    assert_eq!(listed(&server, "connections")[0].connections(), 2, "twenty calls at once");
+}
+
+#[test]
 fn a_cancelled_thread_ends_after_its_call() {
     listed(&scripts(), "cancelled");
 }

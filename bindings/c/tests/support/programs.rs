@@ -39,6 +39,7 @@ const FINE: Want = Url(r#"[{"do": "status", "status": 200}]"#);
 const FLAKY: Want = Url(r#"[{"do": "status", "status": 503}, {"do": "status", "status": 200}]"#);
 const FAILING: Want = Url(r#"[{"do": "status", "status": 503}]"#);
 const SLOW: Want = Url(r#"[{"do": "hang"}]"#);
+const LATE: Want = Url(r#"[{"do": "status", "status": 200, "delay": "20ms"}]"#);
 const REFUSED: Want = Url(r#"[{"do": "refused"}]"#);
 const ECHO: Want = Url(r#"[{"do": "echo"}]"#);
 const RETRIED: Want = Url(r#"[{"do": "status", "status": 503}, {"do": "echo"}]"#);
@@ -88,6 +89,7 @@ pub const PROGRAMS: &[Program] = &[
     program("tests/c/upload.c", &[ECHO, RETRIED, RETRIED, RETRIED, RETRIED, RETRIED, EARLY, SLOW, LARGE]),
     program("tests/c/slow_bodies.c", &[ECHO, FINE]),
     program("tests/c/options.c", &[ECHO, REDIRECT, THOUSAND, TLS, Authority, HTTP2, DOWNGRADE, ECHO, FAILING, COOKIES]),
+    program("tests/c/connections.c", &[LATE]),
     program("tests/c/cancelled.c", &[]),
     program("tests/c/sigpipe.c", &[FINE]),
     program("tests/c/shutdown.c", &[LARGE, SLOW, STALLED]),
