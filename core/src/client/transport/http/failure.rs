@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 
+use super::dial::OwnEnd;
 use super::heads::HeadError;
 use super::upload::UploadError;
 use crate::causes::{chain, root};
@@ -104,6 +105,9 @@ fn what(error: &(dyn StdError + 'static)) -> String {
     }
     if let Some(head) = find::<HeadError>(error) {
         return head.to_string();
+    }
+    if let Some(own) = find::<OwnEnd>(error) {
+        return own.to_string();
     }
     if let Some(http) = find::<hyper::Error>(error) {
         if http.is_incomplete_message() {
