@@ -13,6 +13,7 @@ use support::{C99, compile, policy, printed, scripts};
 /// What may be NULL, besides `error`, `user_data` and `free_user_data`: the function's name, or * for all, and the parameter's.
 const NULLABLE: &[(&str, &str)] = &[
     ("*", "options"),
+    ("reknock_cancel_wait", "cancel"),
     ("reknock_policy_lint", "surroundings"),
     ("reknock_client_submit", "out"),
     ("reknock_client_submit_stream", "out"),
@@ -77,9 +78,11 @@ fn valid(function: &str, parameter: &Parameter) -> String {
         ("const reknock_error*", _) => "failure",
         ("const reknock_queue*", _) => "queue",
         ("const reknock_budgets*", _) => "budgets",
+        ("const reknock_cancel*", _) => "cancel",
         ("const reknock_cookies*", _) => "cookies",
         ("const reknock_report*" | "reknock_report*", _) => "report",
         ("const reknock_lint*" | "reknock_lint*", _) => "lint",
+        (_, "message") => "\"why\"",
         (_, "surroundings") => "\"{}\"",
         (_, "scenario") => "\"spike\"",
         (_, "line") => "\"a=1\"",

@@ -19,10 +19,11 @@ pub mod testing {
     pub use super::transport::script::*;
 }
 
+pub use crate::retry::Opinion;
 pub use blocking::BlockingStream;
 pub use builder::{ClientBuilder, IntoTransport, default_policies};
 pub use call::cancel::Cancel;
-pub use call::question::{Attempt, Event, Host, Opinion, Question, Reply, Wants, wait};
+pub use call::question::{Attempt, Event, Host, Question, Reply, Wants, wait};
 pub use call::stream::StreamingResponse;
 pub use client::{CallOptions, Client, Delivered, process_budgets};
 pub use host::answers::{STOP, delay_from_value};
