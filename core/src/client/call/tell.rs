@@ -59,21 +59,23 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         if stop_reason == StopReason::BudgetExhausted {
             self.tell_refusal();
         }
-        if !self.host.wants().events {
+        // What would have been repeated, if something had not forbidden it.
+        let given_up = !matches!(stop_reason, StopReason::Completed | StopReason::NotRetryable | StopReason::PredicateStop);
+        let failed = failure.is_some() || given_up;
+        let wants = self.host.wants();
+        if !(wants.events || wants.notices && failed) {
             return;
         }
-        let ended = self.ended();
+        self.ended();
         let elapsed = self.config.clock.now().since(self.began);
         let text = failure.map_or_else(
             || {
-                let status = ended.and_then(|attempt| StatusCode::from_u16(attempt.status?).ok()).map(status_text).unwrap_or_default();
+                let status = self.records.last().and_then(|attempt| StatusCode::from_u16(attempt.status?).ok());
+                let status = status.map(status_text).unwrap_or_default();
                 self.identity().ended(&status, self.records.len(), elapsed, stop_reason)
             },
             str::to_owned,
         );
-        // What would have been repeated, if something had not forbidden it.
-        let given_up = !matches!(stop_reason, StopReason::Completed | StopReason::NotRetryable | StopReason::PredicateStop);
-        let failed = failure.is_some() || given_up;
         self.tell(EventKind::End { attempts: self.records.clone(), stop_reason, elapsed, failed, text });
     }
 
