@@ -38,7 +38,7 @@ use self::pool::{Granted, Lease, Limits, Pool};
 use self::upload::Upload;
 use super::framing::{declare_length, declared_length};
 use super::options::{Http2, TransportOptions};
-use super::{Failure, Outgoing, OutgoingBody, Pausing, Progress, Received, Transport, coding};
+use super::{Failure, Outgoing, OutgoingBody, Pausing, Progress, Received, Transport, coding, said};
 use crate::error::{Error, ErrorKind};
 use crate::record::Evidence;
 
@@ -259,6 +259,10 @@ impl Transport for HttpTransport {
         self.0.pool.give_up_one()
     }
 
+    fn forget(&self, url: &Url) {
+        self.0.pool.forget(url);
+    }
+
     fn close(&self) {
         self.0.pool.clear();
     }
@@ -283,7 +287,8 @@ impl Transport for HttpTransport {
         let codings = if bodiless || !self.0.compression { None } else { coding::take(&mut parts.headers) };
         let length = if bodiless { None } else { declared_length(&parts.headers) };
         let body = HttpBody::new(body, peer, codings.as_deref(), origin);
-        Ok(Received { status: parts.status, version: parts.version, headers: parts.headers, length, body })
+        let reason = said(&parts.extensions);
+        Ok(Received { status: parts.status, reason, version: parts.version, headers: parts.headers, length, body })
     }
 }
 
