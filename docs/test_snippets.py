@@ -136,14 +136,17 @@ def rust(code: str, folder: Path) -> list[str]:
     return ["./piece"]
 
 
+FEATURES = "reknock/reqwest,reknock/tower-reqwest"  # as the Makefile builds them
+
+
 @cache
 def crates() -> dict[str, str]:
     """What pieces in Rust use, as cargo built it for everything else."""
-    command = ["cargo", "build", "--locked", "--quiet", "--lib", "-p", "reknock", "-p", "reknock-test-server", "--message-format=json"]
+    command = ["cargo", "build", "--locked", "--quiet", "--lib", "-p", "reknock", "-p", "reknock-test-server", "--features", FEATURES, "--message-format=json"]
     said = subprocess.run(command, cwd=ROOT, check=True, text=True, stdout=subprocess.PIPE).stdout
     artifacts = [json.loads(line) for line in said.splitlines() if '"compiler-artifact"' in line]
     libraries = {artifact["target"]["name"]: artifact["filenames"][0] for artifact in artifacts if artifact["target"]["kind"] == ["lib"]}
-    return {name: libraries[name] for name in ("reknock", "tokio")}
+    return {name: libraries[name] for name in ("bytes", "http", "http_body_util", "hyper_util", "reknock", "tokio", "tower")}
 
 
 def sh(code: str, folder: Path) -> list[str]:

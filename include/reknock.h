@@ -2209,6 +2209,17 @@ void reknock_cookies_free(struct reknock_cookies *cookies);
 reknock_status reknock_budgets_new(struct reknock_budgets **out, struct reknock_error **error);
 
 /**
+ * As reknock_budgets_new, for budgets with `share: host` in the directory `budget_dir`, an absolute path (NULL: the default one), which are
+ * an error of the calls that need one where they cannot be had, if `share_required` is not 0.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_ARGUMENT if out is NULL, REKNOCK_ERROR_CONFIG for a path that is not absolute.
+ */
+reknock_status reknock_budgets_new_in(const char *budget_dir,
+                                      int32_t share_required,
+                                      struct reknock_budgets **out,
+                                      struct reknock_error **error);
+
+/**
  * What the budget of `policy` (NULL: the default one) for calls to `origin` has at `now_ns`, in `*out`.
  *
  * Returns REKNOCK_OK, or REKNOCK_EMPTY if the policy has no budget or no call used it yet, and writes nothing then, or

@@ -38,6 +38,7 @@ const NULLABLE: &[(&str, &str)] = &[
     ("reknock_policy_set_watch", "dialect"),
     ("reknock_policy_set_read", "dialect"),
     ("reknock_policy_set_read_n", "dialect"),
+    ("reknock_budgets_new_in", "budget_dir"),
     ("reknock_budgets_reading", "policy"),
     ("reknock_retry_attempt", "number"),
     ("reknock_retry_classify_response", "out"),
@@ -58,7 +59,7 @@ fn nullable(function: &str, parameter: &Parameter) -> bool {
 /// Something that the function takes. A new kind of parameter has to be said here.
 fn valid(function: &str, parameter: &Parameter) -> String {
     let expression = match (parameter.kind.as_str(), parameter.name.as_str()) {
-        (_, "path") => "path",
+        (_, "path" | "budget_dir") => "path",
         (_, "json" | "json_base") => "\"{}\"",
         (_, "yaml" | "text") => "\"{}\"",
         (_, "value") if function == "reknock_policy_with" => "\"3\"",

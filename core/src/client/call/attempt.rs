@@ -132,20 +132,14 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
                 let message = format!("the response did not end within per_try_timeout ({limit})");
                 Failure::new(ErrorKind::PerTryTimeout, Evidence::Unknown, message)
             }
-            Limit::PerTry => {
-                let limit = DurationText(self.policy.per_try_timeout().unwrap_or_default());
-                let message = format!("no response head within per_try_timeout ({limit})");
-                Failure::new(ErrorKind::PerTryTimeout, Evidence::Unknown, message)
-            }
+            Limit::PerTry => Failure::new(ErrorKind::PerTryTimeout, Evidence::Unknown, self.policy.no_head_text()),
             Limit::Deadline => self.past_deadline(),
             Limit::Idle => idle_failure(self.policy.idle_timeout()),
         }
     }
 
     pub(super) fn past_deadline(&self) -> Failure {
-        let limit = DurationText(self.policy.timeout().unwrap_or_default());
-        let message = format!("the call did not end within timeout ({limit}); raise timeout to allow more");
-        Failure::new(ErrorKind::Deadline, Evidence::Unknown, message)
+        Failure::new(ErrorKind::Deadline, Evidence::Unknown, self.policy.past_deadline_text())
     }
 
     /// Whether callbacks want to see the body of a response before its verdict.
