@@ -12,11 +12,12 @@ use napi::{Env, Result, Status};
 use napi_derive::napi;
 use reknock::Error;
 use reknock::client::queue::{Delivery as Came, Item, Queue, QueueHost};
-use reknock::client::{Delivered, Response, Wants, runtime};
+use reknock::client::testing::EngineDelivered;
+use reknock::client::{Response, Wants, runtime};
 use tokio::sync::oneshot;
 
 use crate::body::Pull;
-use crate::call::{Call, Delivery};
+use crate::call::{CHECK, Call, Delivery};
 use crate::client::NativeClient;
 use crate::error::{or_throw, parts};
 use crate::head::head;
@@ -81,7 +82,7 @@ impl Bridge {
         })
     }
 
-    /// Begins a call; returns its number.
+    /// Begins a call; returns its number. With the bit that says so, it only throws what is wrong with it.
     #[napi(catch_unwind)]
     #[allow(clippy::too_many_arguments, reason = "the call's parts; an object of them costs more than the call")]
     pub fn send(
@@ -99,6 +100,9 @@ impl Bridge {
         if let Some(options) = options {
             call.read(env, &options)?;
         }
+        if bits & CHECK != 0 {
+            return Ok(0.0);
+        }
         let Call { client, request, options, wants, delivery, outlet } = call;
         let number = outlet.map(|outlet| {
             let number = Arc::new(AtomicU64::new(0));
@@ -115,8 +119,8 @@ impl Bridge {
                 Delivery::Buffered => Outcome::Response(client.send_with(request, &options, host).await),
                 Delivery::Streamed => Outcome::Stream(client.stream_with(request, &options, host).await.map(Box::new)),
                 Delivery::Auto => match client.deliver_with(request, &options, host).await {
-                    Ok(Delivered::Whole(response)) => Outcome::Response(Ok(response)),
-                    Ok(Delivered::Open(stream)) => Outcome::Stream(Ok(Box::new(stream))),
+                    Ok(EngineDelivered::Whole(response)) => Outcome::Response(Ok(response)),
+                    Ok(EngineDelivered::Open(stream)) => Outcome::Stream(Ok(Box::new(stream))),
                     Err(error) => Outcome::Response(Err(error)),
                 },
             }
@@ -338,6 +342,6 @@ impl<'env> Batch<'env> {
 }
 
 /// Bytes in V8's own memory: they may move on to other threads, where memory of ours would end with this environment.
-fn copied<'env>(env: &'env Env, bytes: &[u8]) -> Result<BufferSlice<'env>> {
+pub fn copied<'env>(env: &'env Env, bytes: &[u8]) -> Result<BufferSlice<'env>> {
     BufferSlice::copy_from(env, bytes)
 }

@@ -2,7 +2,8 @@
 
 use napi::bindgen_prelude::{FromNapiValue, JsObjectValue, Null, Object, Unknown};
 use napi::{Env, Result, ValueType};
-use reknock::client::{CallOptions, Client, Request, Wants};
+use reknock::client::testing::Engine;
+use reknock::client::{CallOptions, Request, Wants};
 
 use crate::body::{Outlet, pulled};
 use crate::client::NativeClient;
@@ -19,8 +20,12 @@ const EVENTS: u32 = 8;
 const BODY: u32 = 16;
 const STREAM: u32 = 32;
 const AUTO: u32 = 64;
-const MISDIRECTED: u32 = 128;
+/// What the Fetch standard has and others have not.
+const PLATFORM: u32 = 128;
 const NESTED: u32 = 256;
+const OMIT_COOKIES: u32 = 1024;
+/// It is looked at, and not sent.
+pub const CHECK: u32 = 2048;
 
 /// How the body of the response comes.
 pub enum Delivery {
@@ -32,7 +37,7 @@ pub enum Delivery {
 
 /// What is sent, and how.
 pub struct Call {
-    pub client: Client,
+    pub client: Engine,
     pub request: Request,
     pub options: CallOptions,
     pub wants: Wants,
@@ -51,8 +56,8 @@ impl Call {
         body: Unknown<'_>,
         bits: u32,
     ) -> Result<Self> {
-        let client = client.core.clone();
-        let mut request = or_throw(env, client.request(method, url).build())?;
+        let client = client.engine.clone();
+        let mut request = or_throw(env, client.request(method, url))?;
         if let Some(lines) = headers {
             append(env, &mut request, &lines)?;
         }
@@ -66,7 +71,13 @@ impl Call {
             notices: false,
             body: has(BODY),
         };
-        let options = CallOptions { nested: has(NESTED), repeat_misdirected: has(MISDIRECTED), ..CallOptions::default() };
+        let options = CallOptions {
+            nested: has(NESTED),
+            repeat_misdirected: has(PLATFORM),
+            allow_downgrade: has(PLATFORM),
+            omit_cookies: has(OMIT_COOKIES),
+            ..CallOptions::default()
+        };
         let delivery = match (has(STREAM), has(AUTO)) {
             (true, _) => Delivery::Streamed,
             (false, true) => Delivery::Auto,
@@ -88,6 +99,9 @@ impl Call {
         if timeout.get_type()? != ValueType::Undefined {
             let base = self.options.policy.take().unwrap_or_else(|| self.client.policy_for(&self.request));
             self.options.policy = Some(with_argument(env, &base, "timeout", timeout)?);
+        }
+        if let Some(policy) = self.options.policy.take() {
+            self.options.policy = Some(or_throw(env, self.client.prepared(policy))?);
         }
         Ok(())
     }

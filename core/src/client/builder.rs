@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING, USER_AGENT};
 use url::Url;
 
-use super::call::question::{Attempt, Event, Opinion};
+use super::call::question::{Attempt, Event};
 use super::call::state::CallConfig;
 use super::client::{Client, Config, Inner};
 use super::host::callbacks::Callbacks;
@@ -24,7 +24,7 @@ use super::transport::options::TransportOptions;
 use super::transport::reqwest::{ReqwestBuilder, ReqwestTransport};
 use crate::error::Error;
 use crate::policy::{PolicySet, ShownText};
-use crate::retry::Budgets;
+use crate::retry::{Budgets, Opinion};
 
 /// Collects the options of a [`Client`]; [`build`](ClientBuilder::build) checks them.
 #[must_use]

@@ -166,7 +166,7 @@ fn outcome(dice: &mut Dice, hop: u32) -> Result<Received<ChaosBody>, Failure> {
     }
     let length = dice.chance(10).then_some(1000);
     let status = StatusCode::from_u16(status).unwrap();
-    Ok(Received { status, version: Version::HTTP_11, headers, body: ChaosBody(pieces), length })
+    Ok(Received { reason: None, status, version: Version::HTTP_11, headers, body: ChaosBody(pieces), length })
 }
 
 impl Incoming for ChaosBody {

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)] // tests may; the servers here are threads
 
 mod connects;
+#[cfg(unix)]
+mod ends;
 mod pool;
 mod races;
 mod uploads;

@@ -6,9 +6,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::client::call::question::{Attempt, Event, Host, Opinion, Question, Reply, Wants};
+use crate::client::call::question::{Attempt, Event, Host, Question, Reply, Wants};
 use crate::client::message::request::Request;
 use crate::error::{BoxError, Error};
+use crate::retry::Opinion;
 
 type Answer<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 type RetryIf = dyn Fn(Attempt) -> Answer<Opinion> + Send + Sync;

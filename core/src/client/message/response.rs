@@ -15,6 +15,7 @@ use crate::record::{AttemptRecord, StopReason};
 #[derive(Clone)]
 pub struct ResponseHead {
     pub(in crate::client) status: StatusCode,
+    pub(in crate::client) reason: Option<Box<str>>,
     pub(in crate::client) version: Version,
     pub(in crate::client) headers: HeaderMap,
     pub(in crate::client) url: Url,
@@ -35,7 +36,7 @@ impl ResponseHead {
         stop_reason: StopReason,
     ) -> Option<Self> {
         let (status, url) = (StatusCode::from_u16(status).ok()?, Url::parse(url).ok()?);
-        Some(ResponseHead { status, version, headers, url, elapsed, attempts, stop_reason })
+        Some(ResponseHead { status, reason: None, version, headers, url, elapsed, attempts, stop_reason })
     }
 
     /// The status code, for example 200.

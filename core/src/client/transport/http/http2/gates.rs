@@ -99,14 +99,27 @@ impl Gates {
         }
     }
 
-    /// Lets go of one that nobody uses, so that its descriptor comes free. False if there is none.
-    pub(in crate::client::transport::http) fn give_up_one(&self) -> bool {
-        self.lock().values().flat_map(|entry| &entry.gates).any(|(_, gate)| gate.give_up_one())
+    /// Lets go of one that nobody uses, to this origin or to any, so that its descriptor comes free. False if there is none.
+    pub(in crate::client::transport::http) fn give_up_one(&self, origin: Option<&str>) -> bool {
+        let all = self.lock();
+        let entries = all.iter().filter(|(name, _)| origin.is_none_or(|origin| &***name == origin));
+        let gates: Vec<_> = entries.flat_map(|(_, entry)| &entry.gates).map(|(_, gate)| Arc::clone(gate)).collect();
+        drop(all);
+        gates.into_iter().any(|gate| gate.give_up_one())
+    }
+
+    /// Lets go of those to a URL's origin: they end with the requests that are on them.
+    pub(in crate::client::transport::http) fn forget(&self, url: &Url) {
+        let gates = self
+            .lock()
+            .get(Origin::name(url))
+            .map_or_else(Vec::new, |entry| entry.gates.iter().map(|(_, gate)| Arc::clone(gate)).collect());
+        gates.iter().for_each(|gate| gate.forget());
     }
 
     /// Lets go of all that nobody uses.
     pub(in crate::client::transport::http) fn clear(&self) {
-        while self.give_up_one() {}
+        while self.give_up_one(None) {}
     }
 }
 

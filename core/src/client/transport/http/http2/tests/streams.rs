@@ -125,7 +125,7 @@ async fn nothing_that_was_written_means_not_sent() {
     });
     network.get("/").await.unwrap();
     // Closed by the peer; our task has not looked yet.
-    let place = network.place().await;
+    let place = network.place(false).await;
     drop(place);
     let result = network.get("/").await;
     assert!(result.is_ok() || result.as_ref().unwrap_err().evidence == Evidence::NotSent, "{result:?}");
