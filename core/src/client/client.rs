@@ -411,7 +411,12 @@ impl<T, C> Config<T, C> {
 /// [`ClientBuilder::budget_dir`](super::ClientBuilder::budget_dir)): for [`ClientBuilder::budgets`](super::ClientBuilder::budgets) and for
 /// those who drive the machine.
 pub fn process_budgets() -> Budgets {
-    Budgets::of_host(Arc::clone(process_names()), Some(host(None, false)))
+    budgets_at(None, false)
+}
+
+/// Likewise, where the host's are in this directory, or have to be had.
+pub(super) fn budgets_at(directory: Option<PathBuf>, required: bool) -> Budgets {
+    Budgets::of_host(Arc::clone(process_names()), Some(host(directory, required)))
 }
 
 /// Where the host's budgets are.

@@ -38,7 +38,7 @@ pub use message::multipart::Multipart;
 pub use message::redirect::Redirects;
 pub use message::request::Request;
 pub use message::response::{Response, ResponseHead};
-pub use options::{CLIENT_OPTIONS, allows_nesting, client_default, whole_option};
+pub use options::{CLIENT_OPTIONS, allows_nesting, client_default, process_budgets_with, whole_option};
 pub use request_builder::RequestBuilder;
 pub use system::clock::{Clock, TokioClock};
 pub use system::entropy::{minted_key, seed as entropy, seed_or as entropy_or};

@@ -7,13 +7,25 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::builder::ClientBuilder;
-use super::client::Client;
+use super::client::{Client, budgets_at};
 use super::message::cookies::Cookies;
 use super::message::redirect::Redirects;
 use super::transport::options::{ClientCert, Http2, Proxy, TlsOptions, TransportOptions};
 use crate::error::Error;
-use crate::policy::{Keys, Node, OptionBlock, Problem, Unit, Value, bytes, or_none, row};
+use crate::policy::{Keys, Node, OptionBlock, OptionRow, Problem, Unit, Value, bytes, or_none, row};
+use crate::retry::Budgets;
 use crate::time::DurationText;
+
+const BUDGET_DIR: OptionRow =
+    row("budget_dir", "absolute path", "Where budgets with `share: host` are: a directory that is this user's alone.");
+const SHARE_REQUIRED: OptionRow = row(
+    "share_required",
+    "true or false",
+    "Whether a budget with `share: host` that cannot be shared is an error; else it is the process's alone.",
+);
+
+/// The options of budgets without a client; a client's mean the same.
+static BUDGETS_OPTIONS: OptionBlock = OptionBlock { name: "budgets", rows: &[BUDGET_DIR, SHARE_REQUIRED] };
 
 /// The options of a client besides its policy and its callbacks.
 pub static CLIENT_OPTIONS: OptionBlock = OptionBlock {
@@ -64,12 +76,8 @@ pub static CLIENT_OPTIONS: OptionBlock = OptionBlock {
             "true, false, or map of names and values",
             "Whether cookies that servers set are kept and sent back; a map is what to begin with.",
         ),
-        row("budget_dir", "absolute path", "Where budgets with `share: host` are: a directory that is this user's alone."),
-        row(
-            "share_required",
-            "true or false",
-            "Whether a budget with `share: host` that cannot be shared is an error; else it is the process's alone.",
-        ),
+        BUDGET_DIR,
+        SHARE_REQUIRED,
         row("envoy_headers", "true or false", "Whether `x-envoy-retry-on` and its kin on a request change its policy, as in Envoy."),
     ],
 };
@@ -157,6 +165,22 @@ impl Client {
         }
         Ok(builder.redirects(redirects))
     }
+}
+
+/// [`process_budgets`](super::process_budgets) with these options: `budget_dir` and `share_required`, as a client's.
+///
+/// # Errors
+/// `config` for the first mistake: `option: rule, got value; fix`.
+pub fn process_budgets_with(options: &Value, keys: Keys) -> Result<Budgets, Error> {
+    let root = Node::root(options, keys);
+    let (mut place, mut required) = (None, false);
+    for (key, node) in root.fields(&BUDGETS_OPTIONS)?.iter() {
+        match key {
+            "budget_dir" => place = or_none(node, directory)?,
+            _ => required = node.flag()?,
+        }
+    }
+    Ok(budgets_at(place, required))
 }
 
 /// The default of a client option as text: asked of what it stands in, so that it cannot differ. `None` for a key without one here.
