@@ -172,6 +172,14 @@ def test_a_redirect_is_an_attempt(serve, seen):
     assert traceparents(there.log())[0].split("-")[2] == f"{second.context.span_id:016x}"
 
 
+def test_http2(serve, seen):
+    script = serve(NO, DONE, http2=True)
+    with reknock.Client(policy=FAST, http2="only") as client:
+        client.get(script.url)
+    assert [span.attributes["network.protocol.version"] for span in seen.spans()] == ["2", "2"]
+    assert [parent.split("-")[2] for parent in traceparents(script.log())] == [f"{span.context.span_id:016x}" for span in seen.spans()]
+
+
 def test_methods_that_the_conventions_do_not_know(serve, seen):
     with reknock.Client() as client:
         client.request("PURGE", serve(DONE).url)
