@@ -175,7 +175,7 @@ impl Transport for Flaky {
         let status = if self.0.fetch_add(1, Ordering::Relaxed).is_multiple_of(3) { 503 } else { 200 };
         tokio::task::yield_now().await;
         let status = StatusCode::from_u16(status).unwrap();
-        Ok(Received { status, version: Version::HTTP_11, headers: HeaderMap::new(), body: Empty, length: Some(0) })
+        Ok(Received { reason: None, status, version: Version::HTTP_11, headers: HeaderMap::new(), body: Empty, length: Some(0) })
     }
 }
 

@@ -34,7 +34,7 @@ after(() => rmSync(project, { recursive: true }));
 
 test('holds what it needs and nothing else', () => {
   const files = readdirSync(path.join(project, 'node_modules', 'reknock'), { recursive: true }).map((file) => file.replaceAll(path.sep, '/'));
-  for (const needed of ['index.js', 'index.mjs', 'index.d.ts', 'index.d.mts', 'options.d.ts', 'README.md', 'package.json', 'lib/client.js', 'bin/reknock.js']) {
+  for (const needed of ['index.js', 'index.mjs', 'index.d.ts', 'index.d.mts', 'options.d.ts', 'README.md', 'ADAPTERS.md', 'package.json', 'lib/client.js', 'bin/reknock.js']) {
     assert.ok(files.includes(needed), `${needed} is missing of ${files}`);
   }
   assert.equal(files.filter((file) => file.endsWith('.node')).length, 1);
