@@ -105,9 +105,10 @@ async fn a_file_is_followed_and_a_broken_one_is_not() {
     let told = Arc::new(Mutex::new(Vec::new()));
     for _ in 0..2 {
         let seen = Arc::clone(&told);
-        let listen = Callbacks::new().on_event(move |event| match event.kind {
-            EventKind::Notice { about, .. } => seen.lock().unwrap().push((about, event.call.is_none(), event.to_string())),
-            _ => {}
+        let listen = Callbacks::new().on_event(move |event| {
+            if let EventKind::Notice { about, .. } = event.kind {
+                seen.lock().unwrap().push((about, event.call.is_none(), event.to_string()));
+            }
         });
         client.get(URL).callbacks(listen).send().await.unwrap();
     }
