@@ -2,7 +2,8 @@
 
 use napi::bindgen_prelude::{FromNapiValue, JsObjectValue, Null, Object, Unknown};
 use napi::{Env, Result, ValueType};
-use reknock::client::{CallOptions, Client, Request, Wants};
+use reknock::client::testing::Engine;
+use reknock::client::{CallOptions, Request, Wants};
 
 use crate::body::{Outlet, pulled};
 use crate::client::NativeClient;
@@ -37,7 +38,7 @@ pub enum Delivery {
 
 /// What is sent, and how.
 pub struct Call {
-    pub client: Client,
+    pub client: Engine,
     pub request: Request,
     pub options: CallOptions,
     pub wants: Wants,
@@ -56,8 +57,8 @@ impl Call {
         body: Unknown<'_>,
         bits: u32,
     ) -> Result<Self> {
-        let client = client.core.clone();
-        let mut request = or_throw(env, client.request(method, url).build())?;
+        let client = client.engine.clone();
+        let mut request = or_throw(env, client.request(method, url))?;
         if let Some(lines) = headers {
             append(env, &mut request, &lines)?;
         }
@@ -102,6 +103,9 @@ impl Call {
         if timeout.get_type()? != ValueType::Undefined {
             let base = self.options.policy.take().unwrap_or_else(|| self.client.policy_for(&self.request));
             self.options.policy = Some(with_argument(env, &base, "timeout", timeout)?);
+        }
+        if let Some(policy) = self.options.policy.take() {
+            self.options.policy = Some(or_throw(env, self.client.prepared(policy))?);
         }
         Ok(())
     }
