@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::record::StopReason;
@@ -29,6 +30,11 @@ impl Identity {
         Identity { call_id, method, url, origin, name }
     }
 
+    /// Of one more call of this process, that of a function: it has no method and no URL.
+    pub fn of_function(name: impl Into<Arc<str>>, origin: String) -> Self {
+        Identity { call_id: next_call_id(), method: String::new(), url: String::new(), origin, name: Some(name.into()) }
+    }
+
     /// How the call ended, in one line: `GET http://host/orders: 503 Service Unavailable after 2 attempts in 1.2s (budget_exhausted)`. What helps
     /// stands in `what` behind a semicolon, and here at the end.
     pub(crate) fn ended(&self, what: &str, attempts: usize, elapsed: Duration, reason: StopReason) -> String {
@@ -49,9 +55,18 @@ impl Identity {
     }
 }
 
-/// Method and URL.
+/// One more call of this process.
+pub(crate) fn next_call_id() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
+}
+
+/// Method and URL; of a function its name.
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.url.is_empty() {
+            return f.write_str(self.name.as_deref().unwrap_or_default());
+        }
         write!(f, "{} {}", self.method, self.url)
     }
 }

@@ -78,6 +78,18 @@ impl StopReason {
         self as u8
     }
 
+    /// Whether a call that ended so, after this attempt, has failed: with an error, or with a response that would have been retried if it could have
+    /// been. Not one that its caller gave up, nor one that the call around it retries.
+    pub(crate) fn is_failure(self, last: Option<&AttemptRecord>) -> bool {
+        match self {
+            StopReason::Completed | StopReason::Cancelled | StopReason::Nested => false,
+            StopReason::NotRetryable | StopReason::PredicateStop => {
+                last.is_some_and(|record| record.error.is_some() || record.error_class.is_some())
+            }
+            _ => true,
+        }
+    }
+
     /// The reason with this code, or `None`.
     pub fn from_code(code: &str) -> Option<StopReason> {
         Self::ALL.iter().copied().find(|reason| reason.code() == code)

@@ -289,6 +289,16 @@ impl Driver {
         self.stop_reason
     }
 
+    /// Whether it stopped, and the call has failed by that: with an error, or with a response that would have been retried if it could have been.
+    pub fn has_failed(&self) -> bool {
+        self.stop_reason.is_some_and(|reason| reason.is_failure(self.records.last()))
+    }
+
+    /// Since the call began.
+    pub fn elapsed(&self, now: Tick) -> Duration {
+        now.since(self.began)
+    }
+
     /// The attempts as a short timeline, with the advice that fits the stop reason.
     pub fn explain(&self) -> String {
         record::explain(&self.records, self.stop_reason)

@@ -167,7 +167,7 @@ pub struct Wants {
     pub before_attempt: bool,
     /// `on_event`.
     pub events: bool,
-    /// Of events the notices alone.
+    /// Of events the notices alone, and the ends of calls that failed.
     pub notices: bool,
 }
 

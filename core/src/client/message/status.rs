@@ -3,6 +3,7 @@
 use http::StatusCode;
 
 use super::response::ResponseHead;
+use crate::record::AttemptRecord;
 
 impl ResponseHead {
     /// One line that says what is wrong, unless the status is 200-299: `GET http://host/orders: 503 Service Unavailable after 2 attempts in 1.2s
@@ -21,6 +22,15 @@ impl ResponseHead {
     /// The usual words for the status, for example `Not Found`; empty if it has none.
     pub fn reason(&self) -> &'static str {
         self.status.canonical_reason().unwrap_or_default()
+    }
+}
+
+/// How an attempt ended: its failure, or its status with the usual words for it.
+pub(in crate::client) fn outcome_text(attempt: Option<&AttemptRecord>) -> String {
+    let Some(attempt) = attempt else { return String::new() };
+    match (attempt.error, attempt.status.and_then(|status| StatusCode::from_u16(status).ok())) {
+        (None, Some(status)) => status_text(status),
+        _ => attempt.outcome().into_owned(),
     }
 }
 
