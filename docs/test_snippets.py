@@ -106,6 +106,9 @@ def js(code: str, folder: Path) -> list[str]:
     name = "piece.cjs" if "require('reknock" in code else "piece.mjs"
     (folder / name).write_text(code)
     (folder / "node_modules").mkdir()
+    # Beside it what pages use besides.
+    for package in ("@opentelemetry", "pino"):
+        (folder / "node_modules" / package).symlink_to(ROOT / "node/node_modules" / package)
     (folder / "node_modules/reknock").symlink_to(ROOT / "node")
     return ["node", name]
 

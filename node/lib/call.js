@@ -2,6 +2,7 @@
 
 const { Attempt, RetryRequest } = require('./attempt.js');
 const { bridge, waiting, WHAT } = require('./bridge.js');
+const { Watch } = require('./channels.js');
 const { download } = require('./download.js');
 const { ReknockError, ofFetch, wrongType } = require('./errors.js');
 const { guard, fail } = require('./guard.js');
@@ -25,6 +26,18 @@ const HOOKS = ['retryIf', 'delay', 'beforeRetry', 'onEvent', 'withBody'];
  * `given` is what `fetchCall` makes of fetch's arguments.
  */
 async function send(client, given, hooks) {
+  const watch = Watch.of(() => watched(client, given));
+  return watch === null ? run(client, given, hooks) : watch.call(() => run(client, given, watch.hooks(hooks)));
+}
+
+/** Whose call it is and what its budget is, for those who watch. The addon is told the same. */
+function watched(client, given) {
+  const { method, url, query, options } = given;
+  given.identity = guard(() => client.identify(method, url, query, nameOf(options)));
+  return [given.identity.shown(), { holder: client, reading: (held, origin) => held.budget(origin) }, false];
+}
+
+async function run(client, given, hooks) {
   const call = new Call(client, given, hooks);
   let item = await call.next();
   for (;;) {
@@ -50,7 +63,7 @@ class Call {
   #resolve = null;
   #form;
 
-  constructor(client, { method, url, headers, body, signal, query, redirect, options, form, delivery, nested }, hooks) {
+  constructor(client, { method, url, headers, body, signal, query, redirect, options, form, delivery, nested, identity }, hooks) {
     if (signal?.aborted) {
       body?.cancel?.(signal.reason);
       throw signal.reason;
@@ -59,7 +72,7 @@ class Call {
     this.#form = form;
     this.#nothing = /^head$/i.test(method) ? null : EMPTY;
     const bits = bitsOf(hooks) | DELIVERY[delivery] | (form.platform ? MISDIRECTED : 0) | (nested ? NESTED : 0);
-    const seldom = seldomGiven(query, redirect, options);
+    const seldom = seldomGiven(query, redirect, options, identity);
     this.#id = guard(() => bridge.send(client, method, url, headers.length > 0 ? headers : null, outgoing(body), bits, seldom));
     waiting.set(this.#id, this);
     if (body !== null && body.kind !== 'bytes') this.#upload = new Upload(client, this.#id, body, (error) => this.abort(error));
@@ -209,11 +222,18 @@ function outgoing(body) {
 }
 
 /** What most calls do not have. */
-function seldomGiven(query, redirect, { policy, timeout, name }) {
+function seldomGiven(query, redirect, options, call) {
+  const { policy, timeout } = options;
+  const name = nameOf(options);
   const followRedirects = redirect === undefined ? undefined : redirect === 'follow';
-  if (query.length === 0 && policy === undefined && timeout === undefined && followRedirects === undefined && name === undefined) return undefined;
+  if (query.length === 0 && policy === undefined && timeout === undefined && followRedirects === undefined && (name ?? call) === undefined) return undefined;
+  return { query, followRedirects, policy: Policy.native(policy), timeout, name, call };
+}
+
+/** What the caller names the call. */
+function nameOf({ name }) {
   if (typeof (name ?? '') !== 'string') throw wrongType(`name: must be a string, got ${typeof name}`);
-  return { query, followRedirects, policy: Policy.native(policy), timeout, name: name ?? undefined };
+  return name ?? undefined;
 }
 
 module.exports = { send, hooksOf, HOOKS };
