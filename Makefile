@@ -5,15 +5,16 @@ export CARGO_TARGET_DIR
 CARGO = env -u MAKEFLAGS cargo --locked
 BUILT = $(CARGO_TARGET_DIR)/debug
 # A workspace of its own: what loom stands on would change everything else's features.
-PROOFS = env CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/proofs $(CARGO) test --manifest-path proofs/Cargo.toml
+# The processes of a host share budgets on Linux alone.
+PROOFS = $(if $(filter Linux,$(shell uname)),env CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/proofs $(CARGO) test --manifest-path proofs/Cargo.toml,true)
 PYTHON ?= python3
 NEW_PYTHON = $(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed: make PYTHON=..." if sys.version_info < (3, 11) else 0)'
 VENV = python/.venv
 BIN = $(abspath $(VENV))/bin
 # Where Python and Node, their tests and demos, find the scripted server.
 export REKNOCK_TEST_SERVER = $(BUILT)/reknock-test-server
-# The second transport is tested as the first is.
-FEATURES = --features reknock/reqwest
+# What no default asks for is tested as the rest is.
+FEATURES = --features reknock/reqwest,reknock/tower-reqwest
 # A line before and after, with the time it took.
 STEP = $(CURDIR)/.ci/step
 # Suites side by side, on as many cores as there are; what each of them says in one piece, where make can do that.
@@ -152,6 +153,9 @@ check: ## format, lints as errors, documentation, generated files unchanged, one
 	$(CARGO) clippy --workspace --all-targets $(FEATURES) --quiet -- -D warnings
 	$(CARGO) clippy --workspace --quiet -- -D warnings
 	$(CARGO) clippy -p reknock --no-default-features --quiet -- -D warnings
+	$(CARGO) clippy -p reknock --no-default-features --features tower --quiet -- -D warnings
+	@found=$$($(CARGO) tree -p reknock --no-default-features --features tower --edges normal --prefix none --format '{p}' | sort -u | wc -l); \
+	  [ $$found -le 25 ] || { echo "the layer for tower stands on $$found crates, and not on 25 at most"; exit 1; }
 	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/proofs $(CARGO) clippy --all-targets --quiet --manifest-path proofs/Cargo.toml -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace $(FEATURES) --no-deps --quiet
 	$(CARGO) run --quiet -p xtask -- gen --check

@@ -33,7 +33,7 @@ from tests.conftest import Script, ask, control  # noqa: E402  (the fixture, and
 __all__ = ["control"]
 BUILT = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / "debug"
 ADDRESS = "127.0.0.1:8080"
-PAGES = [ROOT / "README.md", ROOT / "python/README.md", ROOT / "node/README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "python/README.md", ROOT / "node/README.md", ROOT / "node/ADAPTERS.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"((?:<!-- [^\n]* -->\n)*)^```(\w+)[^\n]*\n(.*?)^```$", re.M | re.S)
 PRINTS = re.compile(r"\b(?:print|console\.log|printf|println!)\(.*?\)?;?\s+(?:#|//) (.+)$", re.M)
 # Of the pages about other systems, whose documents the tests of their readers read.
@@ -124,6 +124,7 @@ def ts(code: str, folder: Path) -> list[str]:
 def c(code: str, folder: Path) -> list[str]:
     (folder / "piece.c").write_text(code)
     build = ["cc", "-std=c99", "-Wall", "-Wextra", "-Werror", "-I", str(ROOT / "include"), "piece.c", "-o", "piece", "-L", str(BUILT), "-lreknock"]
+    build += ["-lcurl"] if "<reknock_curl.h>" in code else []
     subprocess.run(build, cwd=folder, check=True)
     # The name in the library, under which programs look for it.
     (folder / "libreknock.so.0").symlink_to(BUILT / "libreknock.so")
@@ -138,14 +139,17 @@ def rust(code: str, folder: Path) -> list[str]:
     return ["./piece"]
 
 
+FEATURES = "reknock/reqwest,reknock/tower-reqwest"  # as the Makefile builds them
+
+
 @cache
 def crates() -> dict[str, str]:
     """What pieces in Rust use, as cargo built it for everything else."""
-    command = ["cargo", "build", "--locked", "--quiet", "--lib", "-p", "reknock", "-p", "reknock-test-server", "--message-format=json"]
+    command = ["cargo", "build", "--locked", "--quiet", "--lib", "-p", "reknock", "-p", "reknock-test-server", "--features", FEATURES, "--message-format=json"]
     said = subprocess.run(command, cwd=ROOT, check=True, text=True, stdout=subprocess.PIPE).stdout
     artifacts = [json.loads(line) for line in said.splitlines() if '"compiler-artifact"' in line]
     libraries = {artifact["target"]["name"]: artifact["filenames"][0] for artifact in artifacts if artifact["target"]["kind"] == ["lib"]}
-    return {name: libraries[name] for name in ("reknock", "tokio")}
+    return {name: libraries[name] for name in ("bytes", "http", "http_body_util", "hyper_util", "reknock", "tokio", "tower")}
 
 
 def sh(code: str, folder: Path) -> list[str]:

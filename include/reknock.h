@@ -718,7 +718,7 @@ typedef struct reknock_client_options {
    */
   const char *password;
   /**
-   * The IP address to connect from, such as "192.0.2.7". Default: as the system has it.
+   * The IP address to connect from, such as "192.0.2.7"; a server's addresses of the other family are passed over. Default: as the system has it.
    */
   const char *local_address;
   /**
@@ -751,6 +751,23 @@ typedef struct reknock_client_options {
    * In place of `policy`: policies, and rules that choose one for each call by its first URL.
    */
   const struct reknock_policy_set *policy_set;
+  /**
+   * The path of a Unix socket to connect to in place of any address, whatever the URL's host; no proxy is used then. Default: none.
+   */
+  const char *unix_socket;
+  /**
+   * The network interface to connect from, such as "eth0" (Linux and Android). Default: as the system has it.
+   */
+  const char *interface_name;
+  /**
+   * The most connections that are open at once, unused ones included, up to 100000. Calls beyond wait in order: no attempt's time, only the
+   * policy's timeout goes on. Default: 512.
+   */
+  uint32_t max_connections;
+  /**
+   * Likewise, to one origin. Default: 256.
+   */
+  uint32_t max_connections_per_origin;
 } reknock_client_options;
 
 /**
@@ -1244,6 +1261,16 @@ const char *reknock_status_name(reknock_status status);
 const char *reknock_status_meaning(reknock_status status);
 
 /**
+ * Makes an error of the program's own in `*out`, without attempts: for functions that report as those of the library do. Free it with
+ * reknock_error_free.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_ARGUMENT, also for a status that is none of an error.
+ */
+reknock_status reknock_error_new(reknock_status status,
+                                 const char *message,
+                                 struct reknock_error **out);
+
+/**
  * The status of an error. REKNOCK_OK for NULL.
  */
 reknock_status reknock_error_status(const struct reknock_error *error);
@@ -1702,6 +1729,13 @@ reknock_status reknock_cancel_new(struct reknock_cancel **out, struct reknock_er
  * Any thread, more than once; not from a signal handler. NULL does nothing.
  */
 void reknock_cancel_trigger(const struct reknock_cancel *cancel);
+
+/**
+ * Waits on this thread for `ns` nanoseconds, or until the token is triggered: 1 if it was, else 0. With 0 it only looks. Without a token (NULL) the
+ * wait is a whole one. Any thread.
+ */
+int32_t reknock_cancel_wait(const struct reknock_cancel *cancel,
+                            uint64_t ns);
 
 /**
  * Frees a token. NULL does nothing.
@@ -2170,6 +2204,17 @@ void reknock_cookies_free(struct reknock_cookies *cookies);
 reknock_status reknock_budgets_new(struct reknock_budgets **out, struct reknock_error **error);
 
 /**
+ * As reknock_budgets_new, for budgets with `share: host` in the directory `budget_dir`, an absolute path (NULL: the default one), which are
+ * an error of the calls that need one where they cannot be had, if `share_required` is not 0.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_ARGUMENT if out is NULL, REKNOCK_ERROR_CONFIG for a path that is not absolute.
+ */
+reknock_status reknock_budgets_new_in(const char *budget_dir,
+                                      int32_t share_required,
+                                      struct reknock_budgets **out,
+                                      struct reknock_error **error);
+
+/**
  * What the budget of `policy` (NULL: the default one) for calls to `origin` has at `now_ns`, in `*out`.
  *
  * Returns REKNOCK_OK, or REKNOCK_EMPTY if the policy has no budget or no call used it yet, and writes nothing then, or
@@ -2281,6 +2326,16 @@ void reknock_retry_finish(struct reknock_retry *retry, uint64_t now_ns);
 void reknock_retry_free(struct reknock_retry *retry);
 
 /**
+ * The time in nanoseconds that clients count by: CLOCK_MONOTONIC where there is one. What now_ns wants. Any thread.
+ */
+uint64_t reknock_now_ns(void);
+
+/**
+ * Whether the request may be sent again although the server may have acted on it: by its method or its idempotency key. 1 or 0; 0 for NULL.
+ */
+int32_t reknock_retry_is_idempotent(const struct reknock_retry *retry);
+
+/**
  * Whether somebody is to be asked about the outcome that was classified last: retries are left, the body can be produced again
  * (replayable: not 0), there is time. 1 or 0; 0 for NULL.
  */
@@ -2375,6 +2430,8 @@ const char *reknock_envoy_header(size_t index);
  *     reknock_retry_options options = REKNOCK_RETRY_OPTIONS_INIT;
  *     reknock_retry_answer answer = REKNOCK_RETRY_ANSWER_INIT;
  */
+#ifndef REKNOCK_OPTIONS_INIT
+#define REKNOCK_OPTIONS_INIT
 #ifdef __cplusplus
 template <typename T> static inline T reknock_options_init() {
   T options = {};
@@ -2390,4 +2447,5 @@ template <typename T> static inline T reknock_options_init() {
 #define REKNOCK_CALL_OPTIONS_INIT {.struct_size = sizeof(reknock_call_options)}
 #define REKNOCK_RETRY_OPTIONS_INIT {.struct_size = sizeof(reknock_retry_options)}
 #define REKNOCK_RETRY_ANSWER_INIT {.struct_size = sizeof(reknock_retry_answer)}
+#endif
 #endif

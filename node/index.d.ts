@@ -694,6 +694,8 @@ export interface LoadedPolicy {
 
 /** Retry budgets that calls share: keep one beside each client of your own, or give the same to several. Those with names are shared with all of the process. */
 export class Budgets {
+  /** `budgetDir`, `shareRequired`: as of a Client. */
+  constructor(options?: Pick<ClientOptions, 'budgetDir' | 'shareRequired'>);
   /** What the budget of a policy has for an origin; null if no call used it yet. `now`: as for `Retry`. */
   reading(policy: Policy, origin: string, now?: number): BudgetReading | null;
 }

@@ -328,12 +328,20 @@ export interface ClientSettings {
   cert?: string | readonly [cert: string, key: string] | Off;
   /** Whether to ask for compressed bodies, and decompress them. Takes true or false. Default: true. */
   compression?: boolean;
-  /** The address to connect from. Takes IP address. Default: none. */
+  /** The Unix socket to connect to in place of any address, whatever the URL's host; no proxy is used then. Takes path, or `none`. Default: none. */
+  unixSocket?: string | Off;
+  /** The address to connect from; a server's addresses of the other family are passed over. Takes IP address. Default: none. */
   localAddress?: string;
+  /** The network interface to connect from, such as `eth0` (Linux and Android). Takes name, or `none`. Default: none. */
+  interface?: string | Off;
   /** How long an unused connection is kept. Takes duration, or `none`. Default: 4s. */
   poolIdleTimeout?: number | Duration | Off;
   /** How many unused connections are kept per origin. Takes 0..=100000. Default: 1000. */
   poolMaxIdlePerHost?: number;
+  /** The most connections that are open at once, unused ones included. Calls beyond wait in order: no attempt's time, only `timeout` goes on. Takes 1..=100000. Default: 512. */
+  maxConnections?: number;
+  /** Likewise, to one origin. Takes 1..=100000. Default: 256. */
+  maxConnectionsPerOrigin?: number;
   /** Whether cookies that servers set are kept and sent back; a map is what to begin with. Takes true, false, or map of names and values. Default: false. */
   cookies?: boolean | Readonly<Record<string, string>>;
   /** Where budgets with `share: host` are: a directory that is this user's alone. Takes absolute path. Default: REKNOCK_BUDGET_DIR, else /dev/shm/reknock-UID. */

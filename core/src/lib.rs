@@ -55,10 +55,15 @@
 //!
 //! - `client` (default): the executor on tokio, hyper and h2.
 //! - `reqwest`: a second transport, for those who bring a `reqwest::ClientBuilder`. What it cannot show or do is listed at `client::ReqwestTransport`.
+//! - `tower`: `RetryLayer`, around any service of `http` messages; with `default-features = false` on a small tree of crates. `hyper`: what failures of hyper and hyper-util mean
+//!   (part of `client`); `tower-reqwest`: the same for reqwest, and its client as a service.
+//! - `http`: header fields of the crate `http` as the machine takes them (part of `client` and `tower`).
 //! - `documents` (default): policies from YAML, JSON and TOML.
 //! - `simulate` (default): what a policy will do, in virtual time against a model of a server.
 
 mod advice;
+#[cfg(any(feature = "client", feature = "tower"))]
+mod causes;
 #[cfg(feature = "client")]
 pub mod client;
 #[doc(hidden)] // for the packages alone
@@ -73,7 +78,11 @@ pub mod retry;
 mod share;
 #[cfg(feature = "simulate")]
 pub mod simulate;
+#[cfg(feature = "system")]
+mod system;
 mod time;
+#[cfg(feature = "tower")]
+pub mod tower;
 
 pub use error::{BoxError, Error, ErrorKind};
 pub use identity::Identity;

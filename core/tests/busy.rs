@@ -40,7 +40,7 @@ impl Transport for Server {
             busy().await;
         }
         let status = StatusCode::from_u16(self.0).unwrap();
-        Ok(Received { status, version: Version::HTTP_11, headers: HeaderMap::new(), body: Body(self.1), length: None })
+        Ok(Received { reason: None, status, version: Version::HTTP_11, headers: HeaderMap::new(), body: Body(self.1), length: None })
     }
 }
 

@@ -20,7 +20,14 @@ impl Transport for Endless {
     type Body = Endless;
 
     async fn send(&self, _outgoing: Outgoing) -> Result<Received<Endless>, Failure> {
-        Ok(Received { status: StatusCode::OK, version: Version::HTTP_11, headers: HeaderMap::new(), body: Endless, length: None })
+        Ok(Received {
+            reason: None,
+            status: StatusCode::OK,
+            version: Version::HTTP_11,
+            headers: HeaderMap::new(),
+            body: Endless,
+            length: None,
+        })
     }
 }
 

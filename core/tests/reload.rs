@@ -105,9 +105,10 @@ async fn a_file_is_followed_and_a_broken_one_is_not() {
     let told = Arc::new(Mutex::new(Vec::new()));
     for _ in 0..2 {
         let seen = Arc::clone(&told);
-        let listen = Callbacks::new().on_event(move |event| match event.kind {
-            EventKind::Notice { about, .. } => seen.lock().unwrap().push((about, event.call.is_none(), event.to_string())),
-            _ => {}
+        let listen = Callbacks::new().on_event(move |event| {
+            if let EventKind::Notice { about, .. } = event.kind {
+                seen.lock().unwrap().push((about, event.call.is_none(), event.to_string()));
+            }
         });
         client.get(URL).callbacks(listen).send().await.unwrap();
     }
@@ -175,7 +176,7 @@ impl Transport for Flaky {
         let status = if self.0.fetch_add(1, Ordering::Relaxed).is_multiple_of(3) { 503 } else { 200 };
         tokio::task::yield_now().await;
         let status = StatusCode::from_u16(status).unwrap();
-        Ok(Received { status, version: Version::HTTP_11, headers: HeaderMap::new(), body: Empty, length: Some(0) })
+        Ok(Received { reason: None, status, version: Version::HTTP_11, headers: HeaderMap::new(), body: Empty, length: Some(0) })
     }
 }
 

@@ -45,7 +45,7 @@ impl Transport for Early {
             }
         });
         let body = Late(Some(if stuck { ms(60_000) } else { ms(400) * (pieces as u32 + 1) }));
-        Ok(Received { status: StatusCode::OK, version: Version::HTTP_11, headers: HeaderMap::new(), body, length: None })
+        Ok(Received { reason: None, status: StatusCode::OK, version: Version::HTTP_11, headers: HeaderMap::new(), body, length: None })
     }
 }
 
@@ -122,7 +122,14 @@ impl Transport for Slow {
         }
         outgoing.progress.uploaded(TokioClock.now());
         sleep(self.answers_after).await;
-        Ok(Received { status: StatusCode::OK, version: Version::HTTP_11, headers: HeaderMap::new(), body: Late(None), length: None })
+        Ok(Received {
+            reason: None,
+            status: StatusCode::OK,
+            version: Version::HTTP_11,
+            headers: HeaderMap::new(),
+            body: Late(None),
+            length: None,
+        })
     }
 }
 
@@ -155,7 +162,7 @@ impl Transport for Interim {
             outgoing.progress.note_interim(103);
         }
         let (status, version, headers) = (StatusCode::SERVICE_UNAVAILABLE, Version::HTTP_11, HeaderMap::new());
-        Ok(Received { status, version, headers, body: Late(None), length: None })
+        Ok(Received { reason: None, status, version, headers, body: Late(None), length: None })
     }
 }
 

@@ -126,7 +126,7 @@ impl Transport for Eager {
         }
         self.0.lock().unwrap().push(got);
         let status = if again { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        Ok(Received { status, version: Version::HTTP_11, headers: HeaderMap::new(), body: Uploading(stream), length: None })
+        Ok(Received { reason: None, status, version: Version::HTTP_11, headers: HeaderMap::new(), body: Uploading(stream), length: None })
     }
 }
 

@@ -166,7 +166,7 @@ impl Transport for Server {
         let wire =
             Wire { script: script.clone(), clock: clock.clone(), sleep: None, there: Bytes::new(), again: Bytes::new(), over: false };
         let body = Body(uncoded(&mut headers, Box::pin(wire)));
-        Ok(Received { status: StatusCode::from_u16(status).expect("a status"), version: Version::HTTP_11, headers, body, length })
+        Ok(Received { reason: None, status: StatusCode::from_u16(status).expect("a status"), version: Version::HTTP_11, headers, body, length })
     }
 }
 

@@ -19,7 +19,7 @@ function toBody(input) {
   if (typeof input === 'function') return { kind: 'factory', make: makerOf(input) };
   const bytes = bytesOf(input);
   if (bytes) return { kind: 'bytes', bytes, type: typeof input === 'string' ? 'text/plain;charset=UTF-8' : undefined };
-  if (typeof input !== 'object') return toBody(`${input}`);
+  if (typeof input !== 'object' || input instanceof String) return toBody(`${input}`);
   switch (tagOf(input)) {
     case 'URLSearchParams':
       return { kind: 'bytes', bytes: Buffer.from(`${input}`), type: 'application/x-www-form-urlencoded;charset=UTF-8' };

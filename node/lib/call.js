@@ -16,8 +16,10 @@ const { Upload } = require('./upload.js');
 /** What a call wants of the addon, in one number. */
 const BITS = { retryIf: 1, delay: 2, beforeRetry: 4, onEvent: 8, withBody: 16, beforeAttempt: 512 };
 const DELIVERY = { buffered: 0, streamed: 32, auto: 64 };
-const MISDIRECTED = 128;
+const PLATFORM = 128;
 const NESTED = 256;
+const OMIT_COOKIES = 1024;
+const CHECK = 2048;
 const EMPTY = new Uint8Array();
 const HOOKS = ['retryIf', 'delay', 'beforeRetry', 'onEvent', 'withBody'];
 
@@ -63,17 +65,20 @@ class Call {
   #resolve = null;
   #form;
 
-  constructor(client, { method, url, headers, body, signal, query, redirect, options, form, delivery, nested, identity }, hooks) {
-    if (signal?.aborted) {
-      body?.cancel?.(signal.reason);
-      throw signal.reason;
-    }
+  constructor(client, { method, url, headers, body, signal, query, redirect, credentials, options, form, delivery, nested, identity }, hooks) {
     this.#signal = signal;
     this.#form = form;
     this.#nothing = /^head$/i.test(method) ? null : EMPTY;
-    const bits = bitsOf(hooks) | DELIVERY[delivery] | (form.platform ? MISDIRECTED : 0) | (nested ? NESTED : 0);
+    const bits = bitsOf(hooks) | DELIVERY[delivery] | (form.platform ? PLATFORM : 0) | (nested ? NESTED : 0) | (credentials === 'omit' ? OMIT_COOKIES : 0);
     const seldom = seldomGiven(query, redirect, options, identity);
-    this.#id = guard(() => bridge.send(client, method, url, headers.length > 0 ? headers : null, outgoing(body), bits, seldom));
+    const send = (what) => guard(() => bridge.send(client, method, url, headers.length > 0 ? headers : null, outgoing(body), what, seldom));
+    if (signal?.aborted) {
+      body?.cancel?.(signal.reason);
+      // What is no request at all is said first, as in fetch.
+      if (form.platform) send(CHECK);
+      throw signal.reason;
+    }
+    this.#id = send(bits);
     waiting.set(this.#id, this);
     if (body !== null && body.kind !== 'bytes') this.#upload = new Upload(client, this.#id, body, (error) => this.abort(error));
     if (signal) follow(signal, this);

@@ -5,7 +5,7 @@ const { checkInit } = require('./init.js');
 const { shown, wrongType } = require('./errors.js');
 
 /** What of a Request counts. */
-const FETCH = ['method', 'headers', 'body', 'signal', 'redirect', 'duplex'];
+const FETCH = ['method', 'headers', 'body', 'signal', 'redirect', 'credentials', 'duplex'];
 const REDIRECTS = new Set(['follow', 'manual', 'error']);
 const DELIVERIES = new Set(['auto', 'buffered', 'streamed']);
 /** Methods that the platform writes in capitals, whatever their case, besides PATCH, which is ours; and those that it never sends, besides CONNECT, which nobody does. */
@@ -23,7 +23,7 @@ const FORMS = {
 };
 
 /**
- * A call from what fetch takes: `{method, url, headers, query, body, signal, redirect, options}`, the lists flat. `options` is the init,
+ * A call from what fetch takes: `{method, url, headers, query, body, signal, redirect, credentials, options}`, the lists flat. `options` is the init,
  * for what is ours in it. A promise if the body of a `Request` has to be looked at.
  */
 function fetchCall(input, init, form = FORMS.fetch) {
@@ -51,6 +51,7 @@ function call(input, request, options, body, form) {
     body,
     signal: signal(options.signal === undefined ? request?.signal : options.signal),
     redirect,
+    credentials: options.credentials ?? request?.credentials,
     options,
     form,
   };

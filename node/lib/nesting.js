@@ -1,7 +1,8 @@
 'use strict';
 
 const { AsyncLocalStorage } = require('node:async_hooks');
-const { shown, wrongType } = require('./errors.js');
+const { guard } = require('./guard.js');
+const native = require('./native.js');
 
 /** The attempt of a retrying loop that is under way where this is asked: `{active}`. */
 const attempts = new AsyncLocalStorage();
@@ -13,9 +14,9 @@ function currentAttempt() {
 }
 
 /** Whether a call that is made here is part of an attempt of another one that retries. `nesting`: what its options say. */
-function isNested(nesting = 'stop') {
-  if (nesting !== 'stop' && nesting !== 'allow') throw wrongType(`nesting: must be 'stop' or 'allow', got ${shown(nesting)}`);
-  return nesting === 'stop' && currentAttempt() !== undefined;
+function isNested(nesting) {
+  const allowed = nesting !== undefined && guard(() => native.allowsNesting(nesting));
+  return !allowed && currentAttempt() !== undefined;
 }
 
 /** Runs `send` as an attempt: what it calls is nested in it until it is over. */

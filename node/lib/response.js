@@ -24,6 +24,20 @@ class NoResponse {
   }
 }
 
+/** The header fields of a response, names and values in turn: nobody may change them, as in fetch. */
+class ResponseHeaders extends (globalThis.Headers ?? Object) {
+  constructor(list) {
+    super();
+    for (let i = 0; i < list.length; i += 2) super.append(list[i], list[i + 1]);
+  }
+}
+for (const name of ['append', 'delete', 'set']) {
+  const refuse = () => {
+    throw new TypeError(`headers: those of a response cannot be changed; new Headers(response.headers) can (${name})`);
+  };
+  Object.defineProperty(ResponseHeaders.prototype, name, { value: refuse, configurable: true, writable: true });
+}
+
 /**
  * The bytes of a buffered response stay with us until somebody asks for something that only an ordinary response has (`body`, `blob`,
  * `formData`). From then on an inner one answers. The base class sees a response without a body: making it anything else costs more than
@@ -62,7 +76,7 @@ class RetryResponse extends (globalThis.Response ?? NoResponse) {
   }
 
   get headers() {
-    return (this.#headers ??= headersOf(this.#parts));
+    return (this.#headers ??= new ResponseHeaders(this.#parts.headers()));
   }
 
   get url() {
@@ -140,7 +154,6 @@ class RetryResponse extends (globalThis.Response ?? NoResponse) {
       // Throws if the body was used, as ever.
       copy.#inner = this.#ordinary().clone();
     }
-    if (this.#headers) copy.#headers = new Headers(this.#headers);
     return copy;
   }
 
@@ -304,13 +317,6 @@ function decoded(bytes) {
 function bufferOf(bytes, shared) {
   const { buffer, byteOffset, byteLength } = bytes;
   return !shared && byteLength === buffer.byteLength ? buffer : buffer.slice(byteOffset, byteOffset + byteLength);
-}
-
-function headersOf(parts) {
-  const list = parts.headers();
-  const headers = new Headers();
-  for (let i = 0; i < list.length; i += 2) headers.append(list[i], list[i + 1]);
-  return headers;
 }
 
 function recordOf(parts) {

@@ -8,7 +8,12 @@ const { Policy } = require('./policy.js');
 
 /** Retry budgets that calls share: keep one beside each client of your own. */
 class Budgets {
-  #native = new native.NativeBudgets();
+  #native;
+
+  /** `budgetDir`, `shareRequired`: as of a Client. */
+  constructor(options) {
+    this.#native = guard(() => new native.NativeBudgets(options ?? {}));
+  }
 
   /** What the budget of a policy has for an origin; null if no call used it yet. */
   reading(policy, origin, now = monotonicNow()) {

@@ -164,6 +164,11 @@ test('an inner loop within an attempt of an outer one makes one attempt, and say
   let asked;
   await retryFetch({ policy: FAST, retryIf: async () => void (asked = (await client(url)).stopReason) })(url);
   assert.equal(asked, 'retries_exhausted');
+  // The core says what the option may be, wherever it is given.
+  const wrong = { kind: 'config', message: 'nesting: must be stop (one attempt within an attempt of another loop) or allow, got "both"' };
+  for (const make of [createClient, retryFetch, (options) => retrying(() => 1, options)]) assert.throws(() => make({ nesting: 'both' }), wrong);
+  await assert.rejects(client.request(url, { nesting: 'both' }), wrong);
+  await assert.rejects(inner(url, { reknock: { nesting: 'both' } }), wrong);
 });
 
 test('any function: known failures, what is named, what it returns', async () => {

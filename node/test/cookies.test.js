@@ -23,6 +23,18 @@ test('what servers set comes back, retried responses and redirects included', as
   client.close();
 });
 
+test('credentials: omit passes the jar over', async (t) => {
+  const script = await serve(t, status(200, SET));
+  const client = createClient({ policy: FAST, cookies: { mine: '1' } });
+  await client(script.url, { credentials: 'omit' });
+  await client(new Request(script.url, { credentials: 'omit' }));
+  await client(script.url, { credentials: 'omit', headers: { cookie: 'own=1' } });
+  await client(script.url, { credentials: 'same-origin' });
+  await client(script.url);
+  assert.deepEqual(await carried(script), [undefined, undefined, 'own=1', 'mine=1', 'a=1; b=2; mine=1']);
+  client.close();
+});
+
 test('none unless they are asked for', async (t) => {
   const script = await serve(t, status(200, SET));
   const client = createClient({ policy: FAST });

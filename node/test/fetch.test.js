@@ -85,6 +85,23 @@ for (const [name, location] of [['no URL', 'http://['], ['another scheme', 'mail
   });
 }
 
+test('a redirect from https to http is followed, without credentials; request() hands it out', async (t) => {
+  const plain = await serve(t, DONE);
+  const secure = await serve(t, { do: 'redirect', status: 302, location: `${plain.url}/next` }, { tls: 'trusted' });
+  const own = createClient({ policy: false, caBundle: secure.ca });
+  const headers = { authorization: 'Basic eDp5', cookie: 'a=1', 'x-kept': '1' };
+  for (const send of [own, own.get, own.asFetch()]) {
+    const response = await send(secure.url, { headers });
+    assert.deepEqual([response.status, response.url, response.redirected], [200, `${plain.url}/next`, true]);
+  }
+  for (const arrival of await plain.log()) {
+    const seen = Object.fromEntries(arrival.headers);
+    assert.deepEqual([seen.authorization, seen.cookie, seen['x-kept']], [undefined, undefined, '1']);
+  }
+  assert.equal((await own.request(secure.url)).statusCode, 302);
+  own.close();
+});
+
 test('20 redirects are followed, and no more', async (t) => {
   const hops = Array.from({ length: 20 }, () => ({ do: 'redirect', status: 302, location: '$url/x' }));
   const { url } = await serve(t, ...hops, DONE);
@@ -139,6 +156,13 @@ test('a 421 is repeated once', async (t) => {
   assert.equal((await script.log()).length, 2);
   const again = await client((await serve(t, status(421))).url);
   assert.deepEqual([again.status, again.attempts.length, again.stopReason], [421, 2, 'not_retryable']);
+  // A connection that is free again is not where it is repeated.
+  const kept = await serve(t, DONE, status(421, 'elsewhere'), DONE);
+  const own = createClient({ policy: FAST });
+  await own(kept.url).text();
+  const { attempts } = await own(kept.url);
+  assert.deepEqual(attempts.map(({ reused }) => reused), [true, false]);
+  own.close();
   // It costs a retry, and is no business of those who do not fetch.
   assert.equal((await once((await serve(t, status(421))).url)).attempts.length, 1);
   assert.equal((await client.request((await serve(t, status(421))).url)).attempts.length, 1);

@@ -197,12 +197,17 @@ test('clone() before, between and after', async () => {
   }
 });
 
-test('the headers of a clone are its own', () => {
+test('the headers are nobody\'s to change, as in fetch; a clone has its own', () => {
   const response = makeResponse(parts());
-  response.headers.set('x-a', '1');
+  for (const [name, ...args] of [['set', 'x-a', '1'], ['append', 'x-a', '1'], ['delete', 'x-a']]) {
+    assert.throws(() => response.headers[name](...args), { name: 'TypeError', message: /^headers: those of a response cannot be changed/ });
+  }
   const copy = response.clone();
-  response.headers.set('x-a', '2');
-  assert.equal(copy.headers.get('x-a'), '1');
+  assert.notEqual(copy.headers, response.headers);
+  assert.deepEqual([...copy.headers], [...response.headers]);
+  const mine = new Headers(response.headers);
+  mine.set('x-a', '1');
+  assert.equal(new Response('', { headers: response.headers }).headers.get('x-a'), response.headers.get('x-a'));
 });
 
 test('body is a stream', async () => {

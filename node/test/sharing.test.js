@@ -8,7 +8,7 @@ const { tmpdir } = require('node:os');
 const path = require('node:path');
 const { test } = require('node:test');
 const { promisify } = require('node:util');
-const { createClient } = require('../index.js');
+const { Budgets, Policy, Retry, createClient } = require('../index.js');
 const { serve, status } = require('./support/server.js');
 
 // A reserve of 60 retries and nothing else, for as long as a test runs.
@@ -60,4 +60,20 @@ test('what cannot be shared says why', async (t) => {
   await client(script.url);
   const { share, why: told } = client.budget(script.url);
   assert.deepEqual([share, told], ['process', why]);
+});
+
+test('budgets without a client are shared likewise', (t) => {
+  const [own, budgetDir] = [new Policy(policy), place(t)];
+  for (const balance of [59, 58]) {
+    const budgets = new Budgets({ budgetDir });
+    const retry = new Retry(own, { origin: 'http://up', budgets });
+    retry.attempt();
+    retry.classify({ status: 503 });
+    assert.equal(retry.decide().stopReason, null);
+    const reading = budgets.reading(own, 'http://up');
+    assert.deepEqual([reading.share, reading.balance, reading.ownWithdrawals], ['host', balance, 1]);
+  }
+  const nowhere = new Budgets({ budgetDir: path.join(budgetDir, 'not', 'there'), shareRequired: true });
+  assert.throws(() => new Retry(own, { origin: 'http://up', budgets: nowhere }), { message: /^share_required: the budget cannot be the host's: / });
+  assert.throws(() => new Budgets({ budgetDir: 'here' }), { message: 'budgetDir: must be an absolute path, got "here"' });
 });

@@ -123,12 +123,20 @@ class Client(_Base):
         The certificate to show to servers that ask for one.
     compression: true or false. Default: True.
         Whether to ask for compressed bodies, and decompress them.
+    unix_socket: path, or None. Default: None.
+        The Unix socket to connect to in place of any address, whatever the URL's host; no proxy is used then.
     local_address: IP address. Default: None.
-        The address to connect from.
+        The address to connect from; a server's addresses of the other family are passed over.
+    interface: name, or None. Default: None.
+        The network interface to connect from, such as 'eth0' (Linux and Android).
     pool_idle_timeout: seconds or a timedelta, or None. Default: 4s.
         How long an unused connection is kept.
     pool_max_idle_per_host: 0..=100000. Default: 1000.
         How many unused connections are kept per origin.
+    max_connections: 1..=100000. Default: 512.
+        The most connections that are open at once, unused ones included. Calls beyond wait in order: no attempt's time, only 'timeout' goes on.
+    max_connections_per_origin: 1..=100000. Default: 256.
+        Likewise, to one origin.
     cookies: true, false, or map of names and values. Default: True.
         Whether cookies that servers set are kept and sent back; a map is what to begin with.
     budget_dir: absolute path. Default: REKNOCK_BUDGET_DIR, else /dev/shm/reknock-UID.
@@ -256,12 +264,20 @@ class AsyncClient(_Base):
         The certificate to show to servers that ask for one.
     compression: true or false. Default: True.
         Whether to ask for compressed bodies, and decompress them.
+    unix_socket: path, or None. Default: None.
+        The Unix socket to connect to in place of any address, whatever the URL's host; no proxy is used then.
     local_address: IP address. Default: None.
-        The address to connect from.
+        The address to connect from; a server's addresses of the other family are passed over.
+    interface: name, or None. Default: None.
+        The network interface to connect from, such as 'eth0' (Linux and Android).
     pool_idle_timeout: seconds or a timedelta, or None. Default: 4s.
         How long an unused connection is kept.
     pool_max_idle_per_host: 0..=100000. Default: 1000.
         How many unused connections are kept per origin.
+    max_connections: 1..=100000. Default: 512.
+        The most connections that are open at once, unused ones included. Calls beyond wait in order: no attempt's time, only 'timeout' goes on.
+    max_connections_per_origin: 1..=100000. Default: 256.
+        Likewise, to one origin.
     cookies: true, false, or map of names and values. Default: True.
         Whether cookies that servers set are kept and sent back; a map is what to begin with.
     budget_dir: absolute path. Default: REKNOCK_BUDGET_DIR, else /dev/shm/reknock-UID.

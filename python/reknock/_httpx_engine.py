@@ -13,8 +13,8 @@ from ._records import Records
 from ._retrying import policy_over
 
 CLIENTS = frozenset({
-    "http2", "http2_ping", "proxy", "verify", "ca_bundle", "cert", "local_address", "pool_idle_timeout", "pool_max_idle_per_host", "envoy_headers",
-    "transport", "before_retry", "budget_dir", "share_required",
+    "http2", "http2_ping", "proxy", "verify", "ca_bundle", "cert", "unix_socket", "local_address", "interface", "pool_idle_timeout",
+    "pool_max_idle_per_host", "max_connections", "max_connections_per_origin", "envoy_headers", "transport", "before_retry", "budget_dir", "share_required",
 })
 """What else of a client's options an engine takes: what httpx does above its transports (cookies, redirects, decoding, base_url, auth) is left to it."""
 

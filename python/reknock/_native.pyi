@@ -674,10 +674,10 @@ class BudgetReading:
 @final
 class Budgets:
     """Retry budgets that calls share: keep one beside each client of your own, or give the same to clients, adapters and functions. Any number
-    of threads may use it at once. Those with names are shared with all of the process.
+    of threads may use it at once. Those with names are shared with all of the process. `budget_dir`, `share_required`: as of a Client.
     """
 
-    def __new__(cls) -> Self: ...
+    def __new__(cls, *, budget_dir: str | PathLike[str] | None = None, share_required: bool = False) -> Self: ...
     def reading(self, policy: Policy, origin: str, *, now: float | None = None) -> BudgetReading | None: ...
 
 @final

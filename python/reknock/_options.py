@@ -166,12 +166,20 @@ class ClientOptions(Callbacks, total=False):
     """The certificate to show to servers that ask: PEM text or a path, or a pair of certificate and key. Default: None."""
     compression: bool
     """Whether to ask for compressed bodies, and decompress them. Default: True."""
+    unix_socket: str | PathLike[str] | None
+    """The Unix socket to connect to in place of any address, whatever the URL's host; no proxy is used then. Default: None."""
     local_address: str | None
-    """The address to connect from. Default: None."""
+    """The address to connect from; a server's addresses of the other family are passed over. Default: None."""
+    interface: str | None
+    """The network interface to connect from, such as `eth0` (Linux and Android). Default: None."""
     pool_idle_timeout: Seconds | None
     """How long an unused connection is kept, in seconds. Default: 4s."""
     pool_max_idle_per_host: int
     """How many unused connections are kept per origin. Default: 1000."""
+    max_connections: int
+    """The most connections that are open at once, unused ones included. Calls beyond wait in order: no attempt's time, only `timeout` goes on. Default: 512."""
+    max_connections_per_origin: int
+    """Likewise, to one origin. Default: 256."""
     cookies: bool | Mapping[str, str] | CookieJar | None
     """Whether cookies that servers set are kept and sent back. A mapping, or a jar that is copied, is what to begin with. Default: True."""
     budget_dir: str | PathLike[str] | None

@@ -66,6 +66,10 @@ class Script:
         """Connections that are open."""
         return int(self._state()["open"])
 
+    def connections(self) -> int:
+        """Connections that were opened so far."""
+        return int(self._state()["connections"])
+
     def advance(self) -> None:
         """Moves on to the next outcome."""
         self._ask("POST", "/advance")

@@ -50,7 +50,7 @@ def test_what_another_version_pickled():
         make, (state,) = reknock.get(URL).__reduce__()
         record, (fields,) = reknock.get(URL).attempts[0].__reduce__()
     with pytest.raises(ValueError, match="pickled by another version"):
-        make((*state[:1], "HTTP/9", *state[2:]))
+        make((*state[:2], "HTTP/9", *state[3:]))
     with pytest.raises(ValueError, match="pickled by another version"):
         record((*fields[:6], "sent", *fields[7:]))
 

@@ -118,6 +118,25 @@ def test_what_cannot_be_shared_says_why(serve, tmp_path):
     assert reading and (reading.share, reading.path, reading.why) == ("process", None, why)
 
 
+def test_budgets_without_a_client_are_shared_likewise(tmp_path):
+    policy, readings = reknock.Policy(**POLICY), []
+    for _ in range(2):
+        budgets = reknock.Budgets(budget_dir=tmp_path / "budgets")
+        with reknock.Retry(policy, origin="http://up", budgets=budgets) as retry:
+            retry.attempt()
+            retry.classify(status_code=503)
+            assert retry.decide().stop_reason is None
+            retry.attempt()
+            readings.append(budgets.reading(policy, "http://up"))
+    assert [(reading.share, reading.balance, reading.own_withdrawals) for reading in readings if reading] == [("host", 59, 1), ("host", 58, 1)]
+    nowhere = reknock.Budgets(budget_dir=tmp_path / "not" / "there", share_required=True)
+    with pytest.raises(reknock.ConfigError, match="share_required: the budget cannot be the host's"):
+        reknock.Retry(policy, origin="http://up", budgets=nowhere)
+    for wrong, message in [({"budget_dir": "here"}, "budget_dir: must be an absolute path, got .here."), ({"budgetdir": "/x"}, "did you mean")]:
+        with pytest.raises(reknock.ConfigError, match=message):
+            reknock.Budgets(**wrong)
+
+
 def test_a_forked_child_has_the_same_purse(serve, tmp_path):
     script = serve(status(503))
     client = reknock.Client(policy=POLICY, budget_dir=tmp_path / "budgets")

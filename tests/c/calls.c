@@ -5,11 +5,7 @@
  *
  * POLICY: a JSON document. CALLS: so many calls, one after the other. CA: PEM, or empty. FOLLOW, STREAM: true or false. REDIRECTS, LARGEST, SIZE: numbers,
  * or -1 for the default, or no body. OPINION: what retry_if answers each time, a REKNOCK_ANSWER_ number, or -1 for no callback. */
-#include "lines.h"
-
-static int is_true(const char *text) {
-    return strcmp(text, "true") == 0;
-}
+#include "call_lines.h"
 
 static reknock_answer answers(void *user_data, const reknock_attempt *attempt, uint64_t *wait_ms) {
     (void)attempt;
@@ -41,11 +37,6 @@ typedef struct {
     size_t size, at;
 } stream;
 
-static void fill(uint8_t *bytes, size_t size, size_t at) {
-    size_t i;
-    for (i = 0; i < size; i++) bytes[i] = (uint8_t)((at + i) % 65536 % 251);
-}
-
 static reknock_answer produces(void *user_data, uint8_t *buffer, size_t size, size_t *written) {
     stream *body = (stream *)user_data;
     size_t left = body->size - body->at;
@@ -73,14 +64,6 @@ static reknock_request *request_of(char **fields, int count, stream *body) {
         free(bytes);
     }
     return request;
-}
-
-static void print_attempt(const reknock_attempt_record *record) {
-    CHECK(record != NULL);
-    printf("\t%d\t%s\t%d\t%u\t%lld\t%lld\t%d\t%d\t%lld\t%llu\t%s\t%u", (int)record->http_status, reknock_status_name(record->error),
-           (int)record->evidence, (unsigned)record->hop, (long long)record->hint_us, (long long)record->wait_us, (int)record->reused,
-           (int)record->http_version, (long long)record->first_byte_us, (unsigned long long)record->duration_us, record->peer,
-           (unsigned)record->interim);
 }
 
 static void call(reknock_client *client, const reknock_request *request) {

@@ -68,6 +68,8 @@ const TRAILER: &str = "
  *     reknock_retry_options options = REKNOCK_RETRY_OPTIONS_INIT;
  *     reknock_retry_answer answer = REKNOCK_RETRY_ANSWER_INIT;
  */
+#ifndef REKNOCK_OPTIONS_INIT
+#define REKNOCK_OPTIONS_INIT
 #ifdef __cplusplus
 template <typename T> static inline T reknock_options_init() {
   T options = {};
@@ -83,6 +85,7 @@ template <typename T> static inline T reknock_options_init() {
 #define REKNOCK_CALL_OPTIONS_INIT {.struct_size = sizeof(reknock_call_options)}
 #define REKNOCK_RETRY_OPTIONS_INIT {.struct_size = sizeof(reknock_retry_options)}
 #define REKNOCK_RETRY_ANSWER_INIT {.struct_size = sizeof(reknock_retry_answer)}
+#endif
 #endif
 ";
 

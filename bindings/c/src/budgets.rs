@@ -6,7 +6,8 @@ use std::mem::MaybeUninit;
 use std::sync::Arc;
 
 use core_::Tick;
-use core_::client::process_budgets;
+use core_::client::{process_budgets, process_budgets_with};
+use core_::policy::{Keys, Value};
 use core_::retry::driver;
 use core_::retry::{BudgetReading, Budgets, Share};
 
@@ -59,6 +60,29 @@ pub extern "C" fn reknock_budgets_new(
 ) -> reknock_status {
     entry(error, || {
         given(out, "out")?.write(hand_out(reknock_budgets { budgets: Arc::new(process_budgets()) }));
+        Ok(())
+    })
+}
+
+/// As reknock_budgets_new, for budgets with `share: host` in the directory `budget_dir`, an absolute path (NULL: the default one), which are
+/// an error of the calls that need one where they cannot be had, if `share_required` is not 0.
+///
+/// Errors: REKNOCK_ERROR_INVALID_ARGUMENT if out is NULL, REKNOCK_ERROR_CONFIG for a path that is not absolute.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_budgets_new_in(
+    budget_dir: *const c_char,
+    share_required: i32,
+    out: Option<&mut MaybeUninit<*mut reknock_budgets>>,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    entry(error, || {
+        let out = given(out, "out")?;
+        let mut options = vec![("share_required".to_owned(), (share_required != 0).into())];
+        if !budget_dir.is_null() {
+            // SAFETY: the caller's text, which ends with NUL.
+            options.push(("budget_dir".to_owned(), unsafe { text(budget_dir, "budget_dir") }?.into()));
+        }
+        out.write(hand_out(reknock_budgets { budgets: Arc::new(process_budgets_with(&Value::Map(options), Keys::Snake)?) }));
         Ok(())
     })
 }

@@ -1,7 +1,13 @@
 //! Cancel tokens.
 #![allow(unsafe_code)] // pointers from C; each block says why it may
 
+use std::future::Future;
 use std::mem::MaybeUninit;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
 
 use core_::client::Cancel;
 
@@ -40,6 +46,45 @@ pub unsafe extern "C" fn reknock_cancel_trigger(cancel: *const reknock_cancel) {
             token.cancel.cancel();
         }
     });
+}
+
+/// Waits on this thread for `ns` nanoseconds, or until the token is triggered: 1 if it was, else 0. With 0 it only looks. Without a token (NULL) the
+/// wait is a whole one. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_cancel_wait(cancel: *const reknock_cancel, ns: u64) -> i32 {
+    plain(0, || {
+        let wait = Duration::from_nanos(ns);
+        // SAFETY: a live token or NULL.
+        match unsafe { shared(cancel, "cancel") } {
+            Ok(token) => i32::from(token.cancel.is_cancelled() || ns > 0 && cancelled_within(&token.cancel, wait)),
+            Err(_) => {
+                std::thread::sleep(wait);
+                0
+            }
+        }
+    })
+}
+
+/// Wakes a thread that waits for a future.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+fn cancelled_within(cancel: &Cancel, wait: Duration) -> bool {
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut cancelled = pin!(cancel.cancelled());
+    let began = Instant::now();
+    loop {
+        if cancelled.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
+            return true;
+        }
+        let Some(left) = wait.checked_sub(began.elapsed()).filter(|left| !left.is_zero()) else { return false };
+        std::thread::park_timeout(left);
+    }
 }
 
 /// Frees a token. NULL does nothing.

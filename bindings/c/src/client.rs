@@ -111,7 +111,7 @@ pub struct reknock_client_options {
     pub username: *const c_char,
     /// Their password. Default: empty.
     pub password: *const c_char,
-    /// The IP address to connect from, such as "192.0.2.7". Default: as the system has it.
+    /// The IP address to connect from, such as "192.0.2.7"; a server's addresses of the other family are passed over. Default: as the system has it.
     pub local_address: *const c_char,
     /// Not 0: `x-envoy-retry-on` and its kin on a request change its policy, as in Envoy.
     pub envoy_headers: i32,
@@ -129,6 +129,15 @@ pub struct reknock_client_options {
     pub share_required: i32,
     /// In place of `policy`: policies, and rules that choose one for each call by its first URL.
     pub policy_set: *const reknock_policy_set,
+    /// The path of a Unix socket to connect to in place of any address, whatever the URL's host; no proxy is used then. Default: none.
+    pub unix_socket: *const c_char,
+    /// The network interface to connect from, such as "eth0" (Linux and Android). Default: as the system has it.
+    pub interface_name: *const c_char,
+    /// The most connections that are open at once, unused ones included, up to 100000. Calls beyond wait in order: no attempt's time, only the
+    /// policy's timeout goes on. Default: 512.
+    pub max_connections: u32,
+    /// Likewise, to one origin. Default: 256.
+    pub max_connections_per_origin: u32,
 }
 
 // SAFETY: numbers and nullable pointers, the size first.
@@ -170,6 +179,20 @@ impl reknock_client_options {
             let none = |_| Fault::Argument(format!("local_address: must be an IP address, got {}", shown_text(address)));
             out.local_address = Some(address.parse().map_err(none)?);
         }
+        if !self.unix_socket.is_null() {
+            // SAFETY: NUL-terminated.
+            out.unix_socket = Some(unsafe { text(self.unix_socket, "unix_socket") }?.into());
+        }
+        if !self.interface_name.is_null() {
+            // SAFETY: NUL-terminated.
+            out.interface = Some(unsafe { text(self.interface_name, "interface_name") }?.to_owned());
+        }
+        if self.max_connections > 0 {
+            out.max_connections = whole("max_connections", self.max_connections.into())?;
+        }
+        if self.max_connections_per_origin > 0 {
+            out.max_connections_per_origin = whole("max_connections_per_origin", self.max_connections_per_origin.into())?;
+        }
         out.compression &= self.no_compression == 0;
         out.tls.verify &= self.no_verify == 0;
         out.tls.system_roots &= self.no_system_roots == 0;
@@ -196,8 +219,13 @@ fn count(name: &str, number: i32) -> Result<Option<u32>, Fault> {
     match number {
         0 => Ok(None),
         REKNOCK_NONE => Ok(Some(0)),
-        _ => whole_option(name, number.into()).map(Some).map_err(|error| Fault::Argument(error.to_string())),
+        _ => Ok(Some(whole(name, number.into())? as u32)),
     }
+}
+
+/// A number in the range that the core knows.
+fn whole(name: &str, number: i64) -> Result<usize, Fault> {
+    whole_option(name, number).map(|number| number as usize).map_err(|error| Fault::Argument(error.to_string()))
 }
 
 /// These rules with as many redirects as are said.

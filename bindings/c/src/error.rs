@@ -2,12 +2,13 @@
 #![allow(unsafe_code)] // exported names
 
 use std::ffi::{CString, c_char};
+use std::mem::MaybeUninit;
 use std::ptr::null;
 use std::sync::{Arc, OnceLock};
 
 use core_::{ErrorKind, Identity};
 
-use crate::ffi::{Fault, c_text, plain};
+use crate::ffi::{Fault, c_text, entry, given, plain, put, text};
 use crate::record::{Records, reknock_attempt_record, reknock_stop_reason};
 
 /// What a function that can fail returns: REKNOCK_OK, or a REKNOCK_ERROR_ number. Numbers never change their meaning;
@@ -143,6 +144,28 @@ pub extern "C" fn reknock_status_meaning(status: reknock_status) -> *const c_cha
     plain(null(), || match status {
         REKNOCK_ERROR_INVALID_ARGUMENT => c"The function was called against its contract.".as_ptr(),
         _ => texts().iter().find(|text| text.0 == status).map_or(c"".as_ptr(), |text| text.2.as_ptr()),
+    })
+}
+
+/// Makes an error of the program's own in `*out`, without attempts: for functions that report as those of the library do. Free it with
+/// reknock_error_free.
+///
+/// Errors: REKNOCK_ERROR_INVALID_ARGUMENT, also for a status that is none of an error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_error_new(
+    status: reknock_status,
+    message: *const c_char,
+    out: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    entry(None, || {
+        let out = given(out, "out")?;
+        // SAFETY: NUL-terminated or NULL.
+        let message = unsafe { text(message, "message") }?;
+        if status != REKNOCK_ERROR_INVALID_ARGUMENT && kind_of(status).is_none() {
+            return Err(Fault::Argument(format!("status: is that of no error, got {status}")));
+        }
+        put(out, reknock_error { status, message: c_text(message), http_status: 0, records: Records::new(&[], None), call: None });
+        Ok(())
     })
 }
 

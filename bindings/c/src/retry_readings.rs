@@ -6,6 +6,7 @@ use std::mem::MaybeUninit;
 use std::ptr::null;
 
 use core_::Tick;
+use core_::client::{Clock, TokioClock};
 
 use crate::error::{REKNOCK_ERROR_INTERNAL, REKNOCK_ERROR_INVALID_ARGUMENT, REKNOCK_OK, reknock_status};
 use crate::ffi::{c_text, plain};
@@ -27,6 +28,18 @@ pub struct reknock_limits {
     pub remaining_ns: i64,
     /// The moment at which the call's time is over, on the clock of now_ns.
     pub deadline_ns: i64,
+}
+
+/// The time in nanoseconds that clients count by: CLOCK_MONOTONIC where there is one. What now_ns wants. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn reknock_now_ns() -> u64 {
+    plain(0, || TokioClock.now().nanos())
+}
+
+/// Whether the request may be sent again although the server may have acted on it: by its method or its idempotency key. 1 or 0; 0 for NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn reknock_retry_is_idempotent(retry: Option<&reknock_retry>) -> i32 {
+    plain(0, || retry.and_then(|retry| retry.driver.retry()).map_or(0, |retry| i32::from(retry.is_idempotent())))
 }
 
 /// Whether somebody is to be asked about the outcome that was classified last: retries are left, the body can be produced again

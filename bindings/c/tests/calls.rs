@@ -73,13 +73,19 @@ fn listed(server: &Scripts, name: &str) -> Vec<Script> {
     let program = PROGRAMS.iter().find(|program| program.name() == name).unwrap();
     let (arguments, scripts) = program.arguments(server);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    printed(&compile(program.source, C99, name), &arguments);
+    let Some(flags) = program.library.map_or(Some(Vec::new()), needs) else { return scripts };
+    printed(&compile_with(program.source, C99, name, &flags), &arguments);
     scripts
 }
 
 #[test]
 fn misuse_is_answered_and_breaks_nothing() {
     listed(&scripts(), "misuse");
+}
+
+#[test]
+fn libcurl_is_asked_and_answered() {
+    listed(&scripts(), "curl");
 }
 
 #[test]
@@ -134,6 +140,12 @@ fn clients_and_calls_do_as_they_are_told() {
 }
 
 #[test]
+fn connections_are_as_many_and_where_they_are_told_to_be() {
+    let server = scripts();
+    assert_eq!(listed(&server, "connections")[0].connections(), 2, "twenty calls at once");
+}
+
+#[test]
 fn a_cancelled_thread_ends_after_its_call() {
     listed(&scripts(), "cancelled");
 }
@@ -172,22 +184,6 @@ fn a_file_is_explained() {
     let output = run(&explain, &[wrong.to_str().unwrap()]);
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(1) && said.ends_with("max_retrys: unknown key; did you mean max_retries?\n"), "{said}");
-}
-
-#[test]
-fn curl_sends_and_the_machine_decides() {
-    let Some(flags) = needs("libcurl") else { return };
-    let server = scripts();
-    let hinted = json!({"do": "status", "status": 503, "headers": [["Retry-After", "0.05"]]});
-    let script = server.script(json!([hinted, {"do": "reset"}, {"do": "status", "status": 200}]));
-    let curl = compile_with("examples/c/curl_retry.c", C99, "curl_retry", &flags);
-    let policy = policy("curl_retry.yaml", "{backoff: 10ms}");
-    let text = printed(&curl, &[script.url(), policy.to_str().unwrap()]);
-    let lines: Vec<&str> = text.lines().collect();
-    assert!(lines[0].starts_with("attempt 1: ") && lines[0].ends_with("a response, retry"), "{text}");
-    assert!(lines[1].starts_with("attempt 2: ") && lines[1].ends_with(", retry"), "{text}");
-    assert_eq!(lines[2], "attempt 3: a response, completed");
-    assert_eq!((script.log().len(), lines.len()), (3, 3));
 }
 
 #[test]

@@ -71,9 +71,13 @@ const OPTIONS: &[(&str, &str)] = &[
     ("ca_bundle", "ca_pem"),
     ("cert", "cert_pem"),
     ("compression", "no_compression"),
+    ("unix_socket", "unix_socket"),
     ("local_address", "local_address"),
+    ("interface", "interface_name"),
     ("pool_idle_timeout", "pool_idle_timeout_ms"),
     ("pool_max_idle_per_host", "pool_max_idle_per_host"),
+    ("max_connections", "max_connections"),
+    ("max_connections_per_origin", "max_connections_per_origin"),
     ("cookies", "cookies"),
     ("budget_dir", "budget_dir"),
     ("share_required", "share_required"),
@@ -102,6 +106,8 @@ fn the_defaults_are_the_cores() {
         ("pool_idle_timeout_ms;".to_owned(), format!("{} s.", transport.pool_idle_timeout.unwrap().as_secs_f64())),
         ("pool_max_idle_per_host;".to_owned(), format!("{}.", transport.pool_max_idle_per_host)),
         ("http2_ping_ms;".to_owned(), format!("{} s.", transport.http2_ping.unwrap().as_secs_f64())),
+        ("max_connections;".to_owned(), format!("{}.", transport.max_connections)),
+        ("max_connections_per_origin;".to_owned(), format!("{}.", transport.max_connections_per_origin)),
         ("policy;".to_owned(), retries),
     ];
     let header = text();

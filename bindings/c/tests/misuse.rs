@@ -13,6 +13,7 @@ use support::{C99, compile, policy, printed, scripts};
 /// What may be NULL, besides `error`, `user_data` and `free_user_data`: the function's name, or * for all, and the parameter's.
 const NULLABLE: &[(&str, &str)] = &[
     ("*", "options"),
+    ("reknock_cancel_wait", "cancel"),
     ("reknock_policy_lint", "surroundings"),
     ("reknock_client_submit", "out"),
     ("reknock_client_submit_stream", "out"),
@@ -30,6 +31,7 @@ const NULLABLE: &[(&str, &str)] = &[
     ("reknock_policy_set_watch", "dialect"),
     ("reknock_policy_set_read", "dialect"),
     ("reknock_policy_set_read_n", "dialect"),
+    ("reknock_budgets_new_in", "budget_dir"),
     ("reknock_budgets_reading", "policy"),
     ("reknock_retry_attempt", "number"),
     ("reknock_retry_classify_response", "out"),
@@ -50,7 +52,7 @@ fn nullable(function: &str, parameter: &Parameter) -> bool {
 /// Something that the function takes. A new kind of parameter has to be said here.
 fn valid(function: &str, parameter: &Parameter) -> String {
     let expression = match (parameter.kind.as_str(), parameter.name.as_str()) {
-        (_, "path") => "path",
+        (_, "path" | "budget_dir") => "path",
         (_, "json" | "json_base") => "\"{}\"",
         (_, "yaml" | "text") => "\"{}\"",
         (_, "toml" | "value" | "user_data") => "\"\"",
@@ -76,9 +78,11 @@ fn valid(function: &str, parameter: &Parameter) -> String {
         ("const reknock_error*", _) => "failure",
         ("const reknock_queue*", _) => "queue",
         ("const reknock_budgets*", _) => "budgets",
+        ("const reknock_cancel*", _) => "cancel",
         ("const reknock_cookies*", _) => "cookies",
         ("const reknock_report*" | "reknock_report*", _) => "report",
         ("const reknock_lint*" | "reknock_lint*", _) => "lint",
+        (_, "message") => "\"why\"",
         (_, "surroundings") => "\"{}\"",
         (_, "scenario") => "\"spike\"",
         (_, "line") => "\"a=1\"",

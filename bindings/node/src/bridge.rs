@@ -16,7 +16,7 @@ use reknock::client::{Delivered, Response, Wants, runtime};
 use tokio::sync::oneshot;
 
 use crate::body::Pull;
-use crate::call::{Call, Delivery};
+use crate::call::{CHECK, Call, Delivery};
 use crate::client::NativeClient;
 use crate::error::{or_throw, parts};
 use crate::head::head;
@@ -81,7 +81,7 @@ impl Bridge {
         })
     }
 
-    /// Begins a call; returns its number.
+    /// Begins a call; returns its number. With the bit that says so, it only throws what is wrong with it.
     #[napi(catch_unwind)]
     #[allow(clippy::too_many_arguments, reason = "the call's parts; an object of them costs more than the call")]
     pub fn send(
@@ -98,6 +98,9 @@ impl Bridge {
         let mut call = Call::new(env, client, &method, &url, headers, body, bits)?;
         if let Some(options) = options {
             call.read(env, &options)?;
+        }
+        if bits & CHECK != 0 {
+            return Ok(0.0);
         }
         let Call { client, request, options, wants, delivery, outlet } = call;
         let number = outlet.map(|outlet| {

@@ -22,9 +22,13 @@ const EVENTS: u32 = 8;
 const BODY: u32 = 16;
 const STREAM: u32 = 32;
 const AUTO: u32 = 64;
-const MISDIRECTED: u32 = 128;
+/// What the Fetch standard has and others have not.
+const PLATFORM: u32 = 128;
 const NESTED: u32 = 256;
 const BEFORE_ATTEMPT: u32 = 512;
+const OMIT_COOKIES: u32 = 1024;
+/// It is looked at, and not sent.
+pub const CHECK: u32 = 2048;
 
 /// How the body of the response comes.
 pub enum Delivery {
@@ -71,7 +75,13 @@ impl Call {
             notices: false,
             body: has(BODY),
         };
-        let options = CallOptions { nested: has(NESTED), repeat_misdirected: has(MISDIRECTED), ..CallOptions::default() };
+        let options = CallOptions {
+            nested: has(NESTED),
+            repeat_misdirected: has(PLATFORM),
+            allow_downgrade: has(PLATFORM),
+            omit_cookies: has(OMIT_COOKIES),
+            ..CallOptions::default()
+        };
         let delivery = match (has(STREAM), has(AUTO)) {
             (true, _) => Delivery::Streamed,
             (false, true) => Delivery::Auto,

@@ -6,7 +6,7 @@ use napi::bindgen_prelude::Unknown;
 use napi::{Env, Result, ValueType};
 use napi_derive::napi;
 use reknock::Identity;
-use reknock::client::{Client, Cookie, Cookies, Request, default_policies};
+use reknock::client::{Client, Cookie, Cookies, Request, allows_nesting, default_policies};
 use reknock::policy::Value;
 
 use crate::error::or_throw;
@@ -177,4 +177,10 @@ pub fn reading(reading: reknock::retry::BudgetReading) -> BudgetReading {
         own_refusals: reading.own_refusals as f64,
         resets: reading.resets as f64,
     }
+}
+
+/// Whether the option `nesting`, of a client, a call or an adapter, lets calls within attempts of others retry as well.
+#[napi(js_name = "allowsNesting", catch_unwind)]
+pub fn nesting(env: &Env, value: Unknown<'_>) -> Result<bool> {
+    or_throw(env, allows_nesting(&to_value(value)?))
 }

@@ -124,9 +124,9 @@ pub fn head_leads_nowhere(head: &Head) -> bool {
     head.leads_nowhere()
 }
 
-/// The usual words for the status.
+/// The words that came with the status.
 #[napi(catch_unwind)]
-pub fn head_status_text(head: &Head) -> &'static str {
+pub fn head_status_text(head: &Head) -> &str {
     head.reason()
 }
 

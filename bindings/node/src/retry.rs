@@ -6,7 +6,7 @@ use std::time::Duration;
 use napi::bindgen_prelude::{Array, Object, Unknown};
 use napi::{Env, Error, Result, Status};
 use napi_derive::napi;
-use reknock::client::{Event, Opinion, entropy_or, minted_key, process_budgets};
+use reknock::client::{Event, Opinion, entropy_or, minted_key, process_budgets_with};
 use reknock::policy::{Argument, Value};
 use reknock::retry::driver::{self, Driver, Misuse, Options, Target, outcome};
 use reknock::retry::{Answer, Budgets, Decision, Retry};
@@ -18,7 +18,7 @@ use crate::head::{millis, records};
 use crate::identity::NativeIdentity;
 use crate::policy::{NativePolicy, lines};
 use crate::question::event;
-use crate::value::{UNIT, to_value};
+use crate::value::{KEYS, UNIT, to_value};
 
 /// Retry budgets that calls share.
 #[napi]
@@ -73,9 +73,9 @@ pub struct NativeDecision {
 impl NativeBudgets {
     /// Budgets that are full.
     #[napi(constructor, catch_unwind)]
-    #[allow(clippy::new_without_default, reason = "made by JavaScript alone")]
-    pub fn new() -> Self {
-        NativeBudgets { budgets: Arc::new(process_budgets()) }
+    pub fn new(env: &Env, options: Unknown<'_>) -> Result<Self> {
+        let budgets = or_throw(env, process_budgets_with(&to_value(options)?, KEYS))?;
+        Ok(NativeBudgets { budgets: Arc::new(budgets) })
     }
 
     /// What the budget of a policy has for an origin.

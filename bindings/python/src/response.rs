@@ -58,9 +58,9 @@ impl ResponseHead {
         self.head.status()
     }
 
-    /// The usual words for the status, for example "Not Found"; empty if it has none.
+    /// The words that the server sent with the status, for example "Not Found"; the usual ones over HTTP/2, empty if there are none.
     #[getter]
-    fn reason_phrase(&self) -> &'static str {
+    fn reason_phrase(&self) -> &str {
         self.head.reason()
     }
 
@@ -190,13 +190,23 @@ pub fn parsed<'py>(content: &Bound<'py, PyBytes>, encoding: &str) -> PyResult<Bo
     loads.bind(py).call1((content, encoding))
 }
 
-/// A response as pickles have it: status, version, header lines, URL, elapsed nanoseconds, attempts, stop reason, body.
-type Pickled<'py> =
-    (u16, String, Vec<(String, Vec<u8>)>, String, u64, Vec<PyRef<'py, AttemptRecord>>, String, PyBackedBytes, Option<PyRef<'py, Identity>>);
+/// A response as pickles have it: status, its words, version, header lines, URL, elapsed nanoseconds, attempts, stop reason, body, whose call it answers.
+type Pickled<'py> = (
+    u16,
+    String,
+    String,
+    Vec<(String, Vec<u8>)>,
+    String,
+    u64,
+    Vec<PyRef<'py, AttemptRecord>>,
+    String,
+    PyBackedBytes,
+    Option<PyRef<'py, Identity>>,
+);
 
 /// What it was pickled from, if this version knows all of it.
 fn restored(pickled: Pickled<'_>) -> Option<(client::ResponseHead, Bytes)> {
-    let (status, version, lines, url, elapsed, attempts, stop_reason, body, call) = pickled;
+    let (status, reason, version, lines, url, elapsed, attempts, stop_reason, body, call) = pickled;
     let version = VERSIONS.iter().find(|(_, name)| *name == version)?.0;
     let mut headers = HeaderMap::new();
     for (name, value) in lines {
@@ -204,7 +214,7 @@ fn restored(pickled: Pickled<'_>) -> Option<(client::ResponseHead, Bytes)> {
     }
     let attempts = attempts.iter().map(|record| record.0.clone()).collect();
     let (elapsed, stop_reason) = (Duration::from_nanos(elapsed), StopReason::from_code(&stop_reason)?);
-    let mut head = client::ResponseHead::restored(status, version, headers, &url, elapsed, attempts, stop_reason)?;
+    let mut head = client::ResponseHead::restored(status, version, headers, &url, elapsed, attempts, stop_reason)?.with_reason(&reason);
     if let Some(call) = call {
         head = head.with_call(reknock::Identity::clone(&call.0));
     }
@@ -269,6 +279,7 @@ impl Response {
         let lines: Vec<_> = head.headers().iter().map(|(name, value)| (name.as_str(), PyBytes::new(py, value.as_bytes()))).collect();
         let pickled = (
             head.status(),
+            head.reason(),
             version(head.version()),
             lines,
             head.url().as_str(),

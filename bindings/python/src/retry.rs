@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
-use reknock::client::{entropy_or, minted_key, process_budgets};
+use pyo3::types::{PyDict, PyTuple};
+use reknock::client::{entropy_or, minted_key, process_budgets_with};
+use reknock::policy::{Keys, Value};
 use reknock::retry::driver::{self, Driver, Misuse, Options, Target, outcome};
 use reknock::retry::{self, Answer};
 use reknock::{Measured, StopReason, Tick, UnixTime};
@@ -19,15 +20,19 @@ use crate::policy::{Policy, chosen};
 use crate::records::records;
 
 /// Retry budgets that calls share: keep one beside each client of your own, or give the same to clients, adapters and functions. Any number
-/// of threads may use it at once. Those with names are shared with all of the process.
+/// of threads may use it at once. Those with names are shared with all of the process. `budget_dir`, `share_required`: as of a Client.
 #[pyclass(frozen, module = "reknock")]
 pub struct Budgets(pub Arc<retry::Budgets>);
 
 #[pymethods]
 impl Budgets {
+    /// `budget_dir`, `share_required`: as of a Client.
     #[new]
-    fn new() -> Self {
-        Budgets(Arc::new(process_budgets()))
+    #[pyo3(signature = (**options))]
+    fn new(py: Python<'_>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let options = options.map_or(Ok(Value::Map(Vec::new())), |options| to_value(options.as_any()))?;
+        let budgets = process_budgets_with(&options, Keys::Snake).map_err(|error| raised(py, &error))?;
+        Ok(Budgets(Arc::new(budgets)))
     }
 
     /// What the budget of a policy has for an origin; None if no call used it yet. `now`: as for `Retry`.

@@ -8,7 +8,7 @@ use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, TRANSFER_E
 use url::Url;
 
 use super::call::events::Event;
-use super::call::question::{Attempt, Opinion};
+use super::call::question::Attempt;
 use super::call::state::CallConfig;
 use super::client::{Client, Config, Inner};
 use super::host::callbacks::Callbacks;
@@ -25,7 +25,7 @@ use super::transport::options::TransportOptions;
 use super::transport::reqwest::{ReqwestBuilder, ReqwestTransport};
 use crate::error::Error;
 use crate::policy::{PolicySet, ShownText};
-use crate::retry::Budgets;
+use crate::retry::{Budgets, Opinion};
 
 /// Collects the options of a [`Client`]; [`build`](ClientBuilder::build) checks them.
 #[must_use]

@@ -108,12 +108,16 @@ pub struct CallOptions {
     pub redirects: Option<Redirects>,
     /// Whether redirects are followed, by these rules or the client's.
     pub follow_redirects: Option<bool>,
+    /// Whether redirects from https to http are followed, too, whatever these rules or the client's say.
+    pub allow_downgrade: bool,
+    /// Whether the client's jar of cookies is passed over: nothing of it is sent, and nothing is taken in.
+    pub omit_cookies: bool,
     /// What may cancel the call.
     pub cancel: Option<Cancel>,
     /// The call is made within an attempt of another one that retries: see [`Retry::nested`](crate::retry::Retry::nested).
     pub nested: bool,
-    /// Whether a 421 is repeated once and at once, as the Fetch standard has it: a retry like others, whatever the policy's statuses. A connection that is
-    /// busy with its body is not used again.
+    /// Whether a 421 is repeated once and at once, as the Fetch standard has it: a retry like others, whatever the policy's statuses. It takes a new
+    /// connection, as every repetition of a 421 does.
     pub repeat_misdirected: bool,
 }
 
@@ -252,6 +256,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
         };
         let mut redirects = options.redirects.unwrap_or(config.redirects);
         redirects.follow = options.follow_redirects.unwrap_or(redirects.follow);
+        redirects.allow_downgrade |= options.allow_downgrade;
         config.complete(&mut request);
         let policy = match &options.policy {
             Some(policy) => config.policy_for(&mut request, policy),
@@ -267,9 +272,10 @@ impl<T: Transport, C: Clock> Client<T, C> {
         {
             tell(&mut host, Event::of_policy(&error));
         }
-        let CallOptions { nested, repeat_misdirected, .. } = *options;
+        let CallOptions { nested, repeat_misdirected, omit_cookies, .. } = *options;
+        let mode = Mode { delivery, redirects, nested, repeat_misdirected, omit_cookies };
         let whose = options.call.clone().map_or_else(|| Whose::next(options.name.clone()), Whose::known);
-        Running::begin(&config.calls, on, policy, host, Mode { delivery, redirects, nested, repeat_misdirected }, whose, request)
+        Running::begin(&config.calls, on, policy, host, mode, whose, request)
     }
 
     /// Ends the calls in flight with kind `closed`, streamed bodies included, and those to come. Clones of the client are closed with it.
@@ -430,7 +436,12 @@ impl<T, C> Config<T, C> {
 /// [`ClientBuilder::budget_dir`](super::ClientBuilder::budget_dir)): for [`ClientBuilder::budgets`](super::ClientBuilder::budgets) and for
 /// those who drive the machine.
 pub fn process_budgets() -> Budgets {
-    Budgets::of_host(Arc::clone(process_names()), Some(host(None, false)))
+    budgets_at(None, false)
+}
+
+/// Likewise, where the host's are in this directory, or have to be had.
+pub(super) fn budgets_at(directory: Option<PathBuf>, required: bool) -> Budgets {
+    Budgets::of_host(Arc::clone(process_names()), Some(host(directory, required)))
 }
 
 /// Where the host's budgets are.

@@ -19,11 +19,12 @@ pub mod testing {
     pub use super::transport::script::*;
 }
 
+pub use crate::retry::Opinion;
 pub use blocking::BlockingStream;
 pub use builder::{ClientBuilder, IntoTransport, default_policies};
 pub use call::cancel::Cancel;
 pub use call::events::{Event, EventKind, Level, Notice};
-pub use call::question::{Attempt, Host, Opinion, Question, Reply, Wants, wait};
+pub use call::question::{Attempt, Host, Question, Reply, Wants, wait};
 pub use call::stream::StreamingResponse;
 pub use client::{CallOptions, Client, Delivered, process_budgets};
 pub use host::answers::{STOP, delay_from_value};
@@ -38,7 +39,7 @@ pub use message::multipart::Multipart;
 pub use message::redirect::Redirects;
 pub use message::request::Request;
 pub use message::response::{Response, ResponseHead};
-pub use options::{CLIENT_OPTIONS, allows_nesting, client_default, whole_option};
+pub use options::{CLIENT_OPTIONS, allows_nesting, client_default, process_budgets_with, whole_option};
 pub use request_builder::RequestBuilder;
 pub use system::clock::{Clock, TokioClock};
 pub use system::entropy::{minted_key, seed as entropy, seed_or as entropy_or};

@@ -7,13 +7,25 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::builder::ClientBuilder;
-use super::client::Client;
+use super::client::{Client, budgets_at};
 use super::message::cookies::Cookies;
 use super::message::redirect::Redirects;
 use super::transport::options::{ClientCert, Http2, Proxy, TlsOptions, TransportOptions};
 use crate::error::Error;
-use crate::policy::{Keys, Node, OptionBlock, Problem, Unit, Value, bytes, or_none, row};
+use crate::policy::{Keys, Node, OptionBlock, OptionRow, Problem, Unit, Value, bytes, or_none, row};
+use crate::retry::Budgets;
 use crate::time::DurationText;
+
+const BUDGET_DIR: OptionRow =
+    row("budget_dir", "absolute path", "Where budgets with `share: host` are: a directory that is this user's alone.");
+const SHARE_REQUIRED: OptionRow = row(
+    "share_required",
+    "true or false",
+    "Whether a budget with `share: host` that cannot be shared is an error; else it is the process's alone.",
+);
+
+/// The options of budgets without a client; a client's mean the same.
+static BUDGETS_OPTIONS: OptionBlock = OptionBlock { name: "budgets", rows: &[BUDGET_DIR, SHARE_REQUIRED] };
 
 /// The options of a client besides its policy and its callbacks.
 pub static CLIENT_OPTIONS: OptionBlock = OptionBlock {
@@ -44,20 +56,28 @@ pub static CLIENT_OPTIONS: OptionBlock = OptionBlock {
         row("ca_bundle", "PEM text, or a path", "Root certificates to trust besides the system's."),
         row("cert", "PEM text or a path, or a list of certificate and key", "The certificate to show to servers that ask for one."),
         row("compression", "true or false", "Whether to ask for compressed bodies, and decompress them."),
-        row("local_address", "IP address", "The address to connect from."),
+        row(
+            "unix_socket",
+            "path, or `none`",
+            "The Unix socket to connect to in place of any address, whatever the URL's host; no proxy is used then.",
+        ),
+        row("local_address", "IP address", "The address to connect from; a server's addresses of the other family are passed over."),
+        row("interface", "name, or `none`", "The network interface to connect from, such as `eth0` (Linux and Android)."),
         row("pool_idle_timeout", "duration, or `none`", "How long an unused connection is kept."),
         row("pool_max_idle_per_host", "0..=100000", "How many unused connections are kept per origin."),
+        row(
+            "max_connections",
+            "1..=100000",
+            "The most connections that are open at once, unused ones included. Calls beyond wait in order: no attempt's time, only `timeout` goes on.",
+        ),
+        row("max_connections_per_origin", "1..=100000", "Likewise, to one origin."),
         row(
             "cookies",
             "true, false, or map of names and values",
             "Whether cookies that servers set are kept and sent back; a map is what to begin with.",
         ),
-        row("budget_dir", "absolute path", "Where budgets with `share: host` are: a directory that is this user's alone."),
-        row(
-            "share_required",
-            "true or false",
-            "Whether a budget with `share: host` that cannot be shared is an error; else it is the process's alone.",
-        ),
+        BUDGET_DIR,
+        SHARE_REQUIRED,
         row("envoy_headers", "true or false", "Whether `x-envoy-retry-on` and its kin on a request change its policy, as in Envoy."),
     ],
 };
@@ -81,9 +101,13 @@ impl Client {
                 "ca_bundle" => transport.tls.ca_bundle = or_none(node, pem)?,
                 "cert" => cert = or_none(node, client_cert)?,
                 "compression" => transport.compression = node.flag()?,
+                "unix_socket" => transport.unix_socket = or_none(node, |node| node.text().map(PathBuf::from))?,
+                "interface" => transport.interface = or_none(node, |node| node.text().map(str::to_owned))?,
                 "local_address" => transport.local_address = or_none(node, address)?,
                 "pool_idle_timeout" => transport.pool_idle_timeout = or_none(node, |node| typed(node, unit))?,
                 "pool_max_idle_per_host" => transport.pool_max_idle_per_host = whole(key, node)? as usize,
+                "max_connections" => transport.max_connections = whole(key, node)? as usize,
+                "max_connections_per_origin" => transport.max_connections_per_origin = whole(key, node)? as usize,
                 _ => {}
             }
         }
@@ -143,6 +167,22 @@ impl Client {
     }
 }
 
+/// [`process_budgets`](super::process_budgets) with these options: `budget_dir` and `share_required`, as a client's.
+///
+/// # Errors
+/// `config` for the first mistake: `option: rule, got value; fix`.
+pub fn process_budgets_with(options: &Value, keys: Keys) -> Result<Budgets, Error> {
+    let root = Node::root(options, keys);
+    let (mut place, mut required) = (None, false);
+    for (key, node) in root.fields(&BUDGETS_OPTIONS)?.iter() {
+        match key {
+            "budget_dir" => place = or_none(node, directory)?,
+            _ => required = node.flag()?,
+        }
+    }
+    Ok(budgets_at(place, required))
+}
+
 /// The default of a client option as text: asked of what it stands in, so that it cannot differ. `None` for a key without one here.
 pub fn client_default(key: &str) -> Option<String> {
     let (transport, redirects) = (TransportOptions::default(), Redirects::default());
@@ -161,7 +201,9 @@ pub fn client_default(key: &str) -> Option<String> {
         "proxy" => "what the environment says".to_owned(),
         "budget_dir" => "REKNOCK_BUDGET_DIR, else /dev/shm/reknock-UID".to_owned(),
         "cookies" | "share_required" | "envoy_headers" => "false".to_owned(),
-        "base_url" | "headers" | "auth" | "max_response_size" | "ca_bundle" | "cert" | "local_address" => "none".to_owned(),
+        "base_url" | "headers" | "auth" | "max_response_size" | "ca_bundle" | "cert" | "unix_socket" | "local_address" | "interface" => {
+            "none".to_owned()
+        }
         _ => return None,
     })
 }
@@ -201,8 +243,12 @@ fn cookies(node: &Node<'_>) -> Result<Option<Cookies>, Error> {
 }
 
 fn whole(key: &str, node: &Node<'_>) -> Result<u32, Problem> {
-    let most = if key == "max_redirects" { 1000 } else { 100_000 };
-    Ok(node.whole(0, most)? as u32)
+    let (least, most) = match key {
+        "max_redirects" => (0, 1000),
+        "pool_max_idle_per_host" => (0, 100_000),
+        _ => (1, 100_000),
+    };
+    Ok(node.whole(least, most)? as u32)
 }
 
 fn http2(node: &Node<'_>) -> Result<Http2, Problem> {
@@ -310,7 +356,7 @@ mod tests {
     use super::*;
 
     fn problem(options: Value) -> String {
-        match Client::with_options(&options, Unit::Seconds, Keys::Either) {
+        match Client::with_options(&options, Unit::Seconds, Keys::Either).and_then(|builder| builder.build()) {
             Ok(_) => "fine".to_owned(),
             Err(error) => error.to_string(),
         }
@@ -332,9 +378,13 @@ mod tests {
             ("ca_bundle", Value::Null),
             ("cert", Value::Null),
             ("compression", false.into()),
+            ("unix_socket", Value::Null),
             ("local_address", "127.0.0.1".into()),
+            ("interface", "lo".into()),
             ("poolIdleTimeout", 1.5.into()),
             ("pool_max_idle_per_host", 4.into()),
+            ("max_connections", 4.into()),
+            ("max_connections_per_origin", 4.into()),
             ("cookies", Value::from([("a", "1")])),
             ("budget_dir", "/dev/shm/mine".into()),
             ("share_required", true.into()),
@@ -369,9 +419,27 @@ mod tests {
             ("pool_idle_timeout", (-1).into(), "pool_idle_timeout: must be a number of seconds from 0, got -1"),
             ("budget_dir", "here".into(), "budget_dir: must be an absolute path, got \"here\""),
             ("local_address", "home".into(), "local_address: must be an IP address, got \"home\""),
+            ("max_connections", 0.into(), "max_connections: must be a whole number from 1 to 100000, got 0"),
+            ("max_connections_per_origin", true.into(), "max_connections_per_origin: must be a whole number from 1 to 100000, got true"),
+            (
+                "interface",
+                "eth0 ".into(),
+                "interface: must be the name of a network interface: 1 to 15 bytes without spaces and slashes, such as eth0, got \"eth0 \"",
+            ),
+            ("unix_socket", 7.into(), "unix_socket: must be text, got 7; write \"7\""),
+            (
+                "unix_socket",
+                "".into(),
+                "unix_socket: must be a path that fits into a socket's address: not empty, below 108 bytes, without NUL, got \"\"",
+            ),
             ("http2", "yes please".into(), "http2: must be one of auto, only, none, got \"yes please\""),
         ] {
             assert_eq!(problem(Value::from([(key, value)])), message);
+        }
+        for (key, value) in [("proxy", "http://p"), ("local_address", "127.0.0.1"), ("interface", "lo")] {
+            let both = [("unix_socket", Value::from("/run/x.sock")), (key, value.into())];
+            let message = format!("{key}: cannot be where unix_socket says what to connect to; leave one of them out");
+            assert_eq!(problem(Value::from(both)), message);
         }
         let both = [("verify", Value::from("-----BEGIN")), ("ca_bundle", "-----BEGIN".into())];
         assert_eq!(problem(Value::from(both)), "verify: must be true or false where ca_bundle says whom to trust");

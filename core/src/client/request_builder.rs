@@ -7,7 +7,7 @@ use url::{ParseError, Url};
 
 use super::blocking::BlockingStream;
 use super::call::cancel::Cancel;
-use super::call::question::{Attempt, Opinion};
+use super::call::question::Attempt;
 use super::call::stream::StreamingResponse;
 use super::client::{CallOptions, Client};
 use super::host::callbacks::Callbacks;
@@ -20,6 +20,7 @@ use super::system::clock::Clock;
 use super::transport::Transport;
 use crate::error::Error;
 use crate::policy::Policy;
+use crate::retry::Opinion;
 
 /// A request on its way to being sent. The first mistake is kept and returned by [`send`](RequestBuilder::send).
 #[must_use]

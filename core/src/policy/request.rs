@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use super::{Compat, IdempotencyKey, Policy, Settings, envoy};
 use crate::retry::{Conditions, Headers, StatusSet};
+#[cfg(any(feature = "client", feature = "tower"))]
+use crate::time::DurationText;
 
 /// The head of a request: its header fields, and the rest of it as `:method`, `:scheme`, `:authority` and `:path`.
 #[derive(Clone, Copy)]
@@ -76,6 +78,20 @@ impl Policy {
     /// Whether an idempotency key is to be minted for a call of this method that carries none.
     pub fn wants_key(&self, method: &str) -> bool {
         self.idempotency_key() == IdempotencyKey::Auto && !self.methods().contains(method)
+    }
+
+    /// What is said of an attempt that had no head within its limit.
+    #[cfg(any(feature = "client", feature = "tower"))]
+    pub(crate) fn no_head_text(&self) -> String {
+        let limit = DurationText(self.per_try_timeout().unwrap_or_default());
+        format!("no response head within per_try_timeout ({limit})")
+    }
+
+    /// What is said of a call that took too long.
+    #[cfg(any(feature = "client", feature = "tower"))]
+    pub(crate) fn past_deadline_text(&self) -> String {
+        let limit = DurationText(self.timeout().unwrap_or_default());
+        format!("the call did not end within timeout ({limit}); raise timeout to allow more")
     }
 
     /// Whether a body of this length may be sent again. With `compat: envoy` one above `max_body_buffer` is sent once, as by a proxy,

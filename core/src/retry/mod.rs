@@ -9,6 +9,7 @@ pub mod driver;
 mod hint;
 mod machine;
 mod matcher;
+mod opinion;
 mod outcome;
 pub(crate) mod refusals;
 mod target;
@@ -23,6 +24,7 @@ pub use draw::{draw, mix};
 pub use hint::{Combine, Format, HintHeader, RetryAfter, WhenOver};
 pub use machine::Retry;
 pub use matcher::{HeaderMatcher, IgnoreCase, Pattern, Test};
+pub use opinion::Opinion;
 pub use outcome::{Answer, Attempt, Call, Decision, Headers, Outcome, Verdict};
 #[cfg(feature = "client")]
 pub(crate) use target::outer_retry;

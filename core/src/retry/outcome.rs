@@ -19,7 +19,7 @@ impl Headers for &[(&str, &str)] {
     }
 }
 
-#[cfg(feature = "client")]
+#[cfg(feature = "http")]
 impl Headers for http::HeaderMap {
     fn line(&self, name: &str, index: usize) -> Option<&[u8]> {
         match index {

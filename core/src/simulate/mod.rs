@@ -7,6 +7,8 @@ mod chance;
 mod comparison;
 mod histogram;
 mod measure;
+#[cfg(all(test, feature = "client", target_os = "linux"))]
+mod on_shared_words;
 mod options;
 mod page;
 mod presets;

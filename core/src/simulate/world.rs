@@ -78,7 +78,12 @@ pub(super) struct World<'a> {
 
 /// Runs a scenario once.
 pub(super) fn run(policy: &Policy, scenario: &Scenario, seed: u64) -> Measure {
-    let mut world = World::new(policy, scenario, seed);
+    run_on(policy, scenario, seed, |kind| Arc::new(Budget::new(kind)))
+}
+
+/// Likewise, on budgets that are made so: one for each layer and holder.
+pub(super) fn run_on(policy: &Policy, scenario: &Scenario, seed: u64, budget: impl FnMut(BudgetKind) -> Arc<Budget>) -> Measure {
+    let mut world = World::new(policy, scenario, seed, budget);
     world.begin();
     let end = scenario.duration.as_nanos() as u64;
     while let Some((now, event)) = world.agenda.next() {
@@ -104,20 +109,20 @@ pub(crate) fn limit(policy: &Policy, now: Tick, deadline: Option<Tick>) -> Optio
 }
 
 impl<'a> World<'a> {
-    fn new(policy: &Policy, scenario: &'a Scenario, seed: u64) -> Self {
+    fn new(policy: &Policy, scenario: &'a Scenario, seed: u64, mut made: impl FnMut(BudgetKind) -> Arc<Budget>) -> Self {
         let mut chance = Chance::new(seed, 0);
         let budget = policy.budget().filter(|_| policy.max_retries() > 0);
         let by_host =
             budget.is_some_and(|spec| scenario.share.unwrap_or(spec.share) == Share::Host && matches!(spec.kind, BudgetKind::Ratio { .. }));
         let holders = if by_host { scenario.hosts } else { scenario.processes };
-        let of_layer = |_| budget.map_or_else(Vec::new, |spec| (0..holders).map(|_| Arc::new(Budget::new(spec.kind))).collect());
+        let mut of_layer = |_| budget.map_or_else(Vec::new, |spec| (0..holders).map(|_| made(spec.kind)).collect());
         let inner = match scenario.nested {
             // Within an attempt one attempt is made.
             true => policy.merge(&Value::Bool(false)).unwrap_or_else(|_| Policy::none()),
             false => policy.clone(),
         };
         World {
-            budgets: (0..scenario.layers).map(of_layer).collect(),
+            budgets: (0..scenario.layers).map(&mut of_layer).collect(),
             by_host,
             policies: (0..scenario.layers).map(|layer| if layer == 0 { policy.clone() } else { inner.clone() }).collect(),
             // Within an hour of zero.

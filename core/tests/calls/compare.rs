@@ -1,11 +1,47 @@
 //! What came of the calls, beside what was expected.
 
-use reknock::{AttemptRecord, Error, Evidence};
+use reknock::client::Response;
+use reknock::{AttemptRecord, Error, ErrorKind, Evidence, StopReason};
 use reknock_test_server::{Arrival, Script};
 use serde_json::{Value as Json, json};
 
-use crate::Outcome;
 use crate::live::eventually;
+
+/// What came of a call.
+#[derive(Debug)]
+pub struct Seen {
+    pub status: Option<u16>,
+    pub error: Option<ErrorKind>,
+    pub stop_reason: Option<StopReason>,
+    /// Of a response.
+    pub body: Option<String>,
+    pub attempts: Vec<AttemptRecord>,
+    /// Of an error.
+    pub text: String,
+}
+
+impl From<Result<Response, Error>> for Seen {
+    fn from(outcome: Result<Response, Error>) -> Self {
+        match outcome {
+            Ok(response) => Seen {
+                status: Some(response.status()),
+                error: None,
+                stop_reason: Some(response.stop_reason()),
+                body: Some(response.text().into_owned()),
+                attempts: response.attempts().to_vec(),
+                text: String::new(),
+            },
+            Err(error) => Seen {
+                status: error.status(),
+                error: Some(error.kind()),
+                stop_reason: error.stop_reason(),
+                body: None,
+                attempts: error.attempts().to_vec(),
+                text: error.to_string(),
+            },
+        }
+    }
+}
 
 /// One for each call on the client. What a transport shows in another way stands under its own name.
 pub fn expected<'a>(case: &'a Json, transport: &str) -> Vec<&'a Json> {
@@ -20,7 +56,7 @@ fn either<'a>(case: &'a Json, transport: &str, key: &str) -> &'a Json {
 }
 
 /// Everything that differs.
-pub async fn problems(case: &Json, transport: &str, outcomes: &[Outcome], script: &Script) -> Vec<String> {
+pub async fn problems(case: &Json, transport: &str, outcomes: &[Seen], script: &Script) -> Vec<String> {
     let mut problems = Vec::new();
     for (expected, outcome) in expected(case, transport).into_iter().zip(outcomes) {
         ended(expected, outcome, &mut problems);
@@ -47,31 +83,21 @@ pub async fn problems(case: &Json, transport: &str, outcomes: &[Outcome], script
     problems
 }
 
-fn ended(expected: &Json, outcome: &Outcome, problems: &mut Vec<String>) {
-    let (status, error, stop) = match outcome {
-        Ok(response) => (Some(response.status()), None, Some(response.stop_reason())),
-        Err(error) => (error.status(), Some(error.kind().code()), error.stop_reason()),
-    };
-    let seen = (json!(status), json!(error), json!(stop.map(|reason| reason.code())));
+fn ended(expected: &Json, outcome: &Seen, problems: &mut Vec<String>) {
+    let seen = (json!(outcome.status), json!(outcome.error.map(ErrorKind::code)), json!(outcome.stop_reason.map(|reason| reason.code())));
     let wanted = (expected["status"].clone(), expected["error"].clone(), expected["stop_reason"].clone());
     if seen != wanted {
-        problems.push(format!(
-            "ended with {seen:?} instead of {wanted:?}: {}",
-            outcome.as_ref().map_or_else(Error::to_string, |_| String::new())
-        ));
+        problems.push(format!("ended with {seen:?} instead of {wanted:?}: {}", outcome.text));
     }
-    if let (Some(body), Ok(response)) = (expected["body"].as_str(), outcome)
-        && body != response.text()
+    if let (Some(body), Some(seen)) = (expected["body"].as_str(), &outcome.body)
+        && body != seen
     {
-        problems.push(format!("the body is {:?} instead of {body:?}", response.text()));
+        problems.push(format!("the body is {seen:?} instead of {body:?}"));
     }
 }
 
-fn recorded(expected: &[Json], outcome: &Outcome, problems: &mut Vec<String>) {
-    let records = match outcome {
-        Ok(response) => response.attempts(),
-        Err(error) => error.attempts(),
-    };
+fn recorded(expected: &[Json], outcome: &Seen, problems: &mut Vec<String>) {
+    let records = &outcome.attempts;
     let seen: Vec<String> = records.iter().map(brief).collect();
     let wanted: Vec<String> = expected.iter().map(brief_of).collect();
     if seen != wanted {

@@ -34,8 +34,6 @@ async fn on_http() {
     counted(all("http", |options| HttpTransport::new(options).unwrap()).await, 154);
 }
 
-type Outcome = Result<Response, Error>;
-
 /// Runs all cases. `name`: the key of what it shows in another way.
 async fn all<T, M>(name: &'static str, make: M) -> usize
 where
@@ -74,7 +72,7 @@ async fn run<T: Transport<Body: Sync> + Clone>(
     let client = client(case, &script, make);
     let mut outcomes = Vec::new();
     for _ in compare::expected(case, name) {
-        outcomes.push(call(&client, case, &script).await);
+        outcomes.push(call(&client, case, &script).await.into());
     }
     compare::problems(case, name, &outcomes, &script).await
 }
@@ -103,7 +101,7 @@ fn client<T: Transport + Clone>(case: &Json, script: &Script, make: impl Fn(&Tra
     .unwrap()
 }
 
-async fn call<T: Transport<Body: Sync>>(client: &Client<T>, case: &Json, script: &Script) -> Outcome {
+async fn call<T: Transport<Body: Sync>>(client: &Client<T>, case: &Json, script: &Script) -> Result<Response, Error> {
     let asked = &case["request"];
     let url = format!("{}{}", script.url(), asked["path"].as_str().unwrap_or("/"));
     let mut request = client.request(asked["method"].as_str().unwrap_or("GET"), &url);

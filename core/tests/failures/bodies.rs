@@ -118,9 +118,9 @@ const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd\x20\x05\x29\0\0hello";
 async fn coded(method: Method, coding: &str, bytes: &[u8]) -> (Received<()>, Vec<u8>, Option<Failure>) {
     let head = format!("HTTP/1.1 200 OK\r\n{coding}\r\ncontent-length: {}\r\n\r\n", bytes.len());
     let url = format!("http://{}/", answers([head.as_bytes(), bytes].concat()).await);
-    let Received { status, version, headers, body, length } = send(&transport(), outgoing(method, &url, "")).await.unwrap();
+    let Received { status, reason, version, headers, body, length } = send(&transport(), outgoing(method, &url, "")).await.unwrap();
     let (bytes, failure) = read(body).await;
-    (Received { status, version, headers, body: (), length }, bytes, failure)
+    (Received { status, reason, version, headers, body: (), length }, bytes, failure)
 }
 
 #[tokio::test]

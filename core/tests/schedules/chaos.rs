@@ -166,7 +166,7 @@ fn outcome(dice: &mut Dice, hop: u32) -> Result<Received<ChaosBody>, Failure> {
     }
     let length = dice.chance(10).then_some(1000);
     let status = StatusCode::from_u16(status).unwrap();
-    Ok(Received { status, version: Version::HTTP_11, headers, body: ChaosBody(pieces), length })
+    Ok(Received { reason: None, status, version: Version::HTTP_11, headers, body: ChaosBody(pieces), length })
 }
 
 impl Incoming for ChaosBody {
@@ -197,6 +197,10 @@ impl Host for Moody {
     }
 
     async fn ask(&mut self, question: Question) -> Result<Reply, BoxError> {
+        // At once: what a hop has deposited whose attempt never began is told by nobody.
+        if let Question::BeforeAttempt(_) = question {
+            return Ok(Reply::Fields(HeaderMap::from_iter([(HeaderName::from_static("x-attempt"), HeaderValue::from_static("1"))])));
+        }
         match self.dice.below(60) {
             0 => std::future::pending().await,
             1 => return Err("chaos".into()),

@@ -1,5 +1,6 @@
 //! Which connections are used again.
 
+use reknock::client::{CallOptions, Callbacks, Request};
 use reknock::{ErrorKind, HttpVersion};
 use serde_json::json;
 
@@ -112,5 +113,30 @@ async fn records_know_how_long_a_name_took() {
         let outcome = patient(client.get(&url).send()).await;
         let [record] = told(&outcome).0 else { panic!("{outcome:?}") };
         assert_eq!((record.connection.resolve.is_some(), record.connection.connect.is_some()), (looked_up, looked_up), "{record:?}");
+    }
+}
+
+/// A 421 says that the connection leads to the wrong server: its repetition takes a new one, though the old one has given its answer and is free.
+#[tokio::test]
+async fn a_misdirected_request_is_repeated_on_another_connection() {
+    for (script, document) in [
+        (json!([{"do": "echo"}, {"do": "status", "status": 421, "body": "elsewhere"}, {"do": "echo"}]), "{}"),
+        (json!([{"do": "echo"}, {"do": "status", "status": 421, "body": "elsewhere"}, {"do": "echo"}]), "{statuses: [421]}"),
+        (
+            json!({"tls": "trusted", "http2": true, "script": [{"do": "echo"}, {"do": "status", "status": 421, "body": "elsewhere"}, {"do": "echo"}]}),
+            "{}",
+        ),
+    ] {
+        let peer = peer(script).await;
+        let client = client(&peer, document);
+        let options = CallOptions { repeat_misdirected: true, ..CallOptions::default() };
+        let send = async || patient(client.send_with(Request::new("POST", peer.url()).unwrap(), &options, Callbacks::default())).await;
+        assert_eq!((seen(&send().await), peer.connections()), (Ok(200), 1));
+        let outcome = send().await;
+        let (records, _) = told(&outcome);
+        assert_eq!((seen(&outcome), records.len()), (Ok(200), 2));
+        assert_eq!(records.iter().map(|record| record.connection.reused).collect::<Vec<_>>(), [Some(true), Some(false)]);
+        assert_eq!(peer.connections(), 2, "{document}");
+        eventually(&peer, "the first one is closed", || peer.open_connections() == 1).await;
     }
 }

@@ -61,3 +61,21 @@ fn standard_methods_may_be_written_in_any_case() {
         assert_eq!(Request::new(given, "http://127.0.0.1/").unwrap().method(), method);
     }
 }
+
+#[tokio::test]
+async fn the_words_of_a_status_are_the_servers() {
+    for (outcome, reason) in [
+        (json!({"do": "status", "status": 200}), "OK"),
+        (json!({"do": "status", "status": 404, "reason": "Gone Fishing"}), "Gone Fishing"),
+        (json!({"do": "status", "status": 299, "reason": "So So"}), "So So"),
+        (json!({"do": "status", "status": 200, "reason": ""}), ""),
+        (json!({"do": "status", "status": 299}), ""),
+    ] {
+        let peer = peer(json!([outcome])).await;
+        let response = patient(client(&peer, "{}").get(peer.url()).send()).await.unwrap();
+        assert_eq!(response.reason(), reason, "{outcome}");
+    }
+    // HTTP/2 has none: the usual ones.
+    let peer = peer(json!({"tls": "trusted", "http2": true, "script": [{"do": "status", "status": 404}]})).await;
+    assert_eq!(patient(client(&peer, "{}").get(peer.url()).send()).await.unwrap().reason(), "Not Found");
+}

@@ -42,6 +42,6 @@ impl Transport for Instant {
         let last = (self.sent.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(self.attempts);
         let status = if last { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         let body = Hello(Some(Bytes::from_static(b"hello world")));
-        Ok(Received { status, version: Version::HTTP_11, headers: HeaderMap::new(), body, length: Some(11) })
+        Ok(Received { reason: None, status, version: Version::HTTP_11, headers: HeaderMap::new(), body, length: Some(11) })
     }
 }

@@ -190,7 +190,7 @@ impl Transport for Scripted {
         }
         let status = StatusCode::from_u16(step.status).unwrap();
         let body = ScriptedBody { pieces: step.body.into() };
-        Ok(Received { status, version: Version::HTTP_11, headers, body, length: step.length })
+        Ok(Received { reason: None, status, version: Version::HTTP_11, headers, body, length: step.length })
     }
 }
 

@@ -1,6 +1,8 @@
 //! What the transport of our own promises and another cannot: evidence that races do not bend, connections that are counted, shared and closed in time.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)] // tests may; the servers here are threads
 
+#[cfg(unix)]
+mod ends;
 mod pool;
 mod races;
 mod uploads;

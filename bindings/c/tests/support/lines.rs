@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{C99, compile, libraries, root};
+use super::{C99, compile_with, libraries, root};
 
 fn path(name: &str) -> std::path::PathBuf {
     root().join(format!("tests/vectors/{name}.json"))
@@ -51,9 +51,14 @@ pub fn unescaped(text: &str) -> String {
 
 /// What the program answers to each question, by fields.
 pub fn answers(source: &str, name: &str, questions: &[String]) -> Vec<Vec<String>> {
-    let program = compile(source, C99, name);
+    answers_with(source, name, questions, &[], &[])
+}
+
+/// Likewise, with what else it needs to be compiled, and its arguments.
+pub fn answers_with(source: &str, name: &str, questions: &[String], flags: &[String], arguments: &[&str]) -> Vec<Vec<String>> {
+    let program = compile_with(source, C99, name, flags);
     let mut command = Command::new("timeout");
-    command.arg("60").arg(program).env("LD_LIBRARY_PATH", libraries());
+    command.arg("60").arg(program).args(arguments).env("LD_LIBRARY_PATH", libraries());
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let all = questions.join("\n") + "\n";

@@ -1,6 +1,7 @@
 //! Compiles C programs against the header and the library of this build, and runs them.
 #![allow(dead_code)] // each test file uses some of it
 
+pub mod call_lines;
 pub mod envoy;
 pub mod header;
 pub mod lines;

@@ -12,6 +12,7 @@ static reknock_response *response, *streamed;
 static reknock_error *failure;
 static reknock_queue *queue;
 static reknock_budgets *budgets;
+static reknock_cancel *cancel;
 static reknock_cookies *cookies;
 static reknock_report *report;
 static reknock_lint *lint;
@@ -105,6 +106,7 @@ int main(int argc, char **argv) {
     OK(reknock_policy_set_choose(set, "GET http://a/", &choice, error));
     OK(reknock_queue_new(&queue, error));
     OK(reknock_budgets_new(&budgets, error));
+    OK(reknock_cancel_new(&cancel, error));
     OK(reknock_cookies_new(&cookies, error));
     OK(reknock_policy_simulate(policy, "spike", &report, error));
     OK(reknock_policy_lint(policy, NULL, &lint, error));

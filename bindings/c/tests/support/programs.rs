@@ -39,6 +39,7 @@ const FINE: Want = Url(r#"[{"do": "status", "status": 200}]"#);
 const FLAKY: Want = Url(r#"[{"do": "status", "status": 503}, {"do": "status", "status": 200}]"#);
 const FAILING: Want = Url(r#"[{"do": "status", "status": 503}]"#);
 const SLOW: Want = Url(r#"[{"do": "hang"}]"#);
+const LATE: Want = Url(r#"[{"do": "status", "status": 200, "delay": "20ms"}]"#);
 const REFUSED: Want = Url(r#"[{"do": "refused"}]"#);
 const ECHO: Want = Url(r#"[{"do": "echo"}]"#);
 const RETRIED: Want = Url(r#"[{"do": "status", "status": 503}, {"do": "echo"}]"#);
@@ -72,7 +73,14 @@ pub const PROGRAMS: &[Program] = &[
     program("examples/c/machine.c", &[]),
     program("examples/c/explain.c", &[File("routes.yaml", ROUTES)]),
     program("examples/c/demo.c", &[Control]),
-    Program { library: Some("libcurl"), ..program("examples/c/curl_retry.c", &[FLAKY, File("curl.yaml", "{backoff: 10ms}")]) },
+    Program { library: Some("libcurl"), ..program("examples/c/curl_easy.c", &[FLAKY, File("curl.yaml", "{backoff: 10ms}")]) },
+    Program { library: Some("libcurl"), ..program("examples/c/curl_multi.c", &[FLAKY, Text("10")]) },
+    Program { library: Some("libcurl"), ..program("tests/c/curl.c", &[FAILING, REFUSED, RETRIED, FAILING]) },
+    Program {
+        stdin: "$url\tGET\tfalse\t{\"backoff\": \"none\"}\t2\t\ttrue\t-1\t-1\t1\t-1\tfalse\tx-a\t1\n",
+        library: Some("libcurl"),
+        ..program("tests/c/curl_calls.c", &[FLAKY])
+    },
     program("tests/c/misuse.c", &[FAILING, SLOW]),
     program("tests/c/async.c", &[FLAKY, SLOW, FLAKY, FLAKY, FLAKY]),
     program("tests/c/threads.c", &[FINE, SLOW]),
@@ -81,6 +89,7 @@ pub const PROGRAMS: &[Program] = &[
     program("tests/c/upload.c", &[ECHO, RETRIED, RETRIED, RETRIED, RETRIED, RETRIED, EARLY, SLOW, LARGE]),
     program("tests/c/slow_bodies.c", &[ECHO, FINE]),
     program("tests/c/options.c", &[ECHO, REDIRECT, THOUSAND, TLS, Authority, HTTP2, DOWNGRADE, ECHO, FAILING, COOKIES]),
+    program("tests/c/connections.c", &[LATE]),
     program("tests/c/cancelled.c", &[]),
     program("tests/c/sigpipe.c", &[FINE]),
     program("tests/c/shutdown.c", &[LARGE, SLOW, STALLED]),

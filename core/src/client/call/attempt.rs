@@ -11,6 +11,7 @@ use super::early::{EARLY, is_made_while_read};
 use super::question::Host;
 use super::state::{AttemptResult, Delivery, Running};
 use super::timers::{HeadTimer, Limit, within};
+use crate::client::message::cookies::Cookies;
 use crate::client::system::clock::Clock;
 use crate::client::transport::{Failure, Incoming, Outgoing, Received, Transport};
 use crate::error::ErrorKind;
@@ -73,7 +74,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
                 if self.progress.answered_at().is_none() {
                     self.progress.answered(self.config.clock.now());
                 }
-                if let Some(cookies) = &self.config.cookies {
+                if let Some(cookies) = self.jar() {
                     cookies.keep(&self.sent().url, &received.headers);
                 }
                 self.progress.note_connection(|connection| connection.version = Some(received.version.into()));
@@ -90,11 +91,15 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         }
     }
 
+    /// The jar of cookies, if the call has to do with one.
+    fn jar(&self) -> Option<&Cookies> {
+        self.config.cookies.as_ref().filter(|_| !self.mode.omit_cookies)
+    }
+
     fn outgoing(&mut self, attempt: &retry::Attempt) -> Result<Outgoing, Failure> {
         let request = self.sent();
         let mut headers = request.headers.clone();
-        if let Some(cookies) = self.config.cookies.as_ref().filter(|_| !headers.contains_key(COOKIE) && !request.without.contains(&COOKIE))
-        {
+        if let Some(cookies) = self.jar().filter(|_| !headers.contains_key(COOKIE) && !request.without.contains(&COOKIE)) {
             let named = self.named.as_ref() == Some(&request.url.origin());
             headers.extend(cookies.value(&request.url, named).map(|line| (COOKIE, line)));
         }
@@ -131,20 +136,14 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
                 let message = format!("the response did not end within per_try_timeout ({limit})");
                 Failure::new(ErrorKind::PerTryTimeout, Evidence::Unknown, message)
             }
-            Limit::PerTry => {
-                let limit = DurationText(self.policy.per_try_timeout().unwrap_or_default());
-                let message = format!("no response head within per_try_timeout ({limit})");
-                Failure::new(ErrorKind::PerTryTimeout, Evidence::Unknown, message)
-            }
+            Limit::PerTry => Failure::new(ErrorKind::PerTryTimeout, Evidence::Unknown, self.policy.no_head_text()),
             Limit::Deadline => self.past_deadline(),
             Limit::Idle => idle_failure(self.policy.idle_timeout()),
         }
     }
 
     pub(super) fn past_deadline(&self) -> Failure {
-        let limit = DurationText(self.policy.timeout().unwrap_or_default());
-        let message = format!("the call did not end within timeout ({limit}); raise timeout to allow more");
-        Failure::new(ErrorKind::Deadline, Evidence::Unknown, message)
+        Failure::new(ErrorKind::Deadline, Evidence::Unknown, self.policy.past_deadline_text())
     }
 
     /// Whether callbacks want to see the body of a response before its verdict.

@@ -3,8 +3,7 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use super::timers::until;
-use crate::client::system::clock::Clock;
+use crate::client::system::clock::{Clock, until};
 use crate::client::transport::Incoming;
 use crate::time::Tick;
 

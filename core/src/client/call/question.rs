@@ -14,6 +14,7 @@ use crate::client::message::request::Request;
 use crate::error::{BoxError, Error, ErrorKind};
 use crate::identity::Identity;
 use crate::record::Evidence;
+use crate::retry::Opinion;
 
 /// One attempt and how it ended, as callbacks see it.
 #[derive(Clone)]
@@ -71,20 +72,6 @@ impl fmt::Debug for Attempt {
     }
 }
 
-/// What `retry_if` thinks of an attempt: it adds retries to the policy's, and stops only where it says so.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Opinion {
-    /// Nothing, or "no": the policy's verdict holds.
-    #[default]
-    None,
-    /// Retry. Method and evidence rules, body replay, limits, deadline and budget still hold.
-    Retry,
-    /// Retry after exactly this long; server hints do not apply, all else as for `Retry`.
-    After(Duration),
-    /// Stop, whatever the policy says.
-    Stop,
-}
-
 impl Opinion {
     /// Retry after so many seconds; 0 is now.
     ///
@@ -102,25 +89,6 @@ impl Opinion {
 pub fn wait(callback: &str, seconds: f64) -> Result<Duration, Error> {
     let nanos = Duration::try_from_secs_f64(seconds).ok().filter(|wait| u64::try_from(wait.as_nanos()).is_ok());
     nanos.ok_or_else(|| Error::new(ErrorKind::Callback, format!("{callback}: a wait must be a number of seconds from 0, got {seconds:?}")))
-}
-
-/// `false` leaves it to the policy, so that `|attempt| attempt.status == Some(404)` adds one case. [`Opinion::Stop`] stops.
-impl From<bool> for Opinion {
-    fn from(retry: bool) -> Self {
-        if retry { Opinion::Retry } else { Opinion::None }
-    }
-}
-
-impl From<Duration> for Opinion {
-    fn from(wait: Duration) -> Self {
-        Opinion::After(wait)
-    }
-}
-
-impl<O: Into<Opinion>> From<Option<O>> for Opinion {
-    fn from(opinion: Option<O>) -> Self {
-        opinion.map_or(Opinion::None, Into::into)
-    }
 }
 
 /// What the executor asks its host.
@@ -167,7 +135,7 @@ pub struct Wants {
     pub before_attempt: bool,
     /// `on_event`.
     pub events: bool,
-    /// Of events the notices alone, and the ends of calls that failed.
+    /// Of events the warnings alone: notices, and the ends of calls that failed.
     pub notices: bool,
 }
 

@@ -198,8 +198,9 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     }
 
     async fn drain(&self, ended: AttemptResult<T::Body>) {
-        // Not to be had again on the connection that it came on, if that is still busy with it.
+        // Not to be had again on the connection that it came on: what is unread of it ends with that, what was read has given it back.
         if ended.is_misdirected() {
+            self.transport.forget(&self.sent().url);
             return;
         }
         if let AttemptResult::Response(Received { body, .. }, None) = ended {
@@ -240,6 +241,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         let Request { method, url, .. } = self.edited.unwrap_or(self.request);
         ResponseHead {
             status: head.status,
+            reason: head.reason,
             version: head.version,
             headers: head.headers,
             method,

@@ -121,6 +121,8 @@ pub(in crate::client) struct Mode {
     pub(in crate::client) nested: bool,
     /// A 421 is still to be repeated.
     pub(in crate::client) repeat_misdirected: bool,
+    /// The jar of cookies is passed over.
+    pub(in crate::client) omit_cookies: bool,
 }
 
 /// What a client was told of all its calls.

@@ -5,7 +5,7 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::client::system::clock::Clock;
+use crate::client::system::clock::{Clock, until};
 use crate::client::transport::Progress;
 use crate::policy::Policy;
 use crate::time::Tick;
@@ -84,23 +84,6 @@ impl<'a> HeadTimer<'a> {
             }
         }
     }
-}
-
-/// Runs `step` until it ends, or (`None`) until `when`. After each turn of it that ends nothing the clock decides: a timer beside it would never fire where
-/// the step uses up what the runtime lets a task do in one turn, as one does that goes through much which gives nothing.
-pub(super) async fn until<F: Future>(clock: &impl Clock, when: Tick, mut step: Pin<&mut F>) -> Option<F::Output> {
-    let mut timer = pin!(clock.sleep_until(when));
-    poll_fn(|context| match step.as_mut().poll(context) {
-        Poll::Ready(output) => Poll::Ready(Some(output)),
-        // The end of time never comes, not even where a clock has got there by waits that no clock can count to. But time that leaps does so in here.
-        Poll::Pending if when == Tick::MAX => {
-            let _ = timer.as_mut().poll(context);
-            Poll::Pending
-        }
-        Poll::Pending if clock.now() >= when => Poll::Ready(None),
-        Poll::Pending => timer.as_mut().poll(context).map(|()| None),
-    })
-    .await
 }
 
 /// Runs `step` (reading one piece of a body) for as long as something moves at least every `idle`, and not past `deadline`. `upload` is the one that

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use crate::client::call::question::Opinion;
 use crate::error::{Error, ErrorKind};
 use crate::policy::{Unit, Value};
-use crate::retry::Answer;
+use crate::retry::Opinion;
 
 /// The word by which `retry_if` stops a call, in hosts whose answers are values.
 pub const STOP: &str = "stop";
@@ -24,18 +23,6 @@ impl Opinion {
                 wait("retry_if", "true, a wait, \"stop\", or false or none for what the policy says", answer, unit).map(Opinion::After)
             }
         }
-    }
-}
-
-impl From<Opinion> for Answer {
-    fn from(opinion: Opinion) -> Self {
-        let (retry, wait) = match opinion {
-            Opinion::None => (None, None),
-            Opinion::Retry => (Some(true), None),
-            Opinion::After(wait) => (Some(true), Some(wait)),
-            Opinion::Stop => (Some(false), None),
-        };
-        Answer { retry, wait, backoff: None }
     }
 }
 

@@ -9,9 +9,10 @@ use std::time::Duration;
 use http::HeaderMap;
 
 use crate::client::call::events::Event;
-use crate::client::call::question::{Attempt, Host, Opinion, Question, Reply, Wants};
+use crate::client::call::question::{Attempt, Host, Question, Reply, Wants};
 use crate::client::message::request::Request;
 use crate::error::{BoxError, Error};
+use crate::retry::Opinion;
 
 type Answer<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 type RetryIf = dyn Fn(Attempt) -> Answer<Opinion> + Send + Sync;

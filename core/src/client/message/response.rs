@@ -18,6 +18,7 @@ use crate::record::{AttemptRecord, StopReason};
 #[derive(Clone)]
 pub struct ResponseHead {
     pub(in crate::client) status: StatusCode,
+    pub(in crate::client) reason: Option<Box<str>>,
     pub(in crate::client) version: Version,
     pub(in crate::client) headers: HeaderMap,
     pub(in crate::client) method: Method,
@@ -41,8 +42,8 @@ impl ResponseHead {
         stop_reason: StopReason,
     ) -> Option<Self> {
         let (status, url) = (StatusCode::from_u16(status).ok()?, Url::parse(url).ok()?);
-        let (method, whose) = (Method::default(), None);
-        Some(ResponseHead { status, version, headers, method, url, whose, elapsed, attempts, stop_reason })
+        let (reason, method, whose) = (None, Method::default(), None);
+        Some(ResponseHead { status, reason, version, headers, method, url, whose, elapsed, attempts, stop_reason })
     }
 
     /// The status code, for example 200.

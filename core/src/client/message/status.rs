@@ -19,9 +19,15 @@ impl ResponseHead {
         Some(call.ended(&what, self.attempts.len(), self.elapsed, self.stop_reason))
     }
 
-    /// The usual words for the status, for example `Not Found`; empty if it has none.
-    pub fn reason(&self) -> &'static str {
-        self.status.canonical_reason().unwrap_or_default()
+    /// The words that the server sent with the status, for example `Not Found`; the usual ones over HTTP/2, which sends none, empty if there are none.
+    pub fn reason(&self) -> &str {
+        self.reason.as_deref().or_else(|| self.status.canonical_reason()).unwrap_or_default()
+    }
+
+    /// The same head with other words for its status.
+    #[must_use]
+    pub fn with_reason(self, reason: &str) -> Self {
+        ResponseHead { reason: Some(reason.into()), ..self }
     }
 }
 

@@ -70,6 +70,10 @@ pub trait Transport: Send + Sync + 'static {
         false
     }
 
+    /// A server said that the connection to this URL's origin leads to the wrong one (421): what is sent there from now on takes a new one. Default:
+    /// nothing, for transports without connections.
+    fn forget(&self, _url: &Url) {}
+
     /// Closes the connections that nobody uses: its client was closed. Default: nothing, they are closed when it is dropped.
     fn close(&self) {}
 }
@@ -101,6 +105,8 @@ pub struct Outgoing {
 pub struct Received<B> {
     /// The status.
     pub status: StatusCode,
+    /// The words that came with the status, where they are not the usual ones.
+    pub reason: Option<Box<str>>,
     /// The protocol version.
     pub version: Version,
     /// The header fields. Those that describe a coding which was undone (content-encoding, content-length) are removed.
@@ -115,9 +121,15 @@ pub struct Received<B> {
 impl<B> Received<B> {
     /// The head, and the body.
     pub(in crate::client) fn split(self) -> (Received<()>, B) {
-        let Received { status, version, headers, body, length } = self;
-        (Received { status, version, headers, body: (), length }, body)
+        let Received { status, reason, version, headers, body, length } = self;
+        (Received { status, reason, version, headers, body: (), length }, body)
     }
+}
+
+/// The words that a server sent with its status, where they are not the usual ones: hyper keeps no others. A byte is a character, as in header fields.
+pub(in crate::client) fn said(extensions: &::http::Extensions) -> Option<Box<str>> {
+    let phrase = extensions.get::<hyper::ext::ReasonPhrase>()?;
+    Some(phrase.as_bytes().iter().map(|byte| char::from(*byte)).collect())
 }
 
 /// Why an attempt failed.

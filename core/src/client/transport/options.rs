@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
+
+use crate::policy::{Problem, Value};
 
 /// How an [`HttpTransport`](crate::client::HttpTransport) connects and what it keeps. Start from the default and change fields:
 ///
@@ -41,15 +43,19 @@ pub struct TransportOptions {
     pub tls: TlsOptions,
     /// Whether to ask for gzip, br, zstd and deflate, and undo them. Off, bodies and headers are handed out as they came. Default: on.
     pub compression: bool,
-    /// The local address to connect from. Default: the system's choice.
+    /// The local address to connect from; addresses of the other family are passed over then. Default: the system's choice.
     pub local_address: Option<IpAddr>,
+    /// The network interface to connect from, such as `eth0` (`SO_BINDTODEVICE`, Linux and Android; elsewhere an error). Names are resolved as without
+    /// it. Default: the system's choice.
+    pub interface: Option<String>,
     /// After how long without any acknowledgement from the peer a connection counts as lost (`TCP_USER_TIMEOUT`, Linux and Android).
     /// It bounds how long a cancelled upload stays in a blocked write; slow answers are not concerned. Executors pass their
     /// idle timeout. `None` leaves it to the system (about 15 minutes). Default: 20 s.
     pub write_stall: Option<Duration>,
     /// Whether small writes go out at once (`TCP_NODELAY`). Default: on.
     pub tcp_nodelay: bool,
-    /// The path of a Unix socket to connect to in place of any address; URLs are as usual, and no proxy is used. Default: none.
+    /// The path of a Unix socket to connect to in place of any address, whatever the URL's host, those of redirects included. Names are not resolved
+    /// and no proxy is used; https speaks TLS there, with the URL's host as the server's name, and HTTP/2 is as over TCP. Default: none.
     pub unix_socket: Option<PathBuf>,
     /// Addresses of names that are not asked from the resolver, lower case; the port is the URL's. Default: none.
     pub resolve: Vec<(String, Vec<IpAddr>)>,
@@ -68,12 +74,63 @@ impl Default for TransportOptions {
             tls: TlsOptions::default(),
             compression: true,
             local_address: None,
+            interface: None,
             write_stall: Some(Duration::from_secs(20)),
             tcp_nodelay: true,
             unix_socket: None,
             resolve: Vec::new(),
         }
     }
+}
+
+impl TransportOptions {
+    /// Whether all this can be, and at once.
+    ///
+    /// # Errors
+    /// The first mistake: `option: rule, got value; fix`.
+    pub(super) fn check(&self) -> Result<(), Problem> {
+        for (name, most) in [("max_connections", self.max_connections), ("max_connections_per_origin", self.max_connections_per_origin)] {
+            if most == 0 {
+                return Err(Problem::must(name, "be at least 1", &Value::Int(0)));
+            }
+        }
+        if let Some(name) = &self.interface {
+            check_interface(name)?;
+        }
+        let Some(path) = &self.unix_socket else { return Ok(()) };
+        check_unix_socket(path)?;
+        let given = [
+            ("proxy", matches!(self.proxy, Proxy::Url(_))),
+            ("local_address", self.local_address.is_some()),
+            ("interface", self.interface.is_some()),
+        ];
+        match given.into_iter().find(|(_, given)| *given) {
+            Some((name, _)) => Err(Problem::new(name, "cannot be where unix_socket says what to connect to").fix("leave one of them out")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn check_interface(name: &str) -> Result<(), Problem> {
+    if !cfg!(any(target_os = "linux", target_os = "android", target_os = "fuchsia")) {
+        return Err(Problem::new("interface", "is known on Linux and Android alone").fix("give the interface's address as local_address"));
+    }
+    let is_name =
+        (1..=15).contains(&name.len()) && !name.contains(|letter: char| letter.is_whitespace() || letter.is_control() || letter == '/');
+    let rule = "be the name of a network interface: 1 to 15 bytes without spaces and slashes, such as eth0";
+    if is_name { Ok(()) } else { Err(Problem::must("interface", rule, &Value::from(name))) }
+}
+
+#[cfg(unix)]
+fn check_unix_socket(path: &Path) -> Result<(), Problem> {
+    let fits = !path.as_os_str().is_empty() && std::os::unix::net::SocketAddr::from_pathname(path).is_ok();
+    let rule = "be a path that fits into a socket's address: not empty, below 108 bytes, without NUL";
+    if fits { Ok(()) } else { Err(Problem::must("unix_socket", rule, &Value::from(&*path.to_string_lossy()))) }
+}
+
+#[cfg(not(unix))]
+fn check_unix_socket(_: &Path) -> Result<(), Problem> {
+    Err(Problem::new("unix_socket", "is known on Unix systems alone"))
 }
 
 /// Which HTTP versions to speak.

@@ -1,26 +1,22 @@
-//! From a target to a stream that is ready for HTTP: addresses of its name, a race between them, TLS.
+//! From a target to a stream that is ready for HTTP: addresses of its name, proxies, TLS.
 
 use std::collections::HashMap;
 use std::fmt;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 #[cfg(unix)]
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use http::HeaderValue;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use url::Host;
 
+use super::dial::{Dialer, taking_turns};
 use super::failure;
 use super::origin::Origin;
 use super::pool::Pool;
@@ -36,21 +32,13 @@ use crate::error::{Error, ErrorKind};
 use crate::record::Evidence;
 use crate::time::DurationText;
 
-/// How long an address has for itself before the next one is tried beside it (RFC 8305 section 5).
-const HEAD_START: Duration = Duration::from_millis(250);
-
-/// How long a peer is silent before the system asks whether it is still there, and how long between two questions.
-const KEEPALIVE: Duration = Duration::from_secs(15);
-
 /// Opens connections as it was told once.
 pub(super) struct Connector {
     tls: TlsConnector,
     fixed: HashMap<String, Vec<IpAddr>>,
     #[cfg(unix)]
     unix_socket: Option<PathBuf>,
-    local_address: Option<IpAddr>,
-    write_stall: Option<Duration>,
-    nodelay: bool,
+    dialer: Dialer,
     http2: Http2,
     proxies: Proxies,
     /// To a proxy that speaks HTTP over TLS.
@@ -129,9 +117,7 @@ impl Connector {
             fixed: options.resolve.iter().map(|(name, to)| (name.to_ascii_lowercase(), to.clone())).collect(),
             #[cfg(unix)]
             unix_socket: options.unix_socket.clone(),
-            local_address: options.local_address,
-            write_stall: options.write_stall,
-            nodelay: options.tcp_nodelay,
+            dialer: Dialer::new(options),
             http2: options.http2,
         })
     }
@@ -238,7 +224,7 @@ impl Connector {
         }
         let addresses = self.addresses(host, port, errand).await?;
         let began = TokioClock.now();
-        let stream = self.race(addresses, errand.pool).await;
+        let stream = self.dialer.race(addresses, errand.pool).await;
         errand.progress.note_connection(|connection| connection.connect = Some(TokioClock.now().since(began)));
         let stream = stream.map_err(|error| failure::connecting(error, &errand.place))?;
         Ok(Socket::tcp(stream))
@@ -264,74 +250,4 @@ impl Connector {
             Failure { source: Some(Box::new(error)), local, ..failure }
         })
     }
-
-    /// The first address that answers. Each has a head start before the next is tried beside it, and hands over at once when it fails.
-    async fn race(&self, addresses: Vec<SocketAddr>, pool: &Pool) -> io::Result<TcpStream> {
-        let mut left = addresses.into_iter();
-        let Some(first) = left.next() else {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "the host name has no address"));
-        };
-        if left.len() == 0 {
-            return self.dial(first, pool).await;
-        }
-        let mut dials = FuturesUnordered::new();
-        dials.push(self.dial(first, pool));
-        let mut reason = None;
-        loop {
-            let ended = if left.len() == 0 {
-                dials.next().await
-            } else {
-                // Nobody is at work when the last one failed: the next one begins at once.
-                tokio::time::timeout(HEAD_START, dials.next()).await.unwrap_or(None)
-            };
-            match ended {
-                Some(Ok(stream)) => return Ok(stream),
-                // The first address is the one that people look at.
-                Some(Err(error)) => _ = reason.get_or_insert(error),
-                None => {}
-            }
-            match left.next() {
-                Some(next) => dials.push(self.dial(next, pool)),
-                None if dials.is_empty() => {
-                    return Err(reason.unwrap_or_else(|| io::Error::from(io::ErrorKind::NotConnected)));
-                }
-                None => {}
-            }
-        }
-    }
-
-    async fn dial(&self, address: SocketAddr, pool: &Pool) -> io::Result<TcpStream> {
-        let socket = loop {
-            let made = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
-            match made {
-                Ok(socket) => break socket,
-                // A task may have to run before the descriptor is free.
-                Err(error) if failure::is_out_of_descriptors(&error) && pool.give_up_one() => tokio::task::yield_now().await,
-                Err(error) => return Err(error),
-            }
-        };
-        if let Some(local) = self.local_address
-            && local.is_ipv4() == address.is_ipv4()
-        {
-            socket.bind(SocketAddr::new(local, 0))?;
-        }
-        let stream = socket.connect(address).await?;
-        // A system that does not know an option does without it.
-        let _ = stream.set_nodelay(self.nodelay);
-        let raw = SockRef::from(&stream);
-        let _ = raw.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE));
-        #[cfg(any(target_os = "linux", target_os = "android", target_os = "fuchsia"))]
-        let _ = raw.set_tcp_user_timeout(self.write_stall);
-        Ok(stream)
-    }
-}
-
-/// Addresses of both families, one of each in turn, beginning with that of the first.
-fn taking_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    let Some(first) = addresses.first().map(SocketAddr::is_ipv4) else { return addresses };
-    let (ours, others): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|address| address.is_ipv4() == first);
-    let mut others = others.into_iter();
-    let mut turns: Vec<_> = ours.into_iter().flat_map(|address| [Some(address), others.next()]).flatten().collect();
-    turns.extend(others);
-    turns
 }

@@ -5,8 +5,11 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 
+use super::dial::OwnEnd;
 use super::heads::HeadError;
 use super::upload::UploadError;
+use crate::causes::{chain, root};
+pub(super) use crate::causes::{find, is_local};
 use crate::client::transport::Failure;
 use crate::client::transport::tls::failure::{self as tls, Meaning};
 use crate::error::ErrorKind;
@@ -84,17 +87,6 @@ fn of_exchange(error: &hyper::Error) -> ErrorKind {
     ErrorKind::Protocol
 }
 
-/// Whether this machine alone is at fault: it has no descriptor, port or memory left.
-pub(super) fn is_local(error: &io::Error) -> bool {
-    #[cfg(unix)]
-    return matches!(
-        error.raw_os_error(),
-        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM | libc::EADDRNOTAVAIL | libc::EAGAIN)
-    );
-    #[cfg(not(unix))]
-    return matches!(error.kind(), io::ErrorKind::OutOfMemory | io::ErrorKind::AddrNotAvailable);
-}
-
 /// Whether descriptors ran out, so that giving up a connection would help.
 pub(super) fn is_out_of_descriptors(error: &io::Error) -> bool {
     #[cfg(unix)]
@@ -113,6 +105,9 @@ fn what(error: &(dyn StdError + 'static)) -> String {
     }
     if let Some(head) = find::<HeadError>(error) {
         return head.to_string();
+    }
+    if let Some(own) = find::<OwnEnd>(error) {
+        return own.to_string();
     }
     if let Some(http) = find::<hyper::Error>(error) {
         if http.is_incomplete_message() {
@@ -145,22 +140,4 @@ fn io_text(error: &io::Error) -> Option<String> {
 /// The words of an error, on one line.
 pub(super) fn one_line(error: &(dyn StdError + 'static)) -> String {
     error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// The first error of type `T` in the chain. `io::Error::source` skips its own payload, and that is where rustls hides.
-pub(super) fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
-    chain(error).find_map(|error| error.downcast_ref::<T>())
-}
-
-/// The last error of the chain: the cause of all others.
-fn root<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
-    chain(error).last().unwrap_or(error)
-}
-
-/// The error and its sources, one by one.
-fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |&error| match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-        Some(payload) => Some(payload as &(dyn StdError + 'static)),
-        None => error.source(),
-    })
 }

@@ -3,6 +3,7 @@
 
 mod body;
 mod connect;
+mod dial;
 mod failure;
 mod heads;
 mod held;
@@ -37,7 +38,7 @@ use self::pool::{Granted, Lease, Limits, Pool};
 use self::upload::Upload;
 use super::framing::{declare_length, declared_length};
 use super::options::{Http2, TransportOptions};
-use super::{Failure, Outgoing, OutgoingBody, Pausing, Progress, Received, Transport, coding};
+use super::{Failure, Outgoing, OutgoingBody, Pausing, Progress, Received, Transport, coding, said};
 use crate::error::{Error, ErrorKind};
 use crate::record::Evidence;
 
@@ -60,8 +61,10 @@ impl HttpTransport {
     /// A transport without connections; needs no runtime. The first one with given TLS options reads the system's roots (3-7 ms).
     ///
     /// # Errors
-    /// Kind `config`: a CA bundle without any certificate or with a broken one, a client certificate that does not fit its key.
+    /// Kind `config`: a CA bundle without any certificate or with a broken one, a client certificate that does not fit its key, no connection at
+    /// all, a Unix socket or an interface that cannot be.
     pub fn new(options: &TransportOptions) -> Result<Self, Error> {
+        options.check()?;
         let limits = Limits {
             open: options.max_connections,
             open_per_origin: options.max_connections_per_origin,
@@ -243,6 +246,10 @@ impl Transport for HttpTransport {
         self.0.pool.give_up_one()
     }
 
+    fn forget(&self, url: &Url) {
+        self.0.pool.forget(url);
+    }
+
     fn close(&self) {
         self.0.pool.clear();
     }
@@ -267,7 +274,8 @@ impl Transport for HttpTransport {
         let codings = if bodiless || !self.0.compression { None } else { coding::take(&mut parts.headers) };
         let length = if bodiless { None } else { declared_length(&parts.headers) };
         let body = HttpBody::new(body, peer, codings.as_deref(), origin);
-        Ok(Received { status: parts.status, version: parts.version, headers: parts.headers, length, body })
+        let reason = said(&parts.extensions);
+        Ok(Received { status: parts.status, reason, version: parts.version, headers: parts.headers, length, body })
     }
 }
 

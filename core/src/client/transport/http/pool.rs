@@ -188,6 +188,21 @@ impl Pool {
         gone.is_some() || self.gates.give_up_one()
     }
 
+    /// Closes what is idle to a URL's origin; new requests there are sent on new connections.
+    pub(super) fn forget(&self, url: &Url) {
+        let mut gone = VecDeque::new();
+        let mut state = self.lock();
+        if let Some(entry) = state.origins.get_mut(Origin::name(url)) {
+            gone = std::mem::take(&mut entry.idle);
+            let origin = Arc::clone(&entry.origin);
+            state.idle -= gone.len();
+            state.count(&origin, -gone.len().cast_signed());
+        }
+        drop(state);
+        drop(gone);
+        self.gates.forget(url);
+    }
+
     /// Closes all that are idle.
     pub(super) fn clear(&self) {
         let mut state = self.lock();

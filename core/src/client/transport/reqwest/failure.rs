@@ -14,6 +14,7 @@ use url::Url;
 use super::connect::ConnectTimeout;
 use super::message;
 use super::probe::BodyError;
+pub(super) use crate::causes::{chain, find, root};
 use crate::client::transport::Failure;
 use crate::client::transport::tls::failure::{self as tls, Meaning};
 use crate::error::ErrorKind;
@@ -144,22 +145,4 @@ fn tls_or(other: ErrorKind, error: &reqwest::Error) -> ErrorKind {
         None | Some(Meaning::Broken) => other,
         Some(Meaning::Refused | Meaning::Nonsense) => ErrorKind::Tls,
     }
-}
-
-/// The first error of type `T` in the chain. `io::Error::source` skips its own payload, and that is where rustls hides.
-pub(super) fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
-    chain(error).find_map(|error| error.downcast_ref::<T>())
-}
-
-/// The last error of the chain: the cause of all others.
-pub(super) fn root<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
-    chain(error).last().unwrap_or(error)
-}
-
-/// The error and its sources, one by one.
-pub(super) fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |&error| match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-        Some(payload) => Some(payload as &(dyn StdError + 'static)),
-        None => error.source(),
-    })
 }

@@ -22,7 +22,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 
 use super::framing::{declare_length, declared_length};
 use super::options::{Http2, Proxy, TransportOptions};
-use super::{coding, tls};
+use super::{coding, said, tls};
 pub use body::ReqwestBody;
 
 use self::connect::{ATTEMPT, Attempt, ConnectLayer};
@@ -207,8 +207,8 @@ impl Transport for ReqwestTransport {
         let bodiless = head || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED;
         let codings = if bodiless || !self.compression { None } else { coding::take(&mut headers) };
         let length = if bodiless { None } else { declared_length(&headers) };
-        let version = response.version();
-        Ok(Received { status, version, headers, length, body: ReqwestBody::new(response, codings.as_deref(), upload) })
+        let (version, reason) = (response.version(), said(response.extensions()));
+        Ok(Received { status, reason, version, headers, length, body: ReqwestBody::new(response, codings.as_deref(), upload) })
     }
 }
 

@@ -256,7 +256,7 @@ async fn whole(body: OutgoingBody) -> Result<Bytes, Failure> {
 impl Step {
     fn received(self, status: StatusCode, script: Script, head_only: bool) -> Received<ScriptBody> {
         let body = ScriptBody { piece: Some(self.body).filter(|body| !head_only && !body.is_empty()), end: self.end, script };
-        Received { status, version: Version::HTTP_11, headers: self.headers, body, length: None }
+        Received { status, reason: None, version: Version::HTTP_11, headers: self.headers, body, length: None }
     }
 }
 

@@ -2,38 +2,13 @@
 
 use rustls::{AlertDescription, CertificateError, Error};
 
+use crate::causes::tls::of_alert;
+pub(in crate::client::transport) use crate::causes::tls::{Meaning, meaning};
 use crate::error::ErrorKind;
 
 /// What every https call is told when there is nobody to trust.
 pub(super) const NO_ROOTS: &str = "no root certificates: this system has none and no CA bundle was given; \
      pass a CA bundle (PEM), install the ca-certificates package, or set SSL_CERT_FILE";
-
-/// What an error means for those who would try again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::client::transport) enum Meaning {
-    /// A refusal by certificate or configuration, from either side: it does not heal.
-    Refused,
-    /// The connection is lost, as it could be without TLS.
-    Broken,
-    /// The peer speaks something else.
-    Nonsense,
-}
-
-pub(in crate::client::transport) fn meaning(error: &Error) -> Meaning {
-    match error {
-        Error::AlertReceived(alert) => of_alert(*alert),
-        Error::InvalidCertificate(_)
-        | Error::InvalidCertRevocationList(_)
-        | Error::General(_)
-        | Error::PeerIncompatible(_)
-        | Error::NoCertificatesPresented
-        | Error::UnsupportedNameType
-        | Error::NoApplicationProtocol
-        | Error::InconsistentKeys(_) => Meaning::Refused,
-        Error::DecryptError | Error::EncryptError | Error::PeerSentOversizedRecord | Error::FailedToGetRandomBytes => Meaning::Broken,
-        _ => Meaning::Nonsense,
-    }
-}
 
 /// The kind of failure on a connection whose handshake was done.
 pub(in crate::client::transport) fn later(error: &Error) -> ErrorKind {
@@ -41,24 +16,6 @@ pub(in crate::client::transport) fn later(error: &Error) -> ErrorKind {
         Meaning::Refused => ErrorKind::Tls,
         Meaning::Broken => ErrorKind::Reset,
         Meaning::Nonsense => ErrorKind::Protocol,
-    }
-}
-
-/// Alerts about bytes that arrived otherwise than they were sent, or about the peer's own troubles, say nothing about the next connection.
-fn of_alert(alert: AlertDescription) -> Meaning {
-    use AlertDescription as Alert;
-    match alert {
-        Alert::CloseNotify
-        | Alert::UnexpectedMessage
-        | Alert::BadRecordMac
-        | Alert::DecryptionFailed
-        | Alert::RecordOverflow
-        | Alert::DecompressionFailure
-        | Alert::DecodeError
-        | Alert::DecryptError
-        | Alert::InternalError
-        | Alert::UserCanceled => Meaning::Broken,
-        _ => Meaning::Refused,
     }
 }
 

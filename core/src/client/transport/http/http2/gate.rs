@@ -206,6 +206,12 @@ impl Gate {
         oldest
     }
 
+    /// Lets go of all: each ends with the requests that are on it.
+    pub(super) fn forget(&self) {
+        let gone = self.lock().sort_out(|_| false);
+        drop(gone);
+    }
+
     /// Lets go of a connection that nobody uses. False if there is none.
     pub(super) fn give_up_one(&self) -> bool {
         let mut state = self.lock();

@@ -97,6 +97,15 @@ impl Gates {
         self.lock().values().flat_map(|entry| &entry.gates).any(|(_, gate)| gate.give_up_one())
     }
 
+    /// Lets go of those to a URL's origin: they end with the requests that are on them.
+    pub(in crate::client::transport::http) fn forget(&self, url: &Url) {
+        let gates = self
+            .lock()
+            .get(Origin::name(url))
+            .map_or_else(Vec::new, |entry| entry.gates.iter().map(|(_, gate)| Arc::clone(gate)).collect());
+        gates.iter().for_each(|gate| gate.forget());
+    }
+
     /// Lets go of all that nobody uses.
     pub(in crate::client::transport::http) fn clear(&self) {
         while self.give_up_one() {}

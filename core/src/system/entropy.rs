@@ -1,5 +1,6 @@
 //! The only place that asks the operating system for randomness.
 
+#[cfg(feature = "client")]
 use http::HeaderValue;
 use rand::TryRng;
 use rand::rngs::SysRng;
@@ -15,6 +16,7 @@ pub fn seed() -> u64 {
 }
 
 /// The [`seed`] of a program that may have named its own, so that waits are the same each time: 0 is none.
+#[cfg(feature = "client")]
 pub fn seed_or(named: u64) -> u64 {
     if named == 0 { seed() } else { named }
 }
@@ -22,7 +24,8 @@ pub fn seed_or(named: u64) -> u64 {
 /// A random UUID (version 4, RFC 9562) for an idempotency key.
 ///
 /// `None` without randomness: a key that repeats makes a server drop a request, no key only keeps us from repeating one.
-pub(in crate::client) fn uuid() -> Option<HeaderValue> {
+#[cfg(feature = "client")]
+pub(crate) fn uuid() -> Option<HeaderValue> {
     HeaderValue::from_str(&uuid_text()?).ok()
 }
 
@@ -42,6 +45,7 @@ pub fn minted_key(policy: &Policy, method: &str, carries: bool) -> Option<String
 }
 
 /// A text that parts of a form do not contain by chance.
-pub(in crate::client) fn boundary() -> String {
+#[cfg(feature = "client")]
+pub(crate) fn boundary() -> String {
     format!("reknock-{:016x}{:016x}", seed(), seed())
 }

@@ -1,7 +1,9 @@
 //! The only place that reads clocks.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::OnceLock;
+use std::task::Poll;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
@@ -15,6 +17,7 @@ pub trait Clock: Clone + Send + Sync + 'static {
     /// The present wall-clock time.
     fn wall(&self) -> UnixTime;
     /// Whether ticks are those of the host's CLOCK_MONOTONIC, so that processes may share budgets by it. Virtual time is nobody else's.
+    #[cfg_attr(not(feature = "client"), expect(dead_code))] // only clients share by it
     fn is_of_the_host(&self) -> bool {
         false
     }
@@ -70,6 +73,7 @@ impl Anchor {
 }
 
 /// The host's clock, read now.
+#[cfg(feature = "client")]
 pub(crate) fn host_now() -> Tick {
     Tick(monotonic())
 }
@@ -111,6 +115,23 @@ impl Clock for TokioClock {
             self.sleep_until(when).await;
         }
     }
+}
+
+/// Runs `step` until it ends, or (`None`) until `when`. After each turn of it that ends nothing the clock decides: a timer beside it would never fire where
+/// the step uses up what the runtime lets a task do in one turn, as one does that goes through much which gives nothing.
+pub(crate) async fn until<F: Future>(clock: &impl Clock, when: Tick, mut step: Pin<&mut F>) -> Option<F::Output> {
+    let mut timer = pin!(clock.sleep_until(when));
+    poll_fn(|context| match step.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        // The end of time never comes, not even where a clock has got there by waits that no clock can count to. But time that leaps does so in here.
+        Poll::Pending if when == Tick::MAX => {
+            let _ = timer.as_mut().poll(context);
+            Poll::Pending
+        }
+        Poll::Pending if clock.now() >= when => Poll::Ready(None),
+        Poll::Pending => timer.as_mut().poll(context).map(|()| None),
+    })
+    .await
 }
 
 #[cfg(test)]
