@@ -1,6 +1,7 @@
 // The types of the package. What the core's tables name is in options.d.ts, which is generated.
 
 import type { Duration, ErrorKind, Evidence, ClientSettings, PolicyDocument, PolicySettings, StopReason } from './options.js';
+import type { Script } from './testing.js';
 
 export type * from './options.js';
 
@@ -118,6 +119,8 @@ export interface ClientOptions extends Omit<ClientSettings, 'baseUrl' | 'headers
   nesting?: 'stop' | 'allow';
   /** Budgets to share with other clients and with `Retry`, in place of the client's own. */
   budgets?: Budgets;
+  /** What answers in place of servers, whatever answers others: for tests. Default: a `Script` that is open, else servers. */
+  transport?: Script;
 }
 
 /**

@@ -1,6 +1,7 @@
 'use strict';
 
 const { hooksOf, send, HOOKS } = require('./call.js');
+const { playing, SCRIPT } = require('./clock.js');
 const { Cookies } = require('./cookies.js');
 const { environment } = require('./environment.js');
 const { ReknockError, ofFetch, wrongType } = require('./errors.js');
@@ -30,6 +31,10 @@ Object.setPrototypeOf(Callable.prototype, Function.prototype);
 /** Sends requests under a policy. Is itself a function that takes what fetch takes. */
 class Client extends Callable {
   #native;
+  /** What answers it in place of servers, whatever answers others; and the same client on the script that answered last. */
+  #transport;
+  #scripted = null;
+  #closed = false;
   #hooks;
   #around;
   #options;
@@ -41,9 +46,11 @@ class Client extends Callable {
 
   constructor(options, around = aroundOf(options)) {
     super((input, init) => readable(this.#fetch(input, init, FORMS.fetch)));
-    const { policy, timeout, throwHttpErrors, retryIf, delay, beforeRetry, onEvent, withBody, budgets, delivery, stream, nesting, searchParams, ...rest } = options;
+    const { policy, timeout, throwHttpErrors, retryIf, delay, beforeRetry, onEvent, withBody, budgets, delivery, stream, nesting, searchParams, transport, ...rest } = options;
     for (const name of AROUND) delete rest[name];
     this.#options = options;
+    this.#transport = transport?.[SCRIPT];
+    if (transport && !this.#transport) throw wrongType('transport: must be a Script of reknock/testing');
     this.#hooks = checked(hooksOf(options, {}));
     this.#around = around;
     this.#query = searchParams === undefined ? [] : query(searchParams);
@@ -79,6 +86,7 @@ class Client extends Callable {
 
   setPolicy(policy) {
     guard(() => this.#native.setPolicy(Policy.native(policy)));
+    this.#scripted = null;
   }
 
   get policyError() {
@@ -106,17 +114,31 @@ class Client extends Callable {
 
   /** What the budget for an origin has; null if no call used it yet. */
   budget(origin) {
-    return this.#native.budget(`${origin}`);
+    return this.#engine().budget(`${origin}`);
   }
 
   /** Ends the calls in flight, and those to come. */
   close() {
-    this.#native.close();
-    endUploads(this.#native);
+    this.#closed = true;
+    for (const native of [this.#native, this.#scripted?.native ?? []].flat()) {
+      native.close();
+      endUploads(native);
+    }
   }
 
   async [Symbol.asyncDispose]() {
     this.close();
+  }
+
+  /** What makes its calls now: on a script, if one answers in place of servers. */
+  #engine() {
+    const script = this.#transport ?? playing();
+    if (!script) return this.#native;
+    if (this.#scripted?.script !== script) {
+      this.#scripted = { script, native: guard(() => this.#native.onScript(script)) };
+      if (this.#closed) this.#scripted.native.close();
+    }
+    return this.#scripted.native;
   }
 
   async #fetch(input, init, form) {
@@ -183,7 +205,7 @@ class Client extends Callable {
 
   /** Sends it: the parts of its response. */
   async #send(given) {
-    const parts = await send(this.#native, given, hooksIn(given.options, this.#hooks));
+    const parts = await send(this.#engine(), given, hooksIn(given.options, this.#hooks));
     if (given.redirect === 'error' && REDIRECTS.has(parts.status)) {
       // Nobody gets the response who could.
       void parts.stream?.cancel();

@@ -7,6 +7,12 @@ const LONGEST = 2 ** 31 - 1;
 /** Clocks that leap, the innermost last: of tests. */
 const virtual = [];
 
+/** Under this a script among them has what answers clients. */
+const SCRIPT = Symbol('script');
+
+/** What answers clients in place of servers: the innermost script; undefined if there is none. */
+const playing = () => (virtual.length > 0 ? virtual.findLast((time) => time[SCRIPT])?.[SCRIPT] : undefined);
+
 /** Milliseconds on the host's monotonic clock, the one that clients count by: budgets may be shared with them. */
 const monotonicNow = () => Number(process.hrtime.bigint()) / 1e6;
 
@@ -45,4 +51,4 @@ function timer(ms, fire) {
   return () => clearTimeout(own);
 }
 
-module.exports = { monotonicNow, now, sleep, timer, virtual };
+module.exports = { monotonicNow, now, playing, sleep, timer, virtual, SCRIPT };

@@ -1,20 +1,33 @@
 'use strict';
-// Tests of code that retries: scripted answers in place of servers, and no waiting.
+// Tests of code that calls: scripted answers in place of servers, and no waiting.
 
-const { virtual } = require('./clock.js');
-const { shown, wrongType } = require('./errors.js');
+const { bytesOf } = require('./body.js');
+const { virtual, SCRIPT } = require('./clock.js');
+const { ReknockError, shown, wrongType } = require('./errors.js');
+const { guard } = require('./guard.js');
+const native = require('./native.js');
 
-/** What failures are called, and the code that the platform's fetch has for each. */
-const FAILURES = { connect: 'ECONNREFUSED', connect_timeout: 'UND_ERR_CONNECT_TIMEOUT', tls: 'CERT_HAS_EXPIRED', reset: 'ECONNRESET', protocol: 'HPE_INVALID_CONSTANT', per_try_timeout: 'UND_ERR_HEADERS_TIMEOUT' };
-const STEP = ['status', 'headers', 'body', 'after', 'fail'];
+/** The code that the platform's fetch has for a failure. */
+const CODES = { connect: 'ECONNREFUSED', connect_timeout: 'UND_ERR_CONNECT_TIMEOUT', tls: 'CERT_HAS_EXPIRED', reset: 'ECONNRESET', refused_stream: 'ECONNRESET', protocol: 'HPE_INVALID_CONSTANT', per_try_timeout: 'UND_ERR_HEADERS_TIMEOUT' };
+const STEP = ['status', 'headers', 'body', 'json', 'after', 'fail', 'method', 'url', 'ends', 'evidence'];
+const OPTIONS = ['seed', 'now', 'strict'];
+/** Statuses whose responses have no body. */
+const BODILESS = new Set([204, 205, 304]);
+
+/** A clock that begins at 0, and is moved. */
+function standing() {
+  let at = 0;
+  return { now: () => at, moveTo: (ms) => void (at = Math.max(at, ms)) };
+}
 
 /** Time that leaps: by the waits before retries, and by what answers take. It stands still while code runs. */
 class Time {
-  #now = 0;
+  #clock;
   #timers = new Set();
   #waits = [];
 
-  constructor() {
+  constructor(clock = standing()) {
+    this.#clock = clock;
     virtual.push(this);
   }
 
@@ -24,7 +37,7 @@ class Time {
   }
 
   now() {
-    return this.#now;
+    return this.#clock.now();
   }
 
   wait(ms) {
@@ -33,16 +46,16 @@ class Time {
   }
 
   timer(ms, fire) {
-    const timer = { at: this.#now + ms, fire };
+    const timer = { at: this.now() + ms, fire };
     this.#timers.add(timer);
     return () => this.#timers.delete(timer);
   }
 
   /** Goes on by so many milliseconds; what is due on the way happens. */
   advance(ms) {
-    const end = this.#now + ms;
+    const end = this.now() + ms;
     for (let next; (next = this.#next()) && next.at <= end; ) this.#fire(next);
-    this.#now = end;
+    this.#clock.moveTo(end);
   }
 
   /** Goes on to what is due next; false if nothing is. */
@@ -68,48 +81,118 @@ class Time {
 
   #fire(timer) {
     this.#timers.delete(timer);
-    this.#now = Math.max(this.#now, timer.at);
+    this.#clock.moveTo(timer.at);
     timer.fire();
   }
 }
 
+/** The one time of a script: clients move it, and so do adapters, whose milliseconds are not rounded to what it counts in. */
+function shared(script) {
+  const own = standing();
+  return {
+    now: () => {
+      own.moveTo(script.now());
+      return own.now();
+    },
+    moveTo: (ms) => {
+      own.moveTo(ms);
+      script.moveTo(own.now());
+    },
+  };
+}
+
 /**
- * Answers in order, the last one again and again: a status, the kind of a failure, 'hang' for no answer until a limit ends the attempt, or
- * `{status, headers, body, after, fail}`. `script.fetch` is a fetch that gives them. Time leaps while it is open, also for other adapters.
+ * Answers in place of servers, one step per send: the first that is for it; the last one that is, again and again. While it is open it answers all clients, and
+ * those that have it as `transport`; `script.fetch` is a fetch that it answers. Time leaps, also for other adapters.
  */
 class Script extends Time {
-  #steps;
-  #sends = [];
+  #strict;
 
-  constructor(steps) {
-    if (!Array.isArray(steps) || steps.length === 0) throw wrongType('Script: must be given a list of at least one step');
-    const read = steps.map(stepOf);
-    super();
-    this.#steps = read;
-    this.fetch = (input, init) => this.#answer(input, init);
+  constructor(steps, options = {}) {
+    const script = made(steps, options);
+    super(shared(script));
+    this.#strict = options.strict === true;
+    Object.defineProperty(this, SCRIPT, { value: script });
+    this.fetch = (input, init) => answer(this, script, input, init);
   }
 
-  /** What was sent so far: `{method, url, headers, body}`. */
+  /** What servers would have seen so far, in order: not what fails before it is sent. */
   get sends() {
-    return [...this.#sends];
+    return this[SCRIPT].sends().map(({ headers, body, ...rest }) => ({ ...rest, headers: new Headers(paired(headers)), body: body.toString() }));
   }
 
-  async #answer(input, init) {
-    const request = new Request(input, init);
-    const { method, url, headers } = request;
-    const at = this.#sends.length;
-    const send = { method, url, headers, body: '' };
-    this.#sends.push(send);
-    send.body = await request.text();
-    const step = this.#steps[Math.min(at, this.#steps.length - 1)];
-    const { signal } = init ?? {};
-    if (step.hang) return hanging(this, signal);
-    if (step.after) this.advance(step.after);
-    signal?.throwIfAborted();
-    if (step.fail) throw new TypeError('fetch failed', { cause: Object.assign(new Error(`the script says ${step.fail}`), { code: FAILURES[step.fail] }) });
-    const body = step.status === 204 || step.status === 205 || step.status === 304 ? null : step.body;
-    return Object.defineProperty(new Response(body, { status: step.status, headers: step.headers }), 'url', { value: url });
+  /** The waits before retries so far, in milliseconds: those of adapters, then those of clients. */
+  get waits() {
+    return [...super.waits, ...this[SCRIPT].waits()];
   }
+
+  /** How many steps nothing was answered with yet. */
+  get remaining() {
+    return this[SCRIPT].remaining();
+  }
+
+  /** The sends that no step was for, as 'GET http://service.test/'. */
+  get missed() {
+    return this[SCRIPT].missed();
+  }
+
+  /** It answers no longer. Throws if it is strict, and steps are left or sends had none. */
+  close() {
+    super.close();
+    const { missed, remaining } = this;
+    if (!this.#strict) return;
+    this.#strict = false;
+    if (missed.length > 0) throw new Error(`Script: ${missed.length} sent that no step was for, first ${missed[0]}`);
+    if (remaining > 0) throw new Error(`Script: ${remaining} steps answered nothing`);
+  }
+}
+
+function made(steps, options) {
+  if (!Array.isArray(steps) || steps.length === 0) throw wrongType('Script: must be given a list of at least one step');
+  const unknown = Object.keys(options).filter((name) => !OPTIONS.includes(name));
+  if (unknown.length > 0) throw wrongType(`Script: an option is one of ${OPTIONS.join(', ')}, not ${unknown.join(', ')}`);
+  const { seed = 0, now = Date.now(), strict = false } = options;
+  if (!Number.isSafeInteger(seed) || seed < 0) throw wrongType(`Script: seed must be a whole number from 0 on, got ${shown(seed)}`);
+  try {
+    return guard(() => new native.NativeScript(steps.map(stepOf), Number(now), seed, strict === true));
+  } catch (error) {
+    throw error instanceof ReknockError ? wrongType(`Script: ${error.message}`) : error;
+  }
+}
+
+/** A step as the addon takes it. */
+function stepOf(given) {
+  if (typeof given !== 'object' || given === null) return { does: given };
+  const unknown = Object.keys(given).filter((name) => !STEP.includes(name));
+  if (unknown.length > 0) throw wrongType(`Script: a step has ${STEP.join(', ')}, not ${unknown.join(', ')}`);
+  const { status = 200, fail, headers, body, json, ...rest } = given;
+  const lines = new Headers(headers);
+  if (json !== undefined && !lines.has('content-type')) lines.set('content-type', 'application/json');
+  const bytes = json === undefined ? body : JSON.stringify(json);
+  if (bytes !== undefined && bytesOf(bytes) === undefined) throw wrongType('Script: the body of a step must be text or bytes');
+  return { does: fail ?? status, headers: [...lines].flat(), body: bytes, ...rest };
+}
+
+/** What the script answers to a fetch, in its time. */
+async function answer(time, script, input, init) {
+  const request = new Request(input, init);
+  const sent = new Uint8Array(await request.arrayBuffer());
+  const { status, fail, headers, body, isCut, after } = guard(() => script.play(request.method, request.url, [...request.headers].flat(), sent));
+  const { signal } = init ?? {};
+  if (status === null && fail === null) return hanging(time, signal);
+  if (after) time.advance(after);
+  signal?.throwIfAborted();
+  if (fail) throw new TypeError('fetch failed', { cause: Object.assign(new Error(`the script says ${fail}`), { code: CODES[fail] }) });
+  const content = BODILESS.has(status) ? null : isCut ? cut(body) : body;
+  return Object.defineProperty(new Response(content, { status, headers: paired(headers) }), 'url', { value: request.url });
+}
+
+/** Bytes, and then the failure that a lost connection is. */
+function cut(bytes) {
+  const pieces = bytes.length > 0 ? [new Uint8Array(bytes)] : [];
+  return new ReadableStream({
+    pull: (controller) => (pieces.length > 0 ? controller.enqueue(pieces.pop()) : controller.error(new TypeError('terminated', { cause: new Error('the script cut the body') }))),
+  });
 }
 
 /** No answer: time leaps to the limit that ends it. */
@@ -120,16 +203,8 @@ async function hanging(time, signal) {
   throw signal.reason;
 }
 
-function stepOf(given) {
-  if (given === 'hang') return { hang: true };
-  if (typeof given === 'string') return stepOf({ fail: given });
-  if (typeof given === 'number') return stepOf({ status: given });
-  const unknown = Object.keys(given ?? { nothing: 1 }).filter((name) => !STEP.includes(name));
-  if (unknown.length > 0) throw wrongType(`Script: a step has ${STEP.join(', ')}, not ${unknown.join(', ')}`);
-  const { status = 200, headers, body = '', after = 0, fail } = given;
-  if (fail !== undefined && !(fail in FAILURES)) throw wrongType(`Script: a failure is one of ${Object.keys(FAILURES).join(', ')}, got ${shown(fail)}`);
-  if (!Number.isInteger(status) || status < 200 || status > 599) throw wrongType(`Script: a status is 200..=599, got ${status}`);
-  return { status, headers, body, after, fail };
+function paired(list) {
+  return Array.from({ length: list.length / 2 }, (_, at) => [list[at * 2], list[at * 2 + 1]]);
 }
 
 /** For adapters and functions whose own client or mock answers: nobody waits before retries. `time.waits` are those; `time.close()` ends it. */

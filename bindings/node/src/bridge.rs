@@ -12,7 +12,8 @@ use napi::{Env, Result, Status};
 use napi_derive::napi;
 use reknock::Error;
 use reknock::client::queue::{Delivery as Came, Item, Queue, QueueHost};
-use reknock::client::{Delivered, Response, Wants, runtime};
+use reknock::client::testing::EngineDelivered;
+use reknock::client::{Response, Wants, runtime};
 use tokio::sync::oneshot;
 
 use crate::body::Pull;
@@ -118,8 +119,8 @@ impl Bridge {
                 Delivery::Buffered => Outcome::Response(client.send_with(request, &options, host).await),
                 Delivery::Streamed => Outcome::Stream(client.stream_with(request, &options, host).await.map(Box::new)),
                 Delivery::Auto => match client.deliver_with(request, &options, host).await {
-                    Ok(Delivered::Whole(response)) => Outcome::Response(Ok(response)),
-                    Ok(Delivered::Open(stream)) => Outcome::Stream(Ok(Box::new(stream))),
+                    Ok(EngineDelivered::Whole(response)) => Outcome::Response(Ok(response)),
+                    Ok(EngineDelivered::Open(stream)) => Outcome::Stream(Ok(Box::new(stream))),
                     Err(error) => Outcome::Response(Err(error)),
                 },
             }
@@ -341,6 +342,6 @@ impl<'env> Batch<'env> {
 }
 
 /// Bytes in V8's own memory: they may move on to other threads, where memory of ours would end with this environment.
-fn copied<'env>(env: &'env Env, bytes: &[u8]) -> Result<BufferSlice<'env>> {
+pub fn copied<'env>(env: &'env Env, bytes: &[u8]) -> Result<BufferSlice<'env>> {
     BufferSlice::copy_from(env, bytes)
 }

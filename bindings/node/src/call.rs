@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use napi::bindgen_prelude::{ClassInstance, FromNapiValue, JsObjectValue, Null, Object, Unknown};
 use napi::{Env, Result, ValueType};
-use reknock::client::{CallOptions, Client, Request, Wants};
+use reknock::client::testing::Engine;
+use reknock::client::{CallOptions, Request, Wants};
 
 use crate::body::{Outlet, pulled};
 use crate::client::NativeClient;
@@ -40,7 +41,7 @@ pub enum Delivery {
 
 /// What is sent, and how.
 pub struct Call {
-    pub client: Client,
+    pub client: Engine,
     pub request: Request,
     pub options: CallOptions,
     pub wants: Wants,
@@ -59,8 +60,8 @@ impl Call {
         body: Unknown<'_>,
         bits: u32,
     ) -> Result<Self> {
-        let client = client.core.clone();
-        let mut request = or_throw(env, client.request(method, url).build())?;
+        let client = client.engine.clone();
+        let mut request = or_throw(env, client.request(method, url))?;
         if let Some(lines) = headers {
             append(env, &mut request, &lines)?;
         }
@@ -107,6 +108,9 @@ impl Call {
         if timeout.get_type()? != ValueType::Undefined {
             let base = self.options.policy.take().unwrap_or_else(|| self.client.policy_for(&self.request));
             self.options.policy = Some(with_argument(env, &base, "timeout", timeout)?);
+        }
+        if let Some(policy) = self.options.policy.take() {
+            self.options.policy = Some(or_throw(env, self.client.prepared(policy))?);
         }
         Ok(())
     }

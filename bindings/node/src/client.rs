@@ -6,6 +6,7 @@ use napi::bindgen_prelude::Unknown;
 use napi::{Env, Result, ValueType};
 use napi_derive::napi;
 use reknock::Identity;
+use reknock::client::testing::Engine;
 use reknock::client::{Client, Cookie, Cookies, Request, allows_nesting, default_policies};
 use reknock::policy::Value;
 
@@ -14,12 +15,17 @@ use crate::identity::NativeIdentity;
 use crate::policy::NativePolicy;
 use crate::policy_set::{NativePolicySet, set_of};
 use crate::retry::NativeBudgets;
+use crate::testing::NativeScript;
 use crate::value::{KEYS, UNIT, to_value};
 
 /// A client without its callbacks, which stay in JavaScript.
 #[napi]
 pub struct NativeClient {
-    pub(crate) core: Client,
+    core: Client,
+    /// What it was made of.
+    options: Value,
+    /// What makes its calls.
+    pub(crate) engine: Engine,
 }
 
 /// What a budget has.
@@ -71,7 +77,16 @@ impl NativeClient {
         let options = to_value(options)?;
         let builder = or_throw(env, Client::with_options(&options, UNIT, KEYS))?;
         let builder = budgets.into_iter().fold(builder, |builder, shared| builder.budgets(Arc::clone(&shared.budgets)));
-        Ok(NativeClient { core: or_throw(env, builder.policy(own).build())? })
+        let core = or_throw(env, builder.policy(own).build())?;
+        Ok(NativeClient { engine: Engine::Network(core.clone()), core, options })
+    }
+
+    /// The same client on a script.
+    #[napi(catch_unwind)]
+    pub fn on_script(&self, env: &Env, script: &NativeScript) -> Result<Self> {
+        let builder = or_throw(env, Client::with_options(&self.options, UNIT, KEYS))?;
+        let engine = or_throw(env, Engine::scripted(builder, &self.core, &script.core))?;
+        Ok(NativeClient { core: self.core.clone(), options: self.options.clone(), engine })
     }
 
     /// The client's policy; of a set, the one for requests that no rule is for.
@@ -152,13 +167,13 @@ impl NativeClient {
     /// What the budget for an origin has.
     #[napi(catch_unwind)]
     pub fn budget(&self, origin: String) -> Option<BudgetReading> {
-        self.core.budget(&origin).map(reading)
+        self.engine.budget(&origin).map(reading)
     }
 
     /// Ends the calls in flight, and those to come.
     #[napi(catch_unwind)]
     pub fn close(&self) {
-        self.core.close();
+        self.engine.close();
     }
 }
 

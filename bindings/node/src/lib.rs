@@ -17,6 +17,7 @@ mod question;
 mod retry;
 mod simulate;
 mod stream;
+mod testing;
 mod value;
 
 use napi_derive::napi;

@@ -4,9 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use napi::bindgen_prelude::External;
 use napi_derive::napi;
-use reknock::client::{HttpBody, StreamingResponse, TokioClock};
-
-pub type CoreStream = StreamingResponse<HttpBody, TokioClock>;
+pub use reknock::client::testing::EngineStream as CoreStream;
 
 /// Where a body lives between reads. Collected unread, it closes its connection.
 #[derive(Clone)]

@@ -1,26 +1,17 @@
 //! Connections are counted, shared by runtimes and lanes, and closed in time.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use reknock::Policy;
 use reknock::client::{Client, HttpTransport};
 use tokio::runtime::Builder;
 
-use crate::{answer, answers, client, options, pass, read, server};
+use crate::{answer, answers, client, eventually, options, pass, read, server};
 
 fn url(address: std::net::SocketAddr) -> String {
     format!("http://{address}/id/1")
-}
-
-#[track_caller]
-fn eventually(what: &str, done: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(30);
-    while !done() {
-        assert!(Instant::now() < end, "{what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 #[test]
@@ -106,6 +97,33 @@ async fn a_place_goes_to_another_origin() {
     }
     let open: usize = servers.iter().map(|(_, seen)| seen.open.load(Ordering::SeqCst)).sum();
     assert!(open <= 2, "{open} open: one, and one whose end its server has not seen yet");
+}
+
+/// It is the turn of who has waited for longest, wherever the call leads.
+#[tokio::test]
+async fn an_origin_that_is_always_waited_for_holds_up_no_other() {
+    let (busy, other) = (server(answers).0, server(answers).0);
+    let mut options = options();
+    options.max_connections = 1;
+    let client = client(options);
+    let over = Arc::new(AtomicBool::new(false));
+    let calls: Vec<_> = (0..3)
+        .map(|_| {
+            let (client, url, over) = (client.clone(), url(busy), Arc::clone(&over));
+            tokio::spawn(async move {
+                while !over.load(Ordering::SeqCst) {
+                    assert_eq!(client.get(&url).send().await.unwrap().status(), 200);
+                }
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let turn = tokio::time::timeout(Duration::from_secs(20), client.get(&url(other)).send()).await;
+    over.store(true, Ordering::SeqCst);
+    assert_eq!(turn.expect("its turn never comes").unwrap().status(), 200);
+    for call in calls {
+        call.await.unwrap();
+    }
 }
 
 /// A call that is given up while it waits leaves its place in the queue, and what it was given goes on.

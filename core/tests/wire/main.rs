@@ -3,4 +3,5 @@
 
 mod http2;
 mod peers;
+mod places;
 mod proxies;

@@ -208,6 +208,15 @@ impl Policy {
         Policy::from_value(&Value::from_yaml(text)?)
     }
 
+    /// This policy with another value of one key, both as text: `"max_retries"` and `"3"`, `"backoff"` and `"{base: 100ms, max: 5s}"`. The value is YAML,
+    /// and replaces the whole one of before.
+    ///
+    /// # Errors
+    /// As [`Policy::from_yaml`].
+    pub fn with(&self, key: &str, value: &str) -> Result<Policy, Error> {
+        self.merge(&Value::Map(vec![(key.to_owned(), Value::from_yaml(value)?)]))
+    }
+
     /// The policy of a JSON document.
     ///
     /// # Errors

@@ -32,7 +32,7 @@ pub use self::body::HttpBody;
 use self::body::Live;
 use self::connect::{Connected, Connector};
 use self::http1::Http1;
-use self::http2::{Connection, Exchange, Found, Gate, Gates, Opened, Place, trim};
+use self::http2::{Connection, Exchange, Found, Gate, Gates, Leave, Opened, Place, trim};
 use self::origin::{Origin, impossible};
 use self::pool::{Granted, Lease, Limits, Pool};
 use self::upload::Upload;
@@ -78,8 +78,8 @@ impl HttpTransport {
         Ok(HttpTransport(Arc::new(Shared { connector, pool, http2, ping, compression })))
     }
 
-    /// A connection for one request.
-    async fn way(&self, url: &Url, limit: Option<Duration>, progress: &Progress) -> Result<Way, Failure> {
+    /// A connection for one request. `uploads`: it has a body.
+    async fn way(&self, url: &Url, limit: Option<Duration>, uploads: bool, progress: &Progress) -> Result<Way, Failure> {
         let may_be_http2 = match self.0.http2 {
             Http2::Auto => url.scheme() == "https",
             Http2::Only => true,
@@ -95,7 +95,7 @@ impl HttpTransport {
             return self.http1(connected, lease).await;
         }
         let (origin, gate) = self.0.pool.gates.of(url)?;
-        if let Some(place) = gate.try_place() {
+        if let Some(place) = gate.try_place(uploads) {
             return Ok(Way::Http2 { place, origin });
         }
         if !gate.is_open()
@@ -105,7 +105,7 @@ impl HttpTransport {
         }
         let _waiting = Pausing::new(progress);
         // Boxed, as it is seldom needed: it would make the future of every call large.
-        match Box::pin(gate.place(limit, self.open(url, limit, progress, &gate))).await? {
+        match Box::pin(gate.place(limit, uploads, self.open(url, limit, progress, &gate))).await? {
             Found::Place(place) => Ok(Way::Http2 { place, origin }),
             Found::Other(way) => Ok(way),
         }
@@ -117,14 +117,15 @@ impl HttpTransport {
         if let Some(connection) = kept {
             return Ok(Opened::Other(Way::Http1 { connection, lease, kept: true }));
         }
+        gate.dials();
         let connected = self.0.connector.connect(lease.origin(), limit, &self.0.pool, progress).await?;
         if !connected.http2 {
             return self.http1(connected, lease).await.map(Opened::Other);
         }
         let origin = Arc::clone(lease.origin());
         let line = Some(connected.line);
-        let guard = (lease, self.0.pool.gates.count());
-        let opened = Connection::start(connected.stream, line, self.0.ping, gate, guard).await;
+        let leave = Counted { lease, _open: self.0.pool.gates.count() };
+        let opened = Connection::start(connected.stream, line, self.0.ping, gate, leave).await;
         let connection = opened.map_err(|error| {
             let message = format!("the HTTP/2 connection cannot be opened: {error} ({origin})");
             Failure::new(ErrorKind::Connect, Evidence::NotSent, message)
@@ -205,6 +206,18 @@ enum Way {
     },
 }
 
+/// Leave to have a connection of HTTP/2, of which there is one more.
+struct Counted {
+    lease: Lease,
+    _open: http2::Counted,
+}
+
+impl Leave for Counted {
+    fn is_wanted(&self) -> bool {
+        self.lease.is_wanted()
+    }
+}
+
 /// A request that is ready to be sent, whichever way.
 struct Message {
     method: Method,
@@ -238,6 +251,10 @@ impl Transport for HttpTransport {
         self.0.pool.gates.are_open()
     }
 
+    fn has_news(&self) -> bool {
+        self.leaves_tasks() && self.0.pool.gates.have_news()
+    }
+
     fn raises_signals(&self) -> bool {
         false
     }
@@ -262,7 +279,7 @@ impl Transport for HttpTransport {
             headers.entry(ACCEPT_ENCODING).or_insert(coding::ACCEPTED);
         }
         let path = PathAndQuery::try_from(&url[Position::BeforePath..Position::AfterQuery]).map_err(impossible)?;
-        let way = self.way(&url, connect_timeout, &progress).await?;
+        let way = self.way(&url, connect_timeout, body.length() != Some(0), &progress).await?;
         let head = method == Method::HEAD;
         let message = Message { method, url, path, headers, body, progress };
         let Answer { response, origin, peer } = match way {

@@ -2,7 +2,7 @@
 //!
 //! A connection belongs to no runtime for good: it moves to the one that uses it next. So the calls of all runtimes and lanes share what is there.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -45,7 +45,8 @@ pub(super) struct Pool {
 
 #[derive(Default)]
 struct State {
-    origins: HashMap<Box<str>, Entry>,
+    /// Comparing a few names is cheaper than hashing one.
+    origins: BTreeMap<Box<str>, Entry>,
     open: usize,
     idle: usize,
     /// Calls that wait, of all origins.
@@ -166,10 +167,7 @@ impl Pool {
                 return Ok(Taken::Granted(Granted { lease, kept: None }));
             }
         }
-        if state.open >= self.limits.open {
-            // It gives its place to who waits when it is closed.
-            self.gates.give_up_one();
-        }
+        let full = state.open >= self.limits.open;
         let (call, waiting) = oneshot::channel();
         let number = state.next;
         state.next += 1;
@@ -178,14 +176,16 @@ impl Pool {
             entry.waiting.push_back(Waiting { number, call });
         }
         drop(state);
-        lease.forget();
+        let origin = lease.forget();
+        // One that nobody uses gives its place to who waits when it is closed. It may be another runtime's, which may stand still.
+        self.gates.give_up_one((!full).then_some(&origin.name));
         Ok(Taken::Later(waiting))
     }
 
     /// Closes the connection that has been idle for longest, so that its descriptor is free. False if there is none.
     pub(super) fn give_up_one(&self) -> bool {
         let gone = self.lock().drop_oldest();
-        gone.is_some() || self.gates.give_up_one()
+        gone.is_some() || self.gates.give_up_one(None)
     }
 
     /// Closes what is idle to a URL's origin; new requests there are sent on new connections.
@@ -218,12 +218,15 @@ impl Pool {
         let mut gone = Vec::new();
         let mut state = self.lock();
         let next = loop {
-            let Some((since, _)) = state.oldest() else {
-                state.watched = later.is_some();
-                break None;
-            };
             // Without a limit nobody watches.
-            let due = since.after(self.limits.age?);
+            let age = self.limits.age?;
+            let Some((since, _)) = state.oldest() else {
+                // What is in use becomes idle, and is due no sooner than that.
+                let next = (state.open > 0).then(|| now.after(age));
+                state.watched = later.is_some() || next.is_some();
+                break next;
+            };
+            let due = since.after(age);
             if due > now {
                 break Some(due);
             }
@@ -248,7 +251,7 @@ impl Pool {
         let mut gone = Vec::new();
         let mut state = self.lock();
         loop {
-            let next = state.next_waiting(origin, kept.is_some(), &self.limits);
+            let next = state.next_waiting(origin, &self.limits);
             let Some((other, waiting)) = next else { break };
             if !Arc::ptr_eq(&other, origin) {
                 // Its place goes to another origin.
@@ -322,21 +325,23 @@ impl State {
         gone
     }
 
-    /// The call whose turn it is when `origin` has something to give: a connection, which is for its own calls first, or a place.
-    fn next_waiting(&mut self, origin: &Arc<Origin>, connection: bool, limits: &Limits) -> Option<(Arc<Origin>, Waiting)> {
+    /// Where the call leads whose turn it is when `origin` has a place to give: the one that has waited for longest, of all that could use it. So
+    /// an origin that always has calls waiting holds up no other.
+    fn next_origin(&self, origin: &Origin, limits: &Limits) -> Option<&Arc<Origin>> {
         if self.waiting == 0 {
             return None;
         }
-        let own = self.origins.get(&origin.name).is_some_and(|entry| !entry.waiting.is_empty());
-        let first = |entry: &Entry| {
-            let full = !Arc::ptr_eq(&entry.origin, origin) && entry.open >= limits.open_per_origin;
-            let number = entry.waiting.front().filter(|_| !full)?.number;
-            Some((number, Arc::clone(&entry.origin)))
+        let first = |entry: &'_ Entry| {
+            let full = entry.origin.name != origin.name && entry.open >= limits.open_per_origin;
+            entry.waiting.front().filter(|_| !full).map(|waiting| waiting.number)
         };
-        let chosen = match own && connection {
-            true => Arc::clone(origin),
-            false => self.origins.values().filter_map(first).min_by_key(|(number, _)| *number)?.1,
-        };
+        let firsts = self.origins.values().filter_map(|entry| Some((first(entry)?, &entry.origin)));
+        Some(firsts.min_by_key(|(number, _)| *number)?.1)
+    }
+
+    /// The call whose turn it is then.
+    fn next_waiting(&mut self, origin: &Origin, limits: &Limits) -> Option<(Arc<Origin>, Waiting)> {
+        let chosen = Arc::clone(self.next_origin(origin, limits)?);
         let waiting = self.origins.get_mut(&chosen.name)?.waiting.pop_front()?;
         self.waiting -= 1;
         Some((chosen, waiting))
@@ -374,6 +379,11 @@ impl Lease {
     /// Where it leads.
     pub(super) fn origin(&self) -> &Arc<Origin> {
         &self.origin
+    }
+
+    /// Whether a call waits for the place that it takes.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.pool.lock().next_origin(&self.origin, &self.pool.limits).is_some()
     }
 
     /// Whether it belongs to the parent of this process.

@@ -18,6 +18,7 @@
 //! Time moves only when the executor waits between attempts and when a step takes time; while callbacks think and bodies are made
 //! it stands still. Calls inside [`Script::alone`] have a time of their own; others share the script's, one at a time.
 
+mod engine;
 mod step;
 mod time;
 
@@ -27,16 +28,18 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use http::{HeaderMap, StatusCode, Version};
+use http::{HeaderMap, Method, StatusCode, Version};
 use url::Url;
 
 use crate::client::system::clock::{Clock, TokioClock};
 use crate::client::transport::{Failure, Incoming, Outgoing, OutgoingBody, Received, Transport};
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
+use crate::policy::Policy;
 use crate::record::Evidence;
 use crate::time::{Tick, UnixTime};
-pub use step::Step;
+pub use engine::{Engine, EngineDelivered, EngineStream};
 use step::{Does, End};
+pub use step::{Played, Step};
 use time::{Delay, Time};
 
 /// What answers in place of servers, one step per send: the first that is for it. The last one that is repeats, unless the script is strict. A
@@ -56,6 +59,8 @@ struct Shared {
     time: Arc<Time>,
     /// The wall clock when its time begins.
     wall: UnixTime,
+    /// Of the waits of clients that are on it by an [`Engine`].
+    seed: u64,
 }
 
 /// One send as a server would have seen it.
@@ -90,15 +95,16 @@ impl Script {
 
     /// Likewise; its wall clock starts here.
     pub fn at(wall: UnixTime, steps: impl IntoIterator<Item = Step>) -> Self {
-        Self::made(wall, steps, false)
+        Self::made(wall, 0, steps, false)
     }
 
     /// Likewise; each step answers once, and a send that no step is left for fails.
     pub fn strict(wall: UnixTime, steps: impl IntoIterator<Item = Step>) -> Self {
-        Self::made(wall, steps, true)
+        Self::made(wall, 0, steps, true)
     }
 
-    fn made(wall: UnixTime, steps: impl IntoIterator<Item = Step>, is_strict: bool) -> Self {
+    /// All of that by arguments; `seed`: another one gives the clients of an [`Engine`] other waits.
+    pub fn made(wall: UnixTime, seed: u64, steps: impl IntoIterator<Item = Step>, is_strict: bool) -> Self {
         Script(Arc::new(Shared {
             steps: Mutex::new(steps.into_iter().collect()),
             is_strict,
@@ -107,6 +113,7 @@ impl Script {
             waits: Mutex::default(),
             time: Arc::default(),
             wall,
+            seed,
         }))
     }
 
@@ -129,6 +136,30 @@ impl Script {
     /// Whether both are the same script.
     pub fn is(&self, other: &Script) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// A policy with waits that are the same in every run.
+    ///
+    /// # Errors
+    /// None but those of a policy that is none.
+    pub fn seeded(&self, policy: &Policy) -> Result<Policy, Error> {
+        policy.to_builder().seed(self.0.seed).build()
+    }
+
+    /// What the next step that is for it does to a send that a host makes by means of its own. Its time does not move.
+    ///
+    /// # Errors
+    /// `invalid_request` if no step is for it, or for what is no request.
+    pub fn play(&self, method: &str, url: &str, headers: HeaderMap, body: Bytes) -> Result<Played, Error> {
+        let request = crate::client::message::request::Request::new(method, url)?;
+        let (method, url) = (request.method, request.url);
+        let step = self.next(&method, &url).map_err(|failure| Error::new(failure.kind, failure.message))?;
+        let played = step.played();
+        if played.failure.is_none_or(|(_, evidence)| evidence != Evidence::NotSent) {
+            let at = self.time().now().since(Tick::default());
+            lock(&self.0.sends).push(Sent { at, method: method.to_string(), url, headers, body });
+        }
+        Ok(played)
     }
 
     /// Lets time pass between calls.
@@ -158,9 +189,9 @@ impl Script {
         self.0.is_strict
     }
 
-    fn next(&self, outgoing: &Outgoing) -> Result<Step, Failure> {
+    fn next(&self, method: &Method, url: &Url) -> Result<Step, Failure> {
         let mut steps = lock(&self.0.steps);
-        let mut fitting = (0..steps.len()).filter(|at| steps[*at].is_for(&outgoing.method, &outgoing.url));
+        let mut fitting = (0..steps.len()).filter(|at| steps[*at].is_for(method, url));
         let (first, later) = (fitting.next(), fitting.next());
         match first {
             Some(first) if later.is_some() || self.0.is_strict => Ok(steps.remove(first)),
@@ -170,9 +201,9 @@ impl Script {
             }
             None if steps.is_empty() && !self.0.is_strict => Ok(Step::default()),
             None => {
-                let mut shown = outgoing.url.clone();
+                let mut shown = url.clone();
                 shown.set_query(None);
-                let sent = format!("{} {shown}", outgoing.method);
+                let sent = format!("{method} {shown}");
                 let problem = format!("no step of the script is for {sent}; add one, or check what the code under test calls");
                 lock(&self.0.missed).push(sent);
                 Err(Failure::new(ErrorKind::InvalidRequest, Evidence::NotSent, problem))
@@ -208,7 +239,7 @@ impl Transport for Script {
     type Body = ScriptBody;
 
     async fn send(&self, outgoing: Outgoing) -> Result<Received<ScriptBody>, Failure> {
-        let step = self.next(&outgoing)?;
+        let step = self.next(&outgoing.method, &outgoing.url)?;
         let time = self.time();
         let Outgoing { method, url, headers, body, connect_timeout, progress } = outgoing;
         if let Does::Fail(kind, evidence @ Evidence::NotSent) = step.does {

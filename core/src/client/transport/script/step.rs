@@ -38,6 +38,23 @@ impl Default for Does {
     }
 }
 
+/// What a step does, for hosts whose own fetch plays it.
+#[derive(Clone, Debug)]
+pub struct Played {
+    /// The status of the answer; `None` for a failure, or if there is no answer at all.
+    pub status: Option<u16>,
+    /// What it fails with, and what that proves.
+    pub failure: Option<(ErrorKind, Evidence)>,
+    /// The header fields of the answer.
+    pub headers: HeaderMap,
+    /// The body of the answer.
+    pub body: Bytes,
+    /// The body ends otherwise than by its end.
+    pub is_cut: bool,
+    /// The time from the end of the request to the answer or failure.
+    pub after: Duration,
+}
+
 /// How the body of an answer ends.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) enum End {
@@ -174,6 +191,16 @@ impl Step {
             fits(wanted.as_bytes(), url[from..to].as_bytes())
         };
         self.method.as_ref().is_none_or(|wanted| wanted == method) && self.url.as_ref().is_none_or(ours)
+    }
+
+    pub(super) fn played(self) -> Played {
+        let (status, failure) = match self.does {
+            Does::Answer(status) => (Some(status.as_u16()), None),
+            Does::Fail(kind, evidence) => (None, Some((kind, evidence))),
+            Does::Hang => (None, None),
+        };
+        let is_cut = !matches!(self.end, End::Whole);
+        Played { status, failure, headers: self.headers, body: self.body, is_cut, after: self.after }
     }
 
     pub(super) fn failure(&self, kind: ErrorKind, evidence: Evidence) -> Failure {

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::time::{Sleep, sleep};
 
-use super::gate::Gate;
+use super::gate::{Gate, Want};
 use super::wire::{Counted, Counts};
 use crate::client::system::clock::{Clock, TokioClock};
-use crate::client::transport::http::socket::Line;
+use crate::client::transport::http::socket::{Line, Sight};
 use crate::time::Tick;
 
 /// Streams before the peer has said how many it takes. It does so at once, and refuses what is too many: with one, nothing is ever refused.
@@ -67,22 +67,29 @@ pub(super) struct Link {
     pub(super) peer: Option<SocketAddr>,
     /// A request has entered it.
     used: AtomicBool,
+    /// Given back when its socket is closed.
+    leave: Mutex<Option<Box<dyn Leave>>>,
+}
+
+/// Leave to have a connection open. Dropping it gives it back.
+pub(in crate::client::transport::http) trait Leave: Send {
+    /// Whether somebody waits for it.
+    fn is_wanted(&self) -> bool;
 }
 
 impl Connection {
-    /// Shakes hands on a fresh stream and starts the task. `guard` lives as long as the connection.
-    pub(in crate::client::transport::http) async fn start<S, G>(
+    /// Shakes hands on a fresh stream and starts the task.
+    pub(in crate::client::transport::http) async fn start<S>(
         stream: S,
         line: Option<Line>,
         ping: Option<Duration>,
         gate: &Arc<Gate>,
-        guard: G,
+        leave: impl Leave + 'static,
     ) -> Result<Self, h2::Error>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        G: Send + 'static,
     {
-        let counts = Arc::new(Counts::default());
+        let counts = Arc::new(Counts::new());
         let (sender, mut connection) = Builder::new()
             .initial_max_send_streams(UNTOLD)
             .initial_window_size(STREAM_WINDOW)
@@ -105,9 +112,10 @@ impl Connection {
             task: AtomicWaker::new(),
             peer: line.as_ref().and_then(Line::peer),
             used: AtomicBool::new(false),
+            leave: Mutex::new(Some(Box::new(leave))),
         });
         let watch = ping.zip(connection.ping_pong()).map(|(every, pings)| Watch { every, pings, heard: 0, asked: false, timer: None });
-        tokio::spawn(Driver { connection, watch, link: Arc::clone(&link), _guard: guard });
+        tokio::spawn(Driver { connection, watch, widened: Tick(0), link: Arc::clone(&link), _left: Left(Arc::clone(&link)) });
         let lane = Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread;
         Ok(Connection { sender, link, line: line.filter(|_| lane) })
     }
@@ -117,9 +125,14 @@ impl Connection {
         self.sender.clone()
     }
 
-    /// Takes a place, if one is free and the connection still takes requests.
-    pub(super) fn enter(&self) -> bool {
-        if !self.link.is_usable() || !self.link.enter() {
+    /// Whether something came that its task has not seen. One of a runtime that runs by itself is not looked at.
+    pub(super) fn has_news(&self) -> bool {
+        self.line.as_ref().is_none_or(|line| line.look() != Sight::Quiet)
+    }
+
+    /// Takes a place, if one is free and the connection still takes requests of this kind.
+    pub(super) fn enter(&self, want: Want) -> bool {
+        if !self.link.is_usable() || !want.suits(&self.link.counts) || !self.link.enter() {
             return false;
         }
         // What it has learned of its peer since it was last looked at: a farewell, an end.
@@ -136,6 +149,8 @@ impl Drop for Connection {
     fn drop(&mut self) {
         if let Some(line) = &self.line {
             line.close();
+            // The task, which would give it back, may not run for long.
+            drop(self.link.leave().take());
         }
     }
 }
@@ -190,12 +205,20 @@ impl Link {
         self.used.swap(true, Ordering::AcqRel)
     }
 
-    /// Gives a place back.
-    pub(super) fn leave(&self) {
-        if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+    /// Gives a place back. A connection that nobody uses any more makes room where calls wait for one.
+    pub(super) fn go(&self) {
+        let idle = self.open.fetch_sub(1, Ordering::AcqRel) == 1;
+        if idle {
             self.idle_since.store(TokioClock.now().nanos(), Ordering::Release);
         }
         self.tell(Gate::freed);
+        if idle && self.leave().as_ref().is_some_and(|leave| leave.is_wanted()) {
+            self.tell(Gate::make_room);
+        }
+    }
+
+    fn leave(&self) -> MutexGuard<'_, Option<Box<dyn Leave>>> {
+        self.leave.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tell(&self, what: fn(&Gate)) {
@@ -216,16 +239,29 @@ impl Link {
 }
 
 /// The task of a connection.
-struct Driver<S: AsyncRead + AsyncWrite + Unpin, G> {
+struct Driver<S: AsyncRead + AsyncWrite + Unpin> {
     connection: h2::client::Connection<Counted<S>, Bytes>,
     watch: Option<Watch>,
+    /// When the peer last let out more, as those who wait for it were told.
+    widened: Tick,
     link: Arc<Link>,
-    _guard: G,
+    /// Dropped last: when the socket is closed.
+    _left: Left,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin, G> Unpin for Driver<S, G> {}
+/// Gives the leave back.
+struct Left(Arc<Link>);
 
-impl<S: AsyncRead + AsyncWrite + Unpin, G> Future for Driver<S, G> {
+impl Drop for Left {
+    fn drop(&mut self) {
+        let leave = self.0.leave().take();
+        drop(leave);
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Unpin for Driver<S> {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
@@ -245,6 +281,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin, G> Future for Driver<S, G> {
                 link.doubted.store(0, Ordering::Release);
                 link.tell(Gate::freed);
             }
+            let widened = link.counts.widened();
+            if std::mem::replace(&mut this.widened, widened) != widened {
+                link.tell(Gate::freed);
+            }
             match this.watch.as_mut().map(|watch| watch.look(link, context)) {
                 None | Some(Look::Quiet) => return Poll::Pending,
                 // For the ping to go out.
@@ -258,7 +298,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, G> Future for Driver<S, G> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin, G> Drop for Driver<S, G> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Drop for Driver<S> {
     fn drop(&mut self) {
         // Before the connection is dropped, which ends its streams.
         self.link.close();

@@ -14,6 +14,7 @@ use super::body::{Http2Body, Rest};
 use super::failure;
 use super::gate::Place;
 use super::sending::Sending;
+use crate::client::transport::framing::declared_length;
 use crate::client::transport::http::upload::Upload;
 use crate::client::transport::{Failure, Progress};
 use crate::error::ErrorKind;
@@ -31,6 +32,8 @@ pub(in crate::client::transport::http) struct Exchange {
     reused: bool,
     progress: Arc<Progress>,
     head: bool,
+    /// It has a body.
+    uploads: bool,
 }
 
 impl Exchange {
@@ -59,7 +62,7 @@ impl Exchange {
                 progress.sent();
                 body.begin();
                 let sending = (!empty).then(|| Sending::new(stream, body));
-                Ok(Exchange { place: Some(place), answer, sending, before, reused, progress: Arc::clone(progress), head })
+                Ok(Exchange { place: Some(place), answer, sending, before, reused, progress: Arc::clone(progress), head, uploads: !empty })
             }
             Err(error) => {
                 link.close();
@@ -101,7 +104,8 @@ impl Exchange {
         let (head, stream) = response.into_parts();
         let bodiless = self.head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let rest = self.sending.take().map(Rest::start);
-        Response::from_parts(head, Http2Body::new(stream, place, bodiless, rest))
+        let length = if self.uploads { declared_length(&head.headers) } else { None };
+        Response::from_parts(head, Http2Body::new(stream, place, bodiless, length, rest))
     }
 }
 

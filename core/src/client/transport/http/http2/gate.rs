@@ -15,6 +15,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::connection::Connection;
+use super::wire::Counts;
+use crate::client::system::clock::{Clock, TokioClock};
 use crate::client::transport::{Failure, Refusal};
 use crate::error::ErrorKind;
 use crate::record::Evidence;
@@ -28,6 +30,8 @@ pub(in crate::client::transport::http) struct Gate {
     state: Mutex<State>,
     /// Calls that wait for a place, first come, first served.
     waiting: AtomicUsize,
+    /// Those among them that a free place does not help: the peer lets no body out.
+    starved: AtomicUsize,
     freed: Notify,
 }
 
@@ -38,8 +42,25 @@ struct State {
     known: bool,
     /// Gone when it is open or given up; says so when it failed.
     opening: Option<watch::Receiver<Option<Reason>>>,
+    /// Since when it is really being opened: before, it waits until there may be one more.
+    dialing: Option<Instant>,
     /// When the last one was opened.
     opened: Option<Instant>,
+}
+
+/// What a request wants of a connection.
+#[derive(Clone, Copy)]
+pub(super) struct Want {
+    /// It has a body.
+    uploads: bool,
+    came: Tick,
+}
+
+impl Want {
+    /// Whether it can go there: not where bodies of others use up all that the peer lets out, and nothing has moved since it came.
+    pub(super) fn suits(self, counts: &Counts) -> bool {
+        !self.uploads || counts.lets_out() || counts.widened() > self.came
+    }
 }
 
 /// What can be told to many of one failure.
@@ -70,8 +91,8 @@ pub(in crate::client::transport::http) enum Found<C> {
 impl Gate {
     /// `known`: the origin is taken to speak HTTP/2 before it has said so.
     pub(in crate::client::transport::http) fn new(known: bool) -> Arc<Self> {
-        let state = State { connections: Vec::new(), known, opening: None, opened: None };
-        Arc::new(Gate { state: Mutex::new(state), waiting: AtomicUsize::new(0), freed: Notify::new() })
+        let state = State { connections: Vec::new(), known, opening: None, dialing: None, opened: None };
+        Arc::new(Gate { state: Mutex::new(state), waiting: AtomicUsize::new(0), starved: AtomicUsize::new(0), freed: Notify::new() })
     }
 
     /// Whether there is a connection that takes requests, now or soon.
@@ -83,49 +104,63 @@ impl Gate {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place, if one is free and nobody waits for it.
-    pub(in crate::client::transport::http) fn try_place(&self) -> Option<Place> {
-        if self.waiting.load(Ordering::Acquire) > 0 { None } else { self.lock().place() }
+    /// Whether something came to one of the connections that its task has not seen.
+    pub(super) fn has_news(&self) -> bool {
+        let state = self.lock();
+        // One turn of the runtime costs as much as a few looks.
+        state.connections.len() > 2 || state.connections.iter().any(|connection| connection.has_news())
+    }
+
+    /// A place, if one is free and nobody waits for it. `uploads`: for a request with a body.
+    pub(in crate::client::transport::http) fn try_place(&self, uploads: bool) -> Option<Place> {
+        let want = Want { uploads, came: Tick::MAX };
+        if self.waiting.load(Ordering::Acquire) > 0 { None } else { self.lock().place(want) }
     }
 
     /// A place on one of the connections, or what `connect` gives, whichever comes first. `connect` is begun when there is no connection and nobody
-    /// opens one, or when all places were taken for a while. `limit`: how long to go without any connection.
+    /// opens one, or when all places were taken for a while, or all that the peer lets out. `limit`: how long another call may take to connect.
     ///
     /// # Errors
     /// That of `connect`, of our own or of the call that connected for all, if there is no connection left. Nothing was sent.
-    pub(in crate::client::transport::http) async fn place<C, F>(&self, limit: Option<Duration>, connect: F) -> Result<Found<C>, Failure>
+    pub(in crate::client::transport::http) async fn place<C, F>(
+        &self,
+        limit: Option<Duration>,
+        uploads: bool,
+        connect: F,
+    ) -> Result<Found<C>, Failure>
     where
         F: Future<Output = Result<Opened<C>, Failure>> + Send,
     {
-        if let Some(place) = self.try_place() {
-            return Ok(Found::Place(place));
-        }
-        let _waiting = Waiting::new(self);
+        let want = Want { uploads, came: TokioClock.now() };
+        let _waiting = Waiting::new(&self.waiting);
+        let mut starved = None;
         let mut connect = pin!(connect);
         let mut connecting = Connecting::No;
         let came = Instant::now();
-        let mut alone_since = None;
         loop {
             let mut freed = pin!(self.freed.notified());
             // Before looking, so that nothing is missed in between.
             freed.as_mut().enable();
             let look = {
                 let mut state = self.lock();
-                if let Some(place) = state.place() {
+                if let Some(place) = state.place(want) {
                     self.pass_on(&state);
                     return Ok(Found::Place(place));
+                }
+                if uploads && starved.is_none() && state.has_room() {
+                    // What woke us is no use to us: it may be to others, now and from now on.
+                    starved = Some(Waiting::new(&self.starved));
+                    self.lost();
                 }
                 state.look(&mut connecting, came)?
             };
             let (mut theirs, next) = match look {
-                Look::Alone(theirs) => {
-                    let since = *alone_since.get_or_insert_with(Instant::now);
-                    (theirs, limit.map(|limit| since + limit))
+                // Our own keeps its limit itself.
+                Look::Alone(None) => (None, None),
+                Look::Alone(Some(Theirs { failed, since })) => {
+                    (Some(failed), limit.zip(since).map(|(limit, since)| since.max(came) + limit))
                 }
-                Look::Full(patience) => {
-                    alone_since = None;
-                    (None, patience)
-                }
+                Look::Full(patience) => (None, patience),
             };
             tokio::select! {
                 biased;
@@ -142,7 +177,7 @@ impl Gate {
                     }
                 }
                 () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
-                    if let (Some(_), Some(limit)) = (alone_since, limit) {
+                    if let (Some(_), Some(limit)) = (&theirs, limit) {
                         return Err(Failure::new(
                             ErrorKind::ConnectTimeout,
                             Evidence::NotSent,
@@ -175,10 +210,25 @@ impl Gate {
         }
     }
 
+    /// Connecting has come to its turn, and begins now.
+    pub(in crate::client::transport::http) fn dials(&self) {
+        self.lock().dialing = Some(Instant::now());
+        self.lost();
+    }
+
     /// Something changed: the first who waits may look.
     pub(super) fn freed(&self) {
-        if self.waiting.load(Ordering::Acquire) > 0 {
+        if self.starved.load(Ordering::Acquire) > 0 {
+            self.lost();
+        } else if self.waiting.load(Ordering::Acquire) > 0 {
             self.freed.notify_one();
+        }
+    }
+
+    /// Somebody waits for leave to have a connection, and one of ours is not used.
+    pub(super) fn make_room(&self) {
+        if self.waiting.load(Ordering::Acquire) == 0 {
+            self.give_up_one();
         }
     }
 
@@ -189,7 +239,7 @@ impl Gate {
 
     /// Who got a place lets the next one look, if there may be more.
     fn pass_on(&self, state: &State) {
-        if state.connections.iter().any(|connection| connection.link.has_room()) {
+        if state.has_room() {
             self.freed();
         }
     }
@@ -230,9 +280,13 @@ impl State {
         gone
     }
 
-    fn place(&mut self) -> Option<Place> {
-        let found = self.connections.iter().find(|connection| connection.enter())?;
+    fn place(&mut self, want: Want) -> Option<Place> {
+        let found = self.connections.iter().find(|connection| connection.enter(want))?;
         Some(Place(Arc::clone(found)))
+    }
+
+    fn has_room(&self) -> bool {
+        self.connections.iter().any(|connection| connection.link.has_room())
     }
 
     /// What is to be waited for. Makes `connecting` ours where it is our turn.
@@ -258,7 +312,9 @@ impl State {
         match connecting {
             Connecting::Failed(failure) => Err(failure.take().unwrap_or_else(gone)),
             Connecting::Yes(_) => Ok(Look::Alone(None)),
-            Connecting::No if self.known && theirs.is_some() => Ok(Look::Alone(theirs)),
+            Connecting::No if self.known && theirs.is_some() => {
+                Ok(Look::Alone(theirs.map(|failed| Theirs { failed, since: self.dialing })))
+            }
             Connecting::No => {
                 self.begin(connecting);
                 Ok(Look::Alone(None))
@@ -270,6 +326,7 @@ impl State {
         let (tell, opening) = watch::channel(None);
         *connecting = Connecting::Yes(tell);
         self.opening = Some(opening);
+        self.dialing = None;
     }
 }
 
@@ -314,9 +371,16 @@ fn gone() -> Failure {
 /// What a call without a place waits for.
 enum Look {
     /// There is no connection: for ours, or for one that another call opens.
-    Alone(Option<watch::Receiver<Option<Reason>>>),
+    Alone(Option<Theirs>),
     /// For a free place, and at this moment for a further connection.
     Full(Option<Instant>),
+}
+
+/// Another call's connecting.
+struct Theirs {
+    failed: watch::Receiver<Option<Reason>>,
+    /// Since when it is at it.
+    since: Option<Instant>,
 }
 
 /// How another call's connecting failed; `None` if it did not.
@@ -324,19 +388,19 @@ async fn failed(theirs: &mut Option<watch::Receiver<Option<Reason>>>) -> Option<
     theirs.as_mut()?.wait_for(Option::is_some).await.ok()?.clone()
 }
 
-/// One who waits.
-struct Waiting<'a>(&'a Gate);
+/// One who waits, counted.
+struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
-    fn new(gate: &'a Gate) -> Self {
-        gate.waiting.fetch_add(1, Ordering::AcqRel);
-        Waiting(gate)
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Waiting(count)
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -353,6 +417,6 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.link.leave();
+        self.0.link.go();
     }
 }

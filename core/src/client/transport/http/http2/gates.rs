@@ -1,6 +1,6 @@
 //! The gates of all origins, one for each runtime: a connection is driven by a task, and that belongs to a runtime.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,7 +19,7 @@ struct Entry {
     gates: Vec<(Id, Arc<Gate>)>,
 }
 
-type All = HashMap<Box<str>, Entry>;
+type All = BTreeMap<Box<str>, Entry>;
 
 /// The gates of one client.
 pub(in crate::client::transport::http) struct Gates {
@@ -70,6 +70,13 @@ impl Gates {
         self.connections.load(Ordering::Acquire) > 0
     }
 
+    /// Whether something came to a connection of this runtime, as far as its task has not run since.
+    pub(in crate::client::transport::http) fn have_news(&self) -> bool {
+        let here = Handle::current().id();
+        let all = self.lock();
+        all.values().flat_map(|entry| &entry.gates).any(|(home, gate)| *home == here && gate.has_news())
+    }
+
     /// One more is open as long as this lives.
     pub(in crate::client::transport::http) fn count(&self) -> Counted {
         self.connections.fetch_add(1, Ordering::AcqRel);
@@ -92,9 +99,13 @@ impl Gates {
         }
     }
 
-    /// Lets go of one that nobody uses, so that its descriptor comes free. False if there is none.
-    pub(in crate::client::transport::http) fn give_up_one(&self) -> bool {
-        self.lock().values().flat_map(|entry| &entry.gates).any(|(_, gate)| gate.give_up_one())
+    /// Lets go of one that nobody uses, to this origin or to any, so that its descriptor comes free. False if there is none.
+    pub(in crate::client::transport::http) fn give_up_one(&self, origin: Option<&str>) -> bool {
+        let all = self.lock();
+        let entries = all.iter().filter(|(name, _)| origin.is_none_or(|origin| &***name == origin));
+        let gates: Vec<_> = entries.flat_map(|(_, entry)| &entry.gates).map(|(_, gate)| Arc::clone(gate)).collect();
+        drop(all);
+        gates.into_iter().any(|gate| gate.give_up_one())
     }
 
     /// Lets go of those to a URL's origin: they end with the requests that are on them.
@@ -108,7 +119,7 @@ impl Gates {
 
     /// Lets go of all that nobody uses.
     pub(in crate::client::transport::http) fn clear(&self) {
-        while self.give_up_one() {}
+        while self.give_up_one(None) {}
     }
 }
 

@@ -4,6 +4,7 @@ mod body;
 mod connection;
 mod exchange;
 mod failure;
+mod frames;
 mod gate;
 mod gates;
 mod head;
@@ -11,10 +12,10 @@ mod sending;
 mod wire;
 
 pub(super) use self::body::Http2Body;
-pub(super) use self::connection::Connection;
+pub(super) use self::connection::{Connection, Leave};
 pub(super) use self::exchange::Exchange;
 pub(super) use self::gate::{Found, Gate, Opened, Place};
-pub(super) use self::gates::Gates;
+pub(super) use self::gates::{Counted, Gates};
 pub(super) use self::head::{request, trim};
 
 #[cfg(test)]

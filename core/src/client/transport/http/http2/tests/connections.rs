@@ -49,7 +49,7 @@ async fn who_leaves_the_gate_sent_nothing() {
             }
         }
     });
-    let held = [network.place().await, network.place().await];
+    let held = [network.place(false).await, network.place(false).await];
     let paths: Vec<_> = (0..2000).map(|n| format!("/{n}")).collect();
     let mut left = Vec::new();
     for (n, path) in paths.iter().enumerate() {
@@ -94,10 +94,10 @@ async fn a_connection_that_ended_a_wait_gets_nothing_new_until_it_speaks() {
     assert_eq!(network.connections(), 2, "the silent one is left alone");
     speak.send(true).unwrap();
     sleep(Duration::from_millis(10)).await;
-    drop(network.place().await);
+    drop(network.place(false).await);
     let mut places = Vec::new();
     for _ in 0..3 {
-        places.push(network.place().await);
+        places.push(network.place(false).await);
     }
     assert_eq!(network.connections(), 2, "both are used again");
 }
@@ -173,13 +173,34 @@ async fn calls_wait_for_one_connection_and_fail_with_it() {
         sleep(Duration::from_millis(300)).await;
         Err::<Opened<()>, _>(Failure::new(ErrorKind::Connect, Evidence::NotSent, "nobody there"))
     };
-    let calls = (0..10).map(|_| gate.place(Some(Duration::from_secs(5)), connect()));
+    let calls = (0..10).map(|_| gate.place(Some(Duration::from_secs(5)), false, connect()));
     for result in futures_util::future::join_all(calls).await {
         assert_eq!(result.err().unwrap().message, "nobody there");
     }
     assert_eq!(connects.load(Ordering::SeqCst), 1);
-    let failure = gate.place(Some(Duration::from_millis(100)), connect()).await.err().unwrap();
-    assert_eq!(failure.kind, ErrorKind::ConnectTimeout);
+}
+
+/// A limit of connecting begins when that does: before, there was no leave to open one more.
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_anothers_connect_has_a_limit_of_his_own() {
+    let gate = Gate::new(true);
+    let connect = async {
+        sleep(Duration::from_secs(1)).await;
+        gate.dials();
+        std::future::pending::<Result<Opened<()>, _>>().await
+    };
+    let mut first = Box::pin(gate.place(None, false, connect));
+    assert!(once(&mut first).await.is_pending());
+    let began = tokio::time::Instant::now();
+    let never = std::future::pending::<Result<Opened<()>, Failure>>();
+    let second = gate.place(Some(Duration::from_millis(100)), false, never);
+    let ended = tokio::select! {
+        _ = &mut first => unreachable!(),
+        ended = second => ended,
+    };
+    assert_eq!(ended.err().unwrap().kind, ErrorKind::ConnectTimeout);
+    let took = began.elapsed();
+    assert!(took >= Duration::from_millis(1100) && took < Duration::from_millis(1150), "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -189,7 +210,7 @@ async fn another_call_connects_if_the_first_gives_up() {
         sleep(Duration::from_secs(60)).await;
         network.connect().await
     };
-    let mut first = Box::pin(network.gate.place(None, slow));
+    let mut first = Box::pin(network.gate.place(None, false, slow));
     assert!(once(&mut first).await.is_pending());
     let mut second = Box::pin(network.get("/"));
     assert!(once(&mut second).await.is_pending());

@@ -3,6 +3,7 @@
 mod connections;
 mod races;
 mod streams;
+mod windows;
 
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
@@ -15,12 +16,21 @@ use http::{HeaderMap, Method, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::body::Http2Body;
-use super::connection::Connection;
+use super::connection::{Connection, Leave};
 use super::exchange::Exchange;
 use super::gate::{Found, Gate, Opened, Place};
 use super::head;
 use crate::client::transport::http::upload::Upload;
 use crate::client::transport::{Failure, OutgoingBody, Progress};
+
+/// There may be any number of connections.
+struct NotLimited;
+
+impl Leave for NotLimited {
+    fn is_wanted(&self) -> bool {
+        false
+    }
+}
 
 /// Where connections lead: to a server that is a function of the stream, and of the connection's number from 0.
 pub(super) struct Network<F> {
@@ -50,12 +60,12 @@ where
     pub(super) async fn connect(&self) -> Result<Opened<()>, Failure> {
         let (ours, theirs) = duplex(256 * 1024);
         tokio::spawn((self.serve)(theirs, self.opened.fetch_add(1, Ordering::SeqCst)));
-        let connection = Connection::start(ours, None, self.ping, &self.gate, ()).await.unwrap();
+        let connection = Connection::start(ours, None, self.ping, &self.gate, NotLimited).await.unwrap();
         Ok(Opened::Http2(connection))
     }
 
-    pub(super) async fn place(&self) -> Place {
-        let found = self.gate.place(Some(Duration::from_secs(5)), self.connect()).await;
+    pub(super) async fn place(&self, uploads: bool) -> Place {
+        let found = self.gate.place(Some(Duration::from_secs(5)), uploads, self.connect()).await;
         match found.expect("there is a place") {
             Found::Place(place) => place,
             Found::Other(()) => unreachable!(),
@@ -72,7 +82,7 @@ where
     ) -> Result<Response<Http2Body>, Failure> {
         let authority = Authority::from_static("there");
         let request = head::request(method, Scheme::HTTP, &authority, PathAndQuery::try_from(path).unwrap(), HeaderMap::new()).unwrap();
-        Exchange::enter(self.place().await, request, Upload::new(body, Arc::clone(&progress)), &progress)?.await
+        Exchange::enter(self.place(body.length() != Some(0)).await, request, Upload::new(body, Arc::clone(&progress)), &progress)?.await
     }
 
     pub(super) async fn put(&self, path: &str, size: usize) -> Result<Response<Http2Body>, Failure> {
