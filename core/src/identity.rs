@@ -3,10 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+#[cfg(feature = "client")]
 use std::time::Duration;
 
-use crate::record::StopReason;
-use crate::time::Measured;
+#[cfg(feature = "client")]
+use crate::{record::StopReason, time::Measured};
 
 /// What identifies a call. Holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,7 @@ impl Identity {
 
     /// How the call ended, in one line: `GET http://host/orders: 503 Service Unavailable after 2 attempts in 1.2s (budget_exhausted)`. What helps
     /// stands in `what` behind a semicolon, and here at the end.
+    #[cfg(feature = "client")]
     pub(crate) fn ended(&self, what: &str, attempts: usize, elapsed: Duration, reason: StopReason) -> String {
         let (what, help) = what.split_once("; ").map_or((what, String::new()), |(what, help)| (what, format!("; {help}")));
         let attempts = match attempts {

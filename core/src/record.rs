@@ -78,14 +78,12 @@ impl StopReason {
         self as u8
     }
 
-    /// Whether a call that ended so, after this attempt, has failed: with an error, or with a response that would have been retried if it could have
-    /// been. Not one that its caller gave up, nor one that the call around it retries.
-    pub(crate) fn is_failure(self, last: Option<&AttemptRecord>) -> bool {
+    /// Whether a call that ended so, with an error or a response, has failed: not with a response that nobody would have retried, nor if its caller gave it
+    /// up, nor if the call around it retries.
+    pub(crate) fn is_failure(self, with_error: bool) -> bool {
         match self {
             StopReason::Completed | StopReason::Cancelled | StopReason::Nested => false,
-            StopReason::NotRetryable | StopReason::PredicateStop => {
-                last.is_some_and(|record| record.error.is_some() || record.error_class.is_some())
-            }
+            StopReason::NotRetryable | StopReason::PredicateStop => with_error,
             _ => true,
         }
     }

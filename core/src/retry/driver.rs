@@ -291,7 +291,8 @@ impl Driver {
 
     /// Whether it stopped, and the call has failed by that: with an error, or with a response that would have been retried if it could have been.
     pub fn has_failed(&self) -> bool {
-        self.stop_reason.is_some_and(|reason| reason.is_failure(self.records.last()))
+        let with_error = self.records.last().is_some_and(|last| last.error.is_some() || last.error_class.is_some());
+        self.stop_reason.is_some_and(|reason| reason.is_failure(with_error))
     }
 
     /// Since the call began.

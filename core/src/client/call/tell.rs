@@ -59,11 +59,11 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
             self.tell_refusal();
         }
         let wants = self.host.wants();
-        let failed = stop_reason.is_failure(self.records.last());
-        if !(wants.events || (wants.notices && failed)) {
+        let failed = stop_reason.is_failure(failure.is_some());
+        if !(wants.events || wants.notices && failed) {
             return;
         }
-        let _ = self.ended();
+        self.ended();
         let elapsed = self.config.clock.now().since(self.began);
         let text = failure.map_or_else(
             || self.identity().ended(&outcome_text(self.records.last()), self.records.len(), elapsed, stop_reason),
