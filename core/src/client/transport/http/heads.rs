@@ -14,6 +14,8 @@ use std::task::{Context, Poll, ready};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::expect::Expectation;
+
 /// The largest head, as hyper has it.
 const LARGEST: usize = 408 * 1024;
 
@@ -45,6 +47,8 @@ pub(super) struct Desk {
     expected: AtomicBool,
     /// Interim answers that came to the present request.
     interim: AtomicU32,
+    /// What waits for an answer before it goes out.
+    expectation: Mutex<Option<Expectation>>,
     /// The fields of the present response that hyper was not shown.
     aside: Mutex<Option<HeaderMap>>,
 }
@@ -57,10 +61,23 @@ pub(super) enum HeadError {
 }
 
 impl Desk {
-    /// A request is about to be sent.
-    pub(super) fn expect(&self) {
+    /// A request is about to be sent, perhaps with a body that waits.
+    pub(super) fn expect(&self, expectation: Option<Expectation>) {
+        *self.expectation.lock().unwrap_or_else(PoisonError::into_inner) = expectation;
         self.interim.store(0, Ordering::Release);
         self.expected.store(true, Ordering::Release);
+    }
+
+    /// The head is there.
+    fn answered(&self) {
+        self.expected.store(false, Ordering::Release);
+        self.tell(Expectation::answered);
+    }
+
+    fn tell(&self, what: fn(&Expectation)) {
+        if let Some(expectation) = &*self.expectation.lock().unwrap_or_else(PoisonError::into_inner) {
+            what(expectation);
+        }
     }
 
     /// How many interim answers came to the request that was sent last.
@@ -103,6 +120,9 @@ impl<S> Heads<S> {
             if self.desk.interim.fetch_add(1, Ordering::AcqRel) >= MOST_INTERIM {
                 return Err(HeadError::TooManyInterim);
             }
+            if self.held[8..].starts_with(b" 100") {
+                self.desk.tell(Expectation::go_on);
+            }
             self.held.drain(..end);
             self.searched = 0;
         }
@@ -112,7 +132,7 @@ impl<S> Heads<S> {
     fn pass(&mut self, end: usize, told: Option<(Vec<u8>, HeaderMap)>) {
         let held = std::mem::take(&mut self.held);
         self.searched = 0;
-        self.desk.expected.store(false, Ordering::Release);
+        self.desk.answered();
         self.ready = match told {
             None => (held, 0),
             Some((mut head, aside)) => {
@@ -226,7 +246,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Heads<S> {
                 return Poll::Ready(Ok(()));
             }
             if this.held.is_empty() && is_plain(fresh) {
-                this.desk.expected.store(false, Ordering::Release);
+                this.desk.answered();
                 return Poll::Ready(Ok(()));
             }
             this.held.extend_from_slice(fresh);
@@ -283,7 +303,7 @@ mod tests {
         }
         drop(server);
         let (mut heads, desk) = Heads::new(client);
-        desk.expect();
+        desk.expect(None);
         let mut out = Vec::new();
         let result = heads.read_to_end(&mut out).await.map(|_| out);
         (result, desk.take())
