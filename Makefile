@@ -14,7 +14,7 @@ BIN = $(abspath $(VENV))/bin
 # Where Python and Node, their tests and demos, find the scripted server.
 export REKNOCK_TEST_SERVER = $(BUILT)/reknock-test-server
 # What no default asks for is tested as the rest is.
-FEATURES = --features reknock/reqwest,reknock/tower-reqwest
+FEATURES = --features reknock/reqwest,reknock/serde,reknock/tower-reqwest
 # A line before and after, with the time it took.
 STEP = $(CURDIR)/.ci/step
 # Suites side by side, on as many cores as there are; what each of them says in one piece, where make can do that.
@@ -27,7 +27,7 @@ PREFIX ?= /usr/local
 # Node 20 or later with npm, if there is one: without it the Node parts are left out, by name.
 NODE := $(shell command -v npm >/dev/null && node -e 'if (+process.versions.node.split(".")[0] >= 20) console.log("node")' 2>/dev/null)
 
-.PHONY: install help demo demo-needs demo-native built test tests-built suites test-rust share-proof pytest test-python test-docs docs dist python-dist-test python test-node test-node-sdks test-node-runtimes node demo-node pack-node check gen fuzz bench bench-quick bench-adapters machine-bench clean
+.PHONY: install help demo demo-needs demo-native built test tests-built suites test-rust share-proof pytest test-python test-docs docs dist python-dist-test python test-node test-node-sdks test-node-runtimes node demo-node pack-node check gen real-servers fuzz bench bench-quick bench-adapters machine-bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -170,6 +170,11 @@ install: ## build and install the C library: header, libraries, reknock.pc, CMak
 
 fuzz: ## fuzz documents, dialects, durations, hints, matchers and servers, SECONDS_EACH=60
 	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/fuzz fuzz/run
+
+real-servers: built ## nginx, haproxy, Envoy, Node, uvicorn, hypercorn, nghttpd, reloaded or killed under load: what they saw against what was recorded; 4 minutes, installs them
+	tests/real/setup
+	tests/real/.venv/bin/python python/place.py $(BUILT)
+	tests/real/.venv/bin/python tests/real
 
 bench: ## compare with other clients in every language, in less than 20 minutes; writes bench/results
 	bench/setup $(CARGO_TARGET_DIR)

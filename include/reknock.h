@@ -367,6 +367,11 @@ typedef struct reknock_error reknock_error;
 typedef struct reknock_lint reknock_lint;
 
 /**
+ * A form of parts (multipart/form-data), on its way to a request. Used by one thread at a time.
+ */
+typedef struct reknock_multipart reknock_multipart;
+
+/**
  * The policies that one document holds, in the order they stand there: one of ours, or any number in the words of Envoy, kgateway,
  * linkerd, Ballerina or Ktor; with their names, and notes on what reknock does not do as the original does.
  *
@@ -538,6 +543,20 @@ typedef struct reknock_attempt_record {
 typedef int32_t reknock_stop_reason;
 
 /**
+ * A header field.
+ */
+typedef struct reknock_header {
+  /**
+   * The name; in lower case where the library made the struct.
+   */
+  const char *name;
+  /**
+   * The value. Never has NUL characters inside.
+   */
+  const char *value;
+} reknock_header;
+
+/**
  * What a callback answers: a REKNOCK_ANSWER_ number. Any other number ends the call with REKNOCK_ERROR_CALLBACK.
  */
 typedef int32_t reknock_answer;
@@ -559,20 +578,6 @@ typedef reknock_answer (*reknock_rewind_fn)(void *user_data);
  * Frees the user_data of a callback.
  */
 typedef void (*reknock_free_fn)(void *user_data);
-
-/**
- * A header field.
- */
-typedef struct reknock_header {
-  /**
-   * The name; in lower case where the library made the struct.
-   */
-  const char *name;
-  /**
-   * The value. Never has NUL characters inside.
-   */
-  const char *value;
-} reknock_header;
 
 /**
  * What a client can be told. Begin with REKNOCK_CLIENT_OPTIONS_INIT; a field that is zero or NULL has its default.
@@ -726,29 +731,6 @@ typedef struct reknock_client_options {
 } reknock_client_options;
 
 /**
- * What one call wants that differs from its client. Begin with REKNOCK_CALL_OPTIONS_INIT; a field that is zero or NULL is as
- * the client has it. Everything is copied or counted: nothing needs to outlive the function that takes it.
- */
-typedef struct reknock_call_options {
-  /**
-   * sizeof(reknock_call_options). Tells the library which fields the program knows.
-   */
-  size_t struct_size;
-  /**
-   * Another policy.
-   */
-  const struct reknock_policy *policy;
-  /**
-   * What may cancel the call, and the reading of its body.
-   */
-  const struct reknock_cancel *cancel;
-  /**
-   * Redirects followed, up to 1000; REKNOCK_NONE follows none.
-   */
-  int32_t max_redirects;
-} reknock_call_options;
-
-/**
  * One attempt and how it ended, as callbacks see it. It and all it points to live until the callback returns.
  */
 typedef struct reknock_attempt {
@@ -885,6 +867,58 @@ typedef struct reknock_event {
  * Told of retries, redirects, notices and the end.
  */
 typedef void (*reknock_on_event_fn)(void *user_data, const struct reknock_event *event);
+
+/**
+ * What one call wants that differs from its client. Begin with REKNOCK_CALL_OPTIONS_INIT; a field that is zero or NULL is as
+ * the client has it. Everything is copied or counted: nothing needs to outlive the function that takes it.
+ */
+typedef struct reknock_call_options {
+  /**
+   * sizeof(reknock_call_options). Tells the library which fields the program knows.
+   */
+  size_t struct_size;
+  /**
+   * Another policy.
+   */
+  const struct reknock_policy *policy;
+  /**
+   * What may cancel the call, and the reading of its body.
+   */
+  const struct reknock_cancel *cancel;
+  /**
+   * Redirects followed, up to 1000; REKNOCK_NONE follows none.
+   */
+  int32_t max_redirects;
+  /**
+   * A function of this call in place of the client's of this name, as are the next three. They run where the client's do. Default: the client's.
+   */
+  reknock_retry_if_fn retry_if;
+  /**
+   * Not 0: the response's body is read before this retry_if is asked.
+   */
+  int32_t retry_if_body;
+  /**
+   * See retry_if.
+   */
+  reknock_delay_fn delay;
+  /**
+   * See retry_if.
+   */
+  reknock_before_retry_fn before_retry;
+  /**
+   * See retry_if.
+   */
+  reknock_on_event_fn on_event;
+  /**
+   * What the four of this call are given.
+   */
+  void *user_data;
+  /**
+   * Frees user_data: once for each function that is given these options, on any thread, when its call can use it no more, or at once if it fails; not if
+   * struct_size is none. Default: nothing is freed.
+   */
+  reknock_free_fn free_user_data;
+} reknock_call_options;
 
 /**
  * The number of a call on its queue: from 1, never used again. Not a handle: it needs no freeing.
@@ -1258,6 +1292,19 @@ reknock_status reknock_policy_from_yaml_n(const char *yaml,
                                           size_t length,
                                           struct reknock_policy **out,
                                           struct reknock_error **error);
+
+/**
+ * Makes a policy in `*out` that is `policy` (NULL: the default one) with another value of one key, which is YAML: `reknock_policy_with(policy, "max_retries",
+ * "3", &changed, &error)`, or `"backoff", "{base: 100ms, max: 5s}"`, which replaces the whole block. The first policy stays as it is. Free it with
+ * reknock_policy_free.
+ *
+ * Errors: as reknock_policy_load.
+ */
+reknock_status reknock_policy_with(const struct reknock_policy *policy,
+                                   const char *key,
+                                   const char *value,
+                                   struct reknock_policy **out,
+                                   struct reknock_error **error);
 
 /**
  * Reads a policy from TOML text into `*out`. A missing key means its default. Free it with
@@ -1686,6 +1733,110 @@ const char *reknock_request_url(struct reknock_request *request);
 void reknock_request_free(struct reknock_request *request);
 
 /**
+ * Appends a pair to the query of the request's URL, percent-encoded.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_REQUEST if the URL becomes longer than HTTP carries (65,534 bytes).
+ */
+reknock_status reknock_request_add_query(struct reknock_request *request,
+                                         const char *name,
+                                         const char *value,
+                                         struct reknock_error **error);
+
+/**
+ * Sets the body to a form of `count` pairs (application/x-www-form-urlencoded); `pairs` may be NULL if `count` is 0. Sets content-type, if there is none yet.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_REQUEST if the system has no memory for it; REKNOCK_ERROR_INVALID_ARGUMENT, also for a pair with a NULL.
+ */
+reknock_status reknock_request_set_form(struct reknock_request *request,
+                                        const struct reknock_header *pairs,
+                                        size_t count,
+                                        struct reknock_error **error);
+
+/**
+ * Sets the body to a text that the program wrote as JSON: it is sent as it is. Sets content-type to application/json, if there is none yet.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_REQUEST if the system has no memory for it.
+ */
+reknock_status reknock_request_set_json(struct reknock_request *request,
+                                        const char *json,
+                                        struct reknock_error **error);
+
+/**
+ * As reknock_request_set_json, of `length` bytes without a NUL at their end.
+ */
+reknock_status reknock_request_set_json_n(struct reknock_request *request,
+                                          const char *json,
+                                          size_t length,
+                                          struct reknock_error **error);
+
+/**
+ * Sets basic credentials, in place of any there are. `password` may be NULL, which is an empty one.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_ARGUMENT.
+ */
+reknock_status reknock_request_set_basic_auth(struct reknock_request *request,
+                                              const char *username,
+                                              const char *password,
+                                              struct reknock_error **error);
+
+/**
+ * Sets a bearer token, in place of any credentials there are.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_REQUEST for a token with control characters.
+ */
+reknock_status reknock_request_set_bearer_auth(struct reknock_request *request,
+                                               const char *token,
+                                               struct reknock_error **error);
+
+/**
+ * Makes a form without parts in `*out`. Free it with reknock_multipart_free.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_ARGUMENT if out is NULL.
+ */
+reknock_status reknock_multipart_new(struct reknock_multipart **out, struct reknock_error **error);
+
+/**
+ * Adds a part of `length` bytes, which are copied; `bytes` may be NULL if `length` is 0. `file_name` and `content_type` may be NULL, as for a field of text.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_REQUEST for a name, file name or content type with line breaks or of more than 64 KiB, and if the system has no
+ * memory; the form is unchanged.
+ */
+reknock_status reknock_multipart_add(struct reknock_multipart *form,
+                                     const char *name,
+                                     const char *file_name,
+                                     const char *content_type,
+                                     const uint8_t *body,
+                                     size_t length,
+                                     struct reknock_error **error);
+
+/**
+ * Adds a part that is a file, read while it is sent and again for each attempt. It must not change meanwhile. `file_name` is what the server is told: NULL
+ * for the last part of the path. `content_type` may be NULL.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_REQUEST if the file cannot be opened, and as reknock_multipart_add.
+ */
+reknock_status reknock_multipart_add_file(struct reknock_multipart *form,
+                                          const char *name,
+                                          const char *path,
+                                          const char *file_name,
+                                          const char *content_type,
+                                          struct reknock_error **error);
+
+/**
+ * Sets the body to a form as it is now, and content-type, which names its boundary. The form may be changed, used again and freed afterwards.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_ARGUMENT.
+ */
+reknock_status reknock_request_set_multipart(struct reknock_request *request,
+                                             const struct reknock_multipart *form,
+                                             struct reknock_error **error);
+
+/**
+ * Frees a form. Requests that were given it are not concerned. NULL does nothing.
+ */
+void reknock_multipart_free(struct reknock_multipart *form);
+
+/**
  * Sets the body to what `read` produces while it is sent, 64 KiB at a time.
  *
  * The functions run where the client's callbacks do: on the thread that sends, streams or reads, or that drains the queue; one
@@ -1757,6 +1908,14 @@ reknock_status reknock_client_request_new(const struct reknock_client *client,
                                           struct reknock_error **error);
 
 /**
+ * Stops the library in this process, its thread included, for good: calls on queues complete with REKNOCK_ERROR_CLOSED, and every later
+ * call fails with it. Optional; for programs that unload the library or want nothing left at their end.
+ *
+ * No blocking call may be in flight. More than once does nothing more. Handles may be freed before and after.
+ */
+void reknock_shutdown(void);
+
+/**
  * Sends a request, retries it as the policy says, reads the whole response into `*out`. Free it with reknock_response_free.
  *
  * Blocks the calling thread until the call is over; the client's callbacks run on this thread, and may make calls of their own.
@@ -1782,14 +1941,6 @@ reknock_status reknock_client_stream(const struct reknock_client *client,
                                      const struct reknock_call_options *options,
                                      struct reknock_response **out,
                                      struct reknock_error **error);
-
-/**
- * Stops the library in this process, its thread included, for good: calls on queues complete with REKNOCK_ERROR_CLOSED, and every later
- * call fails with it. Optional; for programs that unload the library or want nothing left at their end.
- *
- * No blocking call may be in flight. More than once does nothing more. Handles may be freed before and after.
- */
-void reknock_shutdown(void);
 
 /**
  * Sets the function that is asked about every completed attempt; NULL for none. See reknock_retry_if_fn.

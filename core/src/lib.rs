@@ -57,6 +57,7 @@
 //! - `reqwest`: a second transport, for those who bring a `reqwest::ClientBuilder`. What it cannot show or do is listed at `client::ReqwestTransport`.
 //! - `tower`: `RetryLayer`, around any service of `http` messages; with `default-features = false` on a small tree of crates. `hyper`: what failures of hyper and hyper-util mean
 //!   (part of `client`); `tower-reqwest`: the same for reqwest, and its client as a service.
+//! - `serde`: `Serialize` and `Deserialize` for `Policy` and `PolicySet`, as their documents have it.
 //! - `http`: header fields of the crate `http` as the machine takes them (part of `client` and `tower`).
 //! - `documents` (default): policies from YAML, JSON and TOML.
 //! - `simulate` (default): what a policy will do, in virtual time against a model of a server.

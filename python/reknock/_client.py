@@ -13,6 +13,7 @@ from ._stream import AsyncStreamingResponse, StreamingResponse
 TYPE_CHECKING = False  # typing is slow to import
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from inspect import Signature
     from typing import Self, Unpack
 
     from ._exceptions import HTTPError
@@ -36,8 +37,28 @@ class BearerAuth:
         return "BearerAuth(...)"
 
 
+class _Default:
+    def __repr__(self) -> str:
+        return "..."  # the class's help says which
+
+
+class _Keywords:
+    """The signature with each option in place of `**options`, for shells that complete them and for `help`; made when it is asked for."""
+
+    def __get__(self, client: _Base | None, cls: type[_Base]) -> Signature:
+        if client is not None or cls.__init__.__module__ != __name__:
+            raise AttributeError("__signature__")  # a subclass has its own
+        from inspect import Parameter, Signature
+
+        from ._options import ClientOptions
+
+        return Signature([Parameter(name, Parameter.KEYWORD_ONLY, default=_Default()) for name in ClientOptions.__annotations__])
+
+
 class _Base:
     """What both clients have."""
+
+    __signature__ = _Keywords()
 
     def __init__(self, **options: Unpack[ClientOptions]) -> None:
         # As httpx and requests do.

@@ -1,6 +1,7 @@
 /* vectors: answers questions about documents, names and Envoy's request headers. See lines.h.
  *
  *     policy BASE FORMAT TEXT   ->  ok JSON | STATUS MESSAGE     BASE: a JSON document, or empty; FORMAT: json, yaml or toml
+ *     with BASE KEY VALUE       ->  ok JSON | STATUS MESSAGE     BASE: a JSON document, or empty for the default policy
  *     preset NAME               ->  ok JSON | STATUS MESSAGE
  *     load DIALECT TEXT         ->  ok and per policy DIALECT NAME JSON EXPLAINED COUNT NOTE.. | STATUS MESSAGE
  *     set DIALECT TEXT [REQUEST].. ->  ok JSON COUNT NOTE.. and per request RULE NAME | STATUS MESSAGE
@@ -53,6 +54,16 @@ static void answer_policy(const char *base_json, const char *format, const char 
     } else {
         status = read_policy(format, text, &policy, &failure);
     }
+    print_policy(status, policy, failure);
+    reknock_policy_free(base);
+}
+
+static void answer_with(const char *base_json, const char *key, const char *value) {
+    reknock_policy *base = NULL, *policy = NULL;
+    reknock_error *failure = NULL;
+    reknock_status status;
+    if (*base_json) OK(reknock_policy_from_json(base_json, &base, error));
+    status = reknock_policy_with(base, key, value, &policy, &failure);
     print_policy(status, policy, failure);
     reknock_policy_free(base);
 }
@@ -255,6 +266,7 @@ int main(void) {
     int count;
     while ((count = next_question(fields)) > 0) {
         if (strcmp(fields[0], "policy") == 0) answer_policy(fields[1], fields[2], fields[3]);
+        if (strcmp(fields[0], "with") == 0) answer_with(fields[1], fields[2], fields[3]);
         if (strcmp(fields[0], "preset") == 0) answer_preset(fields[1]);
         if (strcmp(fields[0], "load") == 0) answer_load(fields[1], fields[2]);
         if (strcmp(fields[0], "set") == 0) answer_set(fields, count);

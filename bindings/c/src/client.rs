@@ -1,4 +1,4 @@
-//! Clients and blocking calls.
+//! Clients.
 #![allow(unsafe_code)] // pointers from C; each block says why it may
 
 use std::ffi::c_char;
@@ -7,21 +7,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use core_::client::{CallOptions, Client, ClientCert, Http2, Proxy, Redirects, Request, TransportOptions, whole_option};
+use core_::client::{Client, ClientCert, Http2, Proxy, Redirects, TransportOptions, whole_option};
 use core_::policy::shown_text;
 
-use crate::blocking::{self, Functions};
 use crate::budgets::reknock_budgets;
-use crate::cancel::reknock_cancel;
 use crate::cookies::reknock_cookies;
 use crate::error::{reknock_error, reknock_status};
 use crate::ffi::{Fault, Options, bytes, entry, given, hand_out, list, options, plain, put, shared, take_back, text};
 use crate::hooks::Hooks;
 use crate::policy::reknock_policy;
 use crate::policy_set::reknock_policy_set;
-use crate::reading::Live;
 use crate::request::{reknock_header, reknock_request};
-use crate::response::reknock_response;
 
 /// Sends requests under a policy. Keeps connections and retry budgets, so make one and share it.
 ///
@@ -30,7 +26,7 @@ use crate::response::reknock_response;
 pub struct reknock_client {
     pub(crate) client: Client,
     /// As the client has them: a call may say something about a part of them.
-    redirects: Redirects,
+    pub(crate) redirects: Redirects,
     hooks: Mutex<Hooks>,
 }
 
@@ -229,7 +225,7 @@ fn whole(name: &str, number: i64) -> Result<usize, Fault> {
 }
 
 /// These rules with as many redirects as are said.
-fn at_most(max: i32, rules: Redirects) -> Result<Redirects, Fault> {
+pub(crate) fn at_most(max: i32, rules: Redirects) -> Result<Redirects, Fault> {
     Ok(Redirects { max: count("max_redirects", max)?.unwrap_or(rules.max), ..rules })
 }
 
@@ -363,113 +359,6 @@ pub unsafe extern "C" fn reknock_client_request_new(
         // SAFETY: a live client or NULL; NUL-terminated or NULL.
         let (client, method, url) = unsafe { (shared(client, "client")?, text(method, "method")?, text(url, "url")?) };
         put(out, reknock_request::of(client.client.request(method, url).build()?));
-        Ok(())
-    })
-}
-
-/// What one call wants that differs from its client. Begin with REKNOCK_CALL_OPTIONS_INIT; a field that is zero or NULL is as
-/// the client has it. Everything is copied or counted: nothing needs to outlive the function that takes it.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct reknock_call_options {
-    /// sizeof(reknock_call_options). Tells the library which fields the program knows.
-    pub struct_size: usize,
-    /// Another policy.
-    pub policy: *const reknock_policy,
-    /// What may cancel the call, and the reading of its body.
-    pub cancel: *const reknock_cancel,
-    /// Redirects followed, up to 1000; REKNOCK_NONE follows none.
-    pub max_redirects: i32,
-}
-
-// SAFETY: numbers and nullable pointers, the size first.
-unsafe impl Options for reknock_call_options {}
-
-/// The options of a call of this client, for the core.
-///
-/// # Safety
-/// NULL, or a struct as large as it says whose handles are live or NULL.
-pub(crate) unsafe fn call_options(client: &reknock_client, options: *const reknock_call_options) -> Result<CallOptions, Fault> {
-    // SAFETY: by the contract.
-    let said = unsafe { self::options(options, "options") }?;
-    // SAFETY: a live policy or NULL.
-    let policy = unsafe { said.policy.as_ref() }.map(|policy| policy.policy.clone());
-    let mut out = CallOptions { policy, ..CallOptions::default() };
-    if !said.cancel.is_null() {
-        // SAFETY: a live token.
-        out.cancel = Some(unsafe { shared(said.cancel, "cancel") }?.cancel.clone());
-    }
-    if said.max_redirects != 0 {
-        out.redirects = Some(at_most(said.max_redirects, client.redirects)?);
-    }
-    Ok(out)
-}
-
-/// What a blocking call is made of.
-struct Parts {
-    client: Arc<reknock_client>,
-    functions: Functions,
-    request: Request,
-    options: CallOptions,
-}
-
-/// # Safety
-/// Each is live or NULL; the options are as large as they say.
-unsafe fn parts(
-    client: *const reknock_client,
-    request: Option<&reknock_request>,
-    options: *const reknock_call_options,
-) -> Result<Parts, Fault> {
-    // SAFETY: by the contract.
-    let client = unsafe { shared(client, "client") }?;
-    // SAFETY: likewise.
-    let options = unsafe { call_options(&client, options) }?;
-    let (functions, request) = Functions::of(client.hooks(), given(request, "request")?)?;
-    Ok(Parts { client, functions, request, options })
-}
-
-/// Sends a request, retries it as the policy says, reads the whole response into `*out`. Free it with reknock_response_free.
-///
-/// Blocks the calling thread until the call is over; the client's callbacks run on this thread, and may make calls of their own.
-/// Signals are not handled. `options` may be NULL.
-///
-/// Errors: the original failure of the last attempt, or REKNOCK_ERROR_DEADLINE, with the attempts and the stop reason. A response
-/// of any status is no error.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn reknock_client_send(
-    client: *const reknock_client,
-    request: Option<&reknock_request>,
-    options: *const reknock_call_options,
-    out: Option<&mut MaybeUninit<*mut reknock_response>>,
-    error: Option<&mut MaybeUninit<*mut reknock_error>>,
-) -> reknock_status {
-    entry(error, || {
-        let out = given(out, "out")?;
-        // SAFETY: live or NULL; options as large as they say.
-        let Parts { client, functions, request, options } = unsafe { parts(client, request, options) }?;
-        put(out, reknock_response::of(blocking::send(&client.client, request, &options, functions)?));
-        Ok(())
-    })
-}
-
-/// As reknock_client_send, but returns once the response's head is there: read its body with reknock_response_read.
-///
-/// The policy's timeout is over with the head; its idle_timeout limits each read. What cancels the call, and closing the client, ends
-/// reads too. A body that breaks is an error of the read, never retried.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn reknock_client_stream(
-    client: *const reknock_client,
-    request: Option<&reknock_request>,
-    options: *const reknock_call_options,
-    out: Option<&mut MaybeUninit<*mut reknock_response>>,
-    error: Option<&mut MaybeUninit<*mut reknock_error>>,
-) -> reknock_status {
-    entry(error, || {
-        let out = given(out, "out")?;
-        // SAFETY: live or NULL; options as large as they say.
-        let Parts { client, functions, request, options } = unsafe { parts(client, request, options) }?;
-        let body = blocking::stream(&client.client, request, &options, functions)?;
-        put(out, reknock_response::streamed(Live::Lane(body)));
         Ok(())
     })
 }

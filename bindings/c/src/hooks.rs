@@ -11,6 +11,7 @@ use core_::BoxError;
 use core_::client::{Attempt, Event, Opinion, Question, Reply, Request, Wants};
 
 use crate::body::Outlet;
+use crate::call::reknock_call_options;
 use crate::callback::{
     REKNOCK_ANSWER_DEFAULT, REKNOCK_ANSWER_RETRY, REKNOCK_ANSWER_STOP, REKNOCK_ANSWER_WAIT, REKNOCK_EVENT_END, REKNOCK_EVENT_NOTICE,
     REKNOCK_EVENT_REDIRECT, REKNOCK_EVENT_RETRY, no_answer, reknock_attempt, reknock_before_retry_fn, reknock_delay_fn, reknock_event,
@@ -68,9 +69,31 @@ pub(crate) struct Hooks {
     pub(crate) delay: Option<Arc<Hook<reknock_delay_fn>>>,
     pub(crate) before_retry: Option<Arc<Hook<reknock_before_retry_fn>>>,
     pub(crate) on_event: Option<Arc<Hook<reknock_on_event_fn>>>,
+    /// The data of a call's own functions: freed after the last use of these hooks.
+    own: Option<Arc<Hook<()>>>,
 }
 
 impl Hooks {
+    /// With the functions of one call in place of the client's.
+    pub(crate) fn with_own(mut self, said: &reknock_call_options, data: Hook<()>) -> Self {
+        fn own<F>(function: Option<F>, user_data: *mut c_void, place: &mut Option<Arc<Hook<Option<F>>>>) -> bool {
+            let is_there = function.is_some();
+            if is_there {
+                *place = Some(Arc::new(Hook::new(function, user_data, None)));
+            }
+            is_there
+        }
+        let asked = own(said.retry_if, said.user_data, &mut self.retry_if);
+        if asked {
+            self.body = said.retry_if_body != 0;
+        }
+        let others = own(said.delay, said.user_data, &mut self.delay)
+            | own(said.before_retry, said.user_data, &mut self.before_retry)
+            | own(said.on_event, said.user_data, &mut self.on_event);
+        self.own = (asked || others).then(|| Arc::new(data));
+        self
+    }
+
     /// Puts a question to its function, on this thread. `outlet`: of the call.
     pub(crate) fn answer(&self, question: Question, outlet: &Outlet) -> Result<Reply, BoxError> {
         match question {

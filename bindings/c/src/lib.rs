@@ -9,6 +9,7 @@
 mod blocking;
 pub mod body;
 pub mod budgets;
+pub mod call;
 pub mod callback;
 pub mod cancel;
 pub mod client;
@@ -16,6 +17,7 @@ mod cookies;
 pub mod envoy;
 pub mod error;
 mod ffi;
+pub mod forms;
 pub mod hooks;
 pub mod policies;
 pub mod policy;

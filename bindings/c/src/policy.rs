@@ -111,6 +111,29 @@ pub unsafe extern "C" fn reknock_policy_from_yaml_n(
     read(unsafe { counted_text(yaml, length, "yaml") }, Policy::from_yaml, out, error)
 }
 
+/// Makes a policy in `*out` that is `policy` (NULL: the default one) with another value of one key, which is YAML: `reknock_policy_with(policy, "max_retries",
+/// "3", &changed, &error)`, or `"backoff", "{base: 100ms, max: 5s}"`, which replaces the whole block. The first policy stays as it is. Free it with
+/// reknock_policy_free.
+///
+/// Errors: as reknock_policy_load.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_policy_with(
+    policy: Option<&reknock_policy>,
+    key: *const c_char,
+    value: *const c_char,
+    out: Option<&mut MaybeUninit<*mut reknock_policy>>,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    entry(error, || {
+        let out = given(out, "out")?;
+        // SAFETY: NUL-terminated or NULL, both.
+        let (key, value) = unsafe { (text(key, "key")?, text(value, "value")?) };
+        let base = policy.map_or_else(Policy::default, |policy| policy.policy.clone());
+        put(out, reknock_policy::of(base.with(key, value)?));
+        Ok(())
+    })
+}
+
 /// Reads a policy from TOML text into `*out`. A missing key means its default. Free it with
 /// reknock_policy_free.
 ///

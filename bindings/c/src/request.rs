@@ -2,27 +2,25 @@
 #![allow(unsafe_code)] // pointers from C; each block says why it may
 
 use std::ffi::{CString, c_char};
-use std::fs::File;
 use std::mem::MaybeUninit;
 use std::path::Path;
 use std::ptr::null;
 use std::sync::Arc;
 
 use core_::client::{Body, Request, copied};
-use core_::policy::shown_path;
-use core_::{Error, ErrorKind};
 use http::HeaderMap;
 
 use crate::body::{Outlet, Source};
 use crate::error::{reknock_error, reknock_status};
 use crate::ffi::{Fault, bytes, c_text, counted_text, entry, given, plain, put, text};
+use crate::forms::file;
 
 /// A request: method, URL, header fields, body. Checked while it is built; sending it changes nothing, so that it may be sent
 /// again, under other policies too; a body that cannot be produced again excepted (reknock_request_set_body_stream).
 ///
 /// Used by one thread at a time while it is changed, by any number while it is sent.
 pub struct reknock_request {
-    request: Request,
+    pub(crate) request: Request,
     /// What produces the body in place of the request's own.
     source: Option<Arc<Source>>,
     url: Option<CString>,
@@ -54,6 +52,11 @@ impl reknock_request {
 
     fn set_body(&mut self, body: impl Into<Body>) {
         self.request.set_body(body);
+        self.forget_source();
+    }
+
+    /// It has another body.
+    pub(crate) fn forget_source(&mut self) {
         self.source = None;
     }
 }
@@ -224,8 +227,7 @@ pub unsafe extern "C" fn reknock_request_set_body_file(
         let request = given(request, "request")?;
         // SAFETY: NUL-terminated or NULL.
         let path = unsafe { text(path, "path") }?;
-        let failed = |why: std::io::Error| Error::new(ErrorKind::InvalidRequest, format!("{}: {why}", shown_path(Path::new(path))));
-        request.set_body(File::open(path).and_then(Body::file).map_err(failed)?);
+        request.set_body(file(Path::new(path))?);
         Ok(())
     })
 }

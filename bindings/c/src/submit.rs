@@ -11,7 +11,8 @@ use core_::client::queue::QueueHost;
 use core_::client::{CallOptions, Cancel, Client, Request, Wants, runtime};
 use core_::{Error, ErrorKind};
 
-use crate::client::{call_options, reknock_call_options, reknock_client};
+use crate::call::{Asked, asked, reknock_call_options};
+use crate::client::reknock_client;
 use crate::error::{reknock_error, reknock_status};
 use crate::ffi::{Fault, entry, given, plain, shared};
 use crate::hooks::Hooks;
@@ -144,16 +145,14 @@ unsafe fn said(
     queue: *const reknock_queue,
     user_data: *mut c_void,
 ) -> Result<Said, Fault> {
-    // SAFETY: by the contract, both.
-    let (client, queue) = unsafe { (shared(client, "client")?, shared(queue, "queue")?) };
+    // SAFETY: by the contract.
+    let Asked { client, mut options, hooks } = unsafe { asked(client, options) }?;
     // SAFETY: likewise.
-    let mut options = unsafe { call_options(&client, options) }?;
-    let queue = own(queue)?;
+    let queue = own(unsafe { shared(queue, "queue") }?)?;
     let cancel = Cancel::new();
     let theirs = options.cancel.replace(cancel.clone());
     let outlet = queue.outlet(&cancel);
     let request = given(request, "request")?.outgoing(&outlet)?;
-    let hooks = client.hooks();
     let parts = Parts { client: client.client.clone(), request, options, own: cancel.clone(), theirs };
     let call = Call { user_data, hooks: hooks.clone(), cancel, outlet: Some(outlet), response: null_mut() };
     Ok(Said { queue, call, hooks, parts })

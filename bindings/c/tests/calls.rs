@@ -84,6 +84,21 @@ fn misuse_is_answered_and_breaks_nothing() {
 }
 
 #[test]
+fn calls_have_functions_of_their_own() {
+    listed(&scripts(), "call_functions");
+}
+
+#[test]
+fn forms_credentials_and_keys_arrive() {
+    listed(&scripts(), "forms");
+}
+
+#[test]
+fn a_client_follows_a_policy_file() {
+    listed(&scripts(), "watch");
+}
+
+#[test]
 fn libcurl_is_asked_and_answered() {
     listed(&scripts(), "curl");
 }

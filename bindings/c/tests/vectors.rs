@@ -90,6 +90,37 @@ fn documents_give_the_same_policies_and_messages() {
     assert_eq!((cases.len(), camel.len()), (CASES, CAMEL_CASE));
 }
 
+/// Those that have one key: it is set in the default policy, or in the base.
+#[test]
+fn keys_set_as_text_give_the_same_policies_and_messages() {
+    let vectors = vectors("config");
+    let one = |case: &&Value| case.get("keys").is_none() && case["document"].as_object().is_some_and(|document| document.len() == 1);
+    let cases: Vec<&Value> = vectors["cases"].as_array().unwrap().iter().filter(one).collect();
+    let question = |case: &&Value| {
+        let (key, value) = case["document"].as_object().unwrap().iter().next().unwrap();
+        let json = value.to_string();
+        let text = if json.contains("$float") { block(value, "\n  ") } else { json };
+        line(&["with", &case.get("base").map_or(String::new(), Value::to_string), key, &text])
+    };
+    let mut questions: Vec<String> = cases.iter().map(question).collect();
+    questions.push(default_policy());
+    let mut answers = answers(PROGRAM, "vectors_with", &questions);
+    let default: Value = serde_json::from_str(&answers.pop().unwrap()[1]).unwrap();
+    let mut wrong = Vec::new();
+    for (case, answer) in cases.iter().zip(&answers) {
+        let right = match (case.get("error").and_then(Value::as_str), answer[0].as_str()) {
+            (Some(message), "config") => answer[1] == message,
+            (None, "ok") => is(&answer[1], &case["policy"], &default),
+            _ => false,
+        };
+        if !right {
+            wrong.push(format!("{}: {answer:?}", case["name"]));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+    assert!(cases.len() > 300, "{}", cases.len());
+}
+
 #[test]
 fn invalid_backoffs_and_budgets_are_rejected() {
     let (backoffs, budgets) = (vectors("backoff"), vectors("budget"));

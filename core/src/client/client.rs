@@ -13,7 +13,7 @@ use url::{Position, Url};
 use super::call::cancel::{Cancel, Cancellation};
 use super::call::question::Host;
 use super::call::state::{CallBody, CallConfig, CallShared, CallSite, Delivery, Finished, Mode, Running};
-use super::call::stream::StreamingResponse;
+use super::call::stream::{Reader, StreamingResponse};
 use super::host::callbacks::Callbacks;
 use super::host::lanes::LanePool;
 use super::message::cookies::Cookies;
@@ -219,19 +219,9 @@ impl<T: Transport, C: Clock> Client<T, C> {
         let (length, progress) = (head.length, Arc::clone(&running.progress));
         let most = self.0.config.calls.max_response_size.filter(|_| delivery == Delivery::Auto);
         let head = running.head(head, stop_reason);
-        Ok(Delivered::Open(StreamingResponse {
-            head,
-            early,
-            body: Some(body),
-            clock,
-            idle,
-            progress,
-            cancellation,
-            length,
-            read: 0,
-            most,
-            broken: false,
-        }))
+        let body = Some(body);
+        let reader = Reader { early, body, clock, idle, progress, cancellation, length, read: 0, most };
+        Ok(Delivered::Open(StreamingResponse::new(head, reader)))
     }
 
     fn begin<'a, H: Host>(

@@ -14,6 +14,7 @@ static reknock_queue *queue;
 static reknock_budgets *budgets;
 static reknock_cancel *cancel;
 static reknock_cookies *cookies;
+static reknock_multipart *form;
 static reknock_report *report;
 static reknock_lint *lint;
 static reknock_retry *retry;
@@ -107,6 +108,7 @@ int main(int argc, char **argv) {
     OK(reknock_queue_new(&queue, error));
     OK(reknock_budgets_new(&budgets, error));
     OK(reknock_cancel_new(&cancel, error));
+    OK(reknock_multipart_new(&form, error));
     OK(reknock_cookies_new(&cookies, error));
     OK(reknock_policy_simulate(policy, "spike", &report, error));
     OK(reknock_policy_lint(policy, NULL, &lint, error));

@@ -82,6 +82,9 @@ pub const PROGRAMS: &[Program] = &[
         ..program("tests/c/curl_calls.c", &[FLAKY])
     },
     program("tests/c/misuse.c", &[FAILING, SLOW]),
+    program("tests/c/call_functions.c", &[FAILING, LOADING, FLAKY, FLAKY]),
+    program("tests/c/forms.c", &[ECHO, Bytes("part.txt", 10)]),
+    program("tests/c/watch.c", &[FAILING, File("watched.yaml", "")]),
     program("tests/c/async.c", &[FLAKY, SLOW, FLAKY, FLAKY, FLAKY]),
     program("tests/c/threads.c", &[FINE, SLOW]),
     program("tests/c/stream.c", &[BIG, CUT, RETRIED, Bytes("body.txt", 140_000), STALLED, FINE]),

@@ -44,7 +44,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         let is_first = attempt.number == 1 && self.retry.hops() == 0 && self.sent().body.length() != Some(0);
         let counts_from_upload = self.policy.compat() == Some(Compat::Envoy) && is_first;
         let ended = loop {
-            let outgoing = match self.outgoing(&attempt) {
+            let outgoing = match self.outgoing(&attempt, began) {
                 Ok(outgoing) => outgoing,
                 Err(failure) => return AttemptResult::Failed(failure, None),
             };
@@ -95,14 +95,14 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         self.config.cookies.as_ref().filter(|_| !self.mode.omit_cookies)
     }
 
-    fn outgoing(&mut self, attempt: &retry::Attempt) -> Result<Outgoing, Failure> {
+    fn outgoing(&mut self, attempt: &retry::Attempt, began: Tick) -> Result<Outgoing, Failure> {
         let request = self.sent();
         let mut headers = request.headers.clone();
         if let Some(cookies) = self.jar().filter(|_| !headers.contains_key(COOKIE) && !request.without.contains(&COOKIE)) {
             let named = self.named.as_ref() == Some(&request.url.origin());
             headers.extend(cookies.value(&request.url, named).map(|line| (COOKIE, line)));
         }
-        for (name, value) in self.policy.attempt_fields(attempt.number, self.config.clock.now().since(self.began)) {
+        for (name, value) in self.policy.attempt_fields(attempt.number, began.since(self.began)) {
             if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&value)) {
                 headers.insert(name, value);
             }

@@ -11,7 +11,7 @@ use crate::error::{BoxError, Error, ErrorKind};
 use crate::policy::ShownText;
 
 /// A form of parts. Parts of bytes and files can be sent again, those of streams cannot.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Multipart {
     /// Each part's head, without boundary, and its body.
     parts: Vec<(String, Body)>,
@@ -51,6 +51,22 @@ impl Multipart {
         headers: &[(N, V)],
         body: Body,
     ) -> Result<Self, Error> {
+        self.add(name, file_name, content_type, headers, body)?;
+        Ok(self)
+    }
+
+    /// Likewise, in place; after an error the form is as it was.
+    ///
+    /// # Errors
+    /// As [`part_with_headers`](Multipart::part_with_headers).
+    pub fn add<N: AsRef<str>, V: AsRef<str>>(
+        &mut self,
+        name: &str,
+        file_name: Option<&str>,
+        content_type: Option<&str>,
+        headers: &[(N, V)],
+        body: Body,
+    ) -> Result<(), Error> {
         let texts = || [Some(name), file_name, content_type].into_iter().flatten();
         if texts().any(|text| text.len() > SMALL || text.contains(['\r', '\n', '\0'])) {
             return Err(Error::new(
@@ -74,7 +90,7 @@ impl Multipart {
             head += &format!("\r\n{name}: {}", String::from_utf8_lossy(value.as_bytes()));
         }
         self.parts.push((head, body));
-        Ok(self)
+        Ok(())
     }
 
     /// The content type, which names the boundary, and the body.

@@ -95,6 +95,23 @@ impl ResponseHead {
     }
 }
 
+impl ResponseHead {
+    /// As the crate `http` has it, with this head among its extensions.
+    pub(in crate::client) fn with_body<B>(self, body: B) -> http::Response<B> {
+        let mut response = http::Response::new(body);
+        (*response.status_mut(), *response.version_mut(), *response.headers_mut()) = (self.status, self.version, self.headers.clone());
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// The head, which tells what was sent, is among its extensions as a [`ResponseHead`].
+impl From<Response> for http::Response<Bytes> {
+    fn from(response: Response) -> Self {
+        response.head.with_body(response.body)
+    }
+}
+
 /// Header fields may hold secrets: they are left out.
 impl fmt::Debug for ResponseHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

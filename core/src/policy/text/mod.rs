@@ -4,6 +4,8 @@ mod ballerina;
 mod json;
 mod load;
 mod place;
+#[cfg(feature = "serde")]
+mod serde;
 #[cfg(test)]
 mod tests;
 mod toml;
@@ -206,6 +208,15 @@ impl Policy {
     /// As [`Value::from_yaml`] and [`Policy::from_value`].
     pub fn from_yaml(text: &str) -> Result<Policy, Error> {
         Policy::from_value(&Value::from_yaml(text)?)
+    }
+
+    /// This policy with another value of one key, both as text: `"max_retries"` and `"3"`, `"backoff"` and `"{base: 100ms, max: 5s}"`. The value is YAML,
+    /// and replaces the whole one of before.
+    ///
+    /// # Errors
+    /// As [`Policy::from_yaml`].
+    pub fn with(&self, key: &str, value: &str) -> Result<Policy, Error> {
+        self.merge(&Value::Map(vec![(key.to_owned(), Value::from_yaml(value)?)]))
     }
 
     /// The policy of a JSON document.

@@ -255,6 +255,10 @@ impl Transport for HttpTransport {
         self.0.pool.gates.are_open()
     }
 
+    fn has_news(&self) -> bool {
+        self.leaves_tasks() && self.0.pool.gates.have_news()
+    }
+
     fn raises_signals(&self) -> bool {
         false
     }

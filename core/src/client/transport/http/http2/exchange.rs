@@ -14,6 +14,7 @@ use super::body::{Http2Body, Rest};
 use super::failure;
 use super::gate::Place;
 use super::sending::Sending;
+use crate::client::transport::framing::declared_length;
 use crate::client::transport::http::expect::Expectation;
 use crate::client::transport::http::upload::Upload;
 use crate::client::transport::{Failure, Progress};
@@ -34,6 +35,8 @@ pub(in crate::client::transport::http) struct Exchange {
     /// The body waits for an answer.
     expectation: Option<Expectation>,
     head: bool,
+    /// It has a body.
+    uploads: bool,
 }
 
 impl Exchange {
@@ -63,7 +66,8 @@ impl Exchange {
                 progress.sent();
                 body.begin();
                 let sending = (!empty).then(|| Sending::new(stream, body));
-                Ok(Exchange { place: Some(place), answer, sending, before, reused, progress: Arc::clone(progress), expectation, head })
+                let progress = Arc::clone(progress);
+                Ok(Exchange { place: Some(place), answer, sending, before, reused, progress, expectation, head, uploads: !empty })
             }
             Err(error) => {
                 link.close();
@@ -113,7 +117,8 @@ impl Exchange {
         let (head, stream) = response.into_parts();
         let bodiless = self.head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let rest = self.sending.take().map(Rest::start);
-        Response::from_parts(head, Http2Body::new(stream, place, bodiless, rest))
+        let length = if self.uploads { declared_length(&head.headers) } else { None };
+        Response::from_parts(head, Http2Body::new(stream, place, bodiless, length, rest))
     }
 }
 
