@@ -77,9 +77,9 @@ impl Exchange {
     }
 
     fn interim(&mut self, context: &mut Context<'_>) -> Result<(), Failure> {
-        while let Poll::Ready(Some(Ok(interim))) = self.answer.poll_informational(context) {
-            self.progress.note_interim(1);
-            if interim.status() == StatusCode::CONTINUE
+        while let Poll::Ready(Some(Ok(answer))) = self.answer.poll_informational(context) {
+            self.progress.note_interim(answer.status().as_u16());
+            if answer.status() == StatusCode::CONTINUE
                 && let Some(expectation) = &self.expectation
             {
                 expectation.go_on();
