@@ -1,5 +1,6 @@
 //! What happened: one record per attempt, the stop reason, and both as a short text.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use crate::advice::advice;
 use crate::error::ErrorKind;
+use crate::identity::Identity;
 use crate::time::Measured;
 
 macro_rules! reasons {
@@ -238,6 +240,15 @@ impl From<http::Version> for HttpVersion {
 }
 
 impl AttemptRecord {
+    /// How it ended, in a word of few: the kind of failure, else the status as text, else the class of the failure; empty while it goes on.
+    pub fn outcome(&self) -> Cow<'_, str> {
+        match (self.error, self.status, self.error_class.as_deref()) {
+            (Some(kind), ..) => kind.code().into(),
+            (None, Some(status), _) => status.to_string().into(),
+            (None, None, class) => class.unwrap_or_default().into(),
+        }
+    }
+
     /// A record of an attempt that began at `start` and has not ended yet.
     pub fn begun(number: u32, hop: u32, start: Duration) -> Self {
         AttemptRecord {
@@ -258,6 +269,11 @@ impl AttemptRecord {
             connection: Connection::default(),
         }
     }
+}
+
+/// As [`explain`], under a line that says whose they are.
+pub fn explain_call(call: Option<&Identity>, attempts: &[AttemptRecord], stop_reason: Option<StopReason>) -> String {
+    call.map(Identity::headline).unwrap_or_default() + &explain(attempts, stop_reason)
 }
 
 /// The attempts as a timeline, one line each, then the stop reason with its advice.

@@ -181,6 +181,7 @@ class Client(_Base):
         timeout: seconds or a timedelta, or None. Limit of the whole call.
         policy: a `Policy` replaces the client's, a dict is merged over it, False turns retries off.
         follow_redirects: whether redirects are followed.
+        name: what the call is named in events, failures and telemetry, such as "orders.get". Never sent.
         nesting: "stop" or "allow", as of the client.
         retry_if, delay, before_retry, on_event, with_body: as of the client, in place of its own of the same name.
         """
@@ -328,6 +329,7 @@ class AsyncClient(_Base):
         timeout: seconds or a timedelta, or None. Limit of the whole call.
         policy: a `Policy` replaces the client's, a dict is merged over it, False turns retries off.
         follow_redirects: whether redirects are followed.
+        name: what the call is named in events, failures and telemetry, such as "orders.get". Never sent.
         nesting: "stop" or "allow", as of the client.
         retry_if, delay, before_retry, on_event, with_body: as of the client, in place of its own of the same name.
         """

@@ -1,4 +1,4 @@
-"""The logger `reknock`: notices (a budget that refuses) at WARNING, retries at INFO, redirects and ends at DEBUG. URLs in its lines are redacted."""
+"""The logger `reknock`: notices and calls that failed at WARNING, retries at INFO, all else at DEBUG. URLs in its lines are redacted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _logger: Logger | None = None
 
-_LEVELS = {"notice": 30, "retry": 20}
+_LEVELS = {"warning": 30, "info": 20, "debug": 10}
 
 
 def wanted() -> int:
@@ -35,4 +35,4 @@ def notice(text: str) -> None:
 def event(event: Event) -> None:
     """Writes one event."""
     if wanted() and _logger is not None:
-        _logger.log(_LEVELS.get(event.kind, 10), "%s", event)
+        _logger.log(_LEVELS[event.level], "%s", event)

@@ -126,7 +126,12 @@ class CallEvent:
     attempt: AttemptRecord | None
     attempts: tuple[AttemptRecord, ...] | None = None
     stop_reason: str | None = None
-    url: None = None
+    target: None = None
+
+    @property
+    def level(self) -> Literal["debug", "info"]:
+        """How much it matters."""
+        return "info" if self.kind == "retry" else "debug"
 
     def __str__(self) -> str:
         if self.kind == "retry" and self.attempt is not None:

@@ -8,7 +8,7 @@ use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -49,8 +49,19 @@ pub(super) struct Desk {
     expected: AtomicBool,
     /// Interim answers that came to the present request.
     interim: AtomicU32,
+    /// The statuses of these answers.
+    statuses: Mutex<Vec<u16>>,
     /// The fields of the present response that hyper was not shown.
-    aside: Mutex<Option<HeaderMap>>,
+    aside: Mutex<Option<Aside>>,
+}
+
+/// What hyper is not shown of a head.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Aside {
+    /// Its fields, but for those by which it reads the body.
+    pub(super) fields: HeaderMap,
+    /// The names of those whose value is none.
+    pub(super) dropped: Vec<HeaderName>,
 }
 
 /// Why a head is not read on.
@@ -67,13 +78,20 @@ impl Desk {
         self.expected.store(true, Ordering::Release);
     }
 
-    /// How many interim answers came to the request that was sent last.
-    pub(super) fn interim(&self) -> u32 {
-        self.interim.load(Ordering::Acquire)
+    /// The statuses of the interim answers that came to the request that was sent last.
+    pub(super) fn take_interim(&self) -> Vec<u16> {
+        match self.interim.load(Ordering::Acquire) {
+            0 => Vec::new(),
+            _ => std::mem::take(&mut *self.statuses()),
+        }
     }
 
-    /// The fields that are missing in the head that hyper has read.
-    pub(super) fn take(&self) -> Option<HeaderMap> {
+    fn statuses(&self) -> MutexGuard<'_, Vec<u16>> {
+        self.statuses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is missing in the head that hyper has read.
+    pub(super) fn take(&self) -> Option<Aside> {
         self.aside.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
@@ -104,6 +122,7 @@ impl<S> Heads<S> {
                 self.pass(end, told);
                 return Ok(());
             }
+            self.desk.statuses().push(interim_status(&self.held));
             if self.desk.interim.fetch_add(1, Ordering::AcqRel) >= MOST_INTERIM {
                 return Err(HeadError::TooManyInterim);
             }
@@ -113,7 +132,7 @@ impl<S> Heads<S> {
     }
 
     /// Hands out the head, which ends there, or another in its place, and what has come after it.
-    fn pass(&mut self, end: usize, told: Option<(Vec<u8>, HeaderMap)>) {
+    fn pass(&mut self, end: usize, told: Option<(Vec<u8>, Aside)>) {
         let held = std::mem::take(&mut self.held);
         self.searched = 0;
         self.desk.expected.store(false, Ordering::Release);
@@ -171,6 +190,11 @@ fn is_interim(bytes: &[u8]) -> bool {
     matches!(bytes.get(8..12), Some([b' ', b'1', tens, ones]) if (*tens, *ones) != (b'0', b'1'))
 }
 
+/// The number of such a status; 100 if it is none.
+fn interim_status(bytes: &[u8]) -> u16 {
+    bytes.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok()).unwrap_or(100)
+}
+
 /// Where the first empty line ends; its end is not before `from`.
 fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
     let empty = |at: &usize| matches!(&bytes[..*at], [.., b'\n'] | [.., b'\n', b'\r']);
@@ -178,10 +202,10 @@ fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
 }
 
 /// A head for hyper, and the fields that are not in it. `None` if it is to pass as it is: hyper says what is wrong with it.
-fn told(head: &[u8]) -> Option<(Vec<u8>, HeaderMap)> {
+fn told(head: &[u8]) -> Option<(Vec<u8>, Aside)> {
     let mut lines = head.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line)).peekable();
     let mut short = [lines.next()?, b"\r\n"].concat();
-    let mut aside = HeaderMap::new();
+    let mut aside = Aside::default();
     while let Some(line) = lines.next().filter(|line| !line.is_empty()) {
         let at = memchr::memchr(b':', line)?;
         let (name, value) = (line[..at].trim_ascii_end(), &line[at + 1..]);
@@ -200,9 +224,12 @@ fn told(head: &[u8]) -> Option<(Vec<u8>, HeaderMap)> {
             continue;
         }
         let name = HeaderName::from_bytes(name).ok()?;
-        // What no value may be is left out.
-        if let Ok(value) = HeaderValue::from_bytes(&value) {
-            aside.try_append(name, value).ok()?;
+        match HeaderValue::from_bytes(&value) {
+            Ok(value) => {
+                aside.fields.try_append(name, value).ok()?;
+            }
+            // What no value may be is left out.
+            Err(_) => aside.dropped.push(name),
         }
     }
     short.extend_from_slice(b"\r\n");
@@ -280,7 +307,7 @@ mod tests {
     use super::*;
 
     /// What hyper would read, and what it would not be shown, of bytes that come in pieces of this size.
-    async fn read(bytes: &[u8], size: usize) -> (io::Result<Vec<u8>>, Option<HeaderMap>) {
+    async fn read(bytes: &[u8], size: usize) -> (io::Result<Vec<u8>>, Option<Aside>) {
         let (mut server, client) = duplex(bytes.len().max(1));
         for piece in bytes.chunks(size) {
             server.write_all(piece).await.unwrap();
@@ -313,10 +340,12 @@ mod tests {
             let (passed, aside) = read(text.as_bytes(), size).await;
             assert_eq!(passed.unwrap(), b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody");
             let aside = aside.unwrap();
+            let fields = &aside.fields;
             assert_eq!(
-                (aside.get_all("x").iter().count(), &aside["odd"], aside.get("bad")),
+                (fields.get_all("x").iter().count(), &fields["odd"], fields.get("bad")),
                 (5000, &HeaderValue::from_static("a b"), None)
             );
+            assert_eq!(aside.dropped, ["bad"]);
         }
     }
 

@@ -72,8 +72,8 @@ impl Exchange {
     }
 
     fn interim(&mut self, context: &mut Context<'_>) -> Result<(), Failure> {
-        while let Poll::Ready(Some(Ok(_))) = self.answer.poll_informational(context) {
-            self.progress.note_interim(1);
+        while let Poll::Ready(Some(Ok(answer))) = self.answer.poll_informational(context) {
+            self.progress.note_interim(answer.status().as_u16());
             if self.progress.interim() > MOST_INTERIM {
                 let message = format!("the server sent more than {MOST_INTERIM} interim answers (1xx)");
                 return Err(Failure::new(ErrorKind::Protocol, Evidence::Unknown, message));
