@@ -95,7 +95,7 @@ python-dist-test: $(VENV)/ready ## install the Python package as users do: from 
 python: $(VENV)/ready built ## build the Python package into python/.venv
 	@$(BIN)/python python/place.py $(BUILT)
 
-$(VENV)/ready: python/requirements-test.txt python/requirements-adapters.txt
+$(VENV)/ready: python/requirements-test.txt python/requirements-adapters.txt python/requirements-telemetry.txt
 	@$(NEW_PYTHON)
 	@$(PYTHON) -m venv $(VENV)
 	@$(STEP) "install what the tests of Python need" $(BIN)/python -m pip install --quiet --disable-pip-version-check $(^:%=-r %)

@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+#[cfg(feature = "client")]
 use std::time::Duration;
 
-use crate::record::StopReason;
-use crate::time::Measured;
+#[cfg(feature = "client")]
+use crate::{record::StopReason, time::Measured};
 
 /// What identifies a call. Holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +31,14 @@ impl Identity {
         Identity { call_id, method, url, origin, name }
     }
 
+    /// Of one more call of this process, that of a function: it has no method and no URL.
+    pub fn of_function(name: impl Into<Arc<str>>, origin: String) -> Self {
+        Identity { call_id: next_call_id(), method: String::new(), url: String::new(), origin, name: Some(name.into()) }
+    }
+
     /// How the call ended, in one line: `GET http://host/orders: 503 Service Unavailable after 2 attempts in 1.2s (budget_exhausted)`. What helps
     /// stands in `what` behind a semicolon, and here at the end.
+    #[cfg(feature = "client")]
     pub(crate) fn ended(&self, what: &str, attempts: usize, elapsed: Duration, reason: StopReason) -> String {
         let (what, help) = what.split_once("; ").map_or((what, String::new()), |(what, help)| (what, format!("; {help}")));
         let attempts = match attempts {
@@ -49,9 +57,18 @@ impl Identity {
     }
 }
 
-/// Method and URL.
+/// One more call of this process.
+pub(crate) fn next_call_id() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
+}
+
+/// Method and URL; of a function its name.
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.url.is_empty() {
+            return f.write_str(self.name.as_deref().unwrap_or_default());
+        }
         write!(f, "{} {}", self.method, self.url)
     }
 }

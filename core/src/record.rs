@@ -78,6 +78,16 @@ impl StopReason {
         self as u8
     }
 
+    /// Whether a call that ended so, with an error or a response, has failed: not with a response that nobody would have retried, nor if its caller gave it
+    /// up, nor if the call around it retries.
+    pub(crate) fn is_failure(self, with_error: bool) -> bool {
+        match self {
+            StopReason::Completed | StopReason::Cancelled | StopReason::Nested => false,
+            StopReason::NotRetryable | StopReason::PredicateStop => with_error,
+            _ => true,
+        }
+    }
+
     /// The reason with this code, or `None`.
     pub fn from_code(code: &str) -> Option<StopReason> {
         Self::ALL.iter().copied().find(|reason| reason.code() == code)

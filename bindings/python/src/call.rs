@@ -108,10 +108,10 @@ impl NativeCall {
     }
 
     /// For telemetry: `before_attempt` is asked before each attempt, with the event of its start, for header fields that the attempt has besides; a mapping
-    /// or pairs, or None. Turns then tell all events.
-    fn observe(&self, before_attempt: Py<PyAny>) {
+    /// or pairs, or None. `told` is told all events.
+    fn observe(&self, before_attempt: Py<PyAny>, told: Py<PyAny>) {
         if let Some(call) = &mut *self.lock() {
-            call.callbacks.before_attempt = Some(before_attempt);
+            (call.callbacks.before_attempt, call.callbacks.told) = (Some(before_attempt), Some(told));
         }
     }
 

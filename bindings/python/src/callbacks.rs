@@ -27,6 +27,8 @@ pub struct Callbacks {
     pub before_retry: Option<Py<PyAny>>,
     /// Telemetry's, not the caller's: see `Call.observe`.
     pub before_attempt: Option<Py<PyAny>>,
+    /// Likewise.
+    pub told: Option<Py<PyAny>>,
     pub on_event: Option<Py<PyAny>>,
     pub with_body: bool,
     /// What produces the body of a call: `reknock._body.Source`.
@@ -58,6 +60,7 @@ impl Callbacks {
             delay: copy(&self.delay),
             before_retry: copy(&self.before_retry),
             before_attempt: copy(&self.before_attempt),
+            told: copy(&self.told),
             on_event: copy(&self.on_event),
             with_body: self.with_body,
             sources: Vec::new(),
@@ -79,7 +82,7 @@ impl Callbacks {
 
     pub fn visit(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         self.sources.iter().try_for_each(|source| visit.call(source))?;
-        [&self.retry_if, &self.delay, &self.before_retry, &self.before_attempt, &self.on_event]
+        [&self.retry_if, &self.delay, &self.before_retry, &self.before_attempt, &self.told, &self.on_event]
             .into_iter()
             .flatten()
             .try_for_each(|callback| visit.call(callback))
@@ -228,10 +231,9 @@ impl Turn {
         self.take_events().into_iter().map(Event).collect()
     }
 
-    /// Who is to be told, besides the log.
-    #[getter]
-    fn observer(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.callbacks.on_event.as_ref().map(|observer| observer.clone_ref(py))
+    /// Who is to be told, besides the log: telemetry, and the caller's observer.
+    fn observers(&self, py: Python<'_>) -> Vec<Py<PyAny>> {
+        [&self.callbacks.told, &self.callbacks.on_event].into_iter().flatten().map(|observer| observer.clone_ref(py)).collect()
     }
 
     /// The callback and its arguments; None if the call asks nothing.

@@ -488,6 +488,19 @@ impl Identity {
         self.0.name.as_deref()
     }
 
+    /// Of one more call, which somebody else sends.
+    #[staticmethod]
+    #[pyo3(signature = (method, url, name))]
+    fn of_request(method: &str, url: &str, name: Option<&str>) -> Self {
+        Identity(Arc::new(reknock::Identity::of_request(method, url, name.map(Into::into))))
+    }
+
+    /// Of one more call of a function: it has neither method nor URL.
+    #[staticmethod]
+    fn of_function(name: &str, origin: String) -> Self {
+        Identity(Arc::new(reknock::Identity::of_function(name, origin)))
+    }
+
     #[staticmethod]
     fn _restored(pickled: PickledIdentity) -> Self {
         let (call_id, method, url, origin, name) = pickled;

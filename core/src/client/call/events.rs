@@ -4,10 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::client::message::status::outcome_text;
 use crate::error::Error;
 use crate::identity::Identity;
 use crate::record::{AttemptRecord, StopReason, explain};
-use crate::time::Measured;
+use crate::retry::driver::Driver;
+use crate::time::{Measured, Tick};
 
 /// What an observer is told. Nobody waits for it.
 #[derive(Clone, Debug)]
@@ -63,7 +65,8 @@ pub enum EventKind {
         stop_reason: StopReason,
         /// From the start of the call.
         elapsed: Duration,
-        /// Whether it failed: with an error, or with a response that would have been retried if it could have been.
+        /// Whether it failed: with an error, or with a response that would have been retried if it could have been. Not if its caller gave it up, nor
+        /// if the call around it retries.
         failed: bool,
         /// How it ended, in one line: of a failure, the text of the error.
         text: String,
@@ -140,6 +143,21 @@ impl Event {
     pub(in crate::client) fn of_policy(error: &Error) -> Self {
         let text = format!("the policy's file has changed and cannot be used, the policy before holds on: {error}");
         Event { call: None, kind: EventKind::Notice { about: Notice::PolicyRefused, text } }
+    }
+
+    /// What is told last of a call that somebody else sends: the retry that was decided, or how the call ended.
+    pub fn of_driver(call: Arc<Identity>, driver: &Driver, now: Tick) -> Self {
+        let attempts = driver.records();
+        let last = attempts.last();
+        let kind = match (driver.stop_reason(), last) {
+            (None, Some(attempt)) => EventKind::Retry { attempt: attempt.clone(), reason: attempt.outcome().into_owned() },
+            (reason, _) => {
+                let (stop_reason, elapsed) = (reason.unwrap_or(StopReason::Cancelled), driver.elapsed(now));
+                let text = call.ended(&outcome_text(last), attempts.len(), elapsed, stop_reason);
+                EventKind::End { attempts: attempts.to_vec(), stop_reason, elapsed, failed: driver.has_failed(), text }
+            }
+        };
+        Event { call: Some(call), kind }
     }
 
     /// How much it matters.

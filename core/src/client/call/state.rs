@@ -19,7 +19,7 @@ use crate::client::system::clock::Clock;
 use crate::client::system::entropy;
 use crate::client::transport::{Exchanges, Failure, Progress, Received, Transport};
 use crate::error::Error;
-use crate::identity::Identity;
+use crate::identity::{Identity, next_call_id};
 use crate::policy::Policy;
 use crate::record::{AttemptRecord, StopReason};
 use crate::retry::refusals::Refusals;
@@ -95,8 +95,7 @@ pub(in crate::client) struct Whose {
 impl Whose {
     /// One more call of this process.
     fn next(name: Option<Arc<str>>) -> Self {
-        static LAST: AtomicU64 = AtomicU64::new(0);
-        Whose { id: LAST.fetch_add(1, Ordering::Relaxed) + 1, name, written: None }
+        Whose { id: next_call_id(), name, written: None }
     }
 
     /// As people read it, unless it was written before: of a call that this is the request of.

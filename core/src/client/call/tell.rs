@@ -2,14 +2,13 @@
 
 use std::panic::AssertUnwindSafe;
 
-use http::StatusCode;
 use url::Url;
 
 use super::events::{Event, EventKind, Notice};
 use super::question::Host;
 use super::state::Running;
 use crate::client::message::redact::redacted;
-use crate::client::message::status::status_text;
+use crate::client::message::status::outcome_text;
 use crate::client::system::clock::Clock;
 use crate::client::transport::Transport;
 use crate::record::{AttemptRecord, StopReason};
@@ -59,21 +58,15 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         if stop_reason == StopReason::BudgetExhausted {
             self.tell_refusal();
         }
-        // What would have been repeated, if something had not forbidden it.
-        let given_up = !matches!(stop_reason, StopReason::Completed | StopReason::NotRetryable | StopReason::PredicateStop);
-        let failed = failure.is_some() || given_up;
         let wants = self.host.wants();
+        let failed = stop_reason.is_failure(failure.is_some());
         if !(wants.events || wants.notices && failed) {
             return;
         }
         self.ended();
         let elapsed = self.config.clock.now().since(self.began);
         let text = failure.map_or_else(
-            || {
-                let status = self.records.last().and_then(|attempt| StatusCode::from_u16(attempt.status?).ok());
-                let status = status.map(status_text).unwrap_or_default();
-                self.identity().ended(&status, self.records.len(), elapsed, stop_reason)
-            },
+            || self.identity().ended(&outcome_text(self.records.last()), self.records.len(), elapsed, stop_reason),
             str::to_owned,
         );
         self.tell(EventKind::End { attempts: self.records.clone(), stop_reason, elapsed, failed, text });

@@ -3,6 +3,7 @@
 use http::StatusCode;
 
 use super::response::ResponseHead;
+use crate::record::AttemptRecord;
 
 impl ResponseHead {
     /// One line that says what is wrong, unless the status is 200-299: `GET http://host/orders: 503 Service Unavailable after 2 attempts in 1.2s
@@ -27,6 +28,15 @@ impl ResponseHead {
     #[must_use]
     pub fn with_reason(self, reason: &str) -> Self {
         ResponseHead { reason: Some(reason.into()), ..self }
+    }
+}
+
+/// How an attempt ended: its failure, or its status with the usual words for it.
+pub(in crate::client) fn outcome_text(attempt: Option<&AttemptRecord>) -> String {
+    let Some(attempt) = attempt else { return String::new() };
+    match (attempt.error, attempt.status.and_then(|status| StatusCode::from_u16(status).ok())) {
+        (None, Some(status)) => status_text(status),
+        _ => attempt.outcome().into_owned(),
     }
 }
 
