@@ -95,7 +95,7 @@ python-dist-test: $(VENV)/ready ## install the Python package as users do: from 
 python: $(VENV)/ready built ## build the Python package into python/.venv
 	@$(BIN)/python python/place.py $(BUILT)
 
-$(VENV)/ready: python/requirements-test.txt python/requirements-adapters.txt
+$(VENV)/ready: python/requirements-test.txt python/requirements-adapters.txt python/requirements-telemetry.txt
 	@$(NEW_PYTHON)
 	@$(PYTHON) -m venv $(VENV)
 	@$(STEP) "install what the tests of Python need" $(BIN)/python -m pip install --quiet --disable-pip-version-check $(^:%=-r %)
@@ -120,9 +120,9 @@ test-node-sdks: node ## run libraries that take a fetch (openai, axios, ky, ...)
 	@cd node/test/sdks && $(STEP) "install libraries that take a fetch" npm ci --silent --no-audit --no-fund --ignore-scripts
 	@cd node/test/sdks && $(STEP) "test them over ours" node --test
 
-# Likewise: 400 MB.
-test-node-runtimes: node ## run ours on the newest Node, on Bun and on Deno; installs them first
-	@cd node/test/runtimes && $(STEP) "install the newest Node, Bun and Deno" npm ci --silent --no-audit --no-fund --ignore-scripts
+# Likewise: 500 MB.
+test-node-runtimes: node ## run ours on the newest Node (with libraries that load there alone), on Bun and on Deno, under jsdom and happy-dom; installs them first
+	@cd node/test/runtimes && $(STEP) "install the newest Node, Bun, Deno and libraries" npm ci --silent --no-audit --no-fund --ignore-scripts
 	@cd node/test/runtimes && $(STEP) "test ours on them" node --test
 
 demo-node: built

@@ -70,6 +70,7 @@ pub mod client;
 #[doc(hidden)] // for the packages alone
 pub mod command;
 mod error;
+mod identity;
 pub mod lint;
 pub mod policy;
 mod record;
@@ -90,6 +91,7 @@ pub use ::{bytes, url};
 #[cfg(feature = "http")]
 pub use ::http;
 pub use error::{BoxError, Error, ErrorKind};
+pub use identity::Identity;
 pub use policy::{Policy, PolicySet};
-pub use record::{AttemptRecord, Connection, Evidence, HttpVersion, StopReason, explain};
+pub use record::{AttemptRecord, Connection, Evidence, HttpVersion, StopReason, explain, explain_call};
 pub use time::{DurationText, Measured, Tick, UnixTime, parse_duration};

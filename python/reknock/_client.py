@@ -181,10 +181,12 @@ class Client(_Base):
         timeout: seconds or a timedelta, or None. Limit of the whole call.
         policy: a `Policy` replaces the client's, a dict is merged over it, False turns retries off.
         follow_redirects: whether redirects are followed.
+        name: what the call is named in events, failures and telemetry, such as "orders.get". Never sent.
         nesting: "stop" or "allow", as of the client.
         retry_if, delay, before_retry, on_event, with_body: as of the client, in place of its own of the same name.
         """
-        return finish(prepared(self._native, method, url, options).send(wanted()))  # type: ignore[no-any-return]
+        call, watched = prepared(self._native, method, url, options)
+        return finish(call.send(wanted()), watched)  # type: ignore[no-any-return]
 
     def get(self, url: URL, **options: Unpack[CallOptions]) -> Response:
         """Sends a GET request. Keywords as of `request`."""
@@ -220,7 +222,8 @@ class Client(_Base):
 
         If the head comes before the end of a body that is produced, the rest is produced while the response is read.
         """
-        response = StreamingResponse(finish(prepared(self._native, method, url, options).stream(wanted())))
+        call, watched = prepared(self._native, method, url, options)
+        response = StreamingResponse(finish(call.stream(wanted()), watched))
         try:
             yield response
         finally:
@@ -328,12 +331,14 @@ class AsyncClient(_Base):
         timeout: seconds or a timedelta, or None. Limit of the whole call.
         policy: a `Policy` replaces the client's, a dict is merged over it, False turns retries off.
         follow_redirects: whether redirects are followed.
+        name: what the call is named in events, failures and telemetry, such as "orders.get". Never sent.
         nesting: "stop" or "allow", as of the client.
         retry_if, delay, before_retry, on_event, with_body: as of the client, in place of its own of the same name.
         """
         own = self._bridge()
-        call, first = own.send(prepared(self._native, method, url, options), wanted(), False)
-        response: Response = await self._finish(own, call, first)
+        call, watched = prepared(self._native, method, url, options)
+        number, first = own.send(call, wanted(), False)
+        response: Response = await self._finish(own, number, first, watched)
         return response
 
     async def get(self, url: URL, **options: Unpack[CallOptions]) -> Response:
@@ -371,10 +376,11 @@ class AsyncClient(_Base):
         A body that is produced goes on until the block is left: an asynchronous producer has a task of its own.
         """
         own = self._bridge()
-        call, first = own.send(prepared(self._native, method, url, options), wanted(), True)
-        upload = self._upload(own, call)
+        call, watched = prepared(self._native, method, url, options)
+        number, first = own.send(call, wanted(), True)
+        upload = self._upload(own, number)
         try:
-            response = AsyncStreamingResponse(await self._finish(own, call, first))
+            response = AsyncStreamingResponse(await self._finish(own, number, first, watched))
             response._upload = upload
             try:
                 yield response

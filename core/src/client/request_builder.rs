@@ -1,5 +1,7 @@
 //! Building requests at the place of the call.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use url::{ParseError, Url};
 
@@ -138,6 +140,12 @@ impl<T: Transport, C: Clock> RequestBuilder<T, C> {
     /// Another policy for this call, in place of the client's.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.options.policy = Some(policy);
+        self
+    }
+
+    /// What the call is named in events, errors and telemetry: an operation or the template of a URL, such as `orders.get`. Never sent.
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.options.name = Some(name.into());
         self
     }
 

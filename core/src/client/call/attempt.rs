@@ -40,6 +40,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         record.outer_retry = retry::outer_retry(&self.sent().headers);
         self.records.push(record);
         self.open = true;
+        self.tell_start();
         let transport = Arc::clone(&self.transport);
         let is_first = attempt.number == 1 && self.retry.hops() == 0 && self.sent().body.length() != Some(0);
         let counts_from_upload = self.policy.compat() == Some(Compat::Envoy) && is_first;
@@ -106,6 +107,9 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
             if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&value)) {
                 headers.insert(name, value);
             }
+        }
+        for (name, value) in self.fields.iter().flat_map(|fields| fields.iter()) {
+            headers.insert(name, value.clone());
         }
         if !request.body.rewind() {
             let message = "the request body is a stream that was consumed before, and too large to have been kept (max_body_buffer)";

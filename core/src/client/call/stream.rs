@@ -197,9 +197,15 @@ impl<B: Incoming, C: Clock> StreamingResponse<B, C> {
             last.error = Some(failure.kind);
         }
         head.stop_reason = StopReason::of_kind(failure.kind).unwrap_or(StopReason::NotRetryable);
-        let error = Error::new(failure.kind, failure.message)
-            .with_status(Some(head.status()))
-            .with_records(head.attempts.clone(), head.stop_reason);
+        let (attempts, call) = (head.attempts.clone(), head.call());
+        let text = match &call {
+            Some(call) => call.ended(&failure.message, attempts.len(), head.elapsed, head.stop_reason),
+            None => failure.message,
+        };
+        let mut error = Error::new(failure.kind, text).with_status(Some(head.status())).with_records(attempts, head.stop_reason);
+        if let Some(call) = call {
+            error = error.of_call(call);
+        }
         match failure.source {
             Some(source) => error.with_source(source),
             None => error,
