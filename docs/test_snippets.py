@@ -33,7 +33,7 @@ from tests.conftest import Script, ask, control  # noqa: E402  (the fixture, and
 __all__ = ["control"]
 BUILT = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / "debug"
 ADDRESS = "127.0.0.1:8080"
-PAGES = [ROOT / "README.md", ROOT / "python/README.md", ROOT / "node/README.md", ROOT / "node/ADAPTERS.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "core/README.md", ROOT / "python/README.md", ROOT / "node/README.md", ROOT / "node/ADAPTERS.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"((?:<!-- [^\n]* -->\n)*)^```(\w+)[^\n]*\n(.*?)^```$", re.M | re.S)
 PRINTS = re.compile(r"\b(?:print|console\.log|printf|println!)\(.*?\)?;?\s+(?:#|//) (.+)$", re.M)
 # Of the pages about other systems, whose documents the tests of their readers read.
