@@ -29,7 +29,7 @@ pub fn run(name: &str, url: &str, calls: u64) {
         "scripted, one retry" => scripted(url, calls, 2),
         "reqwest alone" => {
             let client = reqwest::Client::builder().no_proxy().build().unwrap();
-            let call = || async { assert!(client.get(url).send().await.unwrap().bytes().await.unwrap().len() >= 11) };
+            let call = || async { assert_eq!(client.get(url).send().await.unwrap().bytes().await.unwrap().len(), 11) };
             awaited(calls, call);
         }
         "loopback" => {

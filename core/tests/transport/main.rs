@@ -1,6 +1,7 @@
 //! What the transport of our own promises and another cannot: evidence that races do not bend, connections that are counted, shared and closed in time.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)] // tests may; the servers here are threads
 
+mod bodies;
 mod connects;
 #[cfg(unix)]
 mod ends;

@@ -15,6 +15,8 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use memchr::memmem::Finder;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::expect::Expectation;
+
 /// The largest head, as hyper has it.
 const LARGEST: usize = 408 * 1024;
 
@@ -51,6 +53,8 @@ pub(super) struct Desk {
     interim: AtomicU32,
     /// The statuses of these answers.
     statuses: Mutex<Vec<u16>>,
+    /// What waits for an answer before it goes out.
+    expectation: Mutex<Option<Expectation>>,
     /// The fields of the present response that hyper was not shown.
     aside: Mutex<Option<Aside>>,
 }
@@ -72,10 +76,23 @@ pub(super) enum HeadError {
 }
 
 impl Desk {
-    /// A request is about to be sent.
-    pub(super) fn expect(&self) {
+    /// A request is about to be sent, perhaps with a body that waits.
+    pub(super) fn expect(&self, expectation: Option<Expectation>) {
+        *self.expectation.lock().unwrap_or_else(PoisonError::into_inner) = expectation;
         self.interim.store(0, Ordering::Release);
         self.expected.store(true, Ordering::Release);
+    }
+
+    /// The head is there.
+    fn answered(&self) {
+        self.expected.store(false, Ordering::Release);
+        self.tell(Expectation::answered);
+    }
+
+    fn tell(&self, what: fn(&Expectation)) {
+        if let Some(expectation) = &*self.expectation.lock().unwrap_or_else(PoisonError::into_inner) {
+            what(expectation);
+        }
     }
 
     /// The statuses of the interim answers that came to the request that was sent last.
@@ -126,6 +143,9 @@ impl<S> Heads<S> {
             if self.desk.interim.fetch_add(1, Ordering::AcqRel) >= MOST_INTERIM {
                 return Err(HeadError::TooManyInterim);
             }
+            if self.held[8..].starts_with(b" 100") {
+                self.desk.tell(Expectation::go_on);
+            }
             self.held.drain(..end);
             self.searched = 0;
         }
@@ -135,7 +155,7 @@ impl<S> Heads<S> {
     fn pass(&mut self, end: usize, told: Option<(Vec<u8>, Aside)>) {
         let held = std::mem::take(&mut self.held);
         self.searched = 0;
-        self.desk.expected.store(false, Ordering::Release);
+        self.desk.answered();
         self.ready = match told {
             None => (held, 0),
             Some((mut head, aside)) => {
@@ -257,7 +277,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Heads<S> {
                 return Poll::Ready(Ok(()));
             }
             if this.held.is_empty() && is_plain(fresh) {
-                this.desk.expected.store(false, Ordering::Release);
+                this.desk.answered();
                 return Poll::Ready(Ok(()));
             }
             this.held.extend_from_slice(fresh);
@@ -314,7 +334,7 @@ mod tests {
         }
         drop(server);
         let (mut heads, desk) = Heads::new(client);
-        desk.expect();
+        desk.expect(None);
         let mut out = Vec::new();
         let result = heads.read_to_end(&mut out).await.map(|_| out);
         (result, desk.take())

@@ -112,7 +112,7 @@ impl Http1 {
         // In this order: its place is free when its socket is closed.
         let mut used = (self, lease);
         let connection = &mut *used.0;
-        connection.heads.expect();
+        connection.heads.expect(request.body().expectation());
         request.body_mut().begin();
         let (line, heads) = (connection.line.clone(), Arc::clone(&connection.heads));
         let count = Count { before: line.taken(), line, heads, progress };
