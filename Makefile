@@ -14,7 +14,7 @@ BIN = $(abspath $(VENV))/bin
 # Where Python and Node, their tests and demos, find the scripted server.
 export REKNOCK_TEST_SERVER = $(BUILT)/reknock-test-server
 # What no default asks for is tested as the rest is.
-FEATURES = --features reknock/reqwest,reknock/tower-reqwest
+FEATURES = --features reknock/reqwest,reknock/serde,reknock/tower-reqwest
 # A line before and after, with the time it took.
 STEP = $(CURDIR)/.ci/step
 # Suites side by side, on as many cores as there are; what each of them says in one piece, where make can do that.
@@ -28,7 +28,7 @@ LIBDIR ?= lib
 # Node 20 or later with npm, if there is one: without it the Node parts are left out, by name.
 NODE := $(shell command -v npm >/dev/null && node -e 'if (+process.versions.node.split(".")[0] >= 20) console.log("node")' 2>/dev/null)
 
-.PHONY: install help demo demo-needs demo-native built test tests-built suites test-rust share-proof pytest test-python test-docs docs dist python-dist-test python test-node test-node-sdks test-node-runtimes node demo-node pack-node check gen fuzz bench bench-quick bench-adapters machine-bench clean
+.PHONY: install help demo demo-needs demo-native built test tests-built suites test-rust share-proof pytest test-python test-docs docs dist python-dist-test python test-node test-node-sdks test-node-runtimes node demo-node pack-node check gen real-servers fuzz bench bench-quick bench-adapters machine-bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -96,7 +96,7 @@ python-dist-test: $(VENV)/ready ## install the Python package as users do: from 
 python: $(VENV)/ready built ## build the Python package into python/.venv
 	@$(BIN)/python python/place.py $(BUILT)
 
-$(VENV)/ready: python/requirements-test.txt python/requirements-adapters.txt
+$(VENV)/ready: python/requirements-test.txt python/requirements-adapters.txt python/requirements-telemetry.txt
 	@$(NEW_PYTHON)
 	@$(PYTHON) -m venv $(VENV)
 	@$(STEP) "install what the tests of Python need" $(BIN)/python -m pip install --quiet --disable-pip-version-check $(^:%=-r %)
@@ -121,9 +121,9 @@ test-node-sdks: node ## run libraries that take a fetch (openai, axios, ky, ...)
 	@cd node/test/sdks && $(STEP) "install libraries that take a fetch" npm ci --silent --no-audit --no-fund --ignore-scripts
 	@cd node/test/sdks && $(STEP) "test them over ours" node --test
 
-# Likewise: 400 MB.
-test-node-runtimes: node ## run ours on the newest Node, on Bun and on Deno; installs them first
-	@cd node/test/runtimes && $(STEP) "install the newest Node, Bun and Deno" npm ci --silent --no-audit --no-fund --ignore-scripts
+# Likewise: 500 MB.
+test-node-runtimes: node ## run ours on the newest Node (with libraries that load there alone), on Bun and on Deno, under jsdom and happy-dom; installs them first
+	@cd node/test/runtimes && $(STEP) "install the newest Node, Bun, Deno and libraries" npm ci --silent --no-audit --no-fund --ignore-scripts
 	@cd node/test/runtimes && $(STEP) "test ours on them" node --test
 
 demo-node: built
@@ -171,6 +171,11 @@ install: ## build and install the C library: header, libraries, reknock.pc, CMak
 
 fuzz: ## fuzz documents, dialects, durations, hints, matchers and servers, SECONDS_EACH=60
 	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/fuzz fuzz/run
+
+real-servers: built ## nginx, haproxy, Envoy, Node, uvicorn, hypercorn, nghttpd, reloaded or killed under load: what they saw against what was recorded; 4 minutes, installs them
+	tests/real/setup
+	tests/real/.venv/bin/python python/place.py $(BUILT)
+	tests/real/.venv/bin/python tests/real
 
 bench: ## compare with other clients in every language, in less than 20 minutes; writes bench/results
 	bench/setup $(CARGO_TARGET_DIR)

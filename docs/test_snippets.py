@@ -136,7 +136,7 @@ def rust(code: str, folder: Path) -> list[str]:
     return ["./piece"]
 
 
-FEATURES = "reknock/reqwest,reknock/tower-reqwest"  # as the Makefile builds them
+FEATURES = "reknock/reqwest,reknock/serde,reknock/tower-reqwest"  # as the Makefile builds them
 
 
 @cache

@@ -294,9 +294,54 @@
 #define REKNOCK_EVENT_END 3
 
 /**
- * What whoever runs the program should know: a budget that refuses a retry, at most once a second and origin.
+ * What whoever runs the program should know: see the REKNOCK_NOTICE_ numbers.
  */
 #define REKNOCK_EVENT_NOTICE 4
+
+/**
+ * An attempt begins: each one, those of redirects' hops included.
+ */
+#define REKNOCK_EVENT_ATTEMPT_START 5
+
+/**
+ * An attempt ended, with the body of its response where that is read into memory.
+ */
+#define REKNOCK_EVENT_ATTEMPT_END 6
+
+/**
+ * An interim answer (1xx) came. Told once the attempt has ended, before its end.
+ */
+#define REKNOCK_EVENT_INTERIM 7
+
+/**
+ * A budget refused a retry. At most once a second and origin.
+ */
+#define REKNOCK_NOTICE_BUDGET_REFUSED 1
+
+/**
+ * A header field of a response was dropped, because its value has characters that no value can have.
+ */
+#define REKNOCK_NOTICE_FIELD_DROPPED 2
+
+/**
+ * The file that the client's policy comes from has changed and cannot be used: the policy before holds on.
+ */
+#define REKNOCK_NOTICE_POLICY_REFUSED 3
+
+/**
+ * What happens with every call.
+ */
+#define REKNOCK_LEVEL_DEBUG 0
+
+/**
+ * A retry.
+ */
+#define REKNOCK_LEVEL_INFO 1
+
+/**
+ * A call that failed, and notices.
+ */
+#define REKNOCK_LEVEL_WARNING 2
 
 /**
  * Of the length of a body: it is not known, and is sent in chunks.
@@ -812,6 +857,14 @@ typedef struct reknock_attempt {
    * Its size in bytes.
    */
   size_t body_length;
+  /**
+   * The number of the call, unique in the process, from 1.
+   */
+  uint64_t call_id;
+  /**
+   * What the program names the call (reknock_request_set_name), or NULL.
+   */
+  const char *name;
 } reknock_attempt;
 
 /**
@@ -840,7 +893,18 @@ typedef reknock_answer (*reknock_before_retry_fn)(void *user_data,
 typedef int32_t reknock_event_kind;
 
 /**
- * What observers are told. It and all it points to live until the callback returns.
+ * How much an event matters: a REKNOCK_LEVEL_ number.
+ */
+typedef int32_t reknock_level;
+
+/**
+ * What a notice is about: a REKNOCK_NOTICE_ number.
+ */
+typedef int32_t reknock_notice;
+
+/**
+ * What observers are told. It and all it points to live until the callback returns. Later versions may append fields; the library alone makes these
+ * structs.
  */
 typedef struct reknock_event {
   /**
@@ -852,7 +916,7 @@ typedef struct reknock_event {
    */
   reknock_stop_reason stop_reason;
   /**
-   * The attempt that ended; at the end: all attempts.
+   * The attempt that it is about; at the end: all attempts.
    */
   const struct reknock_attempt_record *attempts;
   /**
@@ -860,17 +924,69 @@ typedef struct reknock_event {
    */
   size_t attempt_count;
   /**
-   * Of a redirect: where it leads, query values removed. Else NULL.
+   * Where an attempt goes that starts, or where a redirect leads, query values removed. Else NULL.
+   */
+  const char *target;
+  /**
+   * All of it in one line, for logs.
+   */
+  const char *text;
+  /**
+   * How much it matters.
+   */
+  reknock_level level;
+  /**
+   * At the end: 1 if the call failed, with an error or with a response that would have been retried if it could have been. Else 0.
+   */
+  int32_t failed;
+  /**
+   * The number of the call that it is about, unique in the process, from 1; 0 for notices about none.
+   */
+  uint64_t call_id;
+  /**
+   * The method that the call was made with, or NULL.
+   */
+  const char *method;
+  /**
+   * The URL that the call was made to, without userinfo and the values of its query, or NULL. Redirects do not change it.
    */
   const char *url;
   /**
-   * Of a notice: one whole line. Else NULL.
+   * That URL's scheme, host and port, or NULL.
    */
-  const char *text;
+  const char *origin;
+  /**
+   * What the program names the call (reknock_request_set_name), or NULL.
+   */
+  const char *name;
+  /**
+   * At the start of an attempt: the method that it sends. Else NULL.
+   */
+  const char *attempt_method;
+  /**
+   * Of a retry: why, as a status ("503") or the name of a kind of failure ("connect"). Else NULL.
+   */
+  const char *reason;
+  /**
+   * Of a notice: what it is about. Else 0.
+   */
+  reknock_notice notice;
+  /**
+   * The number of the attempt that it is about, or 0.
+   */
+  uint32_t number;
+  /**
+   * Of an interim answer: its status. Else 0.
+   */
+  int32_t interim_status;
+  /**
+   * At the end: since the start of the call, in microseconds. Else 0.
+   */
+  uint64_t elapsed_us;
 } reknock_event;
 
 /**
- * Told of retries, redirects, notices and the end.
+ * Told of attempts, interim answers, retries, redirects, notices and the end.
  */
 typedef void (*reknock_on_event_fn)(void *user_data, const struct reknock_event *event);
 
@@ -1223,6 +1339,26 @@ const char *reknock_error_cause(const struct reknock_error *error,
 int32_t reknock_error_errno(const struct reknock_error *error);
 
 /**
+ * The number of the call that failed, unique in the process, from 1; 0 where none had begun, and for NULL.
+ */
+uint64_t reknock_error_call_id(const struct reknock_error *error);
+
+/**
+ * The method that the call was made with; NULL where none had begun, and for NULL. It belongs to the error.
+ */
+const char *reknock_error_method(const struct reknock_error *error);
+
+/**
+ * The URL that the call was made to, without userinfo and the values of its query; NULL where none had begun, and for NULL. It belongs to the error.
+ */
+const char *reknock_error_url(const struct reknock_error *error);
+
+/**
+ * What the program names the call (reknock_request_set_name); NULL if it has no name, and for NULL. It belongs to the error.
+ */
+const char *reknock_error_name(const struct reknock_error *error);
+
+/**
  * How many attempts the call made. 0 when nothing was tried, and for NULL.
  */
 size_t reknock_error_attempt_count(const struct reknock_error *error);
@@ -1238,7 +1374,7 @@ const struct reknock_attempt_record *reknock_error_attempt(const struct reknock_
 reknock_stop_reason reknock_error_stop_reason(const struct reknock_error *error);
 
 /**
- * The attempts as a short timeline for people, with the advice that fits the stop reason; empty when nothing was tried, and for
+ * The call and its attempts as a short timeline for people, with the advice that fits the stop reason; empty when nothing was tried, and for
  * NULL. It belongs to the error.
  */
 const char *reknock_error_explain(const struct reknock_error *error);
@@ -1689,6 +1825,16 @@ reknock_status reknock_request_new(const char *method,
                                    struct reknock_error **error);
 
 /**
+ * Names the calls of this request, for events, errors and telemetry: an operation or the template of a URL, such as "orders.get"; NULL for no name. It is
+ * copied, and never sent.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_ARGUMENT for a NULL request and for text that is no UTF-8.
+ */
+reknock_status reknock_request_set_name(struct reknock_request *request,
+                                        const char *name,
+                                        struct reknock_error **error);
+
+/**
  * Adds a header field line.
  *
  * Errors: REKNOCK_ERROR_INVALID_REQUEST for a name that is no token or a value with control characters; the request is unchanged.
@@ -2003,7 +2149,7 @@ reknock_status reknock_client_set_before_retry(const struct reknock_client *clie
                                                struct reknock_error **error);
 
 /**
- * Sets the function that is told of retries, redirects and the end of calls; NULL for none. Threads, lifetime and errors as
+ * Sets the function that is told of attempts, retries, redirects, notices and the end of calls; NULL for none. Threads, lifetime and errors as
  * reknock_client_set_retry_if. See reknock_on_event_fn.
  */
 reknock_status reknock_client_set_on_event(const struct reknock_client *client,

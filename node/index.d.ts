@@ -173,6 +173,8 @@ export interface VerbOptions extends Callbacks {
   throwHttpErrors?: boolean | ((status: number) => boolean) | null;
   /** As the client's. */
   nesting?: 'stop' | 'allow';
+  /** What the call is named in events, errors and telemetry: an operation or the template of a URL, such as 'orders.get'. Never sent. */
+  name?: string | null;
 }
 
 /** A policy, or what changes one. */
@@ -205,7 +207,7 @@ export interface Callbacks {
   delay?: ((attempt: Attempt) => number | undefined | null | Promise<number | undefined | null>) | null;
   /** Edits the request of the next attempt alone. */
   beforeRetry?: ((attempt: Attempt, request: RetryRequest) => void | Promise<void>) | null;
-  /** Told of retries, redirects, notices and the end; what it throws is an uncaught exception and fails no call. */
+  /** Told of attempts, interim answers, retries, redirects, notices and the end; what it throws is an uncaught exception and fails no call. */
   onEvent?: ((event: Event) => void) | null;
   /** Lets `retryIf` and `delay` see the body, which is then read before they are asked. */
   withBody?: boolean;
@@ -216,6 +218,8 @@ export type Opinion = boolean | number | 'stop' | undefined | null | void;
 
 /** One attempt and how it ended, as callbacks see it. */
 export interface Attempt {
+  /** Whose call it is of. */
+  readonly call: Identity;
   /** From 1. */
   readonly number: number;
   /** The one in question included. */
@@ -253,13 +257,51 @@ export interface RetryRequest {
   setJson(value: unknown): void;
 }
 
-/** What an observer is told. `text` is one line for logs, without secrets. */
+/** Whose call something is about. */
+export interface Identity {
+  /** Unique in the process, from 1. */
+  readonly callId: number;
+  /** The method that the call was made with. */
+  readonly method: string;
+  /** The URL that the call was made to, without userinfo and the values of its query. Redirects do not change it. */
+  readonly url: string;
+  /** The scheme, host and port of that URL. */
+  readonly origin: string;
+  /** What the caller names the call. */
+  readonly name: string | null;
+}
+
+interface EventOf<Kind extends string> {
+  readonly kind: Kind;
+  /** How much it matters, as loggers have it. */
+  readonly level: 'debug' | 'info' | 'warning';
+  /** One line for logs, without secrets. */
+  readonly text: string;
+  /** Whose call it is about; null for notices about none. */
+  readonly call: Identity | null;
+}
+
+/** What an observer is told. */
 export type Event =
-  | { readonly kind: 'retry'; readonly text: string; readonly attempt: AttemptRecord }
-  | { readonly kind: 'redirect'; readonly text: string; readonly attempt: AttemptRecord; readonly url: string }
-  /** What whoever runs the program should know: a budget that refuses a retry, at most once a second and origin. */
-  | { readonly kind: 'notice'; readonly text: string }
-  | { readonly kind: 'end'; readonly text: string; readonly attempts: readonly AttemptRecord[]; readonly stopReason: StopReason };
+  /** An attempt begins: each one, those of redirects' hops included. `target` is where it goes, without the values of its query. */
+  | (EventOf<'attempt_start'> & { readonly attempt: AttemptRecord; readonly method: string; readonly target: string })
+  /** An interim answer (1xx) came. Told once the attempt has ended, before its end. */
+  | (EventOf<'interim'> & { readonly number: number; readonly status: number })
+  /** An attempt ended, with the body of its response where that is read into memory. */
+  | (EventOf<'attempt_end'> & { readonly attempt: AttemptRecord })
+  /** The attempt that ended will be retried after its wait. `reason` is its status ('503') or its kind of failure ('connect'). */
+  | (EventOf<'retry'> & { readonly attempt: AttemptRecord; readonly reason: string })
+  /** A redirect is followed. */
+  | (EventOf<'redirect'> & { readonly attempt: AttemptRecord; readonly target: string })
+  /** What whoever runs the program should know: a budget that refuses a retry (at most once a second and origin), a field or a policy that is not taken. */
+  | (EventOf<'notice'> & { readonly reason: 'budget_refused' | 'field_dropped' | 'policy_refused' })
+  /** The call is over. `failed`: with an error, or with a response that would have been retried if it could have been. */
+  | (EventOf<'end'> & {
+      readonly attempts: readonly AttemptRecord[];
+      readonly stopReason: StopReason;
+      readonly elapsedMs: number;
+      readonly failed: boolean;
+    });
 
 /** One send and how it ended. */
 export interface AttemptRecord {
@@ -464,7 +506,15 @@ export class ReknockError extends Error {
   readonly code: string;
   /** The status of the response that it is about, if there was one. */
   readonly status?: number;
-  /** What was sent, in order; empty if nothing was tried. */
+  /** The method of the call that failed; of a failure before any call, there is none. */
+  readonly method?: string;
+  /** Its URL, without userinfo and the values of its query. */
+  readonly url?: string;
+  /** Its number, unique in the process. */
+  readonly callId?: number;
+  /** What the caller names it (`name` is the class's); null if it has no name. */
+  readonly callName?: string | null;
+  /** What was sent, in order; empty if nothing was tried. Printed as a line each. */
   readonly attempts: readonly AttemptRecord[];
   /** Why nothing further was sent; null if nothing was tried. */
   readonly stopReason: StopReason | null;

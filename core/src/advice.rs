@@ -24,17 +24,6 @@ pub(crate) fn advice(reason: StopReason, attempts: &[AttemptRecord]) -> Cow<'sta
     }
 }
 
-impl StopReason {
-    /// One line about an outcome, with what a budget has to do with it: nobody looks for the budget in the dark.
-    #[cfg(feature = "client")]
-    pub(crate) fn said_after(self, message: String) -> String {
-        match self {
-            StopReason::BudgetExhausted => message + "; not sent again, because the retry budget is exhausted",
-            _ => message,
-        }
-    }
-}
-
 /// Somebody said so, and the server may well recover at once.
 const RETRIES_ARE_OFF: &str = "retries are off (max_retries: 0, or policy: false); set max_retries to have it repeated";
 

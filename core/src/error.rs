@@ -2,7 +2,9 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
+use crate::identity::Identity;
 use crate::record::{AttemptRecord, StopReason};
 
 macro_rules! kinds {
@@ -92,6 +94,8 @@ pub type BoxError = Box<dyn StdError + Send + Sync + 'static>;
 
 /// Any failure of reknock: a kind, one line of text, what was attempted, and the original error as its source.
 ///
+/// The text of a call that failed names its request, what happened, how often and why it stopped: `GET http://host/orders: no response head within
+/// per_try_timeout (2s) after 3 attempts in 6.4s (retries_exhausted)`.
 /// The text names no secret: URLs in it have userinfo and query values removed. Cheap to move (one pointer).
 pub struct Error(Box<Inner>);
 
@@ -102,12 +106,14 @@ struct Inner {
     attempts: Vec<AttemptRecord>,
     stop_reason: Option<StopReason>,
     source: Option<BoxError>,
+    call: Option<Arc<Identity>>,
 }
 
 impl Error {
     /// An error of `kind` with one line of text (no trailing full stop).
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Error(Box::new(Inner { kind, message: message.into(), status: None, attempts: Vec::new(), stop_reason: None, source: None }))
+        let message = message.into();
+        Error(Box::new(Inner { kind, message, status: None, attempts: Vec::new(), stop_reason: None, source: None, call: None }))
     }
 
     /// A configuration error: `path: rule, got value`.
@@ -148,14 +154,25 @@ impl Error {
         self.0.stop_reason
     }
 
-    /// The attempts as a short timeline, with the advice that fits the stop reason.
+    /// Whose call failed. `None` where none had begun.
+    pub fn call(&self) -> Option<&Arc<Identity>> {
+        self.0.call.as_ref()
+    }
+
+    /// The call and its attempts as a short timeline, with the advice that fits the stop reason.
     pub fn explain(&self) -> String {
-        crate::record::explain(&self.0.attempts, self.0.stop_reason)
+        crate::record::explain_call(self.0.call.as_deref(), &self.0.attempts, self.0.stop_reason)
     }
 
     #[cfg(feature = "client")]
     pub(crate) fn with_status(mut self, status: Option<u16>) -> Self {
         self.0.status = status;
+        self
+    }
+
+    #[cfg(feature = "client")]
+    pub(crate) fn of_call(mut self, call: Arc<Identity>) -> Self {
+        self.0.call = Some(call);
         self
     }
 

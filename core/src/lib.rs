@@ -57,6 +57,7 @@
 //! - `reqwest`: a second transport, for those who bring a `reqwest::ClientBuilder`. What it cannot show or do is listed at `client::ReqwestTransport`.
 //! - `tower`: `RetryLayer`, around any service of `http` messages; with `default-features = false` on a small tree of crates. `hyper`: what failures of hyper and hyper-util mean
 //!   (part of `client`); `tower-reqwest`: the same for reqwest, and its client as a service.
+//! - `serde`: `Serialize` and `Deserialize` for `Policy` and `PolicySet`, as their documents have it.
 //! - `http`: header fields of the crate `http` as the machine takes them (part of `client` and `tower`).
 //! - `documents` (default): policies from YAML, JSON and TOML.
 //! - `simulate` (default): what a policy will do, in virtual time against a model of a server.
@@ -69,6 +70,7 @@ pub mod client;
 #[doc(hidden)] // for the packages alone
 pub mod command;
 mod error;
+mod identity;
 pub mod lint;
 pub mod policy;
 mod record;
@@ -84,6 +86,7 @@ mod time;
 pub mod tower;
 
 pub use error::{BoxError, Error, ErrorKind};
+pub use identity::Identity;
 pub use policy::{Policy, PolicySet};
-pub use record::{AttemptRecord, Connection, Evidence, HttpVersion, StopReason, explain};
+pub use record::{AttemptRecord, Connection, Evidence, HttpVersion, StopReason, explain, explain_call};
 pub use time::{DurationText, Measured, Tick, UnixTime, parse_duration};

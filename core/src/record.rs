@@ -1,5 +1,6 @@
 //! What happened: one record per attempt, the stop reason, and both as a short text.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use crate::advice::advice;
 use crate::error::ErrorKind;
+use crate::identity::Identity;
 use crate::time::Measured;
 
 macro_rules! reasons {
@@ -74,6 +76,16 @@ impl StopReason {
     /// The stable number (1..=13).
     pub const fn number(self) -> u8 {
         self as u8
+    }
+
+    /// Whether a call that ended so, with an error or a response, has failed: not with a response that nobody would have retried, nor if its caller gave it
+    /// up, nor if the call around it retries.
+    pub(crate) fn is_failure(self, with_error: bool) -> bool {
+        match self {
+            StopReason::Completed | StopReason::Cancelled | StopReason::Nested => false,
+            StopReason::NotRetryable | StopReason::PredicateStop => with_error,
+            _ => true,
+        }
     }
 
     /// The reason with this code, or `None`.
@@ -238,6 +250,15 @@ impl From<http::Version> for HttpVersion {
 }
 
 impl AttemptRecord {
+    /// How it ended, in a word of few: the kind of failure, else the status as text, else the class of the failure; empty while it goes on.
+    pub fn outcome(&self) -> Cow<'_, str> {
+        match (self.error, self.status, self.error_class.as_deref()) {
+            (Some(kind), ..) => kind.code().into(),
+            (None, Some(status), _) => status.to_string().into(),
+            (None, None, class) => class.unwrap_or_default().into(),
+        }
+    }
+
     /// A record of an attempt that began at `start` and has not ended yet.
     pub fn begun(number: u32, hop: u32, start: Duration) -> Self {
         AttemptRecord {
@@ -258,6 +279,11 @@ impl AttemptRecord {
             connection: Connection::default(),
         }
     }
+}
+
+/// As [`explain`], under a line that says whose they are.
+pub fn explain_call(call: Option<&Identity>, attempts: &[AttemptRecord], stop_reason: Option<StopReason>) -> String {
+    call.map(Identity::headline).unwrap_or_default() + &explain(attempts, stop_reason)
 }
 
 /// The attempts as a timeline, one line each, then the stop reason with its advice.

@@ -6,9 +6,11 @@ mod support;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::time::Duration;
 
-use reknock::client::Client;
+use reknock::client::{Client, Proxy, TransportOptions};
 use reknock::retry::{Answer, Budgets, Call, Decision, Outcome, Retry};
 use reknock::{ErrorKind, Evidence, Policy, Tick, UnixTime};
 
@@ -106,4 +108,29 @@ fn a_call_allocates_little() {
     };
     let (one, two) = (counted(1), counted(2));
     assert_eq!((one, two - one), (CALL, ATTEMPT), "fewer are welcome: write them down");
+}
+
+/// Allocations of a blocking call over a kept connection, at most: those of the executor, of hyper, and of the heads on both ways.
+const OVER_A_SOCKET: usize = 22;
+
+#[test]
+fn a_blocking_call_over_a_socket_allocates_little() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/b?c=d", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        let mut request = [0; 1024];
+        while stream.read(&mut request).is_ok_and(|size| size > 0) {
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 11\r\ndate: Sun, 22 Nov 2026 12:00:00 GMT\r\n\r\nhello world";
+            stream.write_all(answer).expect("it is read");
+        }
+    });
+    let mut options = TransportOptions::default();
+    options.proxy = Proxy::None;
+    let client = Client::on(options).build().expect("a client");
+    let call = || assert_eq!(client.get(&url).send_blocking().expect("a response").bytes().len(), 11);
+    (0..3).for_each(|_| call());
+    let count = allocations(call);
+    println!("{count} allocations");
+    assert!(count <= OVER_A_SOCKET, "{count}");
 }

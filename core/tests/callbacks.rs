@@ -6,7 +6,7 @@ mod support;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use reknock::client::{Body, Callbacks, Client, Clock, Event, Opinion, Redirects, TokioClock};
+use reknock::client::{Body, Callbacks, Client, Clock, EventKind, Notice, Opinion, Redirects, TokioClock};
 use reknock::{Error, ErrorKind, Evidence, StopReason};
 use serde_json::{Value as Json, json};
 use support::{Scripted, Step, policy};
@@ -327,20 +327,36 @@ async fn events_come_in_order() {
     let seen = Seen::default();
     let told = seen.clone();
     let observe = Callbacks::new().on_event(move |event| {
-        let text = match event {
-            Event::Retry(record) => format!("retry {} {:?} {:?} {:?}", record.number, record.status, record.error, record.wait),
-            Event::Redirect(record, url) => format!("redirect {} {:?} {url}", record.number, record.status),
-            Event::End { attempts, stop_reason } => format!("end {} {stop_reason}", attempts.len()),
+        let call = event.call.as_ref().unwrap();
+        assert_eq!((call.method.as_str(), call.url.as_str(), call.name.as_deref()), ("GET", URL, Some("orders.get")));
+        let code = event.kind.code();
+        let text = match &event.kind {
+            EventKind::AttemptStart { attempt, method, target } => format!("{code} {} {method} {target}", attempt.number),
+            EventKind::AttemptEnd(record) => format!("{code} {} {}", record.number, record.outcome()),
+            EventKind::Retry { attempt, reason } => format!("{code} {} {reason} {:?}", attempt.number, attempt.wait),
+            EventKind::Redirect { attempt, target } => format!("{code} {} {target}", attempt.number),
+            EventKind::End { attempts, stop_reason, failed, text, .. } => {
+                assert!(text.starts_with("GET http://server.test/path: 200 OK after 4 attempts in "), "{text}");
+                format!("{code} {} {stop_reason} {failed}", attempts.len())
+            }
             other => panic!("{other:?}"),
         };
         told.lock().unwrap().push(text);
     });
-    client(&script, &json!({"backoff": "5ms"})).get(URL).callbacks(observe.clone()).send().await.unwrap();
+    client(&script, &json!({"backoff": "5ms"})).get(URL).name("orders.get").callbacks(observe.clone()).send().await.unwrap();
     let expected = [
-        "retry 1 None Some(Reset) Some(5ms)",
-        "retry 2 Some(500) None Some(5ms)",
-        "redirect 3 Some(302) http://server.test/on?token=...",
-        "end 4 completed",
+        "attempt_start 1 GET http://server.test/path",
+        "attempt_end 1 reset",
+        "retry 1 reset Some(5ms)",
+        "attempt_start 2 GET http://server.test/path",
+        "attempt_end 2 500",
+        "retry 2 500 Some(5ms)",
+        "attempt_start 3 GET http://server.test/path",
+        "attempt_end 3 302",
+        "redirect 3 http://server.test/on?token=...",
+        "attempt_start 4 GET http://server.test/on?token=...",
+        "attempt_end 4 200",
+        "end 4 completed false",
     ];
     assert_eq!(*seen.lock().unwrap(), expected);
 
@@ -378,7 +394,7 @@ async fn an_error_of_a_callback_ends_the_call_with_it() {
             assert_eq!((error.kind(), error.stop_reason(), error.status()), (ErrorKind::Callback, Some(StopReason::Callback), Some(503)));
             assert_eq!((error.attempts().len(), error.attempts()[0].status, error.attempts()[0].error), (1, Some(503), None));
             assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "no idea");
-            assert!(error.to_string().starts_with(which), "{error}");
+            assert!(error.to_string().contains(&format!(": {which} failed after 1 attempt")), "{error}");
             let reading = client.budget("http://server.test").unwrap();
             assert_eq!((reading.balance, reading.withdrawals, reading.refusals), (1, 0, 0), "{which} {reading:?}");
         }
@@ -392,8 +408,8 @@ async fn refusals_of_a_budget_are_loud() {
     let notices = Seen::default();
     let told = notices.clone();
     let observe = Callbacks::new().on_event(move |event| {
-        if let Event::Notice(text) = event {
-            told.lock().unwrap().push(text.clone());
+        if let EventKind::Notice { about: Notice::BudgetRefused, .. } = event.kind {
+            told.lock().unwrap().push(event.to_string());
         }
     });
     let script = Scripted::new([Step::fail(ErrorKind::Reset)]);
@@ -401,7 +417,7 @@ async fn refusals_of_a_budget_are_loud() {
     for wait in [0, 1, 500, 499, 1] {
         tokio::time::sleep(ms(wait)).await;
         let error = client.get("http://server.test/path?token=secret").send().await.unwrap_err();
-        assert!(error.to_string().ends_with("; not sent again, because the retry budget is exhausted"), "{error}");
+        assert!(error.to_string().ends_with(" (budget_exhausted)"), "{error}");
         assert!(error.explain().contains("budget_exhausted: too many calls are failing at once"), "{}", error.explain());
         client.get("http://other.test/").send().await.unwrap_err();
     }
@@ -410,4 +426,49 @@ async fn refusals_of_a_budget_are_loud() {
     assert!(lines[0].starts_with(first), "{}", lines[0]);
     let origins: Vec<_> = lines.iter().map(|line| line.contains("server.test")).collect();
     assert_eq!(origins, [true, false, true, false], "{lines:?}");
+}
+
+/// Asked before each attempt and hop, outside of the attempts' clocks, for fields of that attempt alone.
+#[tokio::test(start_paused = true)]
+async fn fields_of_an_attempt() {
+    let away = Step::status(302).header("location", "http://other.test/on");
+    let script = Scripted::new([Step::status(503), away, Step::status(200)]);
+    let starts = Seen::default();
+    let seen = starts.clone();
+    let trace = Callbacks::new().before_attempt(move |start, fields| {
+        let EventKind::AttemptStart { attempt, method, target } = &start.kind else { panic!("{start:?}") };
+        seen.lock().unwrap().push(format!("{} hop {} {method} {target}", attempt.number, attempt.hop));
+        fields.insert("traceparent", format!("00-{}", attempt.number).parse().unwrap());
+        if attempt.number == 1 {
+            fields.insert("x-first", "1".parse().unwrap());
+        }
+    });
+    let client = client(&script, &json!({"backoff": "5ms"}));
+    let response = client.get(URL).header("traceparent", "the caller's").callbacks(trace).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    let expected = ["1 hop 0 GET http://server.test/path", "2 hop 0 GET http://server.test/path", "3 hop 1 GET http://other.test/on"];
+    assert_eq!(*starts.lock().unwrap(), expected);
+    let sent = script.sent();
+    let parents: Vec<_> = sent.iter().map(|sent| sent.headers["traceparent"].to_str().unwrap().to_owned()).collect();
+    assert_eq!(parents, ["00-1", "00-2", "00-3"]);
+    assert_eq!(sent.iter().map(|sent| sent.headers.contains_key("x-first")).collect::<Vec<_>>(), [true, false, false]);
+}
+
+/// Whose call it is stands on errors, on responses, at the head of timelines and on what callbacks see.
+#[tokio::test(start_paused = true)]
+async fn calls_have_an_identity() {
+    let script = Scripted::new([Step::status(200), Step::fail(ErrorKind::Reset)]);
+    let client = client(&script, &json!({"backoff": "none", "max_retries": 1}));
+    let url = "http://user:secret@server.test/orders?token=secret";
+    let response = client.get(url).name("orders.get").send().await.unwrap();
+    let error = client.get(url).send().await.unwrap_err();
+    let (first, second) = (response.call().unwrap(), error.call().unwrap());
+    assert!(second.call_id > first.call_id);
+    assert_eq!((first.name.as_deref(), second.name.as_deref()), (Some("orders.get"), None));
+    assert_eq!((first.url.as_str(), first.origin.as_str()), ("http://server.test/orders?token=...", "http://server.test"));
+    let head = format!("GET http://server.test/orders?token=... (orders.get, call {})\n", first.call_id);
+    assert!(response.explain().starts_with(&head), "{}", response.explain());
+    assert!(error.explain().starts_with(&format!("GET http://server.test/orders?token=... (call {})\n", second.call_id)));
+    let text = "GET http://server.test/orders?token=...: scripted reset after 2 attempts in 0s (retries_exhausted)";
+    assert_eq!(error.to_string(), text);
 }

@@ -153,7 +153,9 @@ async fn a_broken_body_is_retried_and_keeps_its_status_on_the_error() {
     // A body shorter than announced, although the transport saw nothing wrong.
     let short = Step { length: Some(11), ..Step::status(200).body([(ms(0), Some(10))]) };
     let error = client(&Scripted::new([short]), &json!({"max_retries": 0})).get(URL).send().await.unwrap_err();
-    assert_eq!(error.to_string(), "the body ended after 10 of the 11 bytes that content-length announced");
+    let text = "GET http://server.test/path?secret=...: the body ended after 10 of the 11 bytes that content-length announced after 1 attempt in 0s \
+        (retries_exhausted)";
+    assert_eq!(error.to_string(), text);
 
     // A silent one.
     let silent = Step::status(200).body([(ms(0), Some(10)), (ms(21_000), Some(10))]);

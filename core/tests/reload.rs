@@ -4,14 +4,14 @@
 mod support;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, Version};
 use reknock::client::transport::{Failure, Incoming, Outgoing, Received, Transport};
-use reknock::client::{CallOptions, Client, Clock, TokioClock};
+use reknock::client::{CallOptions, Callbacks, Client, Clock, EventKind, Notice, TokioClock};
 use reknock::policy::{PolicySet, Value};
 use reknock::{Policy, Tick, UnixTime};
 use serde_json::json;
@@ -102,6 +102,18 @@ async fn a_file_is_followed_and_a_broken_one_is_not() {
     until(&client, &clock, || client.policy_error().is_some()).await;
     assert!(client.policy_error().unwrap().to_string().contains("max_retrys: unknown key; did you mean max_retries?"));
     assert_eq!(retries(), 5, "the broken one changes nothing");
+    let told = Arc::new(Mutex::new(Vec::new()));
+    for _ in 0..2 {
+        let seen = Arc::clone(&told);
+        let listen = Callbacks::new().on_event(move |event| {
+            if let EventKind::Notice { about, .. } = event.kind {
+                seen.lock().unwrap().push((about, event.call.is_none(), event.to_string()));
+            }
+        });
+        client.get(URL).callbacks(listen).send().await.unwrap();
+    }
+    let told = told.lock().unwrap().clone();
+    assert!(matches!(&told[..], [(Notice::PolicyRefused, true, text)] if text.contains("max_retrys")), "{told:?}");
     std::fs::remove_file(&path).unwrap();
     until(&client, &clock, || client.policy_error().is_some_and(|error| error.to_string().contains("No such file"))).await;
     folder.write("max_retries: 2\n");

@@ -159,7 +159,7 @@ impl Transport for Interim {
     async fn send(&self, outgoing: Outgoing) -> Result<Received<Late>, Failure> {
         self.1.fetch_add(1, Ordering::SeqCst);
         if self.0 {
-            outgoing.progress.note_interim(1);
+            outgoing.progress.note_interim(103);
         }
         let (status, version, headers) = (StatusCode::SERVICE_UNAVAILABLE, Version::HTTP_11, HeaderMap::new());
         Ok(Received { reason: None, status, version, headers, body: Late(None), length: None })

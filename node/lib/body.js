@@ -93,7 +93,7 @@ function walk(iterator, begin) {
 function iterate(input, wrong = `must be ${TAKES}, got ${nameOf(input)}`) {
   const bytes = bytesOf(input);
   if (bytes) return [bytes].values();
-  const source = tagOf(input) === 'Blob' ? input.stream() : input;
+  const source = tagOf(input) === 'Blob' ? contents(input) : input;
   // Their own iterators would not be ended while a piece is waited for.
   if (typeof source?.getReader === 'function') {
     const reader = source.getReader();
@@ -106,10 +106,19 @@ function iterate(input, wrong = `must be ${TAKES}, got ${nameOf(input)}`) {
   return { next: () => iterator.next(), return: () => source.destroy() };
 }
 
-/** What it is by name: other implementations than the global ones will do. */
+/** What it is by name: other implementations than the global ones will do, those of pages included, where some go by the name of their class alone. */
 function tagOf(input) {
-  const tag = input?.[Symbol.toStringTag];
+  const tag = input?.[Symbol.toStringTag] ?? input?.constructor?.name;
   return tag === 'File' ? 'Blob' : tag;
+}
+
+/** What a Blob holds; jsdom's has no stream. */
+function contents(blob) {
+  return typeof blob.stream === 'function' ? blob.stream() : whole(blob);
+}
+
+async function* whole(blob) {
+  yield new Uint8Array(await blob.arrayBuffer());
 }
 
 /** Bytes and blobs, one after the other: bytes if there are no blobs, else a factory of known length. */
@@ -117,7 +126,7 @@ function joined(pieces) {
   if (!pieces.some((piece) => tagOf(piece) === 'Blob')) return { kind: 'bytes', bytes: Buffer.concat(pieces) };
   const all = async function* () {
     for (const piece of pieces) {
-      if (tagOf(piece) === 'Blob') yield* piece.stream();
+      if (tagOf(piece) === 'Blob') yield* contents(piece);
       else yield piece;
     }
   };

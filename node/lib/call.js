@@ -3,7 +3,7 @@
 const { Attempt, RetryRequest } = require('./attempt.js');
 const { bridge, waiting, WHAT } = require('./bridge.js');
 const { download } = require('./download.js');
-const { ReknockError, ofFetch } = require('./errors.js');
+const { ReknockError, ofFetch, wrongType } = require('./errors.js');
 const { guard, fail } = require('./guard.js');
 const native = require('./native.js');
 const { Parts } = require('./parts.js');
@@ -13,7 +13,7 @@ const { follow, unfollow } = require('./signals.js');
 const { Upload } = require('./upload.js');
 
 /** What a call wants of the addon, in one number. */
-const BITS = { retryIf: 1, delay: 2, beforeRetry: 4, onEvent: 8, withBody: 16 };
+const BITS = { retryIf: 1, delay: 2, beforeRetry: 4, onEvent: 8, withBody: 16, beforeAttempt: 512 };
 const DELIVERY = { buffered: 0, streamed: 32, auto: 64 };
 const PLATFORM = 128;
 const NESTED = 256;
@@ -86,7 +86,7 @@ class Call {
     const coming = this.next();
     if (over) return coming;
     try {
-      const attempt = new Attempt(about);
+      const attempt = name === 'beforeAttempt' ? about : new Attempt(about);
       const edited = request && new RetryRequest(request);
       let answer = hooks[name](attempt, edited);
       if (typeof answer?.then === 'function') {
@@ -200,9 +200,10 @@ function tell(hooks, event) {
   }
 }
 
+/** `beforeAttempt` is telemetry's, no option of the caller's: it is given the event of an attempt's start and returns header fields for that attempt alone. */
 function bitsOf(hooks) {
   let bits = 0;
-  for (const name of HOOKS) if (hooks[name]) bits |= BITS[name];
+  for (const name in BITS) if (hooks[name]) bits |= BITS[name];
   return bits;
 }
 
@@ -213,10 +214,11 @@ function outgoing(body) {
 }
 
 /** What most calls do not have. */
-function seldomGiven(query, redirect, { policy, timeout }) {
+function seldomGiven(query, redirect, { policy, timeout, name }) {
   const followRedirects = redirect === undefined ? undefined : redirect === 'follow';
-  if (query.length === 0 && policy === undefined && timeout === undefined && followRedirects === undefined) return undefined;
-  return { query, followRedirects, policy: Policy.native(policy), timeout };
+  if (query.length === 0 && policy === undefined && timeout === undefined && followRedirects === undefined && name === undefined) return undefined;
+  if (typeof (name ?? '') !== 'string') throw wrongType(`name: must be a string, got ${typeof name}`);
+  return { query, followRedirects, policy: Policy.native(policy), timeout, name: name ?? undefined };
 }
 
 module.exports = { send, hooksOf, HOOKS };

@@ -298,7 +298,7 @@ function chunked(list) {
 /** The error of a redirect that nobody can follow. */
 function nowhere(parts) {
   const message = `${parts.statusText()}: its location leads nowhere that HTTP goes`;
-  const records = { attempts: parts.attempts(), stopReason: parts.stopReason(), explain: parts.explain() };
+  const records = { attempts: parts.attempts(), stopReason: parts.stopReason(), explain: parts.explain(), call: parts.call() };
   return new ReknockError({ kind: 'protocol', message, status: parts.status, ...records });
 }
 
@@ -308,7 +308,7 @@ function ofStatus(parts, response) {
     kind: 'http_status',
     message: parts?.problem() ?? `${response.status} ${response.statusText}`,
     status: response.status,
-    ...(parts && { attempts: parts.attempts(), stopReason: parts.stopReason(), explain: parts.explain() }),
+    ...(parts && { attempts: parts.attempts(), stopReason: parts.stopReason(), explain: parts.explain(), call: parts.call() }),
   });
   Object.defineProperty(error, 'response', { value: response });
   return error;

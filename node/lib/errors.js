@@ -1,6 +1,6 @@
 'use strict';
 
-const { getSystemErrorName } = require('node:util');
+const { getSystemErrorName, inspect } = require('node:util');
 const native = require('./native.js');
 
 /** Errors of fetch that stand for one of ours. */
@@ -10,15 +10,16 @@ const standing = new WeakSet();
 class ReknockError extends Error {
   #timeline;
 
-  constructor({ kind, message, status, attempts, stopReason, explain, cause }) {
+  constructor({ kind, message, status, attempts, stopReason, explain, call, cause }) {
     super(message, cause === undefined ? undefined : { cause });
     this.#timeline = explain;
     this.kind = kind;
     this.code = `REKNOCK_${kind}`.toUpperCase();
     if (status !== undefined && status !== null) this.status = status;
     this.stopReason = stopReason ?? null;
-    // Not enumerable: printed, it would drown the message.
-    Object.defineProperty(this, 'attempts', { value: Object.freeze(attempts ?? []) });
+    // `name` is the class's, as of all errors.
+    if (call) Object.assign(this, { method: call.method, url: call.url, callId: call.callId, callName: call.name ?? null });
+    Object.defineProperty(this, 'attempts', { value: shownBriefly(attempts ?? []), enumerable: true });
   }
 
   /** The attempts as a short timeline, with the advice that fits the stop reason. */
@@ -32,6 +33,16 @@ class ReknockError extends Error {
   }
 }
 Object.defineProperty(ReknockError.prototype, 'name', { value: 'ReknockError', configurable: true, writable: true });
+
+/** Attempts that are printed as a line each: whole, they would drown the message. Loggers that write JSON have all of them. */
+function shownBriefly(attempts) {
+  return Object.freeze(Object.defineProperty([...attempts], inspect.custom, { value: () => attempts.map(brief) }));
+}
+
+function brief({ number, status, error, durationMs, waitMs }) {
+  const outcome = [status, error].filter((said) => said !== undefined && said !== null).join(', ');
+  return `#${number} ${outcome || '-'} after ${Math.round(durationMs)}ms${typeof waitMs === 'number' ? `, waits ${Math.round(waitMs)}ms` : ''}`;
+}
 
 /** The error for one of the core's. Its cause is an error of ours or of the caller's, or a text, with the system's number if it has one. */
 function fromNative({ cause, errno, ...parts }) {
@@ -58,7 +69,7 @@ for (const kind of ['connect', 'connect_timeout', 'tls', 'reset', 'refused_strea
 function ofFetch(error) {
   if (!(error instanceof ReknockError) || standing.has(error) || !(error.kind in WORDS)) return error;
   const outer = new TypeError(WORDS[error.kind] ?? error.message, { cause: error });
-  for (const name of ['kind', 'code', 'status', 'stopReason', 'attempts']) {
+  for (const name of ['kind', 'code', 'status', 'stopReason', 'method', 'url', 'callId', 'callName', 'attempts']) {
     if (error[name] !== undefined) Object.defineProperty(outer, name, { value: error[name], configurable: true, writable: true });
   }
   Object.defineProperty(outer, 'explain', { value: () => error.explain(), configurable: true, writable: true });

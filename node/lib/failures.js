@@ -6,6 +6,9 @@ const UNKNOWN = 'unknown';
 
 const of = (kind, evidence, ...codes) => codes.map((code) => [code, { error: kind, evidence }]);
 
+/** A body, or the head of a response, whose lengths do not agree. */
+const LENGTHS = 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH';
+
 const CODES = new Map([
   ...of('connect', NOT_SENT, 'ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL', 'EHOSTDOWN', 'ENETDOWN', 'ConnectionRefused', 'FailedToOpenSocket'),
   ...of('connect_timeout', NOT_SENT, 'UND_ERR_CONNECT_TIMEOUT'),
@@ -16,7 +19,8 @@ const CODES = new Map([
   ),
   ...of('reset', UNKNOWN, 'ECONNRESET', 'EPIPE', 'ECONNABORTED', 'UND_ERR_SOCKET', 'ERR_STREAM_PREMATURE_CLOSE', 'ConnectionClosed'),
   ...of('per_try_timeout', UNKNOWN, 'UND_ERR_HEADERS_TIMEOUT', 'ETIMEDOUT', 'ESOCKETTIMEDOUT'),
-  ...of('body', UNKNOWN, 'UND_ERR_BODY_TIMEOUT', 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH'),
+  ...of('body', UNKNOWN, 'UND_ERR_BODY_TIMEOUT'),
+  ...of('body', UNKNOWN, LENGTHS),
   ...of('response_too_large', UNKNOWN, 'UND_ERR_RES_EXCEEDED_MAX_SIZE'),
   ...of('invalid_request', NOT_SENT, 'UND_ERR_INVALID_ARG', 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH', 'ERR_INVALID_URL'),
 ]);
@@ -53,6 +57,12 @@ function failureOf(error) {
   return undefined;
 }
 
+/** The same of what came in place of a response: there, lengths that contradict each other are the head's (Node 20 says so itself, 22 and later do not). */
+function failureOfHead(error) {
+  const found = failureOf(error);
+  return found === CODES.get(LENGTHS) ? { ...found, error: 'protocol' } : found;
+}
+
 /** What a record calls a failure. */
 function className(error) {
   return (error !== null && typeof error === 'object' && error.constructor?.name) || (error instanceof Error ? error.name : typeof error);
@@ -75,4 +85,4 @@ function fields(given) {
   return pairs.filter((pair) => pair?.length === 2).flatMap(([name, value]) => [].concat(value).map((item) => [`${name}`, `${item}`]));
 }
 
-module.exports = { className, failureOf, fields, responseOf };
+module.exports = { className, failureOf, failureOfHead, fields, responseOf };

@@ -4,6 +4,7 @@
 const clock = require('./clock.js');
 const { tagOf } = require('./body.js');
 const { ofFetch, wrongType } = require('./errors.js');
+const { failureOfHead } = require('./failures.js');
 const { gathered, isRequest } = require('./input.js');
 const { limited } = require('./limits.js');
 const { loop, optionsOf, over } = require('./loop.js');
@@ -38,6 +39,7 @@ async function fetchUnder(options, fetch, input, init) {
   const { replayable, args } = await sendable(input, request, rest);
   const call = {
     options, method, url, signal, replayable,
+    failureOf: failureOfHead,
     origin: URL.canParse(url) ? new URL(url).origin : options.name,
     headers: headers && [...new Headers(headers)],
     request: request ?? { method, url, headers: new Headers(headers) },

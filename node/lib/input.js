@@ -1,6 +1,6 @@
 'use strict';
 
-const { bytePiece, nameOf, toBody } = require('./body.js');
+const { bytePiece, nameOf, tagOf, toBody } = require('./body.js');
 const { checkInit } = require('./init.js');
 const { shown, wrongType } = require('./errors.js');
 
@@ -82,7 +82,7 @@ function ownDelivery({ delivery, stream }) {
 }
 
 function isRequest(input) {
-  return typeof input === 'object' && input?.[Symbol.toStringTag] === 'Request';
+  return typeof input === 'object' && tagOf(input) === 'Request';
 }
 
 function signal(given) {

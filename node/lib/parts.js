@@ -26,6 +26,11 @@ class Parts {
     return this.#broken?.attempts ?? (this.#attempts ??= Object.freeze(native.headAttempts(this.#head)));
   }
 
+  /** Whose call it answers: `{callId, method, url, origin, name}`. */
+  call() {
+    return native.headCall(this.#head);
+  }
+
   url() {
     return native.headUrl(this.#head);
   }

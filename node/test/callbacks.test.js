@@ -152,8 +152,8 @@ test('AsyncLocalStorage: callbacks and producers run in the context of the call'
       const hooks = { retryIf: see, delay: see, beforeRetry: see, onEvent: () => seen.push(storage.getStore()?.i) };
       await client.put((await serve(t, NO, NO, DONE)).url, { ...hooks, body });
       assert.equal(storage.getStore().i, i);
-      // 2 of each callback, twice seen; 3 bodies, twice seen; 3 events.
-      assert.deepEqual(seen, new Array(12 + 6 + 3).fill(i));
+      // 2 of each callback, twice seen; 3 bodies, twice seen; 9 events.
+      assert.deepEqual(seen, new Array(12 + 6 + 9).fill(i));
     }),
   );
   await Promise.all(calls);
@@ -164,21 +164,25 @@ test('AsyncLocalStorage: callbacks and producers run in the context of the call'
 test('events', async (t) => {
   const events = [];
   const { url } = await serve(t, NO, { do: 'redirect', status: 302, location: '$url/next?token=1' }, DONE);
-  await client(url, { onEvent: (event) => void events.push(event) });
-  assert.deepEqual(events.map(({ kind }) => kind), ['retry', 'redirect', 'end']);
-  assert.equal(events[0].attempt.status, 503);
-  assert.equal(events[0].attempt.waitMs, 10);
-  assert.equal(events[1].url, `${url}/next?token=...`);
-  assert.equal(events[2].stopReason, 'completed');
-  assert.equal(events[2].attempts.length, 3);
-  assert.match(events[0].text, /^retry: .*#1 503/);
+  await client(url, { name: 'orders.get', onEvent: (event) => void events.push(event) });
+  const attempt = ['attempt_start', 'attempt_end'];
+  assert.deepEqual(events.map(({ kind }) => kind), [...attempt, 'retry', ...attempt, 'redirect', ...attempt, 'end']);
+  const { callId } = events[0].call;
+  for (const { call } of events) assert.deepEqual(call, { callId, method: 'GET', url: `${url}/`, origin: url, name: 'orders.get' });
+  const [retry, redirect, end] = ['retry', 'redirect', 'end'].map((kind) => events.find((event) => event.kind === kind));
+  assert.deepEqual([retry.attempt.status, retry.attempt.waitMs, retry.reason], [503, 10, '503']);
+  assert.equal(redirect.target, `${url}/next?token=...`);
+  assert.deepEqual([end.stopReason, end.attempts.length, end.failed], ['completed', 3, false]);
+  assert.equal(retry.text, `GET ${url}/: retry 1 in 10ms, because of 503`);
+  await assert.rejects(client(url, { name: 7 }), { name: 'TypeError', message: 'name: must be a string, got number' });
 });
 
 test('events of a call that fails, and before callbacks of the same moment', async (t) => {
   const order = [];
   const { url } = await serve(t, { do: 'reset' });
   await assert.rejects(client(url, { onEvent: ({ kind }) => order.push(kind), beforeRetry: () => void order.push('beforeRetry') }), { kind: 'reset' });
-  assert.deepEqual(order, ['retry', 'beforeRetry', 'retry', 'beforeRetry', 'end']);
+  const attempt = ['attempt_start', 'attempt_end'];
+  assert.deepEqual(order, [...attempt, 'retry', 'beforeRetry', ...attempt, 'retry', 'beforeRetry', ...attempt, 'end']);
 });
 
 test('callbacks of a call go before those of its client; null turns one off', async (t) => {
@@ -231,5 +235,5 @@ test('what is no answer tells of the attempts, and observers of the end', async 
   const error = await client(url, { retryIf: () => 'yes', onEvent: (event) => events.push(event) }).then(assert.fail, (caught) => caught);
   assert.deepEqual([error.kind, error.stopReason, error.attempts.length, error.attempts[0].status], ['callback', 'callback', 1, 503]);
   assert.match(error.message, /^retry_?[iI]f: must/);
-  assert.deepEqual(events.map(({ kind, stopReason }) => [kind, stopReason]), [['end', 'callback']]);
+  assert.deepEqual(events.map(({ kind, stopReason }) => [kind, stopReason]), [['attempt_start', undefined], ['attempt_end', undefined], ['end', 'callback']]);
 });

@@ -33,6 +33,18 @@ test('has what the core says', () => {
   assert.match(inspect(error), /code: 'REKNOCK_PER_TRY_TIMEOUT'/);
 });
 
+test('says whose call it is, to people and to loggers', () => {
+  const attempts = [{ number: 1, status: 503, error: null, durationMs: 2.4, waitMs: 10 }, { number: 2, status: null, error: 'reset', durationMs: 7, waitMs: null }];
+  const call = { callId: 7, method: 'GET', url: 'http://host/orders', origin: 'http://host', name: 'orders.get' };
+  const error = fromNative({ kind: 'reset', message: 'gone', attempts, stopReason: 'retries_exhausted', call });
+  assert.deepEqual([error.name, error.callId, error.method, error.url, error.callName], ['ReknockError', 7, 'GET', 'http://host/orders', 'orders.get']);
+  const shown = inspect(error);
+  for (const part of ["url: 'http://host/orders'", 'callId: 7', "'#1 503 after 2ms, waits 10ms'", "'#2 reset after 7ms'"]) assert.ok(shown.includes(part), shown);
+  // As pino's serialiser does it: what can be enumerated.
+  const logged = JSON.parse(JSON.stringify({ ...error }));
+  assert.deepEqual([logged.method, logged.callId, logged.attempts[1].error], ['GET', 7, 'reset']);
+});
+
 test('has defaults where nothing was tried', () => {
   const error = fromNative({ kind: 'config', message: 'x' });
   assert.deepEqual(error.attempts, []);

@@ -5,6 +5,7 @@ const assert = require('node:assert/strict');
 const { test } = require('node:test');
 const { attemptsOf } = require('../index.js');
 const { retryInterceptor } = require('reknock/undici');
+const { raw } = require('./support/raw.js');
 const { FAST, serve, status, DONE, ECHO, NO } = require('./support/server.js');
 
 const ANY = { ...FAST, methods: 'any' };
@@ -63,6 +64,15 @@ for (const name of ['undici6', 'undici7']) {
       await new Promise((resolve) => setImmediate(resolve));
     }
     assert.equal(size, 3_000_000);
+  });
+
+  test(`${name}: interim answers pass, and are no answer`, async (t) => {
+    const answers = [503, 200].map((code) => `HTTP/1.1 103 Early Hints\r\nlink: <${code}>\r\n\r\nHTTP/1.1 ${code} X\r\ncontent-length: 2\r\n\r\nok`);
+    const { url } = await raw(t, (text, socket) => text.endsWith('\r\n\r\n') && socket.write(answers.shift()));
+    const infos = [];
+    const onInfo = ({ statusCode, headers }) => infos.push([statusCode, headers.link]);
+    const { statusCode, body } = await undici.request(url, { dispatcher: agent(), onInfo });
+    assert.deepEqual([statusCode, await body.text(), infos, answers.length], [200, 'ok', [[103, '<503>'], [103, '<200>']], 0]);
   });
 
   test(`${name}: over a MockAgent`, async () => {

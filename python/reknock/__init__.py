@@ -41,6 +41,7 @@ from ._native import (
     Decision,
     Event,
     Headers,
+    Identity,
     Limits,
     Lint,
     LoadedPolicy,
@@ -63,7 +64,7 @@ from ._stream import AsyncStreamingResponse, StreamingResponse
 __all__ = [
     "AsyncClient", "AsyncStreamingResponse", "Attempt", "AttemptRecord", "BearerAuth", "BodyError", "BudgetReading", "Budgets", "CallbackError", "Cancelled", "Client", "ClientClosed",
     "Comparison", "ConfigError", "ConnectError", "ConnectTimeout", "Cookies", "DeadlineExceeded", "Decision", "ENVOY_HEADERS", "Event", "HTTPError", "HTTPStatusError", "Headers",
-    "InternalError", "InvalidRequest", "Limits", "Lint", "LoadedPolicy", "NetworkError", "Policy", "PolicySet", "ProtocolError", "ReadError", "ReadTimeout", "RefusedStream",
+    "Identity", "InternalError", "InvalidRequest", "Limits", "Lint", "LoadedPolicy", "NetworkError", "Policy", "PolicySet", "ProtocolError", "ReadError", "ReadTimeout", "RefusedStream",
     "RemoteProtocolError", "Records", "Report", "Request", "RequestError", "Response", "ResponseTooLarge", "Retry", "STOP", "SentRequest", "StreamClosed", "StreamingResponse", "TLSError", "TimeoutException", "TooManyRedirects",
     "TransportError", "Verdict", "__version__", "acall", "attempts", "attempts_of", "call", "compare", "current_attempt", "delete", "get", "head", "lint", "options", "patch", "post", "put", "request", "retrying", "simulate", "stream",
 ]

@@ -5,7 +5,7 @@ A thread that the interpreter ends at its end is unwound through every frame bel
 
 from __future__ import annotations
 
-from . import _log
+from . import _log, _watch
 from ._native import Turn, unraisable
 from ._nesting import current_attempt
 
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
     from ._native import Call, Client
     from ._options import URL
+    from .telemetry import Watched
 
 
-def prepared(client: Client, method: str, url: URL, options: Mapping[str, Any]) -> Call:
-    """A call whose request is authorised."""
+def prepared(client: Client, method: str, url: URL, options: Mapping[str, Any]) -> tuple[Call, Watched | None]:
+    """A call whose request is authorised, and who watches it, if anybody does."""
     call = client.call(method, url, options, current_attempt() is not None)
     question = call.auth()
     if question is not None:
@@ -27,22 +28,28 @@ def prepared(client: Client, method: str, url: URL, options: Mapping[str, Any]) 
         if hasattr(authorise(request), "__await__"):
             raise TypeError("auth must be a plain function; before_retry may be a coroutine function")
         call.authorised(request)
-    return call
+    if _watch.watcher is None:
+        return call, None
+    watched = _watch.watcher.begin(client)
+    call.observe(watched.before_attempt, watched.event)
+    return call, watched
 
 
 def tell(turn: Turn) -> None:
-    """Hands events to the log and to the observer. What these raise fails no call, unless it is meant for the program: Ctrl-C, an exit."""
-    for event in turn.events():
-        observer = turn.observer
-        try:
-            _log.event(event)
-            if observer is not None:
+    """Hands events to the log and to observers. What these raise fails no call, unless it is meant for the program: Ctrl-C, an exit."""
+    events = turn.events()
+    if not events:
+        return
+    observers = (_log.event, *turn.observers())
+    for event in events:
+        for observer in observers:
+            try:
                 observer(event)
-        except Exception as error:
-            unraisable(error, observer)
+            except Exception as error:
+                unraisable(error, observer)
 
 
-def finish(item: Any, records: bool = True) -> Any:
+def finish(item: Any, watched: Watched | None = None, records: bool = True) -> Any:
     """Goes on with a blocking call to its end, running its callbacks in between. `records` are left on what these raise; of a body that is read the response has them."""
     while item.__class__ is Turn:
         try:
@@ -60,6 +67,8 @@ def finish(item: Any, records: bool = True) -> Any:
         except BaseException:
             # Likewise the connection.
             item.cancel()
+            if watched is not None:
+                watched.abandon("cancelled")
             raise
     return item
 

@@ -13,6 +13,7 @@ from ._stream import AsyncStreamingResponse, StreamingResponse
 TYPE_CHECKING = False  # typing is slow to import
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from inspect import Signature
     from typing import Self, Unpack
 
     from ._exceptions import HTTPError
@@ -36,8 +37,28 @@ class BearerAuth:
         return "BearerAuth(...)"
 
 
+class _Default:
+    def __repr__(self) -> str:
+        return "..."  # the class's help says which
+
+
+class _Keywords:
+    """The signature with each option in place of `**options`, for shells that complete them and for `help`; made when it is asked for."""
+
+    def __get__(self, client: _Base | None, cls: type[_Base]) -> Signature:
+        if client is not None or cls.__init__.__module__ != __name__:
+            raise AttributeError("__signature__")  # a subclass has its own
+        from inspect import Parameter, Signature
+
+        from ._options import ClientOptions
+
+        return Signature([Parameter(name, Parameter.KEYWORD_ONLY, default=_Default()) for name in ClientOptions.__annotations__])
+
+
 class _Base:
     """What both clients have."""
+
+    __signature__ = _Keywords()
 
     def __init__(self, **options: Unpack[ClientOptions]) -> None:
         # As httpx and requests do.
@@ -160,10 +181,12 @@ class Client(_Base):
         timeout: seconds or a timedelta, or None. Limit of the whole call.
         policy: a `Policy` replaces the client's, a dict is merged over it, False turns retries off.
         follow_redirects: whether redirects are followed.
+        name: what the call is named in events, failures and telemetry, such as "orders.get". Never sent.
         nesting: "stop" or "allow", as of the client.
         retry_if, delay, before_retry, on_event, with_body: as of the client, in place of its own of the same name.
         """
-        return finish(prepared(self._native, method, url, options).send(wanted()))  # type: ignore[no-any-return]
+        call, watched = prepared(self._native, method, url, options)
+        return finish(call.send(wanted()), watched)  # type: ignore[no-any-return]
 
     def get(self, url: URL, **options: Unpack[CallOptions]) -> Response:
         """Sends a GET request. Keywords as of `request`."""
@@ -199,7 +222,8 @@ class Client(_Base):
 
         If the head comes before the end of a body that is produced, the rest is produced while the response is read.
         """
-        response = StreamingResponse(finish(prepared(self._native, method, url, options).stream(wanted())))
+        call, watched = prepared(self._native, method, url, options)
+        response = StreamingResponse(finish(call.stream(wanted()), watched))
         try:
             yield response
         finally:
@@ -307,12 +331,14 @@ class AsyncClient(_Base):
         timeout: seconds or a timedelta, or None. Limit of the whole call.
         policy: a `Policy` replaces the client's, a dict is merged over it, False turns retries off.
         follow_redirects: whether redirects are followed.
+        name: what the call is named in events, failures and telemetry, such as "orders.get". Never sent.
         nesting: "stop" or "allow", as of the client.
         retry_if, delay, before_retry, on_event, with_body: as of the client, in place of its own of the same name.
         """
         own = self._bridge()
-        call, first = own.send(prepared(self._native, method, url, options), wanted(), False)
-        response: Response = await self._finish(own, call, first)
+        call, watched = prepared(self._native, method, url, options)
+        number, first = own.send(call, wanted(), False)
+        response: Response = await self._finish(own, number, first, watched)
         return response
 
     async def get(self, url: URL, **options: Unpack[CallOptions]) -> Response:
@@ -350,10 +376,11 @@ class AsyncClient(_Base):
         A body that is produced goes on until the block is left: an asynchronous producer has a task of its own.
         """
         own = self._bridge()
-        call, first = own.send(prepared(self._native, method, url, options), wanted(), True)
-        upload = self._upload(own, call)
+        call, watched = prepared(self._native, method, url, options)
+        number, first = own.send(call, wanted(), True)
+        upload = self._upload(own, number)
         try:
-            response = AsyncStreamingResponse(await self._finish(own, call, first))
+            response = AsyncStreamingResponse(await self._finish(own, number, first, watched))
             response._upload = upload
             try:
                 yield response

@@ -6,7 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, ClassVar
 
-    from ._native import AttemptRecord, ResponseHead
+    from ._native import AttemptRecord, Identity, ResponseHead
     from ._options import Kind, StopReason
 
 
@@ -25,10 +25,13 @@ class HTTPError(Exception):
     status_code: int | None = None
     """The status of the response whose body failed, if that is what happened."""
 
+    request: Identity | None = None
+    """Whose call failed: its method, url, name and call_id. None where none had begun."""
+
     timeline: str = ""
 
     def explain(self) -> str:
-        """The attempts as a short timeline, with the advice that fits the stop reason."""
+        """The call and its attempts as a short timeline, with the advice that fits the stop reason."""
         return self.timeline
 
 
@@ -171,6 +174,7 @@ class HTTPStatusError(HTTPError):
         self.attempts = response.attempts
         self.stop_reason = response.stop_reason
         self.timeline = response.explain()
+        self.request = response.call
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (str(self), self.response)

@@ -8,8 +8,8 @@ from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
 
 from . import _clock, _nesting
-from ._native import Budgets, Retry
-from ._retrying import Call, CallEvent, AttemptView, CurrentAttempt, Options, arun, decided, finished, past_deadline, run, steps
+from ._native import Budgets, Event, Retry
+from ._retrying import AttemptView, Call, CurrentAttempt, Options, arun, decided, finished, past_deadline, run, steps
 
 if TYPE_CHECKING:
     from ._options import Nesting
@@ -36,7 +36,7 @@ class Retried:
         idempotent: bool | None = None,
         retry_if: Callable[[AttemptView], Any] | None = None,
         delay: Callable[[AttemptView], Any] | None = None,
-        on_event: Callable[[CallEvent], object] | None = None,
+        on_event: Callable[[Event], object] | None = None,
         nesting: Nesting | None = None,
         name: str | None = None,
     ) -> None:
@@ -54,7 +54,7 @@ class Retried:
         method = "GET" if self.idempotent else "POST"
         name = self.options.name or name
         judge = self._judge if self.on is not None or self.result is not None else None
-        return Call(self.options, name, method, self.origin or name, judge=judge)
+        return Call(self.options, name, method, self.origin or name, judge=judge, is_function=True)
 
     def _judge(self, result: Any, error: Exception | None) -> bool | None:
         if error is None:
@@ -272,7 +272,7 @@ class Attempts:
         verdict, about = self._call.classify(self._retry, result, error)
         self._wait = run(decided(self._call, self._retry, self._began, verdict, about, result, error))
         if self._wait is not None:
-            self._call.tell(self._retry, "retry")
+            self._call.tell(self._retry)
             return True
         if error is None:
             finished(self._call, self._retry, result, None)

@@ -1,8 +1,9 @@
-"""The logger `reknock`: notices (a budget that refuses) at WARNING, retries at INFO, redirects and ends at DEBUG. URLs in its lines are redacted."""
+"""The logger `reknock`: notices and calls that failed at WARNING, retries at INFO, all else at DEBUG. No line and no field has a secret."""
 
 from __future__ import annotations
 
 import sys
+
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
@@ -12,7 +13,11 @@ if TYPE_CHECKING:
 
 _logger: Logger | None = None
 
-_LEVELS = {"notice": 30, "retry": 20}
+_LEVELS = {"warning": 30, "info": 20, "debug": 10}
+
+_OF_CALL = ("call_id", "name", "method", "url", "origin")
+_OF_EVENT = ("target", "reason", "status", "stop_reason", "elapsed")
+_OF_ATTEMPT = ("status", "error", "error_class", "evidence", "duration", "wait")
 
 
 def wanted() -> int:
@@ -29,10 +34,36 @@ def wanted() -> int:
 def notice(text: str) -> None:
     """Writes what whoever runs the program should know."""
     if wanted() and _logger is not None:
-        _logger.warning("%s", text)
+        _logger.warning("%s", text, extra={"reknock_event": "notice", "reknock_reason": "budget_refused"})
 
 
 def event(event: Event) -> None:
     """Writes one event."""
-    if wanted() and _logger is not None:
-        _logger.log(_LEVELS.get(event.kind, 10), "%s", event)
+    # It is known since the call began and asked what is wanted.
+    if _logger is not None and _logger.isEnabledFor(level := _LEVELS[event.level]):
+        _logger.log(level, "%s", event, extra=_fields(event))
+
+
+def _fields(event: Event) -> dict[str, object]:
+    """What an event knows, by the names that docs/guides/logs.md lists."""
+    fields: dict[str, object] = {"reknock_event": event.kind}
+
+    def add(source: object, names: tuple[str, ...]) -> None:
+        for name in names:
+            value = getattr(source, name)
+            if value is not None and value != "":
+                fields[f"reknock_{name}"] = value
+
+    add(event, _OF_EVENT)
+    if event.call is not None:
+        add(event.call, _OF_CALL)
+    last, sent = event.attempt, event.attempts
+    if sent is not None:
+        fields["reknock_attempts"] = len(sent)
+        last = sent[-1] if sent else None
+    number = event.number if last is None else last.number
+    if number is not None:
+        fields["reknock_attempt"] = number
+    if last is not None:
+        add(last, _OF_ATTEMPT)
+    return fields

@@ -11,12 +11,15 @@ import socket
 import sys
 from collections.abc import Awaitable
 from threading import Lock
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary, ref
 
 from ._calls import tell
 from ._native import Bridge, Turn
 from ._records import leave_of
+
+if TYPE_CHECKING:
+    from .telemetry import Watched
 
 
 class FutureMaker(Protocol):
@@ -78,7 +81,7 @@ async def _pump(loop: asyncio.AbstractEventLoop, own: Bridge) -> None:
             _bridges.pop(loop, None)
 
 
-async def finish(own: Bridge, call: int, future: Awaitable[Any]) -> Any:
+async def finish(own: Bridge, call: int, future: Awaitable[Any], watched: Watched | None = None) -> Any:
     """Waits for a call, running its callbacks in between: in this task, with its context."""
     try:
         item = await future
@@ -107,6 +110,8 @@ async def finish(own: Bridge, call: int, future: Awaitable[Any]) -> Any:
         return item
     except BaseException:
         own.cancel(call)
+        if watched is not None:
+            watched.abandon("cancelled")
         raise
 
 

@@ -32,7 +32,8 @@ StopReason: TypeAlias = Literal[
 ]
 Nesting: TypeAlias = Literal["stop", "allow"]
 Evidence: TypeAlias = Literal["not_sent", "refused", "unknown"]
-EventKind: TypeAlias = Literal["retry", "redirect", "end", "notice"]
+EventKind: TypeAlias = Literal["attempt_start", "interim", "attempt_end", "retry", "redirect", "end", "notice"]
+Level: TypeAlias = Literal["debug", "info", "warning"]
 Opinion: TypeAlias = bool | Seconds | Literal["stop"] | None
 RetryIf: TypeAlias = Callable[[Attempt], Opinion | Awaitable[Opinion]]
 Delay: TypeAlias = Callable[[Attempt], Seconds | None | Awaitable[Seconds | None]]
@@ -98,7 +99,7 @@ class Callbacks(TypedDict, total=False):
     before_retry: BeforeRetry | None
     """Edits the request of the next attempt alone."""
     on_event: OnEvent | None
-    """Told of retries, redirects, notices and the end. What it raises fails no call, but for Ctrl-C, SystemExit and the like."""
+    """Told of attempts, interim answers, retries, redirects, notices and the end. What it raises fails no call, but for Ctrl-C, SystemExit and the like."""
     with_body: bool
     """Lets `retry_if` and `delay` of buffered calls see the body."""
 
@@ -126,6 +127,8 @@ class CallOptions(Callbacks, total=False):
     """A `Policy` replaces the client's, a dict is merged over it, False turns retries off."""
     follow_redirects: bool | None
     """Whether redirects are followed."""
+    name: str | None
+    """What the call is named in events, failures and telemetry: an operation or the template of a URL, such as "orders.get". Never sent."""
     nesting: Nesting
     """Within an attempt of an adapter or of a function that is retried, "stop" sends once, "allow" retries there too, which multiplies. Default: the client's."""
 

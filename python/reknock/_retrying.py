@@ -9,12 +9,12 @@ import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from . import _clock, _log, _nesting
+from . import _clock, _log, _nesting, _watch
 from ._exceptions import DeadlineExceeded
 from ._failures import class_name, failure_of, response_of
-from ._native import AttemptRecord, Budgets, Limits, Policy, Retry, SentRequest, allows_nesting, shown_text
+from ._native import Budgets, Event, Identity, Limits, Policy, Retry, SentRequest, allows_nesting, shown_text
 from ._nesting import current_attempt
 from ._records import Records, leave
 
@@ -34,7 +34,7 @@ class Options:
     budgets: Budgets = field(default_factory=Budgets)
     retry_if: Callable[[AttemptView], Any] | None = None
     delay: Callable[[AttemptView], Any] | None = None
-    on_event: Callable[[CallEvent], object] | None = None
+    on_event: Callable[[Event], object] | None = None
     nesting: Nesting = "stop"
     name: str | None = None
 
@@ -117,23 +117,6 @@ class AttemptView:
         return None if self.exception is None else str(self.exception)
 
 
-@dataclass(frozen=True)
-class CallEvent:
-    """What observers are told: a retry, or the end."""
-
-    kind: Literal["retry", "end"]
-    name: str
-    attempt: AttemptRecord | None
-    attempts: tuple[AttemptRecord, ...] | None = None
-    stop_reason: str | None = None
-    url: None = None
-
-    def __str__(self) -> str:
-        if self.kind == "retry" and self.attempt is not None:
-            return f"{self.name}: {self.attempt!r}"
-        return f"{self.name}: {len(self.attempts or ())} sent, {self.stop_reason}"
-
-
 @dataclass
 class Call:
     """One call that somebody else sends."""
@@ -153,6 +136,10 @@ class Call:
     """Reads the body of a response that would be handed out, so that one that breaks is an outcome of its own; gives the response."""
     status_of: Callable[[Any], tuple[int, Any] | None] = response_of
     failure: Callable[[Exception], tuple[str, str] | None] = failure_of
+    is_function: bool = False
+    """It has no method and no URL of its own."""
+    identity: Identity | None = None
+    """What observers know it by, once there was something to tell."""
 
     def begin(self) -> Retry:
         """The machine of this call, at its beginning."""
@@ -194,15 +181,21 @@ class Call:
             verdict.retry, verdict.planned_wait, error, result,
         )
 
-    def tell(self, retry: Retry, kind: Literal["retry", "end"]) -> None:
-        """Tells observers and the log. What they raise fails no call."""
-        told = self.options.on_event
-        if told is None and not _log.wanted():
+    def tell(self, retry: Retry) -> None:
+        """Tells observers and the log of a retry, or of the end. What they raise fails no call."""
+        told, watcher, log = self.options.on_event, _watch.watcher, _log.wanted()
+        if told is None and watcher is None and log < (1 if retry.failed else 2):
             return
-        sent = retry.attempts
-        event = CallEvent(kind, self.name, sent[-1] if kind == "retry" else None, sent if kind == "end" else None, retry.stop_reason)
+        if self.identity is None:
+            if self.is_function:
+                self.identity = Identity.of_function(self.name, self.origin)
+            else:
+                self.identity = Identity.of_request(self.method, self.origin, self.options.name)
+        event = retry.event(self.identity, now=_clock.now())
         try:
-            _log.event(event)  # type: ignore[arg-type]
+            _log.event(event)
+            if watcher is not None:
+                watcher.told(self, event)
             if told is not None:
                 told(event)
         except Exception as error:
@@ -254,7 +247,7 @@ def steps(
                         wait = yield from decided(call, retry, began, verdict, about, None, own)
             if wait is None:
                 return finished(call, retry, result, own)
-            call.tell(retry, "retry")
+            call.tell(retry)
             if own is None:
                 yield lambda: drop(result)
             yield lambda: sleep(wait)
@@ -284,7 +277,7 @@ def decided(call: Call, retry: Retry, began: float, verdict: Any, about: Any, re
 def finished(call: Call, retry: Retry, result: Any, error: Exception | None) -> Any:
     """The end of a call: the last response as it is, or the last error, each with its records."""
     retry.finish(now=_clock.now())
-    call.tell(retry, "end")
+    call.tell(retry)
     if error is None:
         leave(result, retry)
         return result
@@ -333,4 +326,4 @@ def past_deadline(call: Call) -> DeadlineExceeded:
     return DeadlineExceeded(f"{call.name}: the call did not end within its policy's timeout; raise timeout to allow more")
 
 
-__all__ = ["AttemptView", "Call", "CallEvent", "CurrentAttempt", "Failed", "Options", "Records", "SentRequest", "arun", "current_attempt", "past_deadline", "run", "steps"]
+__all__ = ["AttemptView", "Call", "CurrentAttempt", "Failed", "Options", "Records", "SentRequest", "arun", "current_attempt", "past_deadline", "run", "steps"]

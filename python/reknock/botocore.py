@@ -88,10 +88,10 @@ class _Handler:
         verdict, about = call.classify(retry, result, caught_exception)
         wait = run(decided(call, retry, context["reknock.began"], verdict, about, result, caught_exception))
         if wait is not None:
-            call.tell(retry, "retry")
+            call.tell(retry)
             return 0 if _clock.leapt(wait) else wait
         retry.finish(now=_clock.now())
-        call.tell(retry, "end")
+        call.tell(retry)
         if caught_exception is not None:
             leave(caught_exception, retry)
         elif isinstance(result, dict):

@@ -20,6 +20,7 @@ from ._options import (
     File,
     HasItems,
     Kind,
+    Level,
     OnEvent,
     Opinion,
     Pairs,
@@ -31,6 +32,6 @@ from ._options import (
 )
 
 __all__ = [
-    "Auth", "BeforeRetry", "CallOptions", "Callbacks", "ClientOptions", "Content", "Delay", "Dialect", "EventKind", "Evidence", "File", "HasItems", "Kind", "OnEvent",
+    "Auth", "BeforeRetry", "CallOptions", "Callbacks", "ClientOptions", "Content", "Delay", "Dialect", "EventKind", "Evidence", "File", "HasItems", "Kind", "Level", "OnEvent",
     "Opinion", "Pairs", "PolicyLike", "PolicySettings", "RetryIf", "Seconds", "StopReason", "URL",
 ]

@@ -223,11 +223,11 @@ def test_boto_fails():
 
 
 def test_extras():
-    """One for each adapter, named as its module and its package; what the tests run is allowed by it, and nothing is needed."""
+    """One for each adapter, named as its module and its package, and one for telemetry; what the tests run is allowed by it, and nothing is needed."""
     about = tomllib.loads((ROOT / "python/pyproject.toml").read_text())["project"]
-    adapters = {path.stem for path in (ROOT / "python/reknock").glob("[a-z]*.py")} - {"testing", "types"}
-    assert set(about["optional-dependencies"]) == adapters and "dependencies" not in about
+    adapters = {path.stem for path in (ROOT / "python/reknock").glob("[a-z]*.py")} - {"telemetry", "testing", "types"}
+    assert set(about["optional-dependencies"]) == {*adapters, "otel"} and "dependencies" not in about
     for name, (wanted,) in about["optional-dependencies"].items():
         package, _, least = wanted.partition(">=")
         installed = importlib.metadata.version(package)
-        assert package == name and [int(part) for part in installed.split(".")] >= [int(part) for part in least.split(".")]
+        assert package == {"otel": "opentelemetry-api"}.get(name, name) and [int(part) for part in installed.split(".")] >= [int(part) for part in least.split(".")]

@@ -86,7 +86,7 @@ def test_a_callback_that_raises_is_told_to_observers(serve, call):
     events = []
     with pytest.raises(ZeroDivisionError):
         call("GET", serve(NO).url, retry_if=lambda attempt: 1 / 0, on_event=events.append)
-    assert [(event.kind, event.stop_reason) for event in events] == [("end", "callback")]
+    assert [(event.kind, event.stop_reason) for event in events] == [("attempt_start", None), ("attempt_end", None), ("end", "callback")]
 
 
 def test_an_error_of_another_call_keeps_its_records(serve, call):
@@ -115,11 +115,14 @@ def test_events(serve, call, caplog):
     caplog.set_level(logging.INFO, "reknock")
     events = []
     script = serve(NO, {"do": "redirect", "status": 302, "location": "$url/next?token=1"}, DONE)
-    call("GET", script.url, on_event=events.append)
-    assert [event.kind for event in events] == ["retry", "redirect", "end"]
-    assert events[0].attempt.status == 503 and events[1].url.endswith("/next?token=...")
-    assert events[2].stop_reason == "completed" and len(events[2].attempts) == 3
-    assert [record.name for record in caplog.records] == ["reknock"] and "#1 503" in caplog.text
+    response = call("GET", script.url, on_event=events.append, name="orders.get")
+    kinds = ["attempt_start", "attempt_end", "retry", "attempt_start", "attempt_end", "redirect", "attempt_start", "attempt_end", "end"]
+    assert [event.kind for event in events] == kinds
+    assert all(event.call == response.call and event.call.name == "orders.get" for event in events)
+    retry, redirect, end = (next(event for event in events if event.kind == kind) for kind in ("retry", "redirect", "end"))
+    assert retry.attempt.status == 503 and retry.reason == "503" and redirect.target.endswith("/next?token=...")
+    assert end.stop_reason == "completed" and len(end.attempts) == 3 and not end.failed and end.elapsed > 0
+    assert [record.name for record in caplog.records] == ["reknock"] and "retry 1 in 10ms, because of 503" in caplog.text
 
 
 def test_an_observer_that_raises_fails_no_call(serve, call, monkeypatch):
@@ -130,7 +133,7 @@ def test_an_observer_that_raises_fails_no_call(serve, call, monkeypatch):
         raise LookupError(event.kind)
 
     assert call("GET", serve(DONE).url, on_event=observer).status_code == 200
-    assert [str(error) for error in hooked] == ["end"]
+    assert [str(error) for error in hooked] == ["attempt_start", "attempt_end", "end"]
 
 
 @pytest.mark.parametrize("kind", ["retry", "end"])
@@ -280,21 +283,25 @@ def test_a_cancel_in_a_callback_is_a_cancel(serve):
     asyncio.run(main())
 
 
+def refusals(caplog):
+    """What was logged of them, among the calls that failed by them."""
+    return [(record.levelname, record.getMessage()) for record in caplog.records if getattr(record, "reknock_reason", None) == "budget_refused"]
+
+
 def test_refusals_of_a_budget_are_warnings(serve, call, caplog):
     """One in a second and origin, though nobody asked for a log."""
     script, poor = serve(NO), {"budget": {"ratio": 0, "min_per_second": 0}}
     with reknock.Client(policy=poor) as client:
         responses = [client.get(script.url + "/x?token=1") for _ in range(3)]
     assert {response.stop_reason for response in responses} == {"budget_exhausted"}
-    with pytest.raises(reknock.HTTPStatusError, match="not sent again, because the retry budget is exhausted"):
+    with pytest.raises(reknock.HTTPStatusError, match=r"^GET .*: 503 Service Unavailable after 1 attempt in .* \(budget_exhausted\)$"):
         responses[0].raise_for_status()
-    lines = [(record.levelname, record.getMessage()) for record in caplog.records if record.name == "reknock"]
+    lines = refusals(caplog)
     assert lines and len(lines) <= len(responses) and {level for level, _ in lines} == {"WARNING"}
     assert f"/x?token=...: the retry budget of {script.url} refused a retry after 503; " in lines[0][1]
-    told = len(caplog.records)
-    while len(caplog.records) == told:
+    while len(refusals(caplog)) == len(lines):
         call("GET", script.url, {"policy": poor})
-    assert len(caplog.records) - told == 1 and caplog.records[-1].levelname == "WARNING", "once a second, whichever client"
+    assert len(refusals(caplog)) - len(lines) == 1, "once a second, whichever client"
 
 
 POOR = {"budget": {"ratio": 0, "min_per_second": 0}, "backoff": "1ms"}
@@ -321,5 +328,5 @@ def test_refusals_are_warnings_whoever_drives_the_machine(caplog, drive, outcome
     origin = f"http://{drive.__name__}.test"
     for _ in range(3):
         drive(origin)
-    lines = [(record.levelname, record.getMessage()) for record in caplog.records if record.name == "reknock" and record.levelname == "WARNING"]
-    assert lines and len(lines) < 3 and lines[0][1].startswith(f"the retry budget of {origin} refused a retry after {outcome}; ")
+    lines = refusals(caplog)
+    assert lines and len(lines) < 3 and {level for level, _ in lines} == {"WARNING"} and lines[0][1].startswith(f"the retry budget of {origin} refused a retry after {outcome}; ")

@@ -235,7 +235,7 @@ class Overtaken:
         async with reknock.AsyncClient(policy=POLICY, retry_if=self.retry_if, on_event=lambda event: self.events.append(event.kind)) as client:
             with pytest.raises(reknock.DeadlineExceeded):
                 await client.post(url, content=lambda: self.pieces(drained, forever), timeout=0.3)
-            assert (self.asked, self.events, bridge().in_flight) == ([1], ["retry", "end"], 0)
+            assert (self.asked, self.events, bridge().in_flight) == ([1], ["attempt_start", "attempt_end", "retry", "attempt_start", "attempt_end", "end"], 0)
 
 
 def test_the_end_overtakes_a_question():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 from typing import get_args
@@ -45,6 +46,21 @@ def test_help_lists_what_clients_and_calls_take():
 def test_the_literals_are_the_cores():
     assert get_args(types.Kind) == tuple(code for code, _, _ in _native.kinds())
     assert get_args(types.StopReason) == tuple(code for code, _, _ in _native.stop_reasons())
+
+
+def test_shells_complete_the_options():
+    for client in (reknock.Client, reknock.AsyncClient):
+        parameters = inspect.signature(client).parameters.values()
+        assert {parameter.name for parameter in parameters} == set(_options.ClientOptions.__annotations__)
+        assert all(parameter.kind is parameter.KEYWORD_ONLY for parameter in parameters)
+    assert "timeout=..., base_url=..." in str(inspect.signature(reknock.Client))
+
+    class Own(reknock.Client):
+        def __init__(self, seconds: float) -> None:
+            super().__init__(timeout=seconds)
+
+    assert list(inspect.signature(Own).parameters) == ["seconds"]
+    assert not hasattr(Own(3), "__signature__")
 
 
 def test_wrappers_have_their_types():

@@ -98,8 +98,10 @@ unsafe fn parts(
     options: *const reknock_call_options,
 ) -> Result<Parts, Fault> {
     // SAFETY: by the contract.
-    let Asked { client, options, hooks } = unsafe { asked(client, options) }?;
-    let (functions, request) = Functions::of(hooks, given(request, "request")?)?;
+    let Asked { client, mut options, hooks } = unsafe { asked(client, options) }?;
+    let request = given(request, "request")?;
+    options.name = request.name();
+    let (functions, request) = Functions::of(hooks, request)?;
     Ok(Parts { client, functions, request, options })
 }
 

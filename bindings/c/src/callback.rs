@@ -63,6 +63,10 @@ pub struct reknock_attempt {
     pub body: *const u8,
     /// Its size in bytes.
     pub body_length: usize,
+    /// The number of the call, unique in the process, from 1.
+    pub call_id: u64,
+    /// What the program names the call (reknock_request_set_name), or NULL.
+    pub name: *const c_char,
 }
 
 /// What observers are told of: a REKNOCK_EVENT_ number.
@@ -74,24 +78,77 @@ pub const REKNOCK_EVENT_RETRY: i32 = 1;
 pub const REKNOCK_EVENT_REDIRECT: i32 = 2;
 /// The call is over.
 pub const REKNOCK_EVENT_END: i32 = 3;
-/// What whoever runs the program should know: a budget that refuses a retry, at most once a second and origin.
+/// What whoever runs the program should know: see the REKNOCK_NOTICE_ numbers.
 pub const REKNOCK_EVENT_NOTICE: i32 = 4;
+/// An attempt begins: each one, those of redirects' hops included.
+pub const REKNOCK_EVENT_ATTEMPT_START: i32 = 5;
+/// An attempt ended, with the body of its response where that is read into memory.
+pub const REKNOCK_EVENT_ATTEMPT_END: i32 = 6;
+/// An interim answer (1xx) came. Told once the attempt has ended, before its end.
+pub const REKNOCK_EVENT_INTERIM: i32 = 7;
 
-/// What observers are told. It and all it points to live until the callback returns.
+/// What a notice is about: a REKNOCK_NOTICE_ number.
+pub type reknock_notice = i32;
+
+/// A budget refused a retry. At most once a second and origin.
+pub const REKNOCK_NOTICE_BUDGET_REFUSED: i32 = 1;
+/// A header field of a response was dropped, because its value has characters that no value can have.
+pub const REKNOCK_NOTICE_FIELD_DROPPED: i32 = 2;
+/// The file that the client's policy comes from has changed and cannot be used: the policy before holds on.
+pub const REKNOCK_NOTICE_POLICY_REFUSED: i32 = 3;
+
+/// How much an event matters: a REKNOCK_LEVEL_ number.
+pub type reknock_level = i32;
+
+/// What happens with every call.
+pub const REKNOCK_LEVEL_DEBUG: i32 = 0;
+/// A retry.
+pub const REKNOCK_LEVEL_INFO: i32 = 1;
+/// A call that failed, and notices.
+pub const REKNOCK_LEVEL_WARNING: i32 = 2;
+
+/// What observers are told. It and all it points to live until the callback returns. Later versions may append fields; the library alone makes these
+/// structs.
 #[repr(C)]
 pub struct reknock_event {
     /// Which event this is.
     pub kind: reknock_event_kind,
     /// At the end: why nothing further was sent. Else 0.
     pub stop_reason: reknock_stop_reason,
-    /// The attempt that ended; at the end: all attempts.
+    /// The attempt that it is about; at the end: all attempts.
     pub attempts: *const reknock_attempt_record,
     /// How many they are.
     pub attempt_count: usize,
-    /// Of a redirect: where it leads, query values removed. Else NULL.
-    pub url: *const c_char,
-    /// Of a notice: one whole line. Else NULL.
+    /// Where an attempt goes that starts, or where a redirect leads, query values removed. Else NULL.
+    pub target: *const c_char,
+    /// All of it in one line, for logs.
     pub text: *const c_char,
+    /// How much it matters.
+    pub level: reknock_level,
+    /// At the end: 1 if the call failed, with an error or with a response that would have been retried if it could have been. Else 0.
+    pub failed: i32,
+    /// The number of the call that it is about, unique in the process, from 1; 0 for notices about none.
+    pub call_id: u64,
+    /// The method that the call was made with, or NULL.
+    pub method: *const c_char,
+    /// The URL that the call was made to, without userinfo and the values of its query, or NULL. Redirects do not change it.
+    pub url: *const c_char,
+    /// That URL's scheme, host and port, or NULL.
+    pub origin: *const c_char,
+    /// What the program names the call (reknock_request_set_name), or NULL.
+    pub name: *const c_char,
+    /// At the start of an attempt: the method that it sends. Else NULL.
+    pub attempt_method: *const c_char,
+    /// Of a retry: why, as a status ("503") or the name of a kind of failure ("connect"). Else NULL.
+    pub reason: *const c_char,
+    /// Of a notice: what it is about. Else 0.
+    pub notice: reknock_notice,
+    /// The number of the attempt that it is about, or 0.
+    pub number: u32,
+    /// Of an interim answer: its status. Else 0.
+    pub interim_status: i32,
+    /// At the end: since the start of the call, in microseconds. Else 0.
+    pub elapsed_us: u64,
 }
 
 /// Asked after every completed attempt, 2xx included, while a retry is possible; not about what stop_headers match. It adds to the policy: answers
@@ -109,7 +166,7 @@ pub type reknock_delay_fn =
 pub type reknock_before_retry_fn =
     Option<unsafe extern "C" fn(user_data: *mut c_void, attempt: *const reknock_attempt, request: *mut reknock_request) -> reknock_answer>;
 
-/// Told of retries, redirects, notices and the end.
+/// Told of attempts, interim answers, retries, redirects, notices and the end.
 pub type reknock_on_event_fn = Option<unsafe extern "C" fn(user_data: *mut c_void, event: *const reknock_event)>;
 
 /// Frees the user_data of a callback.

@@ -5,9 +5,9 @@ use std::error::Error as StdError;
 use std::ffi::{CString, c_char};
 use std::mem::MaybeUninit;
 use std::ptr::null;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-use core_::ErrorKind;
+use core_::{ErrorKind, Identity};
 
 use crate::ffi::{Fault, c_text, entry, given, plain, put, text};
 use crate::record::{Records, reknock_attempt_record, reknock_stop_reason};
@@ -69,6 +69,15 @@ pub struct reknock_error {
     records: Records,
     causes: Vec<CString>,
     errno: i32,
+    call: Option<Whose>,
+}
+
+/// Whose call failed.
+struct Whose {
+    identity: Arc<Identity>,
+    method: CString,
+    url: CString,
+    name: Option<CString>,
 }
 
 impl reknock_error {
@@ -85,6 +94,12 @@ impl reknock_error {
                     records: Records::new(error.attempts(), error.stop_reason()),
                     causes: causes().map(|cause| c_text(&cause.to_string())).collect(),
                     errno: causes().find_map(number).unwrap_or(0),
+                    call: error.call().map(|call| Whose {
+                        identity: Arc::clone(call),
+                        method: c_text(&call.method),
+                        url: c_text(&call.url),
+                        name: call.name.as_deref().map(c_text),
+                    }),
                 }
             }
         }
@@ -92,7 +107,15 @@ impl reknock_error {
 
     /// Of nothing that was tried.
     fn alone(status: reknock_status, message: &str) -> Self {
-        reknock_error { status, message: c_text(message), http_status: 0, records: Records::new(&[], None), causes: Vec::new(), errno: 0 }
+        reknock_error {
+            status,
+            message: c_text(message),
+            http_status: 0,
+            records: Records::new(&[], None),
+            causes: Vec::new(),
+            errno: 0,
+            call: None,
+        }
     }
 
     pub(crate) fn status(&self) -> reknock_status {
@@ -194,6 +217,30 @@ pub extern "C" fn reknock_error_errno(error: Option<&reknock_error>) -> i32 {
     plain(0, || error.map_or(0, |error| error.errno))
 }
 
+/// The number of the call that failed, unique in the process, from 1; 0 where none had begun, and for NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn reknock_error_call_id(error: Option<&reknock_error>) -> u64 {
+    plain(0, || error.and_then(|error| error.call.as_ref()).map_or(0, |call| call.identity.call_id))
+}
+
+/// The method that the call was made with; NULL where none had begun, and for NULL. It belongs to the error.
+#[unsafe(no_mangle)]
+pub extern "C" fn reknock_error_method(error: Option<&reknock_error>) -> *const c_char {
+    plain(null(), || error.and_then(|error| error.call.as_ref()).map_or(null(), |call| call.method.as_ptr()))
+}
+
+/// The URL that the call was made to, without userinfo and the values of its query; NULL where none had begun, and for NULL. It belongs to the error.
+#[unsafe(no_mangle)]
+pub extern "C" fn reknock_error_url(error: Option<&reknock_error>) -> *const c_char {
+    plain(null(), || error.and_then(|error| error.call.as_ref()).map_or(null(), |call| call.url.as_ptr()))
+}
+
+/// What the program names the call (reknock_request_set_name); NULL if it has no name, and for NULL. It belongs to the error.
+#[unsafe(no_mangle)]
+pub extern "C" fn reknock_error_name(error: Option<&reknock_error>) -> *const c_char {
+    plain(null(), || error.and_then(|error| error.call.as_ref()?.name.as_ref()).map_or(null(), |name| name.as_ptr()))
+}
+
 /// How many attempts the call made. 0 when nothing was tried, and for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn reknock_error_attempt_count(error: Option<&reknock_error>) -> usize {
@@ -212,11 +259,13 @@ pub extern "C" fn reknock_error_stop_reason(error: Option<&reknock_error>) -> re
     plain(0, || error.map_or(0, |error| error.records.stop_reason()))
 }
 
-/// The attempts as a short timeline for people, with the advice that fits the stop reason; empty when nothing was tried, and for
+/// The call and its attempts as a short timeline for people, with the advice that fits the stop reason; empty when nothing was tried, and for
 /// NULL. It belongs to the error.
 #[unsafe(no_mangle)]
 pub extern "C" fn reknock_error_explain(error: Option<&reknock_error>) -> *const c_char {
-    plain(null(), || error.map_or(c"".as_ptr(), |error| error.records.explain()))
+    plain(null(), || {
+        error.map_or(c"".as_ptr(), |error| error.records.explain(|| error.call.as_ref().map(|call| Arc::clone(&call.identity))))
+    })
 }
 
 /// Frees an error. NULL does nothing.

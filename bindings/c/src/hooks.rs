@@ -1,21 +1,20 @@
 //! The functions of a client: how the core's questions reach them, and how they are set.
 #![allow(unsafe_code)] // functions and pointers from C; each block says why it may
 
-use std::ffi::{CString, c_void};
+use std::ffi::{CString, c_char, c_void};
 use std::mem::MaybeUninit;
 use std::ptr::null;
 use std::sync::Arc;
 use std::time::Duration;
 
-use core_::BoxError;
-use core_::client::{Attempt, Event, Opinion, Question, Reply, Request, Wants};
+use core_::client::{Attempt, Event, EventKind, Opinion, Question, Reply, Request, Wants};
+use core_::{BoxError, Identity};
 
 use crate::body::Outlet;
 use crate::call::reknock_call_options;
 use crate::callback::{
-    REKNOCK_ANSWER_DEFAULT, REKNOCK_ANSWER_RETRY, REKNOCK_ANSWER_STOP, REKNOCK_ANSWER_WAIT, REKNOCK_EVENT_END, REKNOCK_EVENT_NOTICE,
-    REKNOCK_EVENT_REDIRECT, REKNOCK_EVENT_RETRY, no_answer, reknock_attempt, reknock_before_retry_fn, reknock_delay_fn, reknock_event,
-    reknock_free_fn, reknock_on_event_fn, reknock_retry_if_fn,
+    REKNOCK_ANSWER_DEFAULT, REKNOCK_ANSWER_RETRY, REKNOCK_ANSWER_STOP, REKNOCK_ANSWER_WAIT, no_answer, reknock_attempt,
+    reknock_before_retry_fn, reknock_delay_fn, reknock_event, reknock_free_fn, reknock_on_event_fn, reknock_retry_if_fn,
 };
 use crate::client::reknock_client;
 use crate::error::{reknock_error, reknock_status, status_of};
@@ -146,28 +145,8 @@ impl Hooks {
     /// Tells the observer, on this thread.
     pub(crate) fn observe(&self, event: &Event) {
         let Some((hook, function)) = called(&self.on_event) else { return };
-        let (mut url, mut text) = (None, None);
-        let (kind, records, stop_reason): (_, Vec<reknock_attempt_record>, _) = match event {
-            Event::Retry(record) => (REKNOCK_EVENT_RETRY, vec![record.into()], None),
-            Event::Redirect(record, target) => {
-                url = Some(c_text(target));
-                (REKNOCK_EVENT_REDIRECT, vec![record.into()], None)
-            }
-            Event::Notice(line) => {
-                text = Some(c_text(line));
-                (REKNOCK_EVENT_NOTICE, Vec::new(), None)
-            }
-            Event::End { attempts, stop_reason } => (REKNOCK_EVENT_END, attempts.iter().map(Into::into).collect(), Some(*stop_reason)),
-            _ => return,
-        };
-        let event = reknock_event {
-            kind,
-            stop_reason: stop_number(stop_reason),
-            attempts: records.as_ptr(),
-            attempt_count: records.len(),
-            url: url.as_ref().map_or(null(), |url| url.as_ptr()),
-            text: text.as_ref().map_or(null(), |text| text.as_ptr()),
-        };
+        let told = Told::new(event);
+        let event = told.event(event);
         // SAFETY: the caller's function with the caller's data; the event lives until it returns.
         unsafe { function(hook.user_data, &event) };
     }
@@ -180,24 +159,107 @@ impl Hooks {
             body: self.body,
             delay: self.delay.is_some(),
             before_retry: self.before_retry.is_some(),
+            before_attempt: false,
             events: self.on_event.is_some(),
             notices: false,
         }
     }
 }
 
+/// What the pointers of an event point to.
+struct Told {
+    records: Vec<reknock_attempt_record>,
+    text: CString,
+    target: Option<CString>,
+    attempt_method: Option<CString>,
+    reason: Option<CString>,
+    /// Method, URL, origin and name.
+    call: [Option<CString>; 4],
+}
+
+impl Told {
+    fn new(event: &Event) -> Self {
+        let call = event.call.as_deref();
+        let of_call = |text: fn(&Identity) -> Option<&str>| call.and_then(text).map(c_text);
+        Told {
+            records: match &event.kind {
+                EventKind::End { attempts, .. } => attempts.iter().map(Into::into).collect(),
+                kind => kind.attempt().map(Into::into).into_iter().collect(),
+            },
+            text: c_text(&event.to_string()),
+            target: event.kind.target().map(c_text),
+            attempt_method: match &event.kind {
+                EventKind::AttemptStart { method, .. } => Some(c_text(method)),
+                _ => None,
+            },
+            reason: match &event.kind {
+                EventKind::Retry { reason, .. } => Some(c_text(reason)),
+                _ => None,
+            },
+            call: [
+                of_call(|call| Some(&call.method)),
+                of_call(|call| Some(&call.url)),
+                of_call(|call| Some(&call.origin)),
+                of_call(|call| call.name.as_deref()),
+            ],
+        }
+    }
+
+    /// It, for as long as this lives.
+    fn event(&self, event: &Event) -> reknock_event {
+        let mut out = reknock_event {
+            kind: i32::from(event.kind.number()),
+            stop_reason: 0,
+            attempts: self.records.as_ptr(),
+            attempt_count: self.records.len(),
+            target: pointer(&self.target),
+            text: self.text.as_ptr(),
+            level: event.level() as i32,
+            failed: 0,
+            call_id: event.call.as_ref().map_or(0, |call| call.call_id),
+            method: pointer(&self.call[0]),
+            url: pointer(&self.call[1]),
+            origin: pointer(&self.call[2]),
+            name: pointer(&self.call[3]),
+            attempt_method: pointer(&self.attempt_method),
+            reason: pointer(&self.reason),
+            notice: 0,
+            number: event.kind.attempt().map_or(0, |attempt| attempt.number),
+            interim_status: 0,
+            elapsed_us: 0,
+        };
+        match &event.kind {
+            EventKind::Interim { number, status } => (out.number, out.interim_status) = (*number, i32::from(*status)),
+            EventKind::Notice { about, .. } => out.notice = i32::from(about.number()),
+            EventKind::End { stop_reason, elapsed, failed, .. } => {
+                (out.stop_reason, out.elapsed_us, out.failed) = (stop_number(Some(*stop_reason)), micros(*elapsed), i32::from(*failed));
+            }
+            _ => {}
+        }
+        out
+    }
+}
+
+fn pointer(text: &Option<CString>) -> *const c_char {
+    text.as_ref().map_or(null(), |text| text.as_ptr())
+}
+
 /// An attempt with what its pointers point to.
 struct Seen {
     attempt: reknock_attempt,
-    _texts: [Option<CString>; 3],
+    _texts: [Option<CString>; 4],
     _headers: [HeaderList; 2],
 }
 
 impl Seen {
     fn new(seen: &Attempt) -> Self {
-        let texts = [seen.message.as_deref().map(c_text), Some(c_text(seen.method.as_str())), Some(c_text(seen.url.as_str()))];
+        let texts = [
+            seen.message.as_deref().map(c_text),
+            Some(c_text(seen.method.as_str())),
+            Some(c_text(seen.url.as_str())),
+            seen.call.name.as_deref().map(c_text),
+        ];
         let headers = [HeaderList::new(&seen.request_headers), HeaderList::new(&seen.headers)];
-        let pointer = |text: &Option<CString>| text.as_ref().map_or(null(), |text| text.as_ptr());
         let attempt = reknock_attempt {
             number: seen.number,
             retries_left: seen.retries_left,
@@ -217,6 +279,8 @@ impl Seen {
             header_count: headers[1].list().len(),
             body: seen.body.as_ref().map_or(null(), |body| body.as_ptr()),
             body_length: seen.body.as_ref().map_or(0, |body| body.len()),
+            call_id: seen.call.call_id,
+            name: pointer(&texts[3]),
         };
         Seen { attempt, _texts: texts, _headers: headers }
     }
@@ -294,7 +358,7 @@ pub unsafe extern "C" fn reknock_client_set_before_retry(
     unsafe { set(client, function, user_data, free_user_data, |hooks, hook| hooks.before_retry = hook, error) }
 }
 
-/// Sets the function that is told of retries, redirects and the end of calls; NULL for none. Threads, lifetime and errors as
+/// Sets the function that is told of attempts, retries, redirects, notices and the end of calls; NULL for none. Threads, lifetime and errors as
 /// reknock_client_set_retry_if. See reknock_on_event_fn.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reknock_client_set_on_event(

@@ -4,10 +4,10 @@
 use std::ffi::{CString, c_char};
 use std::net::SocketAddr;
 use std::ptr::null;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use core_::{AttemptRecord, Evidence, StopReason};
+use core_::{AttemptRecord, Evidence, Identity, StopReason};
 
 use crate::error::{reknock_status, status_of};
 use crate::ffi::{c_text, plain};
@@ -188,8 +188,9 @@ impl Records {
         stop_number(self.stop_reason)
     }
 
-    pub(crate) fn explain(&self) -> *const c_char {
-        self.explained.get_or_init(|| c_text(&core_::explain(&self.core, self.stop_reason))).as_ptr()
+    /// `call`: whose they are, asked for once.
+    pub(crate) fn explain(&self, call: impl FnOnce() -> Option<Arc<Identity>>) -> *const c_char {
+        self.explained.get_or_init(|| c_text(&core_::explain_call(call().as_deref(), &self.core, self.stop_reason))).as_ptr()
     }
 }
 

@@ -24,11 +24,12 @@ pub struct reknock_request {
     /// What produces the body in place of the request's own.
     source: Option<Arc<Source>>,
     url: Option<CString>,
+    name: Option<Arc<str>>,
 }
 
 impl reknock_request {
     pub(crate) fn of(request: Request) -> Self {
-        reknock_request { request, source: None, url: None }
+        reknock_request { request, source: None, url: None, name: None }
     }
 
     /// What one call sends; the pulls of its body go to `outlet`.
@@ -38,6 +39,11 @@ impl reknock_request {
             request.set_body(source.body(outlet)?);
         }
         Ok(request)
+    }
+
+    /// What its calls are named.
+    pub(crate) fn name(&self) -> Option<Arc<str>> {
+        self.name.clone()
     }
 
     /// Whether its body is asked for while it is sent.
@@ -127,6 +133,24 @@ pub unsafe extern "C" fn reknock_request_new(
         // SAFETY: NUL-terminated or NULL, both.
         let (method, url) = unsafe { (text(method, "method")?, text(url, "url")?) };
         put(out, reknock_request::of(Request::new(method, url)?));
+        Ok(())
+    })
+}
+
+/// Names the calls of this request, for events, errors and telemetry: an operation or the template of a URL, such as "orders.get"; NULL for no name. It is
+/// copied, and never sent.
+///
+/// Errors: REKNOCK_ERROR_INVALID_ARGUMENT for a NULL request and for text that is no UTF-8.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_request_set_name(
+    request: Option<&mut reknock_request>,
+    name: *const c_char,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    entry(error, || {
+        let request = given(request, "request")?;
+        // SAFETY: NUL-terminated, where it is not NULL.
+        request.name = if name.is_null() { None } else { Some(unsafe { text(name, "name") }?.into()) };
         Ok(())
     })
 }

@@ -198,7 +198,7 @@ pub extern "C" fn reknock_response_stop_reason(response: Option<&reknock_respons
 /// The attempts as a short timeline for people, with the advice that fits the stop reason. Empty for NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn reknock_response_explain(response: Option<&reknock_response>) -> *const c_char {
-    plain(null(), || response.map_or(c"".as_ptr(), |response| response.records.explain()))
+    plain(null(), || response.map_or(c"".as_ptr(), |response| response.records.explain(|| response.head.call())))
 }
 
 /// Frees a response and everything that belongs to it. NULL does nothing.

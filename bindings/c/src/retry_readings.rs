@@ -123,5 +123,5 @@ pub extern "C" fn reknock_retry_stop_reason(retry: Option<&reknock_retry>) -> re
 /// the call, until the next function that changes it.
 #[unsafe(no_mangle)]
 pub extern "C" fn reknock_retry_explain(retry: Option<&reknock_retry>) -> *const c_char {
-    plain(null(), || retry.map_or(null(), |retry| retry.records().explain()))
+    plain(null(), || retry.map_or(null(), |retry| retry.records().explain(|| None)))
 }

@@ -152,7 +152,9 @@ unsafe fn said(
     let cancel = Cancel::new();
     let theirs = options.cancel.replace(cancel.clone());
     let outlet = queue.outlet(&cancel);
-    let request = given(request, "request")?.outgoing(&outlet)?;
+    let request = given(request, "request")?;
+    options.name = request.name();
+    let request = request.outgoing(&outlet)?;
     let parts = Parts { client: client.client.clone(), request, options, own: cancel.clone(), theirs };
     let call = Call { user_data, hooks: hooks.clone(), cancel, outlet: Some(outlet), response: null_mut() };
     Ok(Said { queue, call, hooks, parts })

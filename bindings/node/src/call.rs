@@ -23,6 +23,7 @@ const AUTO: u32 = 64;
 /// What the Fetch standard has and others have not.
 const PLATFORM: u32 = 128;
 const NESTED: u32 = 256;
+const BEFORE_ATTEMPT: u32 = 512;
 const OMIT_COOKIES: u32 = 1024;
 /// It is looked at, and not sent.
 pub const CHECK: u32 = 2048;
@@ -67,6 +68,7 @@ impl Call {
             retry_if: has(RETRY_IF),
             delay: has(DELAY),
             before_retry: has(BEFORE_RETRY),
+            before_attempt: has(BEFORE_ATTEMPT),
             events: has(EVENTS),
             notices: false,
             body: has(BODY),
@@ -92,6 +94,8 @@ impl Call {
         if let Some(query) = query {
             or_throw(env, self.request.append_query(query.chunks_exact(2).map(|pair| (&pair[0], &pair[1]))))?;
         }
+        let name: Option<String> = options.get("name")?;
+        self.options.name = name.map(Into::into);
         self.options.follow_redirects = options.get("followRedirects")?;
         let policy: Unknown<'_> = options.get_named_property("policy")?;
         self.options.policy = chosen(env, &self.client.policy_for(&self.request), policy)?;

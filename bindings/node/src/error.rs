@@ -6,7 +6,7 @@ use napi::bindgen_prelude::Object;
 use napi::{Env, Error, Result, Status};
 use reknock::StopReason;
 
-use crate::head::records;
+use crate::head::{identity, records};
 
 /// What an error is made of.
 pub fn parts<'env>(env: &'env Env, error: &reknock::Error) -> Result<Object<'env>> {
@@ -25,6 +25,9 @@ pub fn parts<'env>(env: &'env Env, error: &reknock::Error) -> Result<Object<'env
     parts.set("attempts", records(env, error.attempts())?)?;
     parts.set("stopReason", error.stop_reason().map(StopReason::code))?;
     parts.set("explain", error.explain())?;
+    if let Some(call) = error.call() {
+        parts.set("call", identity(env, call)?)?;
+    }
     parts.set("causes", causes)?;
     parts.set("errno", errno)?;
     Ok(parts)

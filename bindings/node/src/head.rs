@@ -7,7 +7,7 @@ use napi::bindgen_prelude::{Array, External, Object};
 use napi::{Env, Result};
 use napi_derive::napi;
 use reknock::client::ResponseHead;
-use reknock::{AttemptRecord, ErrorKind, HttpVersion};
+use reknock::{AttemptRecord, ErrorKind, HttpVersion, Identity};
 
 pub type Head = External<ResponseHead>;
 
@@ -63,12 +63,29 @@ pub fn record<'env>(env: &'env Env, record: &AttemptRecord) -> Result<Object<'en
     Ok(object)
 }
 
+/// Whose call something is about.
+pub fn identity<'env>(env: &'env Env, call: &Identity) -> Result<Object<'env>> {
+    let mut object = Object::new(env)?;
+    object.set("callId", call.call_id as f64)?;
+    object.set("method", call.method.as_str())?;
+    object.set("url", call.url.as_str())?;
+    object.set("origin", call.origin.as_str())?;
+    object.set("name", call.name.as_deref())?;
+    Ok(object)
+}
+
 pub fn records<'env>(env: &'env Env, attempts: &[AttemptRecord]) -> Result<Array<'env>> {
     let mut array = env.create_array(attempts.len() as u32)?;
     for (index, attempt) in attempts.iter().enumerate() {
         array.set(index as u32, record(env, attempt)?)?;
     }
     Ok(array)
+}
+
+/// Whose call it answers.
+#[napi(catch_unwind)]
+pub fn head_call<'env>(env: &'env Env, head: &Head) -> Result<Option<Object<'env>>> {
+    head.call().map(|call| identity(env, &call)).transpose()
 }
 
 /// Names and values in turn.

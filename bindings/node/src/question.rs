@@ -1,12 +1,14 @@
 //! Questions of a call: what callbacks are shown, and what their answers mean.
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use napi::bindgen_prelude::{Array, BufferSlice, External, Null, Object, ToNapiValue, Unknown};
 use napi::{Env, Result};
 use reknock::ErrorKind;
-use reknock::client::{Attempt, Event, Opinion, Question, Reply, Request, delay_from_value};
+use reknock::client::{Attempt, Event, EventKind, Opinion, Question, Reply, Request, delay_from_value};
+use reknock::policy::Value;
 
 use crate::error::or_throw;
-use crate::head::{flat, millis, record, records};
+use crate::head::{flat, identity, millis, record, records};
 use crate::value::{UNIT, to_bytes, to_value, wrong};
 
 /// The request that `beforeRetry` may edit; it waits here for the edits.
@@ -15,6 +17,12 @@ pub type Pending = External<std::cell::RefCell<Option<Box<Request>>>>;
 /// The name of a question, what it is about, and what is sent next.
 pub fn shown<'env>(env: &'env Env, question: Question) -> Result<Array<'env>> {
     let (name, about, request) = match question {
+        Question::BeforeAttempt(start) => {
+            let mut array = env.create_array(2)?;
+            array.set(0, "beforeAttempt")?;
+            array.set(1, event(env, &start)?)?;
+            return Ok(array);
+        }
         Question::RetryIf(about) => ("retryIf", about, None),
         Question::Delay(about) => ("delay", about, None),
         Question::BeforeRetry(about, request) => ("beforeRetry", about, Some(request)),
@@ -36,6 +44,7 @@ pub fn shown<'env>(env: &'env Env, question: Question) -> Result<Array<'env>> {
 
 fn attempt<'env>(env: &'env Env, about: &Attempt) -> Result<Object<'env>> {
     let mut object = Object::new(env)?;
+    object.set("call", identity(env, &about.call)?)?;
     object.set("number", about.number)?;
     object.set("retriesLeft", about.retries_left)?;
     object.set("method", about.method.as_str())?;
@@ -57,29 +66,38 @@ fn attempt<'env>(env: &'env Env, about: &Attempt) -> Result<Object<'env>> {
     Ok(object)
 }
 
-/// What observers are told.
+/// What observers are told: what there is depends on its kind.
 pub fn event<'env>(env: &'env Env, event: &Event) -> Result<Object<'env>> {
     let mut object = Object::new(env)?;
-    let kind = match event {
-        Event::Retry(about) => {
-            object.set("attempt", record(env, about)?)?;
-            "retry"
+    object.set("kind", event.kind.code())?;
+    object.set("level", event.level().code())?;
+    object.set("text", event.to_string())?;
+    match &event.call {
+        Some(call) => object.set("call", identity(env, call)?)?,
+        None => object.set("call", Null)?,
+    }
+    if let Some(about) = event.kind.attempt() {
+        object.set("attempt", record(env, about)?)?;
+    }
+    if let Some(target) = event.kind.target() {
+        object.set("target", target)?;
+    }
+    match &event.kind {
+        EventKind::AttemptStart { method, .. } => object.set("method", method)?,
+        EventKind::Interim { number, status } => {
+            object.set("number", *number)?;
+            object.set("status", *status)?;
         }
-        Event::Redirect(about, url) => {
-            object.set("attempt", record(env, about)?)?;
-            object.set("url", url)?;
-            "redirect"
-        }
-        Event::Notice(_) => "notice",
-        Event::End { attempts, stop_reason } => {
+        EventKind::Retry { reason, .. } => object.set("reason", reason)?,
+        EventKind::Notice { about, .. } => object.set("reason", about.code())?,
+        EventKind::End { attempts, stop_reason, elapsed, failed, .. } => {
             object.set("attempts", records(env, attempts)?)?;
             object.set("stopReason", stop_reason.code())?;
-            "end"
+            object.set("elapsedMs", millis(*elapsed))?;
+            object.set("failed", *failed)?;
         }
-        _ => "unknown",
-    };
-    object.set("kind", kind)?;
-    object.set("text", event.to_string())?;
+        _ => {}
+    }
     Ok(object)
 }
 
@@ -88,9 +106,28 @@ pub fn reply(env: &Env, question: &str, answer: Unknown<'_>) -> Result<Reply> {
     let value = to_value(answer)?;
     Ok(match question {
         "retryIf" => Reply::Opinion(or_throw(env, Opinion::from_value(&value, UNIT))?),
+        "beforeAttempt" => Reply::Fields(fields(&value)?),
         "delay" => Reply::Delay(or_throw(env, delay_from_value(&value, UNIT))?),
         _ => return Err(wrong("an unknown question")),
     })
+}
+
+/// The header fields that `beforeAttempt` gave, as an object of texts; null for none.
+fn fields(given: &Value) -> Result<HeaderMap> {
+    let mut fields = HeaderMap::new();
+    let given = match given {
+        Value::Map(given) => given.as_slice(),
+        Value::Null => &[],
+        _ => return Err(wrong("beforeAttempt: must return an object of header fields, or nothing")),
+    };
+    for (name, value) in given {
+        let Value::Str(text) = value else { return Err(wrong("beforeAttempt: a value must be a text")) };
+        match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(text)) {
+            (Ok(name), Ok(value)) => fields.insert(name, value),
+            _ => return Err(wrong("beforeAttempt: a header field that is none")),
+        };
+    }
+    Ok(fields)
 }
 
 /// The request with its edits: null is none.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use reknock::BoxError;
-use reknock::client::{AnswerSender, ChannelHost, HostReceiver, Reply, Wants};
+use reknock::client::{AnswerSender, ChannelHost, Event, EventKind, HostReceiver, Reply, Wants};
 use tokio::sync::mpsc;
 
 use crate::body::{Outlet, Pull};
@@ -83,6 +83,8 @@ pub struct Work {
     /// What it has asked, in order; the first is with Python.
     asked: VecDeque<(Asked, Option<AnswerSender>)>,
     answer: Option<AnswerSender>,
+    /// What is told with what comes next.
+    held: Vec<Event>,
 }
 
 enum Step {
@@ -100,7 +102,7 @@ impl Work {
     {
         let (host, receiver) = HostReceiver::new(wants);
         let future = Box::pin(start(Arc::clone(&on.lane), host));
-        Box::new(Work { future, on, receiver, slice: SLICE, asked: VecDeque::new(), answer: None })
+        Box::new(Work { future, on, receiver, slice: SLICE, asked: VecDeque::new(), answer: None, held: Vec::new() })
     }
 
     /// Takes the reply to what Python was asked last; `None` went where it belongs.
@@ -121,7 +123,7 @@ impl Work {
     /// Runs it until it is over, or has something to tell or to ask.
     pub fn run(mut self: Box<Self>, py: Python<'_>) -> PyResult<Py<PyAny>> {
         loop {
-            let mut events = Vec::new();
+            let mut events = std::mem::take(&mut self.held);
             if self.asked.is_empty() {
                 let step = match self.step(py) {
                     Ok(step) => step,
@@ -131,7 +133,7 @@ impl Work {
                     }
                 };
                 let told = self.receiver.take();
-                events = told.events;
+                events.extend(told.events);
                 match step {
                     Step::Done(outcome) => return (*self).over(py, *outcome, events),
                     Step::Pull(pull) => self.asked.push_back((Asked::Pull(Mutex::new(Some(pull))), None)),
@@ -145,12 +147,20 @@ impl Work {
                 self.answer = answer;
                 asked
             });
-            if asked.is_some() || !events.is_empty() {
+            if asked.is_none() && self.waits(&events) {
+                self.held = events;
+            } else {
                 let callbacks = Arc::clone(&self.on.callbacks);
                 let turn = Turn { id: 0, callbacks, asked, events: Mutex::new(events), result: None, work: Mutex::new(Some(self)) };
                 return Ok(Py::new(py, turn)?.into_any());
             }
         }
+    }
+
+    /// Whether these are nothing to stop for: telemetry knows of an attempt's start, and the log need not be told at once.
+    fn waits(&self, events: &[Event]) -> bool {
+        let nobody = self.on.callbacks.on_event.is_none();
+        events.iter().all(|event| nobody && matches!(event.kind, EventKind::AttemptStart { .. }))
     }
 
     /// Ends it, whatever its state.
@@ -161,7 +171,7 @@ impl Work {
     }
 
     /// What it comes to.
-    fn over(self, py: Python<'_>, outcome: Outcome, events: Vec<reknock::client::Event>) -> PyResult<Py<PyAny>> {
+    fn over(self, py: Python<'_>, outcome: Outcome, events: Vec<Event>) -> PyResult<Py<PyAny>> {
         let Work { future, on, .. } = self;
         drop(future);
         let callbacks = Arc::clone(&on.callbacks);

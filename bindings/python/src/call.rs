@@ -107,6 +107,14 @@ impl NativeCall {
         }
     }
 
+    /// For telemetry: `before_attempt` is asked before each attempt, with the event of its start, for header fields that the attempt has besides; a mapping
+    /// or pairs, or None. `told` is told all events.
+    fn observe(&self, before_attempt: Py<PyAny>, told: Py<PyAny>) {
+        if let Some(call) = &mut *self.lock() {
+            (call.callbacks.before_attempt, call.callbacks.told) = (Some(before_attempt), Some(told));
+        }
+    }
+
     /// Sends it on the calling thread and reads the whole response; returns that or a turn.
     fn send(&self, py: Python<'_>, log: u8) -> PyResult<Py<PyAny>> {
         let _ours = Ours::here();
@@ -148,6 +156,7 @@ impl Call {
                 "files" => bodies.files = Some(value),
                 "policy" => policy = Some(value),
                 "nesting" => self.options.nested = !nesting(&value)? && within,
+                "name" => self.options.name = Some(value.extract::<PyBackedStr>()?.to_string().into()),
                 "follow_redirects" => self.options.follow_redirects = Some(value.is_truthy()?),
                 name => {
                     if !self.callbacks.set(name, &value)? {
@@ -271,8 +280,8 @@ impl<'py> File<'py> {
 
 /// An option that is there but empty.
 fn known(name: &str) -> PyResult<()> {
-    const NAMES: [&str; 10] =
-        ["headers", "params", "content", "data", "json", "files", "policy", "follow_redirects", "with_body", "nesting"];
+    const NAMES: [&str; 11] =
+        ["headers", "params", "content", "data", "json", "files", "policy", "follow_redirects", "with_body", "nesting", "name"];
     if NAMES.contains(&name) {
         return Ok(());
     }

@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use pyo3::PyTraverseError;
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -12,7 +13,7 @@ use reknock::client::{self, Opinion, Question, Reply, Wants, delay_from_value};
 
 use crate::blocking::Work;
 use crate::body::{Pull, piece};
-use crate::convert::{UNIT, to_value};
+use crate::convert::{UNIT, header_fields, to_value};
 use crate::ending::Ours;
 use crate::errors::raised;
 use crate::records::{Attempt, Event};
@@ -24,6 +25,10 @@ pub struct Callbacks {
     pub retry_if: Option<Py<PyAny>>,
     pub delay: Option<Py<PyAny>>,
     pub before_retry: Option<Py<PyAny>>,
+    /// Telemetry's, not the caller's: see `Call.observe`.
+    pub before_attempt: Option<Py<PyAny>>,
+    /// Likewise.
+    pub told: Option<Py<PyAny>>,
     pub on_event: Option<Py<PyAny>>,
     pub with_body: bool,
     /// What produces the body of a call: `reknock._body.Source`.
@@ -54,6 +59,8 @@ impl Callbacks {
             retry_if: copy(&self.retry_if),
             delay: copy(&self.delay),
             before_retry: copy(&self.before_retry),
+            before_attempt: copy(&self.before_attempt),
+            told: copy(&self.told),
             on_event: copy(&self.on_event),
             with_body: self.with_body,
             sources: Vec::new(),
@@ -67,14 +74,15 @@ impl Callbacks {
             body: self.with_body,
             delay: self.delay.is_some(),
             before_retry: self.before_retry.is_some(),
-            events: log > 1 || self.on_event.is_some(),
+            before_attempt: self.before_attempt.is_some(),
+            events: log > 1 || self.on_event.is_some() || self.before_attempt.is_some(),
             notices: log > 0,
         }
     }
 
     pub fn visit(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         self.sources.iter().try_for_each(|source| visit.call(source))?;
-        [&self.retry_if, &self.delay, &self.before_retry, &self.on_event]
+        [&self.retry_if, &self.delay, &self.before_retry, &self.before_attempt, &self.told, &self.on_event]
             .into_iter()
             .flatten()
             .try_for_each(|callback| visit.call(callback))
@@ -92,6 +100,7 @@ impl Callbacks {
             }
             Asked::RetryIf(attempt) => (&self.retry_if, PyTuple::new(py, [attempt])?),
             Asked::Delay(attempt) => (&self.delay, PyTuple::new(py, [attempt])?),
+            Asked::BeforeAttempt(start) => (&self.before_attempt, PyTuple::new(py, [start])?),
             Asked::BeforeRetry(attempt, request) => {
                 (&self.before_retry, PyTuple::new(py, [attempt.bind(py).as_any(), request.bind(py).as_any()])?)
             }
@@ -105,6 +114,7 @@ pub enum Asked {
     RetryIf(Py<Attempt>),
     Delay(Py<Attempt>),
     BeforeRetry(Py<Attempt>, Py<Request>),
+    BeforeAttempt(Py<Event>),
     /// The next piece of the body; its reply goes where it came from.
     Pull(Mutex<Option<Pull>>),
 }
@@ -116,6 +126,7 @@ impl Asked {
             Question::RetryIf(about) => Asked::RetryIf(attempt(about)?),
             Question::Delay(about) => Asked::Delay(attempt(about)?),
             Question::BeforeRetry(about, request) => Asked::BeforeRetry(attempt(about)?, Py::new(py, Request::new(*request))?),
+            Question::BeforeAttempt(start) => Asked::BeforeAttempt(Py::new(py, Event(*start))?),
             question => return Err(PyRuntimeError::new_err(format!("unknown question {question:?}"))),
         })
     }
@@ -135,12 +146,27 @@ impl Asked {
             }
             Asked::RetryIf(_) => Reply::Opinion(opinion_of(answer)?),
             Asked::Delay(_) => Reply::Delay(delay_from_value(&to_value(answer)?, UNIT).map_err(core)?),
+            Asked::BeforeAttempt(_) => Reply::Fields(fields_of(answer)?),
             Asked::BeforeRetry(_, request) => match request.get().take() {
                 Some(request) => Reply::Request(Box::new(request)),
                 None => return Err(PyRuntimeError::new_err("the request has been sent")),
             },
         }))
     }
+}
+
+/// What a `before_attempt` returned: header fields as those of a request, or None.
+fn fields_of(answer: &Bound<'_, PyAny>) -> PyResult<HeaderMap> {
+    let mut fields = HeaderMap::new();
+    let given = if answer.is_none() { Vec::new() } else { header_fields(answer)? };
+    for (name, value) in given {
+        let value = value.as_deref().map(HeaderValue::from_str);
+        match (HeaderName::from_bytes(name.as_bytes()), value) {
+            (Ok(name), Some(Ok(value))) => fields.append(name, value),
+            _ => return Err(PyValueError::new_err("before_attempt: a header field that is none")),
+        };
+    }
+    Ok(fields)
 }
 
 /// What a `retry_if` returned.
@@ -205,10 +231,9 @@ impl Turn {
         self.take_events().into_iter().map(Event).collect()
     }
 
-    /// Who is to be told, besides the log.
-    #[getter]
-    fn observer(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.callbacks.on_event.as_ref().map(|observer| observer.clone_ref(py))
+    /// Who is to be told, besides the log: telemetry, and the caller's observer.
+    fn observers(&self, py: Python<'_>) -> Vec<Py<PyAny>> {
+        [&self.callbacks.told, &self.callbacks.on_event].into_iter().flatten().map(|observer| observer.clone_ref(py)).collect()
     }
 
     /// The callback and its arguments; None if the call asks nothing.

@@ -24,7 +24,7 @@ use crate::retry::Budgets;
 use crate::testing::{self, Script};
 
 /// Connections, budgets, defaults and callbacks.
-#[pyclass(frozen, name = "Client", module = "reknock._native")]
+#[pyclass(frozen, weakref, name = "Client", module = "reknock._native")]
 pub struct NativeClient {
     network: Client,
     options: Value,

@@ -7,7 +7,7 @@ use pyo3::types::PyDict;
 use reknock::{Error, ErrorKind, StopReason};
 
 use crate::ending::Ours;
-use crate::records::records;
+use crate::records::{Identity, records};
 
 /// The exception for an error of the core.
 pub fn raised(py: Python<'_>, error: &Error) -> PyErr {
@@ -29,6 +29,7 @@ fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     instance.setattr("attempts", records(py, error.attempts())?)?;
     instance.setattr("stop_reason", error.stop_reason().map(StopReason::code))?;
     instance.setattr("timeline", error.explain())?;
+    instance.setattr("request", error.call().cloned().map(Identity))?;
     Ok(PyErr::from_value(instance))
 }
 

@@ -49,6 +49,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<policy::Policy>()?;
     module.add_class::<policy_set::PolicySet>()?;
     module.add_class::<records::AttemptRecord>()?;
+    module.add_class::<records::Identity>()?;
     module.add_class::<records::SentRequest>()?;
     module.add_class::<request::Request>()?;
     module.add_class::<request::RequestHeaders>()?;

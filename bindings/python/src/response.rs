@@ -17,7 +17,7 @@ use crate::convert::{UNIT, bytes, json_text, pairs, timedelta, to_bytes};
 use crate::ending::Ours;
 use crate::errors::raised;
 use crate::headers::{Headers, joined};
-use crate::records::{AttemptRecord, records};
+use crate::records::{AttemptRecord, Identity, records};
 
 /// The head of a response, and how it came about.
 #[pyclass(frozen, subclass, module = "reknock")]
@@ -113,7 +113,13 @@ impl ResponseHead {
         self.latest().stop_reason().code()
     }
 
-    /// The attempts as a short timeline, with the advice that fits the stop reason.
+    /// Whose call it answers; None if it was made by hand.
+    #[getter]
+    fn call(&self) -> Option<Identity> {
+        self.head.call().map(Identity)
+    }
+
+    /// The call and its attempts as a short timeline, with the advice that fits the stop reason.
     fn explain(&self) -> String {
         self.latest().explain()
     }
@@ -184,12 +190,23 @@ pub fn parsed<'py>(content: &Bound<'py, PyBytes>, encoding: &str) -> PyResult<Bo
     loads.bind(py).call1((content, encoding))
 }
 
-/// A response as pickles have it: status, its words, version, header lines, URL, elapsed nanoseconds, attempts, stop reason, body.
-type Pickled<'py> = (u16, String, String, Vec<(String, Vec<u8>)>, String, u64, Vec<PyRef<'py, AttemptRecord>>, String, PyBackedBytes);
+/// A response as pickles have it: status, its words, version, header lines, URL, elapsed nanoseconds, attempts, stop reason, body, whose call it answers.
+type Pickled<'py> = (
+    u16,
+    String,
+    String,
+    Vec<(String, Vec<u8>)>,
+    String,
+    u64,
+    Vec<PyRef<'py, AttemptRecord>>,
+    String,
+    PyBackedBytes,
+    Option<PyRef<'py, Identity>>,
+);
 
 /// What it was pickled from, if this version knows all of it.
 fn restored(pickled: Pickled<'_>) -> Option<(client::ResponseHead, Bytes)> {
-    let (status, reason, version, lines, url, elapsed, attempts, stop_reason, body) = pickled;
+    let (status, reason, version, lines, url, elapsed, attempts, stop_reason, body, call) = pickled;
     let version = VERSIONS.iter().find(|(_, name)| *name == version)?.0;
     let mut headers = HeaderMap::new();
     for (name, value) in lines {
@@ -197,8 +214,11 @@ fn restored(pickled: Pickled<'_>) -> Option<(client::ResponseHead, Bytes)> {
     }
     let attempts = attempts.iter().map(|record| record.0.clone()).collect();
     let (elapsed, stop_reason) = (Duration::from_nanos(elapsed), StopReason::from_code(&stop_reason)?);
-    let head = client::ResponseHead::restored(status, version, headers, &url, elapsed, attempts, stop_reason)?;
-    Some((head.with_reason(&reason), Bytes::from_owner(body)))
+    let mut head = client::ResponseHead::restored(status, version, headers, &url, elapsed, attempts, stop_reason)?.with_reason(&reason);
+    if let Some(call) = call {
+        head = head.with_call(reknock::Identity::clone(&call.0));
+    }
+    Some((head, Bytes::from_owner(body)))
 }
 
 #[pymethods]
@@ -267,6 +287,7 @@ impl Response {
             records(py, head.attempts())?,
             head.stop_reason().code(),
             slf.get().content(py)?,
+            head.call().map(Identity),
         );
         Ok((slf.get_type().getattr("_restored")?, (pickled.into_pyobject(py)?,)))
     }

@@ -10,18 +10,18 @@ use reknock::client::{entropy_or, minted_key, process_budgets_with};
 use reknock::policy::{Keys, Value};
 use reknock::retry::driver::{self, Driver, Misuse, Options, Target, outcome};
 use reknock::retry::{self, Answer};
-use reknock::{Measured, StopReason, Tick, UnixTime};
+use reknock::{Measured, StopReason, Tick, UnixTime, client};
 
 use crate::callbacks::opinion_of;
 use crate::client::BudgetReading;
 use crate::convert::{UNIT, hint_seconds, pairs, to_value};
 use crate::errors::raised;
 use crate::policy::{Policy, chosen};
-use crate::records::records;
+use crate::records::{Event, Identity, records};
 
 /// Retry budgets that calls share: keep one beside each client of your own, or give the same to clients, adapters and functions. Any number
 /// of threads may use it at once. Those with names are shared with all of the process. `budget_dir`, `share_required`: as of a Client.
-#[pyclass(frozen, module = "reknock")]
+#[pyclass(frozen, weakref, module = "reknock")]
 pub struct Budgets(pub Arc<retry::Budgets>);
 
 #[pymethods]
@@ -336,6 +336,19 @@ impl Retry {
     #[getter]
     fn stop_reason(&self) -> Option<&'static str> {
         self.driver().stop_reason().map(StopReason::code)
+    }
+
+    /// Whether it stopped, and the call has failed by that: with an error, or with a response that would have been retried if it could have been.
+    #[getter]
+    fn failed(&self) -> bool {
+        self.driver().has_failed()
+    }
+
+    /// What observers of the call are told now: of the retry that was decided, or of its end.
+    #[pyo3(signature = (call, *, now=None))]
+    fn event(&self, py: Python<'_>, call: &Identity, now: Option<f64>) -> PyResult<Event> {
+        let now = tick(py, now)?;
+        Ok(Event(client::Event::of_driver(Arc::clone(&call.0), &self.driver(), now)))
     }
 
     /// The attempts as a short timeline, with the advice that fits the stop reason.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING, USER_AGENT};
 use url::Url;
 
-use super::call::question::{Attempt, Event};
+use super::call::events::Event;
+use super::call::question::Attempt;
 use super::call::state::CallConfig;
 use super::client::{Client, Config, Inner};
 use super::host::callbacks::Callbacks;

@@ -11,9 +11,11 @@ use http::HeaderMap;
 use url::{Position, Url};
 
 use super::call::cancel::{Cancel, Cancellation};
+use super::call::events::Event;
 use super::call::question::Host;
 use super::call::state::{CallBody, CallConfig, CallShared, CallSite, Delivery, Finished, Mode, Running};
-use super::call::stream::StreamingResponse;
+use super::call::stream::{Reader, StreamingResponse};
+use super::call::tell::tell;
 use super::host::callbacks::Callbacks;
 use super::host::lanes::LanePool;
 use super::message::cookies::Cookies;
@@ -95,6 +97,8 @@ impl Client {
 /// What one call wants that differs from its client.
 #[derive(Clone, Debug, Default)]
 pub struct CallOptions {
+    /// What the caller names the call, for events, errors and telemetry: an operation or the template of a URL, such as `orders.get`. Never sent.
+    pub name: Option<Arc<str>>,
     /// Another policy.
     pub policy: Option<Policy>,
     /// Other rules for redirects.
@@ -219,19 +223,9 @@ impl<T: Transport, C: Clock> Client<T, C> {
         let (length, progress) = (head.length, Arc::clone(&running.progress));
         let most = self.0.config.calls.max_response_size.filter(|_| delivery == Delivery::Auto);
         let head = running.head(head, stop_reason);
-        Ok(Delivered::Open(StreamingResponse {
-            head,
-            early,
-            body: Some(body),
-            clock,
-            idle,
-            progress,
-            cancellation,
-            length,
-            read: 0,
-            most,
-            broken: false,
-        }))
+        let body = Some(body);
+        let reader = Reader { early, body, clock, idle, progress, cancellation, length, read: 0, most };
+        Ok(Delivered::Open(StreamingResponse::new(head, reader)))
     }
 
     fn begin<'a, H: Host>(
@@ -239,7 +233,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
         on: Option<CallSite<'a, T>>,
         mut request: Request,
         options: &'a CallOptions,
-        host: H,
+        mut host: H,
         delivery: Delivery,
     ) -> Result<Running<'a, T, C, H>, Error> {
         let config = &self.0.config;
@@ -259,8 +253,15 @@ impl<T: Transport, C: Clock> Client<T, C> {
                 Cow::Owned(config.policy_for(&mut request, &policy).into_owned())
             }
         };
+        let wants = host.wants();
+        if (wants.events || wants.notices)
+            && let Some(error) = config.policies.untold_error()
+        {
+            tell(&mut host, Event::of_policy(&error));
+        }
         let CallOptions { nested, repeat_misdirected, omit_cookies, .. } = *options;
-        Running::begin(&config.calls, on, policy, host, Mode { delivery, redirects, nested, repeat_misdirected, omit_cookies }, request)
+        let mode = Mode { delivery, redirects, nested, repeat_misdirected, omit_cookies };
+        Running::begin(&config.calls, on, policy, host, mode, options.name.clone(), request)
     }
 
     /// Ends the calls in flight with kind `closed`, streamed bodies included, and those to come. Clones of the client are closed with it.

@@ -131,7 +131,7 @@ impl<T: Transport, C: Clock> Lane<T, C> {
         Ok(track.run(async {
             let mut alarm = track.alarm(slice);
             // Lets the runtime see which connections were closed meanwhile, and what has come: a call that only asks, and is answered, never waits for it.
-            if again || track.leaves_tasks() {
+            if again || track.has_news() {
                 yield_now().await;
             }
             let output = poll_fn(|context| match future.as_mut().poll(context) {

@@ -1,6 +1,7 @@
 //! The policies of a client: a set that may be replaced while it runs, by hand or because its file changed. Calls in flight keep theirs.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
@@ -14,11 +15,13 @@ pub(super) struct Policies {
     set: ArcSwap<PolicySet>,
     /// Why the file's last change was not taken.
     error: ArcSwapOption<Error>,
+    /// No observer was told of that.
+    untold: AtomicBool,
 }
 
 impl Policies {
     pub(super) fn new(set: PolicySet) -> Arc<Self> {
-        Arc::new(Policies { set: ArcSwap::from_pointee(set), error: ArcSwapOption::empty() })
+        Arc::new(Policies { set: ArcSwap::from_pointee(set), error: ArcSwapOption::empty(), untold: AtomicBool::new(false) })
     }
 
     pub(super) fn get(&self) -> PolicySet {
@@ -27,6 +30,11 @@ impl Policies {
 
     pub(super) fn error(&self) -> Option<Arc<Error>> {
         self.error.load_full()
+    }
+
+    /// Why the file's last change was not taken, if nobody was told of it; from now on somebody was.
+    pub(super) fn untold_error(&self) -> Option<Arc<Error>> {
+        if self.untold.load(Ordering::Acquire) && self.untold.swap(false, Ordering::AcqRel) { self.error() } else { None }
     }
 
     /// # Errors
@@ -67,7 +75,10 @@ impl Policies {
                     self.error.store(None);
                 }
             }
-            Err(error) => self.error.store(Some(Arc::new(error))),
+            Err(error) => {
+                self.error.store(Some(Arc::new(error)));
+                self.untold.store(true, Ordering::Release);
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Building requests at the place of the call.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use url::{ParseError, Url};
 
@@ -20,10 +22,10 @@ use crate::error::Error;
 use crate::policy::Policy;
 use crate::retry::Opinion;
 
-/// A request on its way to being sent. The first mistake is kept and returned by [`send`](RequestBuilder::send).
+/// A request on its way to being sent, which may go to another task with its client. The first mistake is kept and returned by [`send`](RequestBuilder::send).
 #[must_use]
-pub struct RequestBuilder<'a, T, C> {
-    client: &'a Client<T, C>,
+pub struct RequestBuilder<T, C> {
+    client: Client<T, C>,
     request: Result<Request, Error>,
     options: CallOptions,
     callbacks: Callbacks,
@@ -31,7 +33,7 @@ pub struct RequestBuilder<'a, T, C> {
 
 impl<T: Transport, C: Clock> Client<T, C> {
     /// A request with any method.
-    pub fn request(&self, method: &str, url: &str) -> RequestBuilder<'_, T, C> {
+    pub fn request(&self, method: &str, url: &str) -> RequestBuilder<T, C> {
         let request = match &self.0.config.base_url {
             // An absolute URL is itself whatever the base; a relative one is appended, with or without a slash. The dot keeps a colon in it from
             // ending a scheme.
@@ -43,36 +45,36 @@ impl<T: Transport, C: Clock> Client<T, C> {
             }
             _ => Request::new(method, url),
         };
-        RequestBuilder { client: self, request, options: CallOptions::default(), callbacks: Callbacks::default() }
+        RequestBuilder { client: self.clone(), request, options: CallOptions::default(), callbacks: Callbacks::default() }
     }
 
     /// A GET request.
-    pub fn get(&self, url: &str) -> RequestBuilder<'_, T, C> {
+    pub fn get(&self, url: &str) -> RequestBuilder<T, C> {
         self.request("GET", url)
     }
 
     /// A HEAD request.
-    pub fn head(&self, url: &str) -> RequestBuilder<'_, T, C> {
+    pub fn head(&self, url: &str) -> RequestBuilder<T, C> {
         self.request("HEAD", url)
     }
 
     /// A POST request.
-    pub fn post(&self, url: &str) -> RequestBuilder<'_, T, C> {
+    pub fn post(&self, url: &str) -> RequestBuilder<T, C> {
         self.request("POST", url)
     }
 
     /// A PUT request.
-    pub fn put(&self, url: &str) -> RequestBuilder<'_, T, C> {
+    pub fn put(&self, url: &str) -> RequestBuilder<T, C> {
         self.request("PUT", url)
     }
 
     /// A PATCH request.
-    pub fn patch(&self, url: &str) -> RequestBuilder<'_, T, C> {
+    pub fn patch(&self, url: &str) -> RequestBuilder<T, C> {
         self.request("PATCH", url)
     }
 
     /// A DELETE request.
-    pub fn delete(&self, url: &str) -> RequestBuilder<'_, T, C> {
+    pub fn delete(&self, url: &str) -> RequestBuilder<T, C> {
         self.request("DELETE", url)
     }
 }
@@ -85,7 +87,7 @@ fn is_relative(text: &str) -> bool {
     }
 }
 
-impl<T: Transport, C: Clock> RequestBuilder<'_, T, C> {
+impl<T: Transport, C: Clock> RequestBuilder<T, C> {
     /// Adds a header field line.
     pub fn header(self, name: &str, value: &str) -> Self {
         self.change(|request| request.append_header(name, value))
@@ -138,6 +140,12 @@ impl<T: Transport, C: Clock> RequestBuilder<'_, T, C> {
     /// Another policy for this call, in place of the client's.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.options.policy = Some(policy);
+        self
+    }
+
+    /// What the call is named in events, errors and telemetry: an operation or the template of a URL, such as `orders.get`. Never sent.
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.options.name = Some(name.into());
         self
     }
 

@@ -1,6 +1,6 @@
 //! The budgets of one client, found by scope and parameters.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -77,7 +77,8 @@ struct Own {
 #[derive(Debug, Default)]
 struct Group {
     client: Option<Arc<Budget>>,
-    origins: HashMap<Box<str>, Arc<Budget>>,
+    /// Comparing a few names is cheaper than hashing one.
+    origins: BTreeMap<Box<str>, Arc<Budget>>,
     beyond: Option<Arc<Budget>>,
 }
 

@@ -289,6 +289,17 @@ impl Driver {
         self.stop_reason
     }
 
+    /// Whether it stopped, and the call has failed by that: with an error, or with a response that would have been retried if it could have been.
+    pub fn has_failed(&self) -> bool {
+        let with_error = self.records.last().is_some_and(|last| last.error.is_some() || last.error_class.is_some());
+        self.stop_reason.is_some_and(|reason| reason.is_failure(with_error))
+    }
+
+    /// Since the call began.
+    pub fn elapsed(&self, now: Tick) -> Duration {
+        now.since(self.began)
+    }
+
     /// The attempts as a short timeline, with the advice that fits the stop reason.
     pub fn explain(&self) -> String {
         record::explain(&self.records, self.stop_reason)

@@ -23,6 +23,8 @@ impl Headers for &[(&str, &str)] {
 impl Headers for http::HeaderMap {
     fn line(&self, name: &str, index: usize) -> Option<&[u8]> {
         match index {
+            // Of few, looking at each is cheaper than to parse and hash the name that is looked for.
+            0 if self.len() <= 8 => self.iter().find(|(key, _)| key.as_str() == name).map(|(_, value)| value),
             0 => self.get(name),
             _ => self.get_all(name).iter().nth(index),
         }

@@ -40,11 +40,8 @@ impl Refusals {
 
 /// What is said of a refusal, in one line.
 pub(crate) fn text(origin: &str, last: Option<&AttemptRecord>) -> String {
-    let ended = last.and_then(|record| {
-        let class = record.error_class.as_deref().map(str::to_owned);
-        record.error.map(|kind| kind.to_string()).or(record.status.map(|status| status.to_string())).or(class)
-    });
-    format!("the retry budget of {origin} refused a retry after {}; {}", ended.unwrap_or_default(), StopReason::BudgetExhausted.advice())
+    let ended = last.map(AttemptRecord::outcome).unwrap_or_default();
+    format!("the retry budget of {origin} refused a retry after {ended}; {}", StopReason::BudgetExhausted.advice())
 }
 
 #[cfg(test)]

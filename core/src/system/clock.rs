@@ -134,6 +134,11 @@ pub(crate) async fn until<F: Future>(clock: &impl Clock, when: Tick, mut step: P
     .await
 }
 
+/// Whether this runs in a runtime of tokio's that has timers. It tells by a panic alone, which is caught here instead of ending a call in its middle.
+pub(crate) fn has_timers() -> bool {
+    std::panic::catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO))).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,7 +20,7 @@ use crate::policy::{Policy, RequestHead};
 use crate::record::Evidence;
 use crate::retry::driver::{Driver, Misuse, Options, Target};
 use crate::retry::{Answer, Decision, Outcome, Verdict};
-use crate::system::clock::{Clock, TokioClock, until};
+use crate::system::clock::{Clock, TokioClock, has_timers, until};
 use crate::system::entropy;
 use crate::time::Tick;
 
@@ -73,6 +73,10 @@ impl<S, B, M: Sealed<B>> Call<S, B, M> {
         S::Error: Into<BoxError>,
         R: Body,
     {
+        if !has_timers() {
+            let message = "a call must be made inside a tokio runtime with timers; build it with enable_time()";
+            return Err(RetryError::before(Error::new(ErrorKind::Config, message)));
+        }
         loop {
             let ended = self.attempt().await?;
             let state = M::state(&self.body);

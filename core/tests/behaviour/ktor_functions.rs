@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use reknock::client::{Attempt, Callbacks, Event, Opinion};
+use reknock::client::{Attempt, Callbacks, EventKind, Opinion};
 use reknock::retry::{Backoff, Condition, Conditions, Jitter, StatusSet};
 
 use super::*;
@@ -176,7 +176,7 @@ async fn event() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&told);
     let observer = asked().on_event(move |event| {
-        if let Event::Retry(attempt) = event {
+        if let EventKind::Retry { attempt, .. } = &event.kind {
             seen.lock().unwrap().push((attempt.number, attempt.status, attempt.error));
         }
     });

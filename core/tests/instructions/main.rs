@@ -42,8 +42,8 @@ fn main() -> ExitCode {
         eprintln!("skipped: instructions: there is no valgrind");
         return ExitCode::SUCCESS;
     }
-    let url = server::start();
-    let counted: BTreeMap<String, u64> = WORKLOADS.iter().map(|name| ((*name).to_owned(), counted(name, &url))).collect();
+    let servers = server::Servers::start();
+    let counted: BTreeMap<String, u64> = WORKLOADS.iter().map(|name| ((*name).to_owned(), counted(name, &servers.url(name)))).collect();
     if std::env::var_os("SHOW").is_some() {
         counted.iter().for_each(|(name, count)| println!("{name:<24} {count:>9}"));
         return ExitCode::SUCCESS;

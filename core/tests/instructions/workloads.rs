@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reknock::client::{Client, Proxy, TransportOptions};
+use reknock::client::{Client, Http2, Proxy, TransportOptions};
 use reknock::retry::{Answer, Budgets, Call, Outcome, Retry};
 use reknock::{Policy, Tick, UnixTime};
 use tokio::runtime::{Builder, Runtime};
@@ -10,7 +10,17 @@ use tokio::runtime::{Builder, Runtime};
 use super::instant::{Instant, policy};
 
 /// By name: what one call is.
-pub const WORKLOADS: &[&str] = &["machine", "scripted", "scripted, one retry", "reqwest alone", "loopback", "blocking"];
+pub const WORKLOADS: &[&str] = &[
+    "machine",
+    "scripted",
+    "scripted, one retry",
+    "reqwest alone",
+    "loopback",
+    "blocking",
+    "blocking, one retry",
+    "blocking, TLS",
+    "blocking, HTTP/2",
+];
 
 pub fn run(name: &str, url: &str, calls: u64) {
     match name {
@@ -23,22 +33,32 @@ pub fn run(name: &str, url: &str, calls: u64) {
             awaited(calls, call);
         }
         "loopback" => {
-            let client = client();
+            let client = client(Http2::Auto, 1);
             let call = || async { assert_eq!(client.get(url).send().await.unwrap().bytes().len(), 11) };
             awaited(calls, call);
         }
-        "blocking" => {
-            let client = client();
-            looped(calls, || assert_eq!(client.get(url).send_blocking().unwrap().bytes().len(), 11));
-        }
+        "blocking" | "blocking, TLS" => blocking(Http2::Auto, url, calls, 1),
+        "blocking, HTTP/2" => blocking(Http2::Only, url, calls, 1),
+        "blocking, one retry" => blocking(Http2::Auto, url, calls, 2),
         other => panic!("no workload {other:?}"),
     }
 }
 
-fn client() -> Client {
+fn client(http2: Http2, attempts: usize) -> Client {
     let mut options = TransportOptions::default();
-    options.proxy = Proxy::None;
-    Client::on(options).build().unwrap()
+    (options.proxy, options.http2) = (Proxy::None, http2);
+    // What a handshake costs is not counted: it comes once.
+    options.tls.verify = false;
+    let builder = Client::on(options);
+    if attempts > 1 { builder.policy(policy()).build().unwrap() } else { builder.build().unwrap() }
+}
+
+fn blocking(http2: Http2, url: &str, calls: u64, attempts: usize) {
+    let client = client(http2, attempts);
+    looped(calls, || {
+        let response = client.get(url).send_blocking().unwrap();
+        assert_eq!((response.bytes().len(), response.attempts().len()), (11, attempts));
+    });
 }
 
 fn runtime() -> Runtime {

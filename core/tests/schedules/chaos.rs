@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use http::{HeaderMap, HeaderValue, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 use reknock::client::transport::{Failure, Incoming, Outgoing, OutgoingBody, Received, Transport};
-use reknock::client::{Clock, Event, Host, Opinion, Question, Reply, TokioClock, Wants};
+use reknock::client::{Clock, Event, EventKind, Host, Opinion, Question, Reply, TokioClock, Wants};
 use reknock::{BoxError, ErrorKind, Evidence};
 
 /// splitmix64.
@@ -197,6 +197,10 @@ impl Host for Moody {
     }
 
     async fn ask(&mut self, question: Question) -> Result<Reply, BoxError> {
+        // At once: what a hop has deposited whose attempt never began is told by nobody.
+        if let Question::BeforeAttempt(_) = question {
+            return Ok(Reply::Fields(HeaderMap::from_iter([(HeaderName::from_static("x-attempt"), HeaderValue::from_static("1"))])));
+        }
         match self.dice.below(60) {
             0 => std::future::pending().await,
             1 => return Err("chaos".into()),
@@ -217,13 +221,16 @@ impl Host for Moody {
                 request.set_header("x-edited", "1").unwrap();
                 Reply::Request(request)
             }
+            Question::BeforeAttempt(_) => {
+                Reply::Fields(HeaderMap::from_iter([(HeaderName::from_static("x-attempt"), "1".parse().unwrap())]))
+            }
             other => panic!("{other:?}"),
         })
     }
 
     fn tell(&mut self, event: Event) {
-        if let Event::Redirect(_, url) = event {
-            self.redirects.lock().unwrap().push(url);
+        if let EventKind::Redirect { target, .. } = event.kind {
+            self.redirects.lock().unwrap().push(target);
         }
     }
 }

@@ -225,6 +225,7 @@ fn one<'a>(client: &'a Client<Chaos>, call: usize, mut dice: Dice) -> (impl Futu
         body: dice.chance(20),
         delay: answers && dice.chance(40),
         before_retry: answers && dice.chance(40),
+        before_attempt: answers && dice.chance(20),
         events: true,
         notices: false,
     };

@@ -82,7 +82,7 @@ fn presentable(outcome: &Outcome) {
         Err(error) => (error.explain(), Some(error)),
     };
     let (records, reason) = told(outcome);
-    assert_eq!(explained.lines().count(), records.len() + 1, "{explained}");
+    assert_eq!(explained.lines().count(), records.len() + 2, "{explained}");
     assert!(explained.contains(reason.code()), "{explained}");
     let numbers: Vec<u32> = records.iter().map(|record| record.number).collect();
     assert_eq!(numbers, (1..=records.len() as u32).collect::<Vec<_>>());

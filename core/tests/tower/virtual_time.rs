@@ -134,3 +134,11 @@ async fn a_service_that_is_never_ready_is_left_at_the_deadline() {
     let error: RetryError = RetryLayer::new(policy("{timeout: 2s}")).layer(Never).call(get()).await.unwrap_err();
     assert_eq!((error.kind(), error.attempts()[0].evidence), (Some(ErrorKind::Deadline), Evidence::NotSent));
 }
+
+#[test]
+fn a_runtime_without_timers_is_an_error() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let error = runtime.block_on(RetryLayer::new(policy("{}")).layer(busy(Duration::ZERO)).call(get())).unwrap_err();
+    let message = "a call must be made inside a tokio runtime with timers; build it with enable_time()";
+    assert_eq!((error.kind(), error.to_string()), (Some(ErrorKind::Config), message.to_owned()));
+}

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::os::unix::net::UnixListener;
 
-use reknock::ErrorKind::{Config, Connect};
+use reknock::ErrorKind::{self, Config, Connect};
 use reknock::client::{Client, HttpTransport, Proxy, TransportOptions};
 use reknock::{Error, Evidence, Policy};
 
@@ -108,6 +108,33 @@ fn connections_leave_by_the_interface_that_was_said() {
     options.interface = Some("nowhere0".to_owned());
     let error = refused(options, &format!("http://{address}/")).to_string();
     assert!(error.contains("no connection can be opened from interface nowhere0: No such device"), "{error}");
+}
+
+/// Addresses of a link need their zone, which no URL names: it is the interface.
+#[cfg(target_os = "linux")]
+#[test]
+fn addresses_of_a_link_are_reached_by_their_interface() {
+    let client = once(options());
+    for url in ["http://[fe80::1%25eth0]/", "http://me:x@[fe80::1%eth0]:81/a?b"] {
+        let error = client.get(url).send_blocking().unwrap_err();
+        let said = "url: must not name the zone of an IPv6 address, got \"eth0\"; give it as interface of the client";
+        assert!(error.kind() == ErrorKind::InvalidRequest && error.to_string().contains(said), "{error}");
+    }
+    // Where the machine has such an address.
+    let known = std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
+    let Some(line) = known.lines().find(|line| line.starts_with("fe80")) else { return };
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let address = std::net::Ipv6Addr::from(u128::from_str_radix(fields[0], 16).unwrap());
+    let scope = u32::from_str_radix(fields[1], 16).unwrap();
+    let listener = TcpListener::bind(std::net::SocketAddrV6::new(address, 0, 0, scope)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        answers(&mut stream, 0, &crate::Seen::default());
+    });
+    let mut options = options();
+    options.interface = Some(fields[5].to_owned());
+    assert_eq!(once(options).get(&format!("http://[{address}]:{port}/")).send_blocking().unwrap().status(), 200);
 }
 
 /// What cannot be is said when the client is made.

@@ -1,6 +1,8 @@
 //! What the transport of our own promises and another cannot: evidence that races do not bend, connections that are counted, shared and closed in time.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)] // tests may; the servers here are threads
 
+mod bodies;
+mod connects;
 #[cfg(unix)]
 mod ends;
 mod pool;
@@ -12,6 +14,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use reknock::client::{Client, HttpTransport, Proxy, TransportOptions};
 
@@ -108,6 +111,20 @@ impl Numbers {
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0 % end
+    }
+}
+
+/// How many times as many calls as in every run; ten are those of the measurements in docs/real-servers.md.
+pub(crate) fn times() -> u64 {
+    std::env::var("REKNOCK_RACES").map_or(1, |text| text.parse().unwrap())
+}
+
+#[track_caller]
+pub(crate) fn eventually(what: &str, done: impl Fn() -> bool) {
+    let end = std::time::Instant::now() + Duration::from_secs(30);
+    while !done() {
+        assert!(std::time::Instant::now() < end, "{what}");
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

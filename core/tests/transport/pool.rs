@@ -2,25 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reknock::Policy;
 use reknock::client::{Client, HttpTransport};
 use tokio::runtime::Builder;
 
-use crate::{answer, answers, client, options, pass, read, server};
+use crate::{answer, answers, client, eventually, options, pass, read, server};
 
 fn url(address: std::net::SocketAddr) -> String {
     format!("http://{address}/id/1")
-}
-
-#[track_caller]
-fn eventually(what: &str, done: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(30);
-    while !done() {
-        assert!(Instant::now() < end, "{what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 #[test]

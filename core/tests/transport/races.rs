@@ -13,7 +13,7 @@ use reknock::client::transport::{Failure, Incoming, Outgoing, OutgoingBody, Prog
 use reknock::client::{HttpTransport, TokioClock};
 use tokio::runtime::Builder;
 
-use crate::{Numbers, Seen, answer, options, pass, read, server};
+use crate::{Numbers, Seen, answer, eventually, options, pass, read, server, times};
 
 fn outgoing(address: SocketAddr, number: u64, progress: Arc<Progress>) -> Outgoing {
     let post = number % 2 == 1;
@@ -64,7 +64,7 @@ fn a_kept_connection_that_the_server_closes() {
         let transport = HttpTransport::new(&options()).unwrap();
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let (mut numbers, mut answered, mut not_sent) = (Numbers(4711), 0, Vec::new());
-        for number in 0..400 {
+        for number in 0..400 * times() {
             match runtime.block_on(whole(&transport, outgoing(address, number, Arc::default()))) {
                 Ok(size) => answered += size / 2,
                 Err(failure) if failure.evidence == Evidence::NotSent => not_sent.push(number),
@@ -73,12 +73,14 @@ fn a_kept_connection_that_the_server_closes() {
             pass(numbers.below(150));
         }
         judge(&seen, &not_sent, how);
-        assert!(answered > 200, "{how}: {answered} answered");
+        assert!(answered as u64 > 200 * times(), "{how}: {answered} answered");
     }
 }
 
 fn judge(seen: &Seen, not_sent: &[u64], what: &str) {
     std::thread::sleep(Duration::from_millis(100)); // for what is still on its way to the server
+    let arrived = seen.requests.lock().unwrap().len();
+    println!("{what}: {} not sent, {arrived} seen over {} connections", not_sent.len(), seen.connections());
     assert!(not_sent.iter().all(|number| seen.times(*number) == 0), "{what}: a request that was not sent was seen");
     assert!(seen.requests.lock().unwrap().values().all(|times| *times == 1), "{what}: a request was seen twice");
 }
@@ -112,7 +114,7 @@ fn calls_that_are_given_up() {
     let transport = HttpTransport::new(&options()).unwrap();
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let (mut numbers, mut not_sent, mut given_up) = (Numbers(99), Vec::new(), 0);
-    for number in 0..500 {
+    for number in 0..500 * times() {
         let progress = Arc::<Progress>::default();
         let moment = numbers.below(250);
         let evidence = runtime.block_on(async {
@@ -130,7 +132,7 @@ fn calls_that_are_given_up() {
         }
     }
     judge(&seen, &not_sent, "given up");
-    assert!(given_up > 100 && !not_sent.is_empty(), "{given_up} given up, {} not sent", not_sent.len());
+    assert!(given_up > 100 * times() && !not_sent.is_empty(), "{given_up} given up, {} not sent", not_sent.len());
 }
 
 /// 3,000 calls of 48 tasks on two threads, a quarter given up, against servers that close all the time.
@@ -145,7 +147,7 @@ fn a_storm() {
                 let transport = transport.clone();
                 runtime.spawn(async move {
                     let (mut numbers, mut not_sent) = (Numbers(task * 77 + 1), Vec::new());
-                    for number in task * 1000..task * 1000 + 21 {
+                    for number in task * 100_000..task * 100_000 + 21 * times() {
                         let progress = Arc::<Progress>::default();
                         let call = whole(&transport, outgoing(address, number, Arc::clone(&progress)));
                         let ended = match numbers.below(4) {
@@ -166,5 +168,7 @@ fn a_storm() {
             .collect();
         let not_sent: Vec<u64> = tasks.into_iter().flat_map(|task| runtime.block_on(task).unwrap()).collect();
         judge(&seen, &not_sent, how);
+        drop(transport);
+        eventually("what is open is closed with the transport", || seen.open() == 0);
     }
 }

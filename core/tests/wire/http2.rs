@@ -220,6 +220,51 @@ async fn an_early_answer_wins_over_the_upload() {
     assert_eq!(peer.connections(), 1);
 }
 
+/// A body that waits for `100 Continue` does not go out where the answer is there before, and does where it comes.
+#[tokio::test]
+async fn bodies_wait_where_they_are_to() {
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let peer = Peer::start(move |stream, _| {
+        let tell = tell.clone();
+        async move {
+            let Some(mut frames) = Frames::accept(stream).await else { return };
+            while let Some(stream) = frames.next(HEADERS).await {
+                let refused = stream % 4 == 1;
+                if refused {
+                    frames.ok(stream, END_STREAM).await;
+                } else {
+                    // `:status: 100`, in letters.
+                    frames.send(HEADERS, 4, stream, b"\x08\x03100").await;
+                }
+                let came = loop {
+                    match frames.any().await {
+                        Some((DATA, _)) => break true,
+                        Some((RESET, _)) | None => break false,
+                        _ => {}
+                    }
+                };
+                tell.send((refused, came)).unwrap();
+                if !refused {
+                    frames.ok(stream, END_STREAM).await;
+                }
+            }
+        }
+    })
+    .await;
+    let client = client("{}");
+    let mut kept_back = 0;
+    for turn in 0..6 {
+        let request = client.put(&peer.url("/")).header("expect", "100-continue").body("body");
+        assert_eq!(patient(request.send()).await.unwrap().attempts().len(), 1);
+        let (refused, came) = told.recv().await.unwrap();
+        assert_eq!(refused, turn % 2 == 0);
+        assert!(refused || came);
+        kept_back += usize::from(refused && !came);
+    }
+    // Each of them, unless this machine stood still for a second.
+    assert!(kept_back > 0);
+}
+
 /// Where HTTP/2 is found out in the handshake, calls that come at once share what they open.
 #[tokio::test]
 async fn https_finds_out() {

@@ -135,14 +135,20 @@ impl Frames {
     /// The next frame of this kind: its stream.
     pub async fn next(&mut self, wanted: u8) -> Option<u32> {
         loop {
-            let mut head = [0; 9];
-            self.0.read_exact(&mut head).await.ok()?;
-            let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
-            self.0.read_exact(&mut payload).await.ok()?;
-            if head[3] == wanted {
-                return Some(u32::from_be_bytes([head[5], head[6], head[7], head[8]]));
+            let (kind, stream) = self.any().await?;
+            if kind == wanted {
+                return Some(stream);
             }
         }
+    }
+
+    /// The next frame: its kind and its stream.
+    pub async fn any(&mut self) -> Option<(u8, u32)> {
+        let mut head = [0; 9];
+        self.0.read_exact(&mut head).await.ok()?;
+        let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+        self.0.read_exact(&mut payload).await.ok()?;
+        Some((head[3], u32::from_be_bytes([head[5], head[6], head[7], head[8]])))
     }
 
     /// A head of status 200.

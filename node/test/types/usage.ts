@@ -19,7 +19,7 @@ export async function calls(): Promise<void> {
     },
     onEvent: (event) => {
       if (event.kind === 'end') event.stopReason satisfies StopReason;
-      else if (event.kind !== 'notice') event.attempt satisfies AttemptRecord;
+      else if (event.kind === 'retry') event.attempt satisfies AttemptRecord;
     },
   });
   const response: RetryResponse = await client('/orders', { searchParams: { page: 2, tag: ['a', 'b'] }, signal: AbortSignal.timeout(1) });

@@ -224,6 +224,9 @@ impl Exchange {
             }
         }
         let Some(cut) = reply.cut else {
+            if let Some(trailers) = response(200, reply.trailers.clone()).filter(|_| !reply.trailers.is_empty()) {
+                return stream.send_trailers(trailers.into_parts().0.headers).map_err(|_| Gone);
+            }
             return stream.send_data(Bytes::new(), true).map_err(|_| Gone);
         };
         // A reset would overtake what is still queued: the data, and the head of at least one frame.

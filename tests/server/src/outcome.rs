@@ -152,6 +152,8 @@ pub(crate) struct Reply {
     pub(crate) reason: Option<String>,
     /// As given; `$` placeholders are filled in when the head is written.
     pub(crate) headers: Vec<(String, String)>,
+    /// After the body, in HTTP/2.
+    pub(crate) trailers: Vec<(String, String)>,
     pub(crate) body: Content,
     pub(crate) encoding: Option<Encoding>,
     pub(crate) corrupt: Corrupt,
@@ -172,6 +174,7 @@ impl Reply {
             status,
             reason: None,
             headers: Vec::new(),
+            trailers: Vec::new(),
             body,
             encoding: None,
             corrupt: Corrupt::No,

@@ -40,11 +40,12 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         record.outer_retry = retry::outer_retry(&self.sent().headers);
         self.records.push(record);
         self.open = true;
+        self.tell_start();
         let transport = Arc::clone(&self.transport);
         let is_first = attempt.number == 1 && self.retry.hops() == 0 && self.sent().body.length() != Some(0);
         let counts_from_upload = self.policy.compat() == Some(Compat::Envoy) && is_first;
         let ended = loop {
-            let outgoing = match self.outgoing(&attempt) {
+            let outgoing = match self.outgoing(&attempt, began) {
                 Ok(outgoing) => outgoing,
                 Err(failure) => return AttemptResult::Failed(failure, None),
             };
@@ -95,17 +96,20 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         self.config.cookies.as_ref().filter(|_| !self.mode.omit_cookies)
     }
 
-    fn outgoing(&mut self, attempt: &retry::Attempt) -> Result<Outgoing, Failure> {
+    fn outgoing(&mut self, attempt: &retry::Attempt, began: Tick) -> Result<Outgoing, Failure> {
         let request = self.sent();
         let mut headers = request.headers.clone();
         if let Some(cookies) = self.jar().filter(|_| !headers.contains_key(COOKIE) && !request.without.contains(&COOKIE)) {
             let named = self.named.as_ref() == Some(&request.url.origin());
             headers.extend(cookies.value(&request.url, named).map(|line| (COOKIE, line)));
         }
-        for (name, value) in self.policy.attempt_fields(attempt.number, self.config.clock.now().since(self.began)) {
+        for (name, value) in self.policy.attempt_fields(attempt.number, began.since(self.began)) {
             if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(&value)) {
                 headers.insert(name, value);
             }
+        }
+        for (name, value) in self.fields.iter().flat_map(|fields| fields.iter()) {
+            headers.insert(name, value.clone());
         }
         if !request.body.rewind() {
             let message = "the request body is a stream that was consumed before, and too large to have been kept (max_body_buffer)";

@@ -17,13 +17,15 @@ use crate::retry::{Answer, Verdict};
 
 impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     /// What the callbacks are told about an outcome.
-    pub(super) fn attempt_view(&self, ended: &AttemptResult<T::Body>, verdict: Verdict) -> Attempt {
+    pub(super) fn attempt_view(&mut self, ended: &AttemptResult<T::Body>, verdict: Verdict) -> Attempt {
         let (headers, body, failure) = match ended {
             AttemptResult::Response(received, whole) => (received.headers.clone(), whole.clone(), None),
             AttemptResult::Failed(failure, _) => (Default::default(), None, Some(failure)),
         };
+        let call = self.identity();
         let request = self.sent();
         Attempt {
+            call,
             number: self.retry.attempts(),
             retries_left: self.retry.retries_left(),
             method: request.method.clone(),
@@ -84,6 +86,18 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
                 Ok(*request)
             }
             _ => Err(no_answer("before_retry")),
+        }
+    }
+
+    /// `before_attempt`: the fields of the next attempt alone.
+    pub(super) async fn before_attempt(&mut self) -> Result<(), Failure> {
+        let question = Question::BeforeAttempt(Box::new(self.attempt_start()));
+        match self.ask("before_attempt", question).await? {
+            Reply::Fields(fields) => {
+                self.fields = Some(Box::new(fields));
+                Ok(())
+            }
+            _ => Err(no_answer("before_attempt")),
         }
     }
 

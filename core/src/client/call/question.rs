@@ -2,21 +2,26 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use url::Url;
 
+use super::events::Event;
 use crate::client::message::request::Request;
 use crate::error::{BoxError, Error, ErrorKind};
-use crate::record::{AttemptRecord, Evidence, StopReason};
+use crate::identity::Identity;
+use crate::record::Evidence;
 use crate::retry::Opinion;
 
 /// One attempt and how it ended, as callbacks see it.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Attempt {
+    /// Whose call it is.
+    pub call: Arc<Identity>,
     /// From 1.
     pub number: u32,
     /// Retries left, the one in question included.
@@ -53,6 +58,7 @@ pub struct Attempt {
 impl fmt::Debug for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Attempt")
+            .field("call_id", &self.call.call_id)
             .field("number", &self.number)
             .field("retries_left", &self.retries_left)
             .field("elapsed", &self.elapsed)
@@ -95,6 +101,9 @@ pub enum Question {
     Delay(Box<Attempt>),
     /// What shall the next attempt send? (The attempt before it, and the request as it would be sent.)
     BeforeRetry(Box<Attempt>, Box<Request>),
+    /// Which header fields shall the attempt have besides? (What observers are told of its start.) Asked before each attempt, those of redirects' hops
+    /// included, while no clock of the attempt runs.
+    BeforeAttempt(Box<Event>),
 }
 
 /// What the host answers.
@@ -107,25 +116,8 @@ pub enum Reply {
     Delay(Option<Duration>),
     /// To `BeforeRetry`: the request of the next attempt alone. Its method is not changed.
     Request(Box<Request>),
-}
-
-/// What observers are told. Nobody waits for them.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Event {
-    /// An attempt ended and will be retried after its `wait`. Told before the wait.
-    Retry(AttemptRecord),
-    /// A redirect is followed to this URL (query values removed).
-    Redirect(AttemptRecord, String),
-    /// What whoever runs the program should know, in one whole line: a budget that refuses a retry, at most once a second and origin.
-    Notice(String),
-    /// The call is over.
-    End {
-        /// What was sent.
-        attempts: Vec<AttemptRecord>,
-        /// Why nothing further was sent.
-        stop_reason: StopReason,
-    },
+    /// To `BeforeAttempt`: fields that take the place of those of the same names, in this attempt alone.
+    Fields(HeaderMap),
 }
 
 /// Which questions a host answers.
@@ -139,9 +131,11 @@ pub struct Wants {
     pub delay: bool,
     /// `before_retry`.
     pub before_retry: bool,
+    /// `before_attempt`: asked so often that it is for telemetry, while that is on.
+    pub before_attempt: bool,
     /// `on_event`.
     pub events: bool,
-    /// Of events the notices alone.
+    /// Of events the warnings alone: notices, and the ends of calls that failed.
     pub notices: bool,
 }
 

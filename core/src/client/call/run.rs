@@ -1,6 +1,5 @@
 //! The loop of one call around the decision machine. It decides nothing itself.
 
-use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,17 +7,16 @@ use bytes::Bytes;
 use super::cancel::{Cancel, cancel_message, cancelled_kind, cancelled_now};
 use super::drain::drain;
 use super::early::{EARLY, is_made_while_read};
-use super::question::{Event, Host};
+use super::question::Host;
 use super::state::{AttemptResult, CallBody, CallFailure, Delivery, Finished, Running, facts};
-use crate::client::message::redact::redacted;
 use crate::client::message::redirect::{Hop, hop};
 use crate::client::message::request::Request;
 use crate::client::message::response::ResponseHead;
 use crate::client::system::clock::Clock;
 use crate::client::transport::{Failure, Received, Transport};
 use crate::error::{Error, ErrorKind};
-use crate::record::{AttemptRecord, Evidence, StopReason};
-use crate::retry::{Answer, Decision, Outcome, Verdict, refusals};
+use crate::record::{Evidence, StopReason};
+use crate::retry::{Answer, Decision, Outcome, Verdict};
 use crate::time::Tick;
 
 /// Where the loop goes after an outcome.
@@ -52,7 +50,8 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         };
         match ended {
             Ok(finished) => {
-                self.over(finished.stop_reason);
+                self.close_record();
+                self.tell_end(finished.stop_reason, None);
                 Ok(finished)
             }
             Err(failure) => Err(self.fail(failure)),
@@ -61,6 +60,9 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
 
     async fn run(&mut self) -> Result<Finished<T::Body>, CallFailure> {
         loop {
+            if self.host.wants().before_attempt {
+                Box::pin(self.before_attempt()).await.map_err(|failure| CallFailure::replacing(None, failure))?;
+            }
             let mut ended = self.attempt().await;
             loop {
                 if self.is_asked_for(&ended) {
@@ -184,7 +186,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
 
     /// Frees the connection of a response that is not handed out, waits, and lets a callback edit what is sent next.
     async fn pause(&mut self, ended: AttemptResult<T::Body>, verdict: Verdict, until: Tick) -> Result<(), CallFailure> {
-        self.tell(|records| records.last().cloned().map(Event::Retry));
+        self.tell_retry();
         let asked = self.host.wants().before_retry.then(|| self.attempt_view(&ended, verdict));
         let status = ended.status();
         self.drain(ended).await;
@@ -207,7 +209,8 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     }
 
     async fn follow(&mut self, ended: AttemptResult<T::Body>, request: Request) -> Result<(), CallFailure> {
-        self.tell(|records| Some(Event::Redirect(records.last()?.clone(), redacted(&request.url))));
+        self.identity();
+        self.tell_redirect(&request.url);
         self.drain(ended).await;
         let now = self.config.clock.now();
         // A name that is in use with other parameters was refused when the first hop looked it up.
@@ -219,7 +222,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     }
 
     /// An attempt lasts until the last byte of its body, when that is read; not while somebody thinks about it.
-    fn close_record(&mut self) {
+    pub(super) fn close_record(&mut self) {
         if std::mem::take(&mut self.open)
             && let Some(record) = self.records.last_mut()
         {
@@ -235,51 +238,19 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     pub(in crate::client) fn head(self, head: Received<()>, stop_reason: StopReason) -> ResponseHead {
         let now = self.config.clock.now();
         self.retry.finish(now);
+        let Request { method, url, .. } = self.edited.unwrap_or(self.request);
         ResponseHead {
             status: head.status,
             reason: head.reason,
             version: head.version,
             headers: head.headers,
-            url: self.edited.unwrap_or(self.request).url,
+            method,
+            url,
+            whose: Some(self.whose),
             elapsed: now.since(self.began),
             attempts: self.records,
             stop_reason,
         }
-    }
-
-    fn over(&mut self, stop_reason: StopReason) {
-        self.close_record();
-        if stop_reason == StopReason::BudgetExhausted {
-            self.tell_of_refusal();
-        }
-        self.tell(|records| Some(Event::End { attempts: records.to_vec(), stop_reason }));
-    }
-
-    /// A budget that refuses is an outage, or a budget that is too small: somebody should know.
-    fn tell_of_refusal(&mut self) {
-        let wants = self.host.wants();
-        let clock = &self.config.clock;
-        let told = if clock.is_of_the_host() { &refusals::OF_PROCESS } else { &self.shared.refusals };
-        if !(wants.events || wants.notices) || !told.first(self.request.origin(), clock.now()) {
-            return;
-        }
-        let Request { method, url, .. } = &self.request;
-        let refused = refusals::text(self.request.origin(), self.records.last());
-        self.say(Event::Notice(format!("{method} {}: {refused}", redacted(url))));
-    }
-
-    /// Whatever an observer does, the call goes on.
-    fn tell(&mut self, event: impl FnOnce(&[AttemptRecord]) -> Option<Event>) {
-        if self.host.wants().events
-            && let Some(event) = event(&self.records)
-        {
-            self.say(event);
-        }
-    }
-
-    fn say(&mut self, event: Event) {
-        // The panic hook has reported it.
-        let _ = std::panic::catch_unwind(AssertUnwindSafe(|| self.host.tell(event)));
     }
 
     fn fail(&mut self, ended: CallFailure) -> Error {
@@ -290,11 +261,13 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         {
             record.error = Some(failure.kind);
         }
-        self.over(stop_reason);
+        self.close_record();
+        let elapsed = self.config.clock.now().since(self.began);
+        let text = self.identity().ended(&failure.message, self.records.len(), elapsed, stop_reason);
+        self.tell_end(stop_reason, Some(&text));
         // The machine is not told to finish: a response whose body did not arrive earns the budget nothing.
         let records = std::mem::take(&mut self.records);
-        let message = stop_reason.said_after(failure.message);
-        let error = Error::new(failure.kind, message).with_status(status).with_records(records, stop_reason);
+        let error = Error::new(failure.kind, text).with_status(status).with_records(records, stop_reason).of_call(self.identity());
         match failure.source {
             Some(source) => error.with_source(source),
             None => error,

@@ -6,16 +6,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use http::header::HeaderName;
+use http::{HeaderMap, Method};
+use url::Url;
 
 use super::cancel::Cancel;
 use super::question::Host;
 use crate::client::message::cookies::Cookies;
+use crate::client::message::redact::redacted;
 use crate::client::message::redirect::Redirects;
 use crate::client::message::request::Request;
 use crate::client::system::clock::Clock;
 use crate::client::system::entropy;
 use crate::client::transport::{Exchanges, Failure, Progress, Received, Transport};
 use crate::error::Error;
+use crate::identity::{Identity, next_call_id};
 use crate::policy::Policy;
 use crate::record::{AttemptRecord, StopReason};
 use crate::retry::refusals::Refusals;
@@ -80,6 +84,29 @@ impl CallFailure {
     }
 }
 
+/// Whose call it is. Written out only when somebody is told of it: most calls are over before.
+#[derive(Clone, Debug)]
+pub(in crate::client) struct Whose {
+    pub(in crate::client) id: u64,
+    pub(in crate::client) name: Option<Arc<str>>,
+    pub(in crate::client) written: Option<Arc<Identity>>,
+}
+
+impl Whose {
+    /// One more call of this process.
+    fn next(name: Option<Arc<str>>) -> Self {
+        Whose { id: next_call_id(), name, written: None }
+    }
+
+    /// As people read it, unless it was written before: of a call that this is the request of.
+    pub(in crate::client) fn identity(&self, method: &Method, url: &Url) -> Arc<Identity> {
+        self.written.clone().unwrap_or_else(|| {
+            let origin = url.origin().ascii_serialization();
+            Arc::new(Identity::new(self.id, method.to_string(), redacted(url), origin, self.name.clone()))
+        })
+    }
+}
+
 /// What the caller wants, besides the request.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::client) struct Mode {
@@ -135,15 +162,20 @@ pub(in crate::client) struct Running<'a, T: Transport, C, H> {
     pub(in crate::client) mode: Mode,
     /// The request of the present hop.
     pub(in crate::client) request: Request,
+    pub(in crate::client) whose: Whose,
     /// The origin that the caller named, if there are cookies for it.
     pub(in crate::client) named: Option<url::Origin>,
     /// The request of the present attempt alone, if a callback edited it.
     pub(in crate::client) edited: Option<Request>,
+    /// Header fields of the present attempt alone, if telemetry gave it some.
+    pub(in crate::client) fields: Option<Box<HeaderMap>>,
     pub(in crate::client) retry: Retry,
     pub(in crate::client) began: Tick,
     pub(in crate::client) records: Vec<AttemptRecord>,
     /// The attempt of the last record is going on.
     pub(in crate::client) open: bool,
+    /// Observers were told of its start, and not yet of its end.
+    pub(in crate::client) started: bool,
     /// How far the attempt in flight is.
     pub(in crate::client) progress: Arc<Progress>,
 }
@@ -172,6 +204,7 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
         policy: Cow<'a, Policy>,
         host: H,
         mode: Mode,
+        name: Option<Arc<str>>,
         mut request: Request,
     ) -> Result<Self, Error> {
         request.settle_length()?;
@@ -200,14 +233,24 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
             host,
             mode,
             request,
+            whose: Whose::next(name),
             named,
             edited: None,
+            fields: None,
             retry,
             began,
             records,
             open: false,
+            started: false,
             progress,
         })
+    }
+
+    /// Whose call it is. Asked for before the first request gives way to another.
+    pub(in crate::client) fn identity(&mut self) -> Arc<Identity> {
+        let Running { whose, request, .. } = self;
+        let identity = whose.identity(&request.method, &request.url);
+        whose.written.get_or_insert(identity).clone()
     }
 
     /// What the present attempt sends, or the last one sent.

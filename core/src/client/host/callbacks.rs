@@ -6,7 +6,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::client::call::question::{Attempt, Event, Host, Question, Reply, Wants};
+use http::HeaderMap;
+
+use crate::client::call::events::Event;
+use crate::client::call::question::{Attempt, Host, Question, Reply, Wants};
 use crate::client::message::request::Request;
 use crate::error::{BoxError, Error};
 use crate::retry::Opinion;
@@ -15,6 +18,7 @@ type Answer<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 type RetryIf = dyn Fn(Attempt) -> Answer<Opinion> + Send + Sync;
 type Delay = dyn Fn(Attempt) -> Answer<Option<Duration>> + Send + Sync;
 type BeforeRetry = dyn Fn(Attempt, Request) -> Answer<Request> + Send + Sync;
+type BeforeAttempt = dyn Fn(&Event, &mut HeaderMap) + Send + Sync;
 type OnEvent = dyn Fn(&Event) + Send + Sync;
 
 /// Rust closures as a host. Cheap to clone.
@@ -26,6 +30,7 @@ pub struct Callbacks {
     body: bool,
     delay: Option<Arc<Delay>>,
     before_retry: Option<Arc<BeforeRetry>>,
+    before_attempt: Option<Arc<BeforeAttempt>>,
     on_event: Option<Arc<OnEvent>>,
 }
 
@@ -98,7 +103,15 @@ impl Callbacks {
         self
     }
 
-    /// Told of retries, redirects, notices and the end. It must not block; a panic in it is reported by the panic hook and fails no call.
+    /// Asked before each attempt, those of redirects' hops included, for header fields that this attempt shall have besides: a trace's, for example. It
+    /// is given the event of the attempt's start and an empty map; a field takes the place of those of the same name. It must not block.
+    #[must_use]
+    pub fn before_attempt(mut self, f: impl Fn(&Event, &mut HeaderMap) + Send + Sync + 'static) -> Self {
+        self.before_attempt = Some(Arc::new(f));
+        self
+    }
+
+    /// Told of everything that [`EventKind`](crate::client::EventKind) lists. It must not block; a panic in it is reported by the panic hook and fails no call.
     #[must_use]
     pub fn on_event(mut self, f: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.on_event = Some(Arc::new(f));
@@ -111,6 +124,7 @@ impl Callbacks {
         self.retry_if = self.retry_if.or_else(|| base.retry_if.clone());
         self.delay = self.delay.or_else(|| base.delay.clone());
         self.before_retry = self.before_retry.or_else(|| base.before_retry.clone());
+        self.before_attempt = self.before_attempt.or_else(|| base.before_attempt.clone());
         self.on_event = self.on_event.or_else(|| base.on_event.clone());
         self.body |= base.body;
         self
@@ -134,6 +148,7 @@ impl Host for Callbacks {
             body: self.body,
             delay: self.delay.is_some(),
             before_retry: self.before_retry.is_some(),
+            before_attempt: self.before_attempt.is_some(),
             events: self.on_event.is_some(),
             notices: false,
         }
@@ -150,6 +165,13 @@ impl Host for Callbacks {
             (Question::RetryIf(_), ..) => Ok(Reply::Opinion(Opinion::None)),
             (Question::Delay(_), ..) => Ok(Reply::Delay(None)),
             (Question::BeforeRetry(_, request), ..) => Ok(Reply::Request(request)),
+            (Question::BeforeAttempt(start), ..) => {
+                let mut fields = HeaderMap::new();
+                if let Some(f) = &self.before_attempt {
+                    f(&start, &mut fields);
+                }
+                Ok(Reply::Fields(fields))
+            }
         }
     }
 

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, oneshot};
 
-use crate::client::call::question::{Event, Host, Question, Reply, Wants};
+use crate::client::call::events::Event;
+use crate::client::call::question::{Host, Question, Reply, Wants};
 use crate::error::BoxError;
 
 /// Where the questions and events of a call wait for the thread that runs it.

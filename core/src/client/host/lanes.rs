@@ -75,6 +75,14 @@ impl<T> LaneRuntime<T> {
         self.transport.leaves_tasks()
     }
 
+    /// Whether the runtime has to run before a call: see [`Transport::has_news`].
+    pub(in crate::client) fn has_news(&self) -> bool
+    where
+        T: Transport,
+    {
+        self.transport.has_news()
+    }
+
     pub(in crate::client) fn runtime(&self) -> &Runtime {
         self.runtime.as_ref().expect("taken by drop alone")
     }

@@ -14,7 +14,8 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
-use crate::client::call::question::{Event, Host, Question, Reply, Wants};
+use crate::client::call::events::Event;
+use crate::client::call::question::{Host, Question, Reply, Wants};
 use crate::error::{BoxError, Error, ErrorKind};
 
 /// Tells a host that its queue has something. Called from any thread, when the queue was empty; it must not block.

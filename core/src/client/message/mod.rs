@@ -10,4 +10,4 @@ pub(super) mod redact;
 pub(super) mod redirect;
 pub(super) mod request;
 pub(super) mod response;
-mod status;
+pub(super) mod status;

@@ -1,6 +1,21 @@
 //! URLs for people: without secrets.
 
+use std::sync::Arc;
+
 use url::Url;
+
+use crate::identity::{Identity, next_call_id};
+
+impl Identity {
+    /// Of one more call of this process, which somebody else sends. What is no URL is shown without what stands behind a `?`.
+    pub fn of_request(method: &str, url: &str, name: Option<Arc<str>>) -> Self {
+        let (shown, origin) = match Url::parse(url) {
+            Ok(url) => (redacted(&url), url.origin().ascii_serialization()),
+            Err(_) => (url.split('?').next().unwrap_or_default().to_owned(), String::new()),
+        };
+        Identity::new(next_call_id(), method.to_owned(), shown, origin, name)
+    }
+}
 
 /// The URL without userinfo, with the values of its query replaced by `...`.
 pub(in crate::client) fn redacted(url: &Url) -> String {

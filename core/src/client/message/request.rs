@@ -97,12 +97,25 @@ pub(in crate::client) fn parse_url(url: &str) -> Result<Url, Error> {
         return Err(invalid(format!("url: must name a host behind two slashes, such as {scheme}://host/path")));
     }
     let parsed = Url::parse(url).map_err(|error| match error {
+        url::ParseError::InvalidIpv6Address if zone(url).is_some() => {
+            let zone = ShownText(zone(url).unwrap_or_default());
+            invalid(format!(
+                "url: must not name the zone of an IPv6 address, got {zone}; give it as interface of the client, where the system has that"
+            ))
+        }
         url::ParseError::RelativeUrlWithoutBase => invalid("url: must be absolute, such as http://host/path".to_owned()),
         // The text may hold secrets: it is not shown.
         error => invalid(format!("url: {error}")),
     })?;
     known::remember(url, &parsed);
     Ok(parsed)
+}
+
+/// `eth0` in `http://[fe80::1%25eth0]/`, and in what people write for it.
+fn zone(url: &str) -> Option<&str> {
+    let authority = url.split_once("://")?.1.split(['/', '?', '#']).next()?;
+    let host = authority.rsplit('@').next()?.strip_prefix('[')?.split_once(']')?.0;
+    host.split_once('%').map(|(_, zone)| zone.strip_prefix("25").unwrap_or(zone))
 }
 
 /// What holds for every text that is, or becomes part of, a URL.

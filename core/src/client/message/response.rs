@@ -2,13 +2,16 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, Version};
+use http::{HeaderMap, Method, StatusCode, Version};
 use url::Url;
 
+use crate::client::call::state::Whose;
 use crate::error::{Error, ErrorKind};
+use crate::identity::Identity;
 use crate::record::{AttemptRecord, StopReason};
 
 /// The head of a response, and how it came about.
@@ -18,7 +21,10 @@ pub struct ResponseHead {
     pub(in crate::client) reason: Option<Box<str>>,
     pub(in crate::client) version: Version,
     pub(in crate::client) headers: HeaderMap,
+    pub(in crate::client) method: Method,
     pub(in crate::client) url: Url,
+    /// Written, unless the call was one for this very method and URL. `None` of a response that answers no call.
+    pub(in crate::client) whose: Option<Whose>,
     pub(in crate::client) elapsed: Duration,
     pub(in crate::client) attempts: Vec<AttemptRecord>,
     pub(in crate::client) stop_reason: StopReason,
@@ -36,7 +42,8 @@ impl ResponseHead {
         stop_reason: StopReason,
     ) -> Option<Self> {
         let (status, url) = (StatusCode::from_u16(status).ok()?, Url::parse(url).ok()?);
-        Some(ResponseHead { status, reason: None, version, headers, url, elapsed, attempts, stop_reason })
+        let (reason, method, whose) = (None, Method::default(), None);
+        Some(ResponseHead { status, reason, version, headers, method, url, whose, elapsed, attempts, stop_reason })
     }
 
     /// The status code, for example 200.
@@ -89,9 +96,38 @@ impl ResponseHead {
         self.stop_reason
     }
 
-    /// The attempts as a short timeline, with the advice that fits the stop reason.
+    /// Whose call it answers. `None` of one that was [restored](ResponseHead::restored) without.
+    pub fn call(&self) -> Option<Arc<Identity>> {
+        self.whose.as_ref().map(|whose| whose.identity(&self.method, &self.url))
+    }
+
+    /// The same, answering that call.
+    #[must_use]
+    pub fn with_call(mut self, call: Identity) -> Self {
+        self.whose = Some(Whose { id: call.call_id, name: call.name.clone(), written: Some(Arc::new(call)) });
+        self
+    }
+
+    /// The call and its attempts as a short timeline, with the advice that fits the stop reason.
     pub fn explain(&self) -> String {
-        crate::record::explain(&self.attempts, Some(self.stop_reason))
+        crate::record::explain_call(self.call().as_deref(), &self.attempts, Some(self.stop_reason))
+    }
+}
+
+impl ResponseHead {
+    /// As the crate `http` has it, with this head among its extensions.
+    pub(in crate::client) fn with_body<B>(self, body: B) -> http::Response<B> {
+        let mut response = http::Response::new(body);
+        (*response.status_mut(), *response.version_mut(), *response.headers_mut()) = (self.status, self.version, self.headers.clone());
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// The head, which tells what was sent, is among its extensions as a [`ResponseHead`].
+impl From<Response> for http::Response<Bytes> {
+    fn from(response: Response) -> Self {
+        response.head.with_body(response.body)
     }
 }
 

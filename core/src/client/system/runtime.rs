@@ -1,12 +1,15 @@
 //! The process's own runtime, for callers that have none, and one transport per runtime that sends.
 
+use std::cell::Cell;
 use std::io;
+use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Id, Runtime};
 
+use super::clock::has_timers;
 use super::process::{PerProcess, process_id};
 use crate::error::{Error, ErrorKind};
 
@@ -82,9 +85,30 @@ const MOST: usize = 32;
 
 /// The runtime that runs this code.
 pub(in crate::client) fn runtime_here() -> Result<Id, Error> {
-    let here = Handle::try_current();
-    here.map(|runtime| runtime.id())
-        .map_err(|_| Error::new(ErrorKind::Config, "a call must be made inside a tokio runtime with time and I/O enabled"))
+    thread_local!(static GOOD: Cell<Option<Id>> = const { Cell::new(None) });
+    let here = Handle::try_current()
+        .map(|runtime| runtime.id())
+        .map_err(|_| Error::new(ErrorKind::Config, "a call must be made inside a tokio runtime with time and I/O enabled"))?;
+    if GOOD.get() != Some(here) {
+        if !has_drivers() {
+            let message = "this tokio runtime lacks timers or I/O, without which no call can be made; build it with enable_all()";
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        GOOD.set(Some(here));
+    }
+    Ok(here)
+}
+
+/// Whether the present runtime has timers and I/O. It tells by a panic alone, which is caught here once a thread and runtime, instead of ending a call in its middle.
+fn has_drivers() -> bool {
+    // A socket that is registered nowhere until then.
+    let sockets = || {
+        std::net::UdpSocket::bind("127.0.0.1:0").and_then(|socket| {
+            socket.set_nonblocking(true)?;
+            tokio::net::UdpSocket::from_std(socket)
+        })
+    };
+    has_timers() && catch_unwind(|| drop(sockets())).is_ok()
 }
 
 /// One `T` per tokio runtime: connections live in the runtime that opened them, and hang in any other.

@@ -60,6 +60,12 @@ pub trait Transport: Send + Sync + 'static {
         true
     }
 
+    /// Whether something may have happened to its connections in the present runtime that their tasks have to see before the next call. Default: as
+    /// [`leaves_tasks`](Transport::leaves_tasks).
+    fn has_news(&self) -> bool {
+        self.leaves_tasks()
+    }
+
     /// Whether its writes may raise SIGPIPE where nobody ignores it. Default: yes.
     fn raises_signals(&self) -> bool {
         true

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use http::HeaderName;
+
 use crate::client::system::clock::{Clock, TokioClock};
 use crate::record::{Connection, Evidence};
 use crate::time::Tick;
@@ -35,8 +37,18 @@ pub struct Progress {
     interim: AtomicU32,
     /// How often it was sent again on another connection.
     resends: AtomicU32,
+    noted: Mutex<Noted>,
+}
+
+/// What is known of an attempt besides.
+#[derive(Debug, Default)]
+struct Noted {
     /// What it goes over.
-    connection: Mutex<Connection>,
+    connection: Connection,
+    /// The statuses of the interim answers that came.
+    interim: Vec<u16>,
+    /// The fields of the response that were dropped.
+    dropped: Vec<HeaderName>,
 }
 
 impl Progress {
@@ -55,12 +67,16 @@ impl Progress {
 
     /// Notes what the attempt goes over, or how long a phase of opening it took; once it is known, so that attempts that fail later have it too.
     pub fn note_connection(&self, note: impl FnOnce(&mut Connection)) {
-        note(&mut self.connection.lock().unwrap_or_else(PoisonError::into_inner));
+        note(&mut self.noted().connection);
     }
 
     /// What the attempt goes over, as far as it was noted.
     pub fn connection(&self) -> Connection {
-        *self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+        self.noted().connection
+    }
+
+    fn noted(&self) -> MutexGuard<'_, Noted> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The first byte of the response came. Transports that do not say so are taken to have seen it when they hand out the head.
@@ -74,9 +90,21 @@ impl Progress {
         moment(&self.answered)
     }
 
-    /// So many interim answers (1xx) more came. Transports that do not see them do not say so.
-    pub fn note_interim(&self, answers: u32) {
-        self.interim.fetch_add(answers, Ordering::AcqRel);
+    /// An interim answer (1xx) came. Transports that do not see them do not say so.
+    pub fn note_interim(&self, status: u16) {
+        self.interim.fetch_add(1, Ordering::AcqRel);
+        self.noted().interim.push(status);
+    }
+
+    /// A field of the response was dropped, because its value is none that a field can have.
+    pub fn note_dropped(&self, name: HeaderName) {
+        self.noted().dropped.push(name);
+    }
+
+    /// The statuses of the interim answers that came, and the names of the fields that were dropped, in order. Told once.
+    pub(in crate::client) fn take_notes(&self) -> (Vec<u16>, Vec<HeaderName>) {
+        let noted = &mut *self.noted();
+        (std::mem::take(&mut noted.interim), std::mem::take(&mut noted.dropped))
     }
 
     /// How many interim answers came, as far as that was noted.

@@ -21,6 +21,12 @@ pub(super) fn read(text: &str, bounds: Bounds) -> Result<Value, Mistake> {
     })
 }
 
+/// Reads a value from whatever says what it holds.
+#[cfg(feature = "serde")]
+pub(super) fn value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
+    Reader { nodes: &Cell::new(0), depth: 0, bounds: Bounds::TEXT }.deserialize(deserializer)
+}
+
 /// Reads one value, `depth` levels down.
 #[derive(Clone, Copy)]
 struct Reader<'n> {

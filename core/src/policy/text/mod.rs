@@ -4,6 +4,8 @@ mod ballerina;
 mod json;
 mod load;
 mod place;
+#[cfg(feature = "serde")]
+mod serde;
 #[cfg(test)]
 mod tests;
 mod toml;

@@ -59,7 +59,8 @@ pub(super) fn reply(fields: &mut Fields<'_>) -> Result<Reply> {
     Ok(Reply {
         status,
         reason,
-        headers: headers(fields)?,
+        headers: pairs(fields, "headers")?,
+        trailers: pairs(fields, "trailers")?,
         body,
         encoding,
         corrupt,
@@ -150,11 +151,11 @@ fn interim(fields: &mut Fields<'_>) -> Result<Vec<u16>> {
         .collect()
 }
 
-fn headers(fields: &mut Fields<'_>) -> Result<Vec<(String, String)>> {
-    let Some(value) = fields.get("headers") else {
+fn pairs(fields: &mut Fields<'_>, name: &'static str) -> Result<Vec<(String, String)>> {
+    let Some(value) = fields.get(name) else {
         return Ok(Vec::new());
     };
-    let path = fields.path("headers");
+    let path = fields.path(name);
     let list = value.as_array().ok_or_else(|| DocumentError::got(&path, "must be an array of [name, value]", value))?;
     let mut headers = Vec::with_capacity(list.len());
     for (index, pair) in list.iter().enumerate() {

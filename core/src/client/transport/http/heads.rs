@@ -8,11 +8,14 @@ use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
+use memchr::memmem::Finder;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::expect::Expectation;
 
 /// The largest head, as hyper has it.
 const LARGEST: usize = 408 * 1024;
@@ -25,6 +28,9 @@ pub(super) const MOST_INTERIM: u32 = 100;
 
 /// The fields that say how a response ends, and what becomes of its connection: hyper needs them.
 const FRAMING: [&[u8]; 4] = [b"connection", b"content-length", b"transfer-encoding", b"upgrade"];
+
+/// Of `identity`, a coding that is none, however its first letter is written. To make what finds it costs more than to look.
+static IDENTITY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"dentity"));
 
 /// The stream of a connection.
 pub(super) struct Heads<S> {
@@ -45,8 +51,21 @@ pub(super) struct Desk {
     expected: AtomicBool,
     /// Interim answers that came to the present request.
     interim: AtomicU32,
+    /// The statuses of these answers.
+    statuses: Mutex<Vec<u16>>,
+    /// What waits for an answer before it goes out.
+    expectation: Mutex<Option<Expectation>>,
     /// The fields of the present response that hyper was not shown.
-    aside: Mutex<Option<HeaderMap>>,
+    aside: Mutex<Option<Aside>>,
+}
+
+/// What hyper is not shown of a head.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Aside {
+    /// Its fields, but for those by which it reads the body.
+    pub(super) fields: HeaderMap,
+    /// The names of those whose value is none.
+    pub(super) dropped: Vec<HeaderName>,
 }
 
 /// Why a head is not read on.
@@ -57,19 +76,39 @@ pub(super) enum HeadError {
 }
 
 impl Desk {
-    /// A request is about to be sent.
-    pub(super) fn expect(&self) {
+    /// A request is about to be sent, perhaps with a body that waits.
+    pub(super) fn expect(&self, expectation: Option<Expectation>) {
+        *self.expectation.lock().unwrap_or_else(PoisonError::into_inner) = expectation;
         self.interim.store(0, Ordering::Release);
         self.expected.store(true, Ordering::Release);
     }
 
-    /// How many interim answers came to the request that was sent last.
-    pub(super) fn interim(&self) -> u32 {
-        self.interim.load(Ordering::Acquire)
+    /// The head is there.
+    fn answered(&self) {
+        self.expected.store(false, Ordering::Release);
+        self.tell(Expectation::answered);
     }
 
-    /// The fields that are missing in the head that hyper has read.
-    pub(super) fn take(&self) -> Option<HeaderMap> {
+    fn tell(&self, what: fn(&Expectation)) {
+        if let Some(expectation) = &*self.expectation.lock().unwrap_or_else(PoisonError::into_inner) {
+            what(expectation);
+        }
+    }
+
+    /// The statuses of the interim answers that came to the request that was sent last.
+    pub(super) fn take_interim(&self) -> Vec<u16> {
+        match self.interim.load(Ordering::Acquire) {
+            0 => Vec::new(),
+            _ => std::mem::take(&mut *self.statuses()),
+        }
+    }
+
+    fn statuses(&self) -> MutexGuard<'_, Vec<u16>> {
+        self.statuses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is missing in the head that hyper has read.
+    pub(super) fn take(&self) -> Option<Aside> {
         self.aside.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
@@ -100,8 +139,12 @@ impl<S> Heads<S> {
                 self.pass(end, told);
                 return Ok(());
             }
+            self.desk.statuses().push(interim_status(&self.held));
             if self.desk.interim.fetch_add(1, Ordering::AcqRel) >= MOST_INTERIM {
                 return Err(HeadError::TooManyInterim);
+            }
+            if self.held[8..].starts_with(b" 100") {
+                self.desk.tell(Expectation::go_on);
             }
             self.held.drain(..end);
             self.searched = 0;
@@ -109,10 +152,10 @@ impl<S> Heads<S> {
     }
 
     /// Hands out the head, which ends there, or another in its place, and what has come after it.
-    fn pass(&mut self, end: usize, told: Option<(Vec<u8>, HeaderMap)>) {
+    fn pass(&mut self, end: usize, told: Option<(Vec<u8>, Aside)>) {
         let held = std::mem::take(&mut self.held);
         self.searched = 0;
-        self.desk.expected.store(false, Ordering::Release);
+        self.desk.answered();
         self.ready = match told {
             None => (held, 0),
             Some((mut head, aside)) => {
@@ -147,7 +190,7 @@ fn is_plain(bytes: &[u8]) -> bool {
     let head = &bytes[..end];
     // 4 bytes make a line.
     let few = end <= 4 * LINES || memchr::memchr_iter(b'\n', head).count() <= LINES;
-    few && memchr::memmem::find(head, b"dentity").is_none() && !head.iter().fold(false, |bad, &byte| bad | is_bad(byte))
+    few && IDENTITY.find(head).is_none() && !head.iter().fold(false, |bad, &byte| bad | is_bad(byte))
 }
 
 /// No field value may have it, but for the ends of lines.
@@ -167,6 +210,11 @@ fn is_interim(bytes: &[u8]) -> bool {
     matches!(bytes.get(8..12), Some([b' ', b'1', tens, ones]) if (*tens, *ones) != (b'0', b'1'))
 }
 
+/// The number of such a status; 100 if it is none.
+fn interim_status(bytes: &[u8]) -> u16 {
+    bytes.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok()).unwrap_or(100)
+}
+
 /// Where the first empty line ends; its end is not before `from`.
 fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
     let empty = |at: &usize| matches!(&bytes[..*at], [.., b'\n'] | [.., b'\n', b'\r']);
@@ -174,10 +222,10 @@ fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
 }
 
 /// A head for hyper, and the fields that are not in it. `None` if it is to pass as it is: hyper says what is wrong with it.
-fn told(head: &[u8]) -> Option<(Vec<u8>, HeaderMap)> {
+fn told(head: &[u8]) -> Option<(Vec<u8>, Aside)> {
     let mut lines = head.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line)).peekable();
     let mut short = [lines.next()?, b"\r\n"].concat();
-    let mut aside = HeaderMap::new();
+    let mut aside = Aside::default();
     while let Some(line) = lines.next().filter(|line| !line.is_empty()) {
         let at = memchr::memchr(b':', line)?;
         let (name, value) = (line[..at].trim_ascii_end(), &line[at + 1..]);
@@ -196,9 +244,12 @@ fn told(head: &[u8]) -> Option<(Vec<u8>, HeaderMap)> {
             continue;
         }
         let name = HeaderName::from_bytes(name).ok()?;
-        // What no value may be is left out.
-        if let Ok(value) = HeaderValue::from_bytes(&value) {
-            aside.try_append(name, value).ok()?;
+        match HeaderValue::from_bytes(&value) {
+            Ok(value) => {
+                aside.fields.try_append(name, value).ok()?;
+            }
+            // What no value may be is left out.
+            Err(_) => aside.dropped.push(name),
         }
     }
     short.extend_from_slice(b"\r\n");
@@ -226,7 +277,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Heads<S> {
                 return Poll::Ready(Ok(()));
             }
             if this.held.is_empty() && is_plain(fresh) {
-                this.desk.expected.store(false, Ordering::Release);
+                this.desk.answered();
                 return Poll::Ready(Ok(()));
             }
             this.held.extend_from_slice(fresh);
@@ -276,14 +327,14 @@ mod tests {
     use super::*;
 
     /// What hyper would read, and what it would not be shown, of bytes that come in pieces of this size.
-    async fn read(bytes: &[u8], size: usize) -> (io::Result<Vec<u8>>, Option<HeaderMap>) {
+    async fn read(bytes: &[u8], size: usize) -> (io::Result<Vec<u8>>, Option<Aside>) {
         let (mut server, client) = duplex(bytes.len().max(1));
         for piece in bytes.chunks(size) {
             server.write_all(piece).await.unwrap();
         }
         drop(server);
         let (mut heads, desk) = Heads::new(client);
-        desk.expect();
+        desk.expect(None);
         let mut out = Vec::new();
         let result = heads.read_to_end(&mut out).await.map(|_| out);
         (result, desk.take())
@@ -309,10 +360,12 @@ mod tests {
             let (passed, aside) = read(text.as_bytes(), size).await;
             assert_eq!(passed.unwrap(), b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody");
             let aside = aside.unwrap();
+            let fields = &aside.fields;
             assert_eq!(
-                (aside.get_all("x").iter().count(), &aside["odd"], aside.get("bad")),
+                (fields.get_all("x").iter().count(), &fields["odd"], fields.get("bad")),
                 (5000, &HeaderValue::from_static("a b"), None)
             );
+            assert_eq!(aside.dropped, ["bad"]);
         }
     }
 

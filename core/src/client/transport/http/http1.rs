@@ -112,7 +112,7 @@ impl Http1 {
         // In this order: its place is free when its socket is closed.
         let mut used = (self, lease);
         let connection = &mut *used.0;
-        connection.heads.expect();
+        connection.heads.expect(request.body().expectation());
         request.body_mut().begin();
         let (line, heads) = (connection.line.clone(), Arc::clone(&connection.heads));
         let count = Count { before: line.taken(), line, heads, progress };
@@ -129,7 +129,9 @@ impl Http1 {
             .await
         };
         let mut response = answer.map_err(|error| Unanswered { error: error.into_error(), touched: count.is_touched() })?;
-        if let Some(mut headers) = used.0.heads.take() {
+        if let Some(aside) = used.0.heads.take() {
+            aside.dropped.into_iter().for_each(|name| progress.note_dropped(name));
+            let mut headers = aside.fields;
             // They are at most as many as there may be, with the four that hyper has.
             for (name, value) in std::mem::take(response.headers_mut()).iter() {
                 let _ = headers.try_append(name, value.clone());
@@ -166,7 +168,7 @@ impl Drop for Count<'_> {
         if self.is_touched() {
             self.progress.sent();
         }
-        self.progress.note_interim(self.heads.interim());
+        self.heads.take_interim().into_iter().for_each(|status| self.progress.note_interim(status));
     }
 }
 

@@ -4,6 +4,7 @@
 mod body;
 mod connect;
 mod dial;
+mod expect;
 mod failure;
 mod heads;
 mod held;
@@ -31,6 +32,7 @@ use url::{Position, Url};
 pub use self::body::HttpBody;
 use self::body::Live;
 use self::connect::{Connected, Connector};
+use self::expect::Expectation;
 use self::http1::Http1;
 use self::http2::{Connection, Exchange, Found, Gate, Gates, Leave, Opened, Place, trim};
 use self::origin::{Origin, impossible};
@@ -147,7 +149,8 @@ impl HttpTransport {
             headers.insert(HOST, origin.header.clone());
         }
         trim(&mut headers);
-        let mut request = Request::new(Upload::new(body, Arc::clone(&progress)));
+        let expectation = Expectation::of(&headers, &body);
+        let mut request = Request::new(Upload::new(body, expectation, Arc::clone(&progress)));
         *request.uri_mut() = match &connection.forward {
             None => Uri::from(path),
             Some(proxy) => {
@@ -178,11 +181,12 @@ impl HttpTransport {
         if let Some(length @ 1..) = body.length() {
             headers.entry(CONTENT_LENGTH).or_insert_with(|| length.into());
         }
+        let expectation = Expectation::of(&headers, &body);
         let scheme = if origin.secure { Scheme::HTTPS } else { Scheme::HTTP };
         let peer = place.peer();
         let request = http2::request(method, scheme, &origin.authority, path, headers)
             .ok_or_else(|| impossible("its host header is none that HTTP/2 could name"))?;
-        let exchange = Exchange::enter(place, request, Upload::new(body, Arc::clone(&progress)), &progress);
+        let exchange = Exchange::enter(place, request, Upload::new(body, expectation, Arc::clone(&progress)), &progress);
         let response = match exchange {
             Ok(exchange) => exchange.await,
             Err(failure) => Err(failure),
@@ -249,6 +253,10 @@ impl Transport for HttpTransport {
     /// Connections of HTTP/2 have one each.
     fn leaves_tasks(&self) -> bool {
         self.0.pool.gates.are_open()
+    }
+
+    fn has_news(&self) -> bool {
+        self.leaves_tasks() && self.0.pool.gates.have_news()
     }
 
     fn raises_signals(&self) -> bool {

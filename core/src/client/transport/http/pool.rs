@@ -2,7 +2,7 @@
 //!
 //! A connection belongs to no runtime for good: it moves to the one that uses it next. So the calls of all runtimes and lanes share what is there.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -45,7 +45,8 @@ pub(super) struct Pool {
 
 #[derive(Default)]
 struct State {
-    origins: HashMap<Box<str>, Entry>,
+    /// Comparing a few names is cheaper than hashing one.
+    origins: BTreeMap<Box<str>, Entry>,
     open: usize,
     idle: usize,
     /// Calls that wait, of all origins.

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use super::expect::{Expectation, Held};
 use crate::client::message::body::BodyStream;
 use crate::client::system::clock::{Clock, TokioClock};
 use crate::client::transport::{OutgoingBody, Progress};
@@ -28,6 +29,8 @@ pub(super) struct Upload {
     /// Somebody asked for it.
     begun: bool,
     done: bool,
+    /// It waits until the server wants it.
+    held: Option<Held>,
     progress: Arc<Progress>,
 }
 
@@ -46,7 +49,7 @@ pub(super) enum UploadError {
 }
 
 impl Upload {
-    pub(super) fn new(body: OutgoingBody, progress: Arc<Progress>) -> Self {
+    pub(super) fn new(body: OutgoingBody, expectation: Option<Expectation>, progress: Arc<Progress>) -> Self {
         let (ready, stream, declared) = match body {
             OutgoingBody::Bytes(bytes) => {
                 let length = bytes.len() as u64;
@@ -56,7 +59,13 @@ impl Upload {
             OutgoingBody::Stream { length: Some(0), .. } => (Bytes::new(), None, Some(0)),
             OutgoingBody::Stream { stream, length } => (Bytes::new(), Some(Mutex::new(stream)), length),
         };
-        Upload { ready, stream, declared, handed: 0, begun: false, done: false, progress }
+        let held = expectation.map(Expectation::hold);
+        Upload { ready, stream, declared, handed: 0, begun: false, done: false, held, progress }
+    }
+
+    /// To be told of answers, where it waits for them.
+    pub(super) fn expectation(&self) -> Option<Expectation> {
+        self.held.as_ref().map(|held| held.expectation().clone())
     }
 
     /// Whether there is nothing left, as far as that is known without asking.
@@ -89,6 +98,10 @@ impl Upload {
     /// The next piece; `None` at the end.
     pub(super) fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, UploadError>>> {
         self.begin();
+        if let Some(held) = &mut self.held {
+            ready!(held.poll(context));
+            self.held = None;
+        }
         if let Err(error) = ready!(self.fill(context)) {
             return Poll::Ready(Some(Err(error)));
         }

@@ -30,12 +30,23 @@ struct Live {
     bodiless: bool,
     /// Somebody waits, or waited in vain, for what comes next.
     waiting: bool,
+    /// How many bytes are still to come, where the head has said so and the request has a body, too.
+    left: Option<u64>,
+}
+
+impl Live {
+    /// Whether everything had come when the connection was lost. h2 forgets the end of a response that comes in one go with the connection's, as long as
+    /// the request has none.
+    fn is_whole(&self, error: &h2::Error) -> bool {
+        self.left == Some(0) && !error.is_reset()
+    }
 }
 
 impl Http2Body {
-    pub(super) fn new(stream: RecvStream, place: Place, bodiless: bool, rest: Option<Rest>) -> Self {
+    /// `length`: as the head has it; needed where the request has a body.
+    pub(super) fn new(stream: RecvStream, place: Place, bodiless: bool, length: Option<u64>, rest: Option<Rest>) -> Self {
         let over = stream.is_end_stream();
-        let mut body = Http2Body { live: Some(Live { stream, place, bodiless, waiting: false }), rest };
+        let mut body = Http2Body { live: Some(Live { stream, place, bodiless, waiting: false, left: length }), rest };
         if over {
             body.end();
         }
@@ -58,6 +69,7 @@ impl Http2Body {
             let result = match piece {
                 Some(Ok(bytes)) => {
                     let _ = live.stream.flow_control().release_capacity(bytes.len());
+                    live.left = live.left.map(|left| left.saturating_sub(bytes.len() as u64));
                     if live.bodiless || bytes.is_empty() {
                         continue;
                     }
@@ -66,7 +78,7 @@ impl Http2Body {
                     }
                     return Poll::Ready(Some(Ok(bytes)));
                 }
-                Some(Err(error)) if !live.bodiless => {
+                Some(Err(error)) if !live.bodiless && !live.is_whole(&error) => {
                     let link = &live.place.connection().link;
                     Some(Err(match self.rest.as_ref().and_then(Rest::failure) {
                         Some(error) => failure::of_upload(error, link, u64::MAX),

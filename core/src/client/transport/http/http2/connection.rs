@@ -19,7 +19,7 @@ use tokio::time::{Sleep, sleep};
 use super::gate::{Gate, Want};
 use super::wire::{Counted, Counts};
 use crate::client::system::clock::{Clock, TokioClock};
-use crate::client::transport::http::socket::Line;
+use crate::client::transport::http::socket::{Line, Sight};
 use crate::time::Tick;
 
 /// Streams before the peer has said how many it takes. It does so at once, and refuses what is too many: with one, nothing is ever refused.
@@ -123,6 +123,11 @@ impl Connection {
     /// Where one request goes in. A sender that is used again minds a stream that h2 has not opened yet, which the gate does already.
     pub(super) fn sender(&self) -> SendRequest<Bytes> {
         self.sender.clone()
+    }
+
+    /// Whether something came that its task has not seen. One of a runtime that runs by itself is not looked at.
+    pub(super) fn has_news(&self) -> bool {
+        self.line.as_ref().is_none_or(|line| line.look() != Sight::Quiet)
     }
 
     /// Takes a place, if one is free and the connection still takes requests of this kind.

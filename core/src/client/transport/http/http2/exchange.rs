@@ -14,6 +14,8 @@ use super::body::{Http2Body, Rest};
 use super::failure;
 use super::gate::Place;
 use super::sending::Sending;
+use crate::client::transport::framing::declared_length;
+use crate::client::transport::http::expect::Expectation;
 use crate::client::transport::http::upload::Upload;
 use crate::client::transport::{Failure, Progress};
 use crate::error::ErrorKind;
@@ -30,7 +32,11 @@ pub(in crate::client::transport::http) struct Exchange {
     /// Others were sent there before: it may have been lost since.
     reused: bool,
     progress: Arc<Progress>,
+    /// The body waits for an answer.
+    expectation: Option<Expectation>,
     head: bool,
+    /// It has a body.
+    uploads: bool,
 }
 
 impl Exchange {
@@ -46,6 +52,7 @@ impl Exchange {
     ) -> Result<Self, Failure> {
         let link = &place.connection().link;
         let empty = body.is_over();
+        let expectation = body.expectation();
         let head = *request.method() == Method::HEAD;
         let before = link.counts.taken();
         let reused = link.uses();
@@ -59,7 +66,8 @@ impl Exchange {
                 progress.sent();
                 body.begin();
                 let sending = (!empty).then(|| Sending::new(stream, body));
-                Ok(Exchange { place: Some(place), answer, sending, before, reused, progress: Arc::clone(progress), head })
+                let progress = Arc::clone(progress);
+                Ok(Exchange { place: Some(place), answer, sending, before, reused, progress, expectation, head, uploads: !empty })
             }
             Err(error) => {
                 link.close();
@@ -69,8 +77,13 @@ impl Exchange {
     }
 
     fn interim(&mut self, context: &mut Context<'_>) -> Result<(), Failure> {
-        while let Poll::Ready(Some(Ok(_))) = self.answer.poll_informational(context) {
-            self.progress.note_interim(1);
+        while let Poll::Ready(Some(Ok(answer))) = self.answer.poll_informational(context) {
+            self.progress.note_interim(answer.status().as_u16());
+            if answer.status() == StatusCode::CONTINUE
+                && let Some(expectation) = &self.expectation
+            {
+                expectation.go_on();
+            }
             if self.progress.interim() > MOST_INTERIM {
                 let message = format!("the server sent more than {MOST_INTERIM} interim answers (1xx)");
                 return Err(Failure::new(ErrorKind::Protocol, Evidence::Unknown, message));
@@ -98,10 +111,14 @@ impl Exchange {
     }
 
     fn ended(&mut self, place: Place, response: Response<RecvStream>) -> Response<Http2Body> {
+        if let Some(expectation) = &self.expectation {
+            expectation.answered();
+        }
         let (head, stream) = response.into_parts();
         let bodiless = self.head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let rest = self.sending.take().map(Rest::start);
-        Response::from_parts(head, Http2Body::new(stream, place, bodiless, rest))
+        let length = if self.uploads { declared_length(&head.headers) } else { None };
+        Response::from_parts(head, Http2Body::new(stream, place, bodiless, length, rest))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The gates of all origins, one for each runtime: a connection is driven by a task, and that belongs to a runtime.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,7 +19,7 @@ struct Entry {
     gates: Vec<(Id, Arc<Gate>)>,
 }
 
-type All = HashMap<Box<str>, Entry>;
+type All = BTreeMap<Box<str>, Entry>;
 
 /// The gates of one client.
 pub(in crate::client::transport::http) struct Gates {
@@ -68,6 +68,13 @@ impl Gates {
     /// Whether any connection is open.
     pub(in crate::client::transport::http) fn are_open(&self) -> bool {
         self.connections.load(Ordering::Acquire) > 0
+    }
+
+    /// Whether something came to a connection of this runtime, as far as its task has not run since.
+    pub(in crate::client::transport::http) fn have_news(&self) -> bool {
+        let here = Handle::current().id();
+        let all = self.lock();
+        all.values().flat_map(|entry| &entry.gates).any(|(home, gate)| *home == here && gate.has_news())
     }
 
     /// One more is open as long as this lives.

@@ -82,7 +82,8 @@ where
     ) -> Result<Response<Http2Body>, Failure> {
         let authority = Authority::from_static("there");
         let request = head::request(method, Scheme::HTTP, &authority, PathAndQuery::try_from(path).unwrap(), HeaderMap::new()).unwrap();
-        Exchange::enter(self.place(body.length() != Some(0)).await, request, Upload::new(body, Arc::clone(&progress)), &progress)?.await
+        Exchange::enter(self.place(body.length() != Some(0)).await, request, Upload::new(body, None, Arc::clone(&progress)), &progress)?
+            .await
     }
 
     pub(super) async fn put(&self, path: &str, size: usize) -> Result<Response<Http2Body>, Failure> {

@@ -79,6 +79,31 @@ async fn a_reset_without_an_end_is_a_cut_whatever_its_code() {
     assert_eq!(network.get("/").await.unwrap(), b"all");
 }
 
+/// A server that answers early, ends its stream and is gone: nothing is missing of what it said.
+#[tokio::test]
+async fn a_connection_that_is_lost_after_the_last_byte_cuts_nothing() {
+    let answered = |sent: &'static [u8], flags, code| {
+        Network::new(move |stream, _| async move {
+            let mut frames = Frames::accept(stream).await;
+            let stream = frames.request().await.unwrap();
+            // content-length: 2, not indexed.
+            frames.send(HEADERS, END_HEADERS, stream, &[0x88, 0x0f, 0x0d, 1, b'2']).await;
+            frames.send(DATA, flags, stream, sent).await;
+            if let Some(code) = code {
+                frames.send(RESET, 0, stream, &u32::to_be_bytes(code)).await;
+            }
+        })
+    };
+    for flags in [END_STREAM, 0] {
+        let response = answered(b"no", flags, None).put("/", 3_000_000).await.unwrap();
+        assert_eq!(whole(response).await.unwrap(), b"no");
+    }
+    let half = answered(b"n", 0, None).put("/", 3_000_000).await.unwrap();
+    assert_eq!(whole(half).await.unwrap_err().kind, ErrorKind::Body);
+    let reset = answered(b"no", 0, Some(2)).put("/", 3_000_000).await.unwrap();
+    assert_eq!(whole(reset).await.unwrap_err().kind, ErrorKind::Body);
+}
+
 #[tokio::test]
 async fn what_has_no_body_by_rule_has_none() {
     for (status, method) in [(9, Method::GET), (11, Method::GET), (8, Method::HEAD)] {
