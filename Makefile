@@ -28,7 +28,7 @@ LIBDIR ?= lib
 # Node 20 or later with npm, if there is one: without it the Node parts are left out, by name.
 NODE := $(shell command -v npm >/dev/null && node -e 'if (+process.versions.node.split(".")[0] >= 20) console.log("node")' 2>/dev/null)
 
-.PHONY: install help demo demo-needs demo-native built test tests-built suites test-rust share-proof pytest test-python test-docs docs dist python-dist-test python test-node test-node-sdks test-node-runtimes node demo-node pack-node check gen real-servers fuzz bench bench-quick bench-adapters machine-bench clean
+.PHONY: install help demo demo-needs demo-native built test tests-built suites test-rust share-proof pytest test-python test-docs docs dist python-dist-test python api test-node test-node-sdks test-node-runtimes node demo-node pack-node check gen real-servers fuzz bench bench-quick bench-adapters machine-bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -160,10 +160,15 @@ check: ## format, lints as errors, documentation, generated files unchanged, one
 	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/proofs $(CARGO) clippy --all-targets --quiet --manifest-path proofs/Cargo.toml -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace $(FEATURES) --no-deps --quiet
 	$(CARGO) run --quiet -p xtask -- gen --check
+	$(CARGO) run --quiet -p xtask -- api --check
 	workspace-hack/check
 
 gen: ## write the generated files (the list is in xtask/src/main.rs)
 	$(CARGO) run --quiet -p xtask -- gen
+
+api: ## write the list of the public API of the crate (core/api.txt), from its documentation
+	$(CARGO) doc --workspace $(FEATURES) --no-deps --quiet
+	$(CARGO) run --quiet -p xtask -- api
 
 install: ## build and install the C library: header, libraries, reknock.pc, CMake package; PREFIX=/usr/local LIBDIR=lib DESTDIR=
 	$(CARGO) build --quiet --release -p reknock-c

@@ -33,7 +33,7 @@ from tests.conftest import Script, ask, control  # noqa: E402  (the fixture, and
 __all__ = ["control"]
 BUILT = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / "debug"
 ADDRESS = "127.0.0.1:8080"
-PAGES = [ROOT / "README.md", ROOT / "python/README.md", ROOT / "node/README.md", ROOT / "node/ADAPTERS.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "core/README.md", ROOT / "python/README.md", ROOT / "node/README.md", ROOT / "node/ADAPTERS.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"((?:<!-- [^\n]* -->\n)*)^```(\w+)[^\n]*\n(.*?)^```$", re.M | re.S)
 PRINTS = re.compile(r"\b(?:print|console\.log|printf|println!)\(.*?\)?;?\s+(?:#|//) (.+)$", re.M)
 # Of the pages about other systems, whose documents the tests of their readers read.
@@ -106,6 +106,9 @@ def js(code: str, folder: Path) -> list[str]:
     name = "piece.cjs" if "require('reknock" in code else "piece.mjs"
     (folder / name).write_text(code)
     (folder / "node_modules").mkdir()
+    # Beside it what pages use besides.
+    for package in ("@opentelemetry", "pino"):
+        (folder / "node_modules" / package).symlink_to(ROOT / "node/node_modules" / package)
     (folder / "node_modules/reknock").symlink_to(ROOT / "node")
     return ["node", name]
 

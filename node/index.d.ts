@@ -833,3 +833,38 @@ export class Retry {
   /** The call is given up: what it holds of its budget is given back. */
   abandon(): void;
 }
+
+/**
+ * The message of the tracing channel `reknock:call` of `node:diagnostics_channel`: one per call of a client, an adapter or a function that is retried. `error` is
+ * there once the call has failed, as `tracePromise` has it.
+ */
+export interface CallMessage {
+  readonly call: Identity;
+  /** Whether another client or a function makes the attempts: `retryFetch`, the interceptor, `retrying`. */
+  readonly adapter: boolean;
+  /** What was sent; null until the call is over, and if it was aborted. */
+  readonly attempts: readonly AttemptRecord[] | null;
+  /** Why nothing further was sent; null likewise. */
+  readonly stopReason: StopReason | null;
+  readonly error?: unknown;
+}
+
+/** The message of the tracing channel `reknock:attempt`: one per attempt, those of redirects' hops included. The message of its call has the same `call`. */
+export interface AttemptMessage {
+  readonly call: Identity;
+  /** As the call's. */
+  readonly adapter: boolean;
+  /** From 1. */
+  readonly number: number;
+  /** Redirects followed before it. */
+  readonly hop: number;
+  /** What this attempt sends; empty for functions. */
+  readonly method: string;
+  /** Where it goes, without userinfo and the values of its query; empty for functions. */
+  readonly url: string;
+  /** What subscribers of `start` put in here is sent with this attempt, in place of header fields of the same names; null where nothing can be added. */
+  readonly headers: Record<string, string> | null;
+  /** How it ended; null until it has, and if the call was given up before. */
+  readonly record: AttemptRecord | null;
+  readonly error?: unknown;
+}

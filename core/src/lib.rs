@@ -85,6 +85,11 @@ mod time;
 #[cfg(feature = "tower")]
 pub mod tower;
 
+#[cfg(feature = "client")]
+pub use ::{bytes, url};
+/// The crates whose types stand in this one's signatures, in the versions that fit.
+#[cfg(feature = "http")]
+pub use ::http;
 pub use error::{BoxError, Error, ErrorKind};
 pub use identity::Identity;
 pub use policy::{Policy, PolicySet};

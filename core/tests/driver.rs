@@ -81,7 +81,7 @@ fn take(driver: &mut Driver, step: &Json, about: &str) {
             assert_eq!(decided, step["then"], "{about}");
         }
         "limits" => {
-            let Limits { connect_timeout, per_try_timeout, idle_timeout, remaining } = driver.limits(now).expect(about);
+            let Limits { connect_timeout, per_try_timeout, idle_timeout, remaining, .. } = driver.limits(now).expect(about);
             let ms = |limit: Option<Duration>| json!(limit.map(|limit| limit.as_millis() as u64));
             assert_eq!(json!([ms(connect_timeout), ms(per_try_timeout), ms(idle_timeout), ms(remaining)]), step["is"], "{about}");
         }

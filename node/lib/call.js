@@ -2,6 +2,7 @@
 
 const { Attempt, RetryRequest } = require('./attempt.js');
 const { bridge, waiting, WHAT } = require('./bridge.js');
+const { Watch } = require('./channels.js');
 const { download } = require('./download.js');
 const { ReknockError, ofFetch, wrongType } = require('./errors.js');
 const { guard, fail } = require('./guard.js');
@@ -27,6 +28,18 @@ const HOOKS = ['retryIf', 'delay', 'beforeRetry', 'onEvent', 'withBody'];
  * `given` is what `fetchCall` makes of fetch's arguments.
  */
 async function send(client, given, hooks) {
+  const watch = Watch.of(() => watched(client, given));
+  return watch === null ? run(client, given, hooks) : watch.call(() => run(client, given, watch.hooks(hooks)));
+}
+
+/** Whose call it is and what its budget is, for those who watch. The addon is told the same. */
+function watched(client, given) {
+  const { method, url, query, options } = given;
+  given.identity = guard(() => client.identify(method, url, query, nameOf(options)));
+  return [given.identity.shown(), { holder: client, reading: (held, origin) => held.budget(origin) }, false];
+}
+
+async function run(client, given, hooks) {
   const call = new Call(client, given, hooks);
   let item = await call.next();
   for (;;) {
@@ -52,12 +65,12 @@ class Call {
   #resolve = null;
   #form;
 
-  constructor(client, { method, url, headers, body, signal, query, redirect, credentials, options, form, delivery, nested }, hooks) {
+  constructor(client, { method, url, headers, body, signal, query, redirect, credentials, options, form, delivery, nested, identity }, hooks) {
     this.#signal = signal;
     this.#form = form;
     this.#nothing = /^head$/i.test(method) ? null : EMPTY;
     const bits = bitsOf(hooks) | DELIVERY[delivery] | (form.platform ? PLATFORM : 0) | (nested ? NESTED : 0) | (credentials === 'omit' ? OMIT_COOKIES : 0);
-    const seldom = seldomGiven(query, redirect, options);
+    const seldom = seldomGiven(query, redirect, options, identity);
     const send = (what) => guard(() => bridge.send(client, method, url, headers.length > 0 ? headers : null, outgoing(body), what, seldom));
     if (signal?.aborted) {
       body?.cancel?.(signal.reason);
@@ -214,11 +227,18 @@ function outgoing(body) {
 }
 
 /** What most calls do not have. */
-function seldomGiven(query, redirect, { policy, timeout, name }) {
+function seldomGiven(query, redirect, options, call) {
+  const { policy, timeout } = options;
+  const name = nameOf(options);
   const followRedirects = redirect === undefined ? undefined : redirect === 'follow';
-  if (query.length === 0 && policy === undefined && timeout === undefined && followRedirects === undefined && name === undefined) return undefined;
+  if (query.length === 0 && policy === undefined && timeout === undefined && followRedirects === undefined && (name ?? call) === undefined) return undefined;
+  return { query, followRedirects, policy: Policy.native(policy), timeout, name, call };
+}
+
+/** What the caller names the call. */
+function nameOf({ name }) {
   if (typeof (name ?? '') !== 'string') throw wrongType(`name: must be a string, got ${typeof name}`);
-  return { query, followRedirects, policy: Policy.native(policy), timeout, name: name ?? undefined };
+  return name ?? undefined;
 }
 
 module.exports = { send, hooksOf, HOOKS };

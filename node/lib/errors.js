@@ -19,7 +19,7 @@ class ReknockError extends Error {
     this.stopReason = stopReason ?? null;
     // `name` is the class's, as of all errors.
     if (call) Object.assign(this, { method: call.method, url: call.url, callId: call.callId, callName: call.name ?? null });
-    Object.defineProperty(this, 'attempts', { value: shownBriefly(attempts ?? []), enumerable: true });
+    Object.defineProperty(this, 'attempts', { value: shownBriefly(attempts ?? []), enumerable: true, configurable: true });
   }
 
   /** The attempts as a short timeline, with the advice that fits the stop reason. */
@@ -70,7 +70,10 @@ function ofFetch(error) {
   if (!(error instanceof ReknockError) || standing.has(error) || !(error.kind in WORDS)) return error;
   const outer = new TypeError(WORDS[error.kind] ?? error.message, { cause: error });
   for (const name of ['kind', 'code', 'status', 'stopReason', 'method', 'url', 'callId', 'callName', 'attempts']) {
-    if (error[name] !== undefined) Object.defineProperty(outer, name, { value: error[name], configurable: true, writable: true });
+    if (error[name] === undefined) continue;
+    Object.defineProperty(outer, name, { value: error[name], enumerable: true, configurable: true, writable: true });
+    // Who prints both shows it once.
+    if (name !== 'code') Object.defineProperty(error, name, { enumerable: false });
   }
   Object.defineProperty(outer, 'explain', { value: () => error.explain(), configurable: true, writable: true });
   if (error.cause?.code) error.code = error.cause.code;

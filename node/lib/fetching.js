@@ -38,13 +38,13 @@ async function fetchUnder(options, fetch, input, init) {
   signal?.throwIfAborted();
   const { replayable, args } = await sendable(input, request, rest);
   const call = {
-    options, method, url, signal, replayable,
+    options, method, url, signal, replayable, takesFields: true,
     failureOf: failureOfHead,
-    origin: URL.canParse(url) ? new URL(url).origin : options.name,
+    origin: URL.canParse(url) ? new URL(url).origin : options.name ?? options.who,
     headers: headers && [...new Headers(headers)],
     request: request ?? { method, url, headers: new Headers(headers) },
   };
-  return loop(call, (attempt, retry) => sent(call, fetch, args, attempt, retry), drop);
+  return loop(call, (attempt, lines) => sent(call, fetch, args, attempt, lines), drop);
 }
 
 /**
@@ -81,9 +81,8 @@ async function* pieces(body) {
 }
 
 /** Makes an attempt. */
-function sent({ signal }, fetch, args, attempt, retry) {
+function sent({ signal }, fetch, args, attempt, lines) {
   const [input, init] = args();
-  const lines = [...retry.headers];
   if (lines.length > 0) {
     init.headers = new Headers(init.headers ?? (isRequest(input) ? input.headers : undefined));
     for (const [name, value] of lines) init.headers.set(name, value);

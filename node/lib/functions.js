@@ -21,7 +21,7 @@ function retrying(fn, options) {
   if (result !== undefined && typeof result !== 'function') throw wrongType(`result: must be a function, got ${typeof result}`);
   // The body of what it sends, if any, is its own business: it makes a new one each time.
   const call = {
-    options: own, origin: `${origin || own.name}`, signal,
+    options: own, origin: `${origin || (own.name ?? own.who)}`, signal,
     method: idempotent ? 'GET' : 'POST',
     request: fn,
     responseOf: (thing) => (thing instanceof Error || result === undefined ? responseOf(thing) : undefined),
@@ -29,7 +29,7 @@ function retrying(fn, options) {
   };
   return async function (...args) {
     signal?.throwIfAborted();
-    return loop(call, (attempt) => limited(attempt, signal, () => fn.apply(this, args)), drop);
+    return loop({ ...call }, (attempt) => limited(attempt, signal, () => fn.apply(this, args)), drop);
   };
 }
 

@@ -50,26 +50,29 @@ class Exchange {
   /** Sends the first attempt; what the dispatcher says of it. */
   start() {
     const { method, origin, path, headers } = this.#given;
+    const url = `${origin ?? ''}${path}`;
+    const { name, who } = this.#options;
     const call = {
       options: this.#options,
       method: method ?? 'GET',
-      origin: `${origin ?? this.#options.name}`,
+      url,
+      origin: `${origin ?? name ?? who}`,
       headers: linesOf(headers),
-      request: { method, url: `${origin ?? ''}${path}`, headers: new Headers(linesOf(headers)) },
+      takesFields: true,
+      request: { method, url, headers: new Headers(linesOf(headers)) },
       signal: this.#control.signal,
       replayable: () => this.#body?.replayable ?? true,
       responseOf: (ended) => (ended instanceof Attempt ? ended.response : undefined),
       failureOf: (error) => this.#failure(error),
     };
-    const done = loop(call, (attempt, retry) => this.#send(attempt, retry), (head) => head.drop());
+    const done = loop(call, (...made) => this.#send(...made), (head) => head.drop());
     done.then((head) => head.commit(), (error) => this.#fail(error));
     return this.#returned;
   }
 
-  #send(attempt, retry) {
+  #send(attempt, lines, retry) {
     this.#body?.begin(retry.maxBodyBuffer);
     const one = (this.#current = new Attempt(this, this.#handler));
-    const lines = [...retry.headers];
     const headers = lines.length === 0 ? this.#given.headers : merged(linesOf(this.#given.headers), lines);
     return limited(attempt, this.#control.signal, () => {
       attempt.signal.addEventListener('abort', () => one.abort(attempt.signal.reason), { once: true });

@@ -1,9 +1,11 @@
 'use strict';
 // The loop of all adapters and of functions that are retried: it asks the machine, and lets others send.
 
+const { Watch } = require('./channels.js');
 const clock = require('./clock.js');
 const { wrongType } = require('./errors.js');
 const { className, failureOf, responseOf } = require('./failures.js');
+const { identityOf } = require('./identity.js');
 const { isNested, within } = require('./nesting.js');
 const { Policy } = require('./policy.js');
 const { leave } = require('./records.js');
@@ -26,7 +28,7 @@ function optionsOf(given, who, more = []) {
     if (hook !== undefined && hook !== null && typeof hook !== 'function') throw wrongType(`${name}: must be a function, got ${typeof hook}`);
   }
   isNested(options.nesting);
-  return { name: who, ...options, policy: policyOver(new Policy(), options.policy), budgets: options.budgets ?? new Budgets() };
+  return { ...options, name: options.name ?? undefined, who, policy: policyOver(new Policy(), options.policy), budgets: options.budgets ?? new Budgets() };
 }
 
 /** Those options with what a call says. */
@@ -70,16 +72,23 @@ class CurrentAttempt {
 /**
  * Sends until the machine says stop. A call is `{options, method, origin, headers, request, replayable(), signal}` and may have `judge(result, error)`
  * (retry, stop or nothing, before anybody is asked), `responseOf`, `failureOf`, and `read(result)`, which reads the body of a response that would be the
- * result, so that one that breaks is an outcome of its own. `send(attempt, retry)` makes an attempt, `drop(result)` frees what a retried response holds.
+ * result, so that one that breaks is an outcome of its own. Of a request there is a `url`, and `takesFields` if header fields can be added to an attempt.
+ * `send(attempt, lines, retry)` makes an attempt with these header lines besides, `drop(result)` frees what a retried response holds.
  */
 async function loop(call, send, drop) {
+  const watch = watchOf(call);
+  return watch === null ? run(call, send, drop, null) : watch.call(() => run(call, send, drop, watch));
+}
+
+async function run(call, send, drop, watch) {
   const { options, signal } = call;
   const began = clock.now();
   const retry = begin(call, began);
   try {
     for (;;) {
       const attempt = new CurrentAttempt(retry, retry.attempt(clock.now()));
-      let ended = await ending(within(attempt, () => send(attempt, retry)));
+      const made = (fields) => within(attempt, () => send(attempt, [...retry.headers, ...Object.entries(fields ?? {})], retry));
+      let ended = await ending(watch === null ? made(null) : watch.attempt(retry.attempts.at(-1), call.takesFields === true, made));
       signal?.throwIfAborted();
       let verdict = classify(call, retry, ended);
       let wait = await decide(call, retry, began, verdict, ended);
@@ -93,8 +102,9 @@ async function loop(call, send, drop) {
           if (own) wait = await decide(call, retry, began, verdict, ended);
         }
       }
-      if (wait === null) return finish(options, retry, ended);
-      tell(options, retry, 'retry');
+      watch?.ended(retry.attempts.at(-1), ended.error);
+      if (wait === null) return finish(call, retry, ended, watch);
+      tell(call, retry, watch);
       if (!('error' in ended)) await drop(ended.result);
       await clock.sleep(wait, signal);
     }
@@ -150,12 +160,13 @@ async function decide(call, retry, began, verdict, ended) {
 }
 
 /** What callbacks see: as a client's, and with what its own world made. */
-function view({ request }, retry, began, verdict, ended) {
+function view(call, retry, began, verdict, ended) {
   const { number, error, evidence } = retry.attempts.at(-1);
   return {
+    call: whose(call).shown,
     number,
     retriesLeft: retry.retriesLeft,
-    request,
+    request: call.request,
     elapsedMs: clock.now() - began,
     status: ended.response?.status ?? null,
     headers: new Headers(ended.response?.headers),
@@ -171,9 +182,9 @@ function view({ request }, retry, began, verdict, ended) {
 }
 
 /** The end of a call: the last response as it is, or the last error, each with its records. */
-function finish(options, retry, ended) {
+function finish(call, retry, ended, watch) {
   retry.finish(clock.now());
-  tell(options, retry, 'end');
+  tell(call, retry, watch);
   if (!('error' in ended)) {
     leave(ended.result, retry);
     return ended.result;
@@ -182,18 +193,25 @@ function finish(options, retry, ended) {
   throw ended.error;
 }
 
-/** Tells an observer. What it throws fails no call: it goes where uncaught errors go. */
-function tell({ onEvent, name }, retry, kind) {
-  if (!onEvent) return;
-  const { attempts, stopReason } = retry;
-  const last = attempts.at(-1);
-  const ended = last?.error ?? last?.status ?? 'returned';
-  const event =
-    kind === 'retry'
-      ? { kind, text: `${name}: attempt ${last.number} ended with ${ended}, retry in ${last.waitMs} ms`, attempt: last }
-      : { kind, text: `${name}: ${attempts.length} sent, ${stopReason}`, attempts, stopReason };
+/** Whose call it is: worked out once, when somebody wants to know. */
+function whose(call) {
+  return (call.identity ??= identityOf(call));
+}
+
+/** Who watches the call; null is nobody. */
+function watchOf(call) {
+  const { policy, budgets } = call.options;
+  return Watch.of(() => [whose(call).shown, { holder: budgets, reading: (held, origin) => held.reading(policy, origin) }, true]);
+}
+
+/** Tells observers of the retry that was decided, or of the end. What they throw fails no call: it goes where uncaught errors go. */
+function tell(call, retry, watch) {
+  const { onEvent } = call.options;
+  if (!onEvent && watch === null) return;
+  const event = Retry.native(retry).event(whose(call).native, clock.now());
   try {
-    onEvent(event);
+    if (watch === null) onEvent(event);
+    else watch.told(event, onEvent);
   } catch (error) {
     process.nextTick(() => {
       throw error;
@@ -201,4 +219,4 @@ function tell({ onEvent, name }, retry, kind) {
   }
 }
 
-module.exports = { loop, optionsOf, over };
+module.exports = { loop, optionsOf, over, tell, watchOf };

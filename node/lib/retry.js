@@ -114,6 +114,10 @@ class Retry {
     return this.#native.stopReason ?? null;
   }
 
+  static native(retry) {
+    return retry.#native;
+  }
+
   /** The attempts as a short timeline, with the advice that fits the stop reason. */
   explain() {
     return this.#native.explain();

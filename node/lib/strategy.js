@@ -4,7 +4,7 @@
 const clock = require('./clock.js');
 const { wrongType } = require('./errors.js');
 const { className, failureOf, responseOf } = require('./failures.js');
-const { optionsOf } = require('./loop.js');
+const { optionsOf, tell, watchOf } = require('./loop.js');
 const { isNested } = require('./nesting.js');
 const { leave } = require('./records.js');
 const { Retry } = require('./retry.js');
@@ -31,25 +31,24 @@ class Strategy {
   }
 
   async acquireInitialRetryToken(scope) {
-    const { policy, budgets, nesting, name } = this.#options;
+    const { policy, budgets, nesting, name, who } = this.#options;
     const nested = isNested(nesting);
-    const retry = new Retry(policy, { method: 'POST', hasIdempotencyKey: true, origin: `${scope || name}`, budgets, asked: true, nested, now: clock.now() });
+    const call = { options: this.#options, origin: `${scope || (name ?? who)}` };
+    const retry = new Retry(policy, { method: 'POST', hasIdempotencyKey: true, origin: call.origin, budgets, asked: true, nested, now: clock.now() });
     retry.attempt(clock.now());
-    return new Token(retry);
+    return new Token(retry, call);
   }
 
   async refreshRetryTokenForRetry(token, { error, errorType, retryAfterHint } = {}) {
-    const { retry } = token;
+    const { retry, call } = token;
     const opinion = this.#classify(retry, error, errorType, retryAfterHint);
     const { waitMs, stopReason } = retry.decide({ retry: opinion }, clock.now());
+    if (stopReason !== null) retry.finish(clock.now());
+    tell(call, retry, watchOf(call));
     if (stopReason !== null) {
-      retry.finish(clock.now());
       leave(error, retry);
-      this.#options.onEvent?.({ kind: 'end', text: `${this.#options.name}: ${retry.attempts.length} sent, ${stopReason}`, attempts: retry.attempts, stopReason });
       throw error;
     }
-    const attempt = retry.attempts.at(-1);
-    this.#options.onEvent?.({ kind: 'retry', text: `${this.#options.name}: attempt ${attempt.number} failed, retry in ${waitMs} ms`, attempt });
     await clock.sleep(waitMs);
     retry.attempt(clock.now());
     token.retries += 1;
@@ -82,8 +81,8 @@ class Strategy {
 class Token {
   retries = 0;
 
-  constructor(retry) {
-    Object.defineProperty(this, 'retry', { value: retry });
+  constructor(retry, call) {
+    Object.defineProperties(this, { retry: { value: retry }, call: { value: call } });
   }
 
   getRetryCount() {

@@ -34,7 +34,7 @@ after(() => rmSync(project, { recursive: true }));
 
 test('holds what it needs and nothing else', () => {
   const files = readdirSync(path.join(project, 'node_modules', 'reknock'), { recursive: true }).map((file) => file.replaceAll(path.sep, '/'));
-  for (const needed of ['index.js', 'index.mjs', 'index.d.ts', 'index.d.mts', 'options.d.ts', 'README.md', 'ADAPTERS.md', 'package.json', 'lib/client.js', 'bin/reknock.js']) {
+  for (const needed of ['index.js', 'index.mjs', 'index.d.ts', 'index.d.mts', 'options.d.ts', 'README.md', 'ADAPTERS.md', 'telemetry.d.ts', 'lib/telemetry.js', 'package.json', 'lib/client.js', 'bin/reknock.js']) {
     assert.ok(files.includes(needed), `${needed} is missing of ${files}`);
   }
   assert.equal(files.filter((file) => file.endsWith('.node')).length, 1);
@@ -84,6 +84,16 @@ test('works from TypeScript, as ESM and as CommonJS', async (t) => {
   assert.equal(tsc.stdout, '');
   assert.equal(tsc.status, 0);
   for (const file of ['out/esm.mjs', 'out/cjs.cjs']) assert.deepEqual(run(file), { status: 0, stdout: 'done number\n', stderr: '' });
+});
+
+test('telemetry without the API of OpenTelemetry says what to install; with it, it goes', () => {
+  const program = "import { instrument } from 'reknock/telemetry';\ntry { console.log(instrument()); } catch (error) { console.log(error.message); }";
+  write('telemetry.mjs', program);
+  assert.equal(run('telemetry.mjs').stdout, 'reknock/telemetry needs the package @opentelemetry/api: npm install @opentelemetry/api\n');
+  const modules = path.join(project, 'node_modules', '@opentelemetry');
+  mkdirSync(modules);
+  cpSync(path.join(HERE, 'node_modules', '@opentelemetry', 'api'), path.join(modules, 'api'), { recursive: true });
+  assert.deepEqual(run('telemetry.mjs'), { status: 0, stdout: 'undefined\n', stderr: '' });
 });
 
 test('the command', async (t) => {

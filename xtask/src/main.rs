@@ -1,5 +1,7 @@
-//! `cargo run -p xtask -- gen` writes the generated files; `gen --check` fails if a committed one differs.
+//! `cargo run -p xtask -- gen` writes the generated files; `gen --check` fails if a committed one differs. `api` likewise the list of the public API, from what
+//! `cargo doc` has built.
 
+mod api;
 mod header;
 mod options;
 mod python;
@@ -28,20 +30,28 @@ const FILES: &[(&str, Page)] = &[
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default();
     let check = match arguments.as_slice() {
         ["gen"] => false,
         ["gen", "--check"] => true,
+        ["api"] => return said(api::run(&root, false)),
+        ["api", "--check"] => return said(api::run(&root, true)),
         _ => {
-            eprintln!("usage: cargo run -p xtask -- gen [--check]");
+            eprintln!("usage: cargo run -p xtask -- gen|api [--check]");
             return ExitCode::from(2);
         }
     };
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default();
     let stale: Vec<_> = FILES.iter().filter(|(name, make)| !settle(&root.join(name), &make(), check)).map(|(name, _)| *name).collect();
     if stale.is_empty() {
         return ExitCode::SUCCESS;
     }
     eprintln!("out of date: {}; run cargo run -p xtask -- gen", stale.join(", "));
+    ExitCode::FAILURE
+}
+
+fn said(outcome: Result<(), String>) -> ExitCode {
+    let Err(wrong) = outcome else { return ExitCode::SUCCESS };
+    eprintln!("{wrong}");
     ExitCode::FAILURE
 }
 

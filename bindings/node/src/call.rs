@@ -1,6 +1,8 @@
 //! A call from what JavaScript hands over.
 
-use napi::bindgen_prelude::{FromNapiValue, JsObjectValue, Null, Object, Unknown};
+use std::sync::Arc;
+
+use napi::bindgen_prelude::{ClassInstance, FromNapiValue, JsObjectValue, Null, Object, Unknown};
 use napi::{Env, Result, ValueType};
 use reknock::client::testing::Engine;
 use reknock::client::{CallOptions, Request, Wants};
@@ -8,6 +10,7 @@ use reknock::client::{CallOptions, Request, Wants};
 use crate::body::{Outlet, pulled};
 use crate::client::NativeClient;
 use crate::error::or_throw;
+use crate::identity::NativeIdentity;
 use crate::policy::{chosen, with_argument};
 use crate::question::append;
 use crate::value::{to_bytes, wrong};
@@ -96,6 +99,8 @@ impl Call {
         }
         let name: Option<String> = options.get("name")?;
         self.options.name = name.map(Into::into);
+        let call: Option<ClassInstance<'_, NativeIdentity>> = options.get("call")?;
+        self.options.call = call.map(|call| Arc::clone(&call.core));
         self.options.follow_redirects = options.get("followRedirects")?;
         let policy: Unknown<'_> = options.get_named_property("policy")?;
         self.options.policy = chosen(env, &self.client.policy_for(&self.request), policy)?;

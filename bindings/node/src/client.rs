@@ -5,11 +5,13 @@ use std::sync::Arc;
 use napi::bindgen_prelude::Unknown;
 use napi::{Env, Result, ValueType};
 use napi_derive::napi;
+use reknock::Identity;
 use reknock::client::testing::Engine;
 use reknock::client::{Client, Cookie, Cookies, Request, allows_nesting, default_policies};
 use reknock::policy::Value;
 
 use crate::error::or_throw;
+use crate::identity::NativeIdentity;
 use crate::policy::NativePolicy;
 use crate::policy_set::{NativePolicySet, set_of};
 use crate::retry::NativeBudgets;
@@ -110,6 +112,15 @@ impl NativeClient {
     #[napi(catch_unwind)]
     pub fn check_policy(&self, env: &Env) -> Result<()> {
         self.core.policy_error().map_or(Ok(()), |error| Err(crate::error::thrown(env, &error)))
+    }
+
+    /// The identity of a call that is about to be made; throws what is wrong with its method and its URL.
+    #[napi(catch_unwind)]
+    pub fn identify(&self, env: &Env, method: String, url: String, query: Vec<String>, name: Option<String>) -> Result<NativeIdentity> {
+        let mut request = or_throw(env, self.core.request(&method, &url).build())?;
+        or_throw(env, request.append_query(query.chunks_exact(2).map(|pair| (&pair[0], &pair[1]))))?;
+        let core = Identity::of_request(request.method(), request.url().as_str(), name.map(Into::into));
+        Ok(NativeIdentity { core: Arc::new(core) })
     }
 
     /// Whether it keeps cookies.

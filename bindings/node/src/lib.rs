@@ -10,6 +10,7 @@ mod call;
 mod client;
 mod error;
 mod head;
+mod identity;
 mod policy;
 mod policy_set;
 mod question;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use napi::bindgen_prelude::{Array, Unknown};
+use napi::bindgen_prelude::{Array, Object, Unknown};
 use napi::{Env, Error, Result, Status};
 use napi_derive::napi;
-use reknock::client::{Opinion, entropy_or, minted_key, process_budgets_with};
+use reknock::client::{Event, Opinion, entropy_or, minted_key, process_budgets_with};
 use reknock::policy::{Argument, Value};
 use reknock::retry::driver::{self, Driver, Misuse, Options, Target, outcome};
 use reknock::retry::{Answer, Budgets, Decision, Retry};
@@ -15,7 +15,9 @@ use reknock::{StopReason, Tick};
 use crate::client::{BudgetReading, reading};
 use crate::error::{or_throw, thrown};
 use crate::head::{millis, records};
+use crate::identity::NativeIdentity;
 use crate::policy::{NativePolicy, lines};
+use crate::question::event;
 use crate::value::{KEYS, UNIT, to_value};
 
 /// Retry budgets that calls share.
@@ -263,6 +265,12 @@ impl NativeRetry {
     #[napi(getter, catch_unwind)]
     pub fn stop_reason(&self) -> Option<&'static str> {
         self.driver.stop_reason().map(StopReason::code)
+    }
+
+    /// What observers of the call are told now: of the retry that was decided, or of its end.
+    #[napi(catch_unwind)]
+    pub fn event<'env>(&self, env: &'env Env, call: &NativeIdentity, now: Unknown<'_>) -> Result<Object<'env>> {
+        event(env, &Event::of_driver(Arc::clone(&call.core), &self.driver, tick(env, now)?))
     }
 
     /// The attempts as a short timeline.

@@ -106,6 +106,7 @@ impl From<reknock::retry::BudgetReading> for BudgetReading {
             own_withdrawals,
             own_refusals,
             resets,
+            ..
         } = reading;
         let share = share.as_str();
         BudgetReading { balance, deposits, withdrawals, refusals, share, path, why, own_deposits, own_withdrawals, own_refusals, resets }

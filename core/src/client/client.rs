@@ -13,7 +13,7 @@ use url::{Position, Url};
 use super::call::cancel::{Cancel, Cancellation};
 use super::call::events::Event;
 use super::call::question::Host;
-use super::call::state::{CallBody, CallConfig, CallShared, CallSite, Delivery, Finished, Mode, Running};
+use super::call::state::{CallBody, CallConfig, CallShared, CallSite, Delivery, Finished, Mode, Running, Whose};
 use super::call::stream::{Reader, StreamingResponse};
 use super::call::tell::tell;
 use super::host::callbacks::Callbacks;
@@ -30,6 +30,7 @@ use super::system::{entropy, environment};
 use super::transport::Transport;
 use super::transport::http::HttpTransport;
 use crate::error::{Error, ErrorKind};
+use crate::identity::Identity;
 use crate::policy::{Policy, PolicySet, RequestHead, envoy};
 use crate::retry::refusals::Refusals;
 use crate::retry::{BudgetNames, BudgetReading, Budgets, Headers, SharedPurses};
@@ -99,6 +100,8 @@ impl Client {
 pub struct CallOptions {
     /// What the caller names the call, for events, errors and telemetry: an operation or the template of a URL, such as `orders.get`. Never sent.
     pub name: Option<Arc<str>>,
+    /// Whose call it is, where that was told before it began; the name is in it.
+    pub call: Option<Arc<Identity>>,
     /// Another policy.
     pub policy: Option<Policy>,
     /// Other rules for redirects.
@@ -261,7 +264,8 @@ impl<T: Transport, C: Clock> Client<T, C> {
         }
         let CallOptions { nested, repeat_misdirected, omit_cookies, .. } = *options;
         let mode = Mode { delivery, redirects, nested, repeat_misdirected, omit_cookies };
-        Running::begin(&config.calls, on, policy, host, mode, options.name.clone(), request)
+        let whose = options.call.clone().map_or_else(|| Whose::next(options.name.clone()), Whose::known);
+        Running::begin(&config.calls, on, policy, host, mode, whose, request)
     }
 
     /// Ends the calls in flight with kind `closed`, streamed bodies included, and those to come. Clones of the client are closed with it.

@@ -21,31 +21,39 @@ pub mod testing {
 
 pub use crate::retry::Opinion;
 pub use blocking::BlockingStream;
-pub use builder::{ClientBuilder, IntoTransport, default_policies};
+pub use builder::{ClientBuilder, IntoTransport};
 pub use call::cancel::Cancel;
 pub use call::events::{Event, EventKind, Level, Notice};
-pub use call::question::{Attempt, Host, Question, Reply, Wants, wait};
+pub use call::question::{Attempt, Host, Question, Reply, Wants};
 pub use call::stream::StreamingResponse;
 pub use client::{CallOptions, Client, Delivered, process_budgets};
-pub use host::answers::{STOP, delay_from_value};
 pub use host::callbacks::Callbacks;
-pub use host::channel::{AnswerSender, ChannelHost, HostMessages, HostReceiver};
-pub use host::queue;
 pub use lane::Lane;
 pub use message::body::{Body, BodyStream};
 pub use message::cookies::{Cookie, Cookies};
-pub use message::memory::copied;
 pub use message::multipart::Multipart;
 pub use message::redirect::Redirects;
 pub use message::request::Request;
 pub use message::response::{Response, ResponseHead};
-pub use options::{CLIENT_OPTIONS, allows_nesting, client_default, process_budgets_with, whole_option};
 pub use request_builder::RequestBuilder;
 pub use system::clock::{Clock, TokioClock};
-pub use system::entropy::{minted_key, seed as entropy, seed_or as entropy_or};
-pub use system::process::process_id;
+pub use system::entropy::{minted_key, seed as entropy};
 pub use system::runtime::{runtime, shutdown};
 pub use transport::http::{HttpBody, HttpTransport};
 pub use transport::options::{ClientCert, Http2, Proxy, TlsOptions, TransportOptions};
 #[cfg(feature = "reqwest")]
 pub use transport::reqwest::{ReqwestBody, ReqwestBuilder, ReqwestTransport};
+
+/// For the packages of other languages alone: what they need may change with any version.
+#[doc(hidden)]
+pub use {
+    builder::default_policies,
+    call::question::wait,
+    host::answers::{STOP, delay_from_value},
+    host::channel::{AnswerSender, ChannelHost, HostMessages, HostReceiver},
+    host::queue,
+    message::memory::copied,
+    options::{CLIENT_OPTIONS, allows_nesting, client_default, process_budgets_with, whole_option},
+    system::entropy::seed_or as entropy_or,
+    system::process::process_id,
+};

@@ -10,6 +10,7 @@ use crate::time::DurationText;
 
 /// Proven bounds. `None` is no bound.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Bounds {
     /// Attempts of one call.
     pub attempts: u32,

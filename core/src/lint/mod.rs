@@ -66,6 +66,7 @@ fn positive(node: &Node<'_>) -> Result<f64, Problem> {
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Severity {
     /// Worth knowing.
     Note,
@@ -88,6 +89,7 @@ impl Severity {
 
 /// Something that a rule has to say about a policy.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Finding {
     /// The rule.
     pub rule: &'static Rule,
@@ -110,6 +112,7 @@ impl fmt::Display for Finding {
 
 /// The result of [`lint`].
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Lint {
     /// What is proven.
     pub bounds: Bounds,

@@ -10,6 +10,7 @@ use crate::time::DurationText;
 
 /// A rule of [`lint`](super::lint).
 #[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Rule {
     /// Its name, which does not change.
     pub id: &'static str,

@@ -30,20 +30,28 @@ use std::time::Duration;
 use crate::retry::{Backoff, BudgetSpec, Conditions, HeaderMatcher, Methods, RetryAfter, StatusSet};
 
 pub use builder::PolicyBuilder;
-pub use dialect::{Dialect, Loaded, Note, envoy, named, read_all_from_value};
-pub use options::{OptionBlock, OptionRow, option_blocks};
+pub use dialect::{Dialect, Loaded, Note};
 pub(crate) use problem::Problem;
 pub use read::Keys;
 #[cfg(feature = "client")]
 pub(crate) use read::bytes;
 pub use request::RequestHead;
-pub use set::{Chosen, HostPattern, PathMatch, PolicySet, RequestMatch, Rule, is_set};
+pub use set::{Chosen, HostPattern, PathMatch, PolicySet, RequestMatch, Rule};
 #[cfg(feature = "documents")]
 pub(crate) use text::load_placed;
 #[cfg(feature = "documents")]
 pub use text::{load_all, read_all};
-pub use typed::{Argument, Unit};
-pub use value::{Value, shown_path, shown_text};
+pub use typed::Unit;
+pub use value::Value;
+/// For the packages of other languages alone: what they need may change with any version.
+#[doc(hidden)]
+pub use {
+    dialect::{envoy, named, read_all_from_value},
+    options::{OptionBlock, OptionRow, option_blocks},
+    set::is_set,
+    typed::Argument,
+    value::{shown_path, shown_text},
+};
 #[cfg(feature = "simulate")]
 pub(crate) use {names::Names, node::Fields};
 /// What the readers of a client's options, of scenarios and of surroundings share with the reader of policies.
@@ -99,6 +107,7 @@ pub(crate) struct Settings {
 
 /// What an `Idempotency-Key` header means for retries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum IdempotencyKey {
     /// A request that carries one counts as idempotent.
     #[default]
@@ -111,6 +120,7 @@ pub enum IdempotencyKey {
 
 /// Where an attempt's `per_try_timeout` ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum PerTryUntil {
     /// At the end of the response's head.
     #[default]
@@ -121,6 +131,7 @@ pub enum PerTryUntil {
 
 /// Whose differences from the rules above apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Compat {
     /// Envoy 1.40: `timeout` starts when the first attempt's upload has ended, nothing is retried after an interim answer (1xx), `x-envoy-ratelimited` vetoes all conditions but its own, 425 is retried at once unless the request is `early-data`,
     /// `reset-before-request` ends with the first byte of the call, a body above `max_body_buffer` is sent once whatever it is made of,

@@ -60,6 +60,7 @@ pub enum Backoff {
 
 /// How a decorrelated wait grows from the previous one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DecorrelatedForm {
     /// min(max, min + u * (3*prev - min)): the form of the AWS architecture blog. May shrink.
     #[default]
@@ -70,6 +71,7 @@ pub enum DecorrelatedForm {
 
 /// What chance adds to or takes from a wait d.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub enum Jitter {
     /// d.
     #[default]

@@ -22,6 +22,7 @@ pub struct BudgetSpec {
 
 /// Who shares a budget.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Scope {
     /// Calls of one client to one origin (scheme, host, effective port).
     #[default]
@@ -34,6 +35,7 @@ pub enum Scope {
 
 /// Which processes share a budget.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Share {
     /// Each process has its own.
     #[default]
@@ -54,6 +56,7 @@ impl Share {
 
 /// The rule of a budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum BudgetKind {
     /// A windowed ratio of retries to calls, plus a reserve (linkerd, Finagle).
     Ratio {
@@ -77,6 +80,7 @@ pub enum BudgetKind {
 
 /// What earns a deposit in a ratio budget.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum DepositOn {
     /// Each call, when it begins (Finagle).
     Call,
@@ -91,6 +95,7 @@ const SLOTS: usize = 10;
 
 /// What a budget has and what it did, at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BudgetReading {
     /// Retries that would be granted now. Truncated toward zero; a ratio budget may be below zero when deposits ran out
     /// before the withdrawals they paid for.

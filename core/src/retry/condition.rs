@@ -328,6 +328,7 @@ fn ranges(words: &[u64; 15]) -> Vec<(u16, u16)> {
 
 /// The methods that may be repeated although the server may have executed them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Methods {
     /// GET, HEAD, OPTIONS, TRACE, PUT, DELETE, QUERY.
     #[default]

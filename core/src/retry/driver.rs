@@ -53,6 +53,7 @@ pub struct Options {
 
 /// The limits of one attempt, none longer than what is left of the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// Of making a connection.
     pub connect_timeout: Option<Duration>,

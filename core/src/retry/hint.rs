@@ -23,6 +23,7 @@ pub struct RetryAfter {
 
 /// What happens to a hint above `max`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum WhenOver {
     /// Stop with `retry_after_too_long`.
     #[default]
@@ -35,6 +36,7 @@ pub enum WhenOver {
 
 /// How the hint and the policy's own back-off become one wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Combine {
     /// The longer of the two.
     #[default]
@@ -54,6 +56,7 @@ pub struct HintHeader {
 
 /// What a hint header's value means.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Format {
     /// Seconds from now, with an optional fraction.
     #[default]

@@ -19,6 +19,7 @@ pub struct HeaderMatcher {
 
 /// A test of one header value (bytes, surrounding white space removed).
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Test {
     /// The whole value.
     Exact(String, IgnoreCase),

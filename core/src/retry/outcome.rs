@@ -137,6 +137,7 @@ pub struct Answer {
 
 /// An attempt that may be sent now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Attempt {
     /// From 1.
     pub number: u32,

@@ -2,9 +2,10 @@
 
 import { attemptsOf, Budgets, createClient, currentAttempt, ENVOY_HEADERS, fetch, Policy, ReknockError, request, Retry, retryFetch, retrying, version } from 'reknock';
 import { retryStrategy } from 'reknock/aws';
+import { instrument, requestHook, uninstrument } from 'reknock/telemetry';
 import { noWait, Script } from 'reknock/testing';
 import { retryInterceptor } from 'reknock/undici';
-import type { AttemptRecord, Client, ErrorKind, LeanResponse, PolicyDocument, RetryResponse, StopReason } from 'reknock';
+import type { AttemptMessage, AttemptRecord, CallMessage, Client, ErrorKind, LeanResponse, PolicyDocument, RetryResponse, StopReason } from 'reknock';
 
 export async function calls(): Promise<void> {
   const client: Client = createClient({
@@ -120,4 +121,16 @@ export async function adapters(): Promise<void> {
   console.log(script.sends[0]?.url, noWait().waits);
   // @ts-expect-error settings of a policy go into policy
   retryFetch({ maxRetries: 3 });
+}
+
+export function telemetry(message: AttemptMessage & CallMessage): void {
+  instrument();
+  instrument({ adapters: true });
+  // @ts-expect-error no such option
+  instrument({ tracer: 1 });
+  requestHook({ setAttribute: () => undefined as never });
+  uninstrument();
+  if (message.headers !== null) message.headers['x-attempt'] = `${message.call.callId}`;
+  message.record?.durationMs satisfies number | undefined;
+  message.stopReason satisfies StopReason | null;
 }

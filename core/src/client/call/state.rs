@@ -94,8 +94,13 @@ pub(in crate::client) struct Whose {
 
 impl Whose {
     /// One more call of this process.
-    fn next(name: Option<Arc<str>>) -> Self {
+    pub(in crate::client) fn next(name: Option<Arc<str>>) -> Self {
         Whose { id: next_call_id(), name, written: None }
+    }
+
+    /// The call of an identity that is out already.
+    pub(in crate::client) fn known(call: Arc<Identity>) -> Self {
+        Whose { id: call.call_id, name: call.name.clone(), written: Some(call) }
     }
 
     /// As people read it, unless it was written before: of a call that this is the request of.
@@ -204,7 +209,7 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
         policy: Cow<'a, Policy>,
         host: H,
         mode: Mode,
-        name: Option<Arc<str>>,
+        whose: Whose,
         mut request: Request,
     ) -> Result<Self, Error> {
         request.settle_length()?;
@@ -233,7 +238,7 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
             host,
             mode,
             request,
-            whose: Whose::next(name),
+            whose,
             named,
             edited: None,
             fields: None,

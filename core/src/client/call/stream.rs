@@ -33,7 +33,7 @@ use crate::record::{Evidence, StopReason};
 pub struct StreamingResponse<B, C> {
     head: ResponseHead,
     /// `None` while it reads, for those who poll.
-    reader: Option<Reader<B, C>>,
+    reader: Option<Box<Reader<B, C>>>,
     /// Behind a lock that nobody takes, so that responses can be shared.
     reading: Mutex<Option<Reading<B, C>>>,
     /// Of a piece that was read in part.
@@ -43,7 +43,7 @@ pub struct StreamingResponse<B, C> {
 }
 
 /// A piece on its way, and its reader's way back.
-type Reading<B, C> = Pin<Box<dyn Future<Output = (Reader<B, C>, Result<Option<Bytes>, Failure>)> + Send>>;
+type Reading<B, C> = Pin<Box<dyn Future<Output = (Box<Reader<B, C>>, Result<Option<Bytes>, Failure>)> + Send>>;
 
 /// What reads a body.
 pub(in crate::client) struct Reader<B, C> {
@@ -121,7 +121,7 @@ impl<B: Incoming, C: Clock> Reader<B, C> {
 
 impl<B: Incoming, C: Clock> StreamingResponse<B, C> {
     pub(in crate::client) fn new(head: ResponseHead, reader: Reader<B, C>) -> Self {
-        StreamingResponse { head, reader: Some(reader), reading: Mutex::new(None), rest: Bytes::new(), broken: false }
+        StreamingResponse { head, reader: Some(Box::new(reader)), reading: Mutex::new(None), rest: Bytes::new(), broken: false }
     }
 
     /// The next piece of the body; `None` at its end.
@@ -249,7 +249,7 @@ impl<B: Incoming, C: Clock> http_body::Body for StreamingResponse<B, C> {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let left = self.reader.as_ref().and_then(Reader::left);
+        let left = self.reader.as_ref().and_then(|reader| reader.left());
         left.map_or_else(SizeHint::default, |left| SizeHint::with_exact(left + self.rest.len() as u64))
     }
 }

@@ -135,6 +135,7 @@ fn check_unix_socket(_: &Path) -> Result<(), Problem> {
 
 /// Which HTTP versions to speak.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Http2 {
     /// HTTP/2 where the server offers it in the TLS handshake, else HTTP/1.1.
     #[default]
@@ -147,6 +148,7 @@ pub enum Http2 {
 
 /// Whether requests go through a proxy.
 #[derive(Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Proxy {
     /// What `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` say (either case) when the transport is made. Ignored in a CGI
     /// process (`REQUEST_METHOD` is set), where `HTTP_PROXY` could be a request header. A variable that would be used and cannot be is an error of kind `config`.

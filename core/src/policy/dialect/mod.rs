@@ -40,6 +40,7 @@ pub(crate) use origins::Origins;
 
 /// Whose words a document is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Dialect {
     /// reknock's own policy document.
     Reknock,
@@ -117,6 +118,7 @@ fn unknown_name(what: &str, name: &str, names: impl Iterator<Item = &'static str
 
 /// Something that reknock does not do as the original does, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Note {
     /// Where in the original document; empty for the document as a whole.
     pub path: String,
@@ -158,6 +160,7 @@ impl fmt::Debug for Notes {
 
 /// A policy that was read, and what is to be known about it.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Loaded {
     /// What the document calls it, if it can hold several: a route, a router, a resource.
     pub name: Option<String>,

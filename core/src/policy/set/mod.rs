@@ -51,6 +51,7 @@ pub struct Rule {
 
 /// What a set chose for a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Chosen<'a> {
     /// The policy.
     pub policy: &'a Policy,

@@ -100,6 +100,11 @@ impl Gate {
         self.waiting.load(Ordering::Acquire) > 0 || self.lock().connections.iter().any(|connection| connection.link.is_usable())
     }
 
+    /// Whether it has a connection that lives, or a call that waits. One that has to show that it is alive may still have something to send.
+    pub(super) fn is_used(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) > 0 || self.lock().connections.iter().any(|connection| !connection.link.is_closing())
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

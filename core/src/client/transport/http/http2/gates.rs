@@ -59,7 +59,7 @@ impl Gates {
         if let Some((_, gate)) = entry.gates.iter().find(|(home, _)| *home == here) {
             return Ok((origin, Arc::clone(gate)));
         }
-        entry.gates.retain(|(_, gate)| gate.is_open());
+        entry.gates.retain(|(_, gate)| gate.is_used());
         let gate = Gate::new(self.known);
         entry.gates.push((here, Arc::clone(&gate)));
         Ok((origin, gate))
@@ -90,7 +90,7 @@ impl Gates {
         let next = gates.iter().filter_map(|gate| gate.sweep(oldest)).min();
         drop(gates);
         self.lock().retain(|_, entry| {
-            entry.gates.retain(|(_, gate)| gate.is_open() || Arc::strong_count(gate) > 1);
+            entry.gates.retain(|(_, gate)| gate.is_used() || Arc::strong_count(gate) > 1);
             !entry.gates.is_empty()
         });
         match next {
