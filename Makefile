@@ -14,7 +14,7 @@ BIN = $(abspath $(VENV))/bin
 # Where Python and Node, their tests and demos, find the scripted server.
 export REKNOCK_TEST_SERVER = $(BUILT)/reknock-test-server
 # What no default asks for is tested as the rest is.
-FEATURES = --features reknock/reqwest,reknock/serde,reknock/tower-reqwest
+FEATURES = --features reknock/reqwest,reknock/serde,reknock/tower-reqwest,reknock/tracing
 # A line before and after, with the time it took.
 STEP = $(CURDIR)/.ci/step
 # Suites side by side, on as many cores as there are; what each of them says in one piece, where make can do that.

@@ -36,6 +36,20 @@ function brief({ status = null, error = null, evidence = 'unknown', hop = 0, hin
   return { status, error, evidence, hop, hint: hintMs === null ? null : Math.round(hintMs * 1000) / 1000 };
 }
 
+/** An event in one word for each thing that is the same every time. */
+function told({ kind, attempt, number = attempt?.number, status, reason, target, stopReason, failed }) {
+  const outcome = kind === 'attempt_end' ? attempt.error ?? attempt.status : reason;
+  return [kind, number, kind === 'interim' && status, outcome, kind === 'redirect' && target, stopReason, failed && 'failed'].filter(Boolean).join(' ');
+}
+
+function checkTold(expect, events, url) {
+  if (!expect.events) return;
+  assert.deepEqual(events.map(told), expect.events.map((event) => event.replace('{url}', url)));
+  const [before, after] = expect.text.replace('{url}', url).split('{...}');
+  const { text } = events.at(-1);
+  assert.ok(text.startsWith(before) && text.endsWith(after), text);
+}
+
 async function check(expect, outcome) {
   const failed = outcome instanceof Error;
   const seen = [failed ? outcome.status ?? undefined : outcome.statusCode, failed ? outcome.kind : undefined, outcome.stopReason];
@@ -75,8 +89,11 @@ for (const given of cases) {
     const client = createClient(settings(given, document, script));
     const asked = given.request ?? {};
     for (const expect of [given.expect].flat()) {
-      const outcome = await client.request(script.url + (asked.path ?? '/'), request(asked)).catch((error) => error);
+      const events = [];
+      const onEvent = expect.events && ((event) => void events.push(event));
+      const outcome = await client.request(script.url + (asked.path ?? '/'), { ...request(asked), onEvent }).catch((error) => error);
       await check(expect, outcome);
+      checkTold(expect, events, `${script.url.replace(/\/$/, '')}/`);
     }
     await arrived(given, script);
   });

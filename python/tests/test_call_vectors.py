@@ -48,6 +48,32 @@ def ended(outcome):
     return {key: value for key, value in seen.items() if value is not None}
 
 
+def listening(events):
+    """An event in one word for each thing that is the same every time, and the line that the end is told in."""
+
+    def told(event):
+        failed = "failed" if event.failed else None
+        attempt = event.attempt
+        outcome = event.reason or (attempt and event.kind == "attempt_end" and (attempt.error or str(attempt.status)))
+        words = (event.kind, event.number, event.kind == "interim" and event.status, outcome, event.kind == "redirect" and event.target, event.stop_reason, failed)
+        events.append(" ".join(str(word) for word in words if word))
+        if event.kind == "end":
+            events.text = str(event)
+
+    return told
+
+
+class Told(list):
+    text = ""
+
+
+def check_told(expect, events, url):
+    if "events" in expect:
+        assert list(events) == [event.replace("{url}", url) for event in expect["events"]]
+        before, after = expect["text"].replace("{url}", url).split("{...}")
+        assert events.text.startswith(before) and events.text.endswith(after), events.text
+
+
 def check(expect, outcome):
     assert ended(outcome) == {key: value for key, value in expect.items() if key in ("status", "error", "stop_reason")}
     if "body" in expect:
@@ -88,17 +114,23 @@ def calls(case, script, asynchronous):
     method, path, _ = request(case)
     url = script.url.rstrip("/") + path
 
+    def options(expect):
+        told = Told()
+        return told, {**request(case)[2], **({"on_event": listening(told)} if "events" in expect else {})}
+
     def blocking():
         with reknock.Client(**settings(case, script)) as client:
-            for _ in expected(case):
+            for expect in expected(case):
+                told, given = options(expect)
                 try:
-                    yield client.request(method, url, **request(case)[2])
+                    yield client.request(method, url, **given), told
                 except reknock.RequestError as error:
-                    yield error
+                    yield error, told
 
     async def concurrent():
         async with reknock.AsyncClient(**settings(case, script)) as client:
-            return [(await asyncio.gather(client.request(method, url, **request(case)[2]), return_exceptions=True))[0] for _ in expected(case)]
+            made = [options(expect) for expect in expected(case)]
+            return [((await asyncio.gather(client.request(method, url, **given), return_exceptions=True))[0], told) for told, given in made]
 
     return asyncio.run(concurrent()) if asynchronous else list(blocking())
 
@@ -109,6 +141,7 @@ def test_calls(serve, case, asynchronous):
     document = case["server"] if isinstance(case["server"], dict) else {"script": case["server"]}
     case = {**case, "server_document": document}
     script = serve(*document["script"], **{key: value for key, value in document.items() if key != "script"})
-    for expect, outcome in zip(expected(case), calls(case, script, asynchronous), strict=True):
+    for expect, (outcome, told) in zip(expected(case), calls(case, script, asynchronous), strict=True):
         check(expect, outcome)
+        check_told(expect, told, script.url.rstrip("/") + "/")
     arrived(case, script)

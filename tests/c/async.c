@@ -49,7 +49,7 @@ static void callbacks_run_where_the_queue_is_drained(reknock_queue *queue, const
     CHECK(completion.call == call && completion.user_data == &mine && completion.status == REKNOCK_OK);
     CHECK(reknock_response_status(completion.response) == 200 && completion.error == NULL);
     CHECK(reknock_response_attempt_count(completion.response) == 2);
-    CHECK(asked == 2 && events == 2 && freed == 1);
+    CHECK(asked == 2 && events == 6 && freed == 1); /* of each attempt start and end, a retry, the end */
     reknock_response_free(completion.response);
     CHECK(reknock_queue_pending(queue) == 0 && reknock_queue_next(queue, &completion) == REKNOCK_EMPTY);
     CHECK(!readable(queue, 0));
@@ -151,8 +151,7 @@ static void frees(last_call *last) {
 }
 
 static void event_frees(void *user_data, const reknock_event *event) {
-    (void)event;
-    frees((last_call *)user_data);
+    if (event->kind == REKNOCK_EVENT_RETRY) frees((last_call *)user_data);
 }
 
 static reknock_answer rewind_frees(void *user_data) {

@@ -1,7 +1,7 @@
 /* calls: whole calls as data, a client each line. See lines.h; bindings/c/tests/call_vectors.rs asks.
  *
  *     URL METHOD HTTP2 POLICY CALLS CA FOLLOW REDIRECTS LARGEST OPINION SIZE STREAM [NAME VALUE]..
- *         ->  [call STATUS KIND STOP BODY N [STATUS KIND EVIDENCE HOP HINT_US WAIT_US REUSED VERSION FIRST_BYTE DURATION PEER]..]..
+ *         ->  [call STATUS KIND STOP BODY EVENTS TEXT N [STATUS KIND EVIDENCE HOP HINT_US WAIT_US REUSED VERSION FIRST_BYTE DURATION PEER]..]..
  *
  * POLICY: a JSON document. CALLS: so many calls, one after the other. CA: PEM, or empty. FOLLOW, STREAM: true or false. REDIRECTS, LARGEST, SIZE: numbers,
  * or -1 for the default, or no body. OPINION: what retry_if answers each time, a REKNOCK_ANSWER_ number, or -1 for no callback. */
@@ -11,6 +11,43 @@ static reknock_answer answers(void *user_data, const reknock_attempt *attempt, u
     (void)attempt;
     (void)wait_ms;
     return *(const reknock_answer *)user_data;
+}
+
+/* What the present call has told: its events, a semicolon after each, and the line of its end. */
+static char told[4096], told_end[512];
+
+static void put_told(const char *text) {
+    CHECK(strlen(told) + strlen(text) + 1 < sizeof told);
+    strcat(told, text);
+}
+
+/* An event in one word for each thing that is the same every time. */
+static void listens(void *user_data, const reknock_event *event) {
+    static const char *const kinds[] = {"", "retry", "redirect", "end", "notice", "attempt_start", "attempt_end", "interim"};
+    const reknock_attempt_record *attempt = event->attempts;
+    char number[32];
+    (void)user_data;
+    CHECK(event->kind >= 1 && event->kind <= 7 && event->call_id > 0 && event->method && event->url);
+    put_told(kinds[event->kind]);
+    sprintf(number, " %u", (unsigned)event->number);
+    if (event->number) put_told(number);
+    sprintf(number, " %d", (int)event->interim_status);
+    if (event->interim_status) put_told(number);
+    if (event->kind == REKNOCK_EVENT_ATTEMPT_END) {
+        sprintf(number, " %d", (int)attempt->http_status);
+        if (attempt->error) put_told(" ");
+        put_told(attempt->error ? reknock_status_name(attempt->error) : number);
+    }
+    if (event->reason) put_told(" "), put_told(event->reason);
+    if (event->kind == REKNOCK_EVENT_REDIRECT) put_told(" "), put_told(event->target);
+    if (event->kind == REKNOCK_EVENT_END) {
+        put_told(" ");
+        put_told(reknock_stop_reason_name(event->stop_reason));
+        if (event->failed) put_told(" failed");
+        CHECK(strlen(event->text) < sizeof told_end);
+        strcpy(told_end, event->text);
+    }
+    put_told(";");
 }
 
 static reknock_client *client_of(char **fields, reknock_answer *opinion) {
@@ -28,6 +65,7 @@ static reknock_client *client_of(char **fields, reknock_answer *opinion) {
     if (atol(fields[8]) >= 0) options.max_response_size = (uint64_t)atol(fields[8]);
     OK(reknock_client_new(&options, &client, error));
     reknock_policy_free(policy);
+    OK(reknock_client_set_on_event(client, listens, NULL, NULL, error));
     *opinion = (reknock_answer)atol(fields[9]);
     if (atol(fields[9]) >= 0) OK(reknock_client_set_retry_if(client, answers, 0, opinion, NULL, error));
     return client;
@@ -66,14 +104,23 @@ static reknock_request *request_of(char **fields, int count, stream *body) {
     return request;
 }
 
+static void print_told(size_t count) {
+    printf("\t%s\t", told);
+    print_escaped(told_end);
+    printf("\t%u", (unsigned)count);
+}
+
 static void call(reknock_client *client, const reknock_request *request) {
     reknock_response *response = NULL;
     reknock_error *failure = NULL;
     size_t i, count;
+    told[0] = told_end[0] = 0;
     if (reknock_client_send(client, request, NULL, &response, &failure)) {
+        CHECK(strcmp(reknock_error_message(failure), told_end) == 0 && reknock_error_call_id(failure) > 0);
         count = reknock_error_attempt_count(failure);
-        printf("call\t%d\t%s\t%s\t\t%u", (int)reknock_error_http_status(failure), reknock_status_name(reknock_error_status(failure)),
-               reknock_stop_reason_name(reknock_error_stop_reason(failure)), (unsigned)count);
+        printf("call\t%d\t%s\t%s\t", (int)reknock_error_http_status(failure), reknock_status_name(reknock_error_status(failure)),
+               reknock_stop_reason_name(reknock_error_stop_reason(failure)));
+        print_told(count);
         for (i = 0; i < count; i++) print_attempt(reknock_error_attempt(failure, i));
     } else {
         size_t length = 0;
@@ -86,7 +133,7 @@ static void call(reknock_client *client, const reknock_request *request) {
         printf("call\t%d\t%s\t%s\t", (int)reknock_response_status(response), reknock_status_name(REKNOCK_OK),
                reknock_stop_reason_name(reknock_response_stop_reason(response)));
         print_escaped(text);
-        printf("\t%u", (unsigned)count);
+        print_told(count);
         for (i = 0; i < count; i++) print_attempt(reknock_response_attempt(response, i));
     }
     reknock_error_free(failure);

@@ -5,9 +5,12 @@ mod support;
 
 use reknock_test_server::Script;
 use serde_json::Value;
-use support::call_lines::{ATTEMPT, HEAD, arrived, expected, is, question};
+use support::call_lines::{ATTEMPT, arrived, expected, is, question};
 use support::lines::{answers, vectors};
 use support::scripts;
+
+/// The fields of a call before its attempts.
+const HEAD: usize = 8;
 
 #[test]
 fn calls() {
@@ -19,18 +22,18 @@ fn calls() {
     let answers = answers("tests/c/calls.c", "call_vectors", &questions);
     let mut wrong = Vec::new();
     for ((case, script), answer) in cases.iter().zip(&made).zip(&answers) {
-        let problem = compare(case, answer).and_then(|()| arrived(case, &server, script)).err();
+        let problem = compare(case, answer, script.url()).and_then(|()| arrived(case, &server, script)).err();
         wrong.extend(problem.map(|problem| format!("{}: {problem}", case["name"].as_str().unwrap())));
     }
     assert!(wrong.is_empty(), "{} of {} differ:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
     assert_eq!(cases.len(), 154);
 }
 
-fn compare(case: &Value, answer: &[String]) -> Result<(), String> {
+fn compare(case: &Value, answer: &[String], url: &str) -> Result<(), String> {
     let mut rest = answer;
     for expected in expected(case) {
         let (head, after) = rest.split_at(HEAD);
-        let count: usize = head[5].parse().unwrap();
+        let count: usize = head[7].parse().unwrap();
         let (attempts, after) = after.split_at(count * ATTEMPT);
         rest = after;
         let text = |key: &str, missing: &str| expected[key].as_str().unwrap_or(missing).to_owned();
@@ -40,6 +43,9 @@ fn compare(case: &Value, answer: &[String]) -> Result<(), String> {
         if head[..5] != wanted || count != wants.len() {
             return Err(format!("{answer:?} instead of {expected}"));
         }
+        if !told_so(expected, &head[5], &head[6], url) {
+            return Err(format!("told {:?} and {:?} instead of {expected}", head[5], head[6]));
+        }
         for (wanted, attempt) in wants.iter().zip(attempts.chunks(ATTEMPT)) {
             if !is_whole(wanted, attempt) {
                 return Err(format!("{attempt:?} instead of {wanted}"));
@@ -47,6 +53,16 @@ fn compare(case: &Value, answer: &[String]) -> Result<(), String> {
         }
     }
     if rest.is_empty() { Ok(()) } else { Err(format!("{answer:?} is of more calls")) }
+}
+
+/// Whether the events of a call, and the line of its end, are as expected, if anything is.
+fn told_so(expected: &Value, events: &str, text: &str, url: &str) -> bool {
+    let Some(wanted) = expected["events"].as_array() else { return true };
+    let url = format!("{}/", url.trim_end_matches('/'));
+    let wanted: String = wanted.iter().map(|event| event.as_str().unwrap().replace("{url}", &url) + ";").collect();
+    let line = expected["text"].as_str().unwrap().replace("{url}", &url);
+    let (before, after) = line.split_once("{...}").unwrap();
+    wanted == events && text.starts_with(before) && text.ends_with(after)
 }
 
 /// Whether an attempt is as expected, with what is known of its connection.

@@ -19,8 +19,9 @@ fn a_get_is_retried_and_explained() {
     let text = printed(&get, &[script.url(), policy.to_str().unwrap()]);
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[0], "200 done");
-    assert!(lines[1].contains("#1 503") && lines[2].contains("#2 reset") && lines[3].contains("#3 200"), "{text}");
-    assert!(lines[4].ends_with("= completed"), "{text}");
+    assert!(lines[1].starts_with(&format!("GET {}", script.url())), "{text}");
+    assert!(lines[2].contains("#1 503") && lines[3].contains("#2 reset") && lines[4].contains("#3 200"), "{text}");
+    assert!(lines[5].ends_with("= completed"), "{text}");
     assert_eq!(script.log().len(), 3);
 }
 

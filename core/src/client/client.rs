@@ -11,11 +11,11 @@ use http::HeaderMap;
 use url::{Position, Url};
 
 use super::call::cancel::{Cancel, Cancellation};
-use super::call::events::Event;
+use super::call::events::{Event, Level};
 use super::call::question::Host;
 use super::call::state::{CallBody, CallConfig, CallShared, CallSite, Delivery, Finished, Mode, Running, Whose};
 use super::call::stream::{Reader, StreamingResponse};
-use super::call::tell::tell;
+use super::call::tell::{tell, wanted};
 use super::host::callbacks::Callbacks;
 use super::host::lanes::LanePool;
 use super::message::cookies::Cookies;
@@ -256,8 +256,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
                 Cow::Owned(config.policy_for(&mut request, &policy).into_owned())
             }
         };
-        let wants = host.wants();
-        if (wants.events || wants.notices)
+        if wanted(&host, Level::Warning)
             && let Some(error) = config.policies.untold_error()
         {
             tell(&mut host, Event::of_policy(&error));

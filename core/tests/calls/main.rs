@@ -6,6 +6,7 @@ mod compare;
 mod live;
 #[path = "../support/mod.rs"]
 mod support;
+mod told;
 
 use std::sync::Arc;
 
@@ -14,11 +15,12 @@ use reknock::Error;
 #[cfg(feature = "reqwest")]
 use reknock::client::ReqwestTransport;
 use reknock::client::transport::Transport;
-use reknock::client::{Body, Client, Http2, HttpTransport, Opinion, Redirects, Response, TransportOptions};
+use reknock::client::{Body, Callbacks, Client, Http2, HttpTransport, Opinion, Redirects, Response, TransportOptions};
 use reknock_test_server::{Script, Server};
 use serde_json::{Value as Json, json};
 use support::{counted, vector};
 use tokio::task::JoinSet;
+use told::Told;
 
 /// Calls that go on at the same time.
 const AT_ONCE: usize = 16;
@@ -71,10 +73,14 @@ async fn run<T: Transport<Body: Sync> + Clone>(
     let script = server.script(case["server"].clone()).await.unwrap();
     let client = client(case, &script, make);
     let mut outcomes = Vec::new();
-    for _ in compare::expected(case, name) {
-        outcomes.push(call(&client, case, &script).await.into());
+    let mut problems = Vec::new();
+    for expected in compare::expected(case, name) {
+        let told = Told::default();
+        outcomes.push(call(&client, case, &script, told.listening(expected)).await.into());
+        problems.extend(told.problem(expected, script.url()));
     }
-    compare::problems(case, name, &outcomes, &script).await
+    problems.extend(compare::problems(case, name, &outcomes, &script).await);
+    problems
 }
 
 fn client<T: Transport + Clone>(case: &Json, script: &Script, make: impl Fn(&TransportOptions) -> T) -> Client<T> {
@@ -101,10 +107,10 @@ fn client<T: Transport + Clone>(case: &Json, script: &Script, make: impl Fn(&Tra
     .unwrap()
 }
 
-async fn call<T: Transport<Body: Sync>>(client: &Client<T>, case: &Json, script: &Script) -> Result<Response, Error> {
+async fn call<T: Transport<Body: Sync>>(client: &Client<T>, case: &Json, script: &Script, callbacks: Callbacks) -> Result<Response, Error> {
     let asked = &case["request"];
     let url = format!("{}{}", script.url(), asked["path"].as_str().unwrap_or("/"));
-    let mut request = client.request(asked["method"].as_str().unwrap_or("GET"), &url);
+    let mut request = client.request(asked["method"].as_str().unwrap_or("GET"), &url).callbacks(callbacks);
     for field in asked["headers"].as_array().into_iter().flatten() {
         request = request.header(field[0].as_str().unwrap(), field[1].as_str().unwrap());
     }

@@ -54,7 +54,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
             // The exchange is gone before anybody asks what it proves: until then it could still go out.
             let ended = {
                 let exchange = pin!(transport.send(outgoing));
-                timer.run(&self.config.clock, exchange).await
+                self.trace.within(timer.run(&self.config.clock, exchange)).await
             };
             // Nothing of it was sent: it is the same attempt still.
             let again = matches!(&ended, Ok(Err(failure)) if failure.stale) && self.sent().body.is_replayable();

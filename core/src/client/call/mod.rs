@@ -12,3 +12,4 @@ pub(super) mod state;
 pub(super) mod stream;
 pub(super) mod tell;
 mod timers;
+mod trace;

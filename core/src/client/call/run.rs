@@ -9,6 +9,7 @@ use super::drain::drain;
 use super::early::{EARLY, is_made_while_read};
 use super::question::Host;
 use super::state::{AttemptResult, CallBody, CallFailure, Delivery, Finished, Running, facts};
+use super::trace;
 use crate::client::message::redirect::{Hop, hop};
 use crate::client::message::request::Request;
 use crate::client::message::response::ResponseHead;
@@ -60,8 +61,12 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
 
     async fn run(&mut self) -> Result<Finished<T::Body>, CallFailure> {
         loop {
+            if trace::spans() {
+                self.trace = trace::begin(&self.attempt_start());
+            }
             if self.host.wants().before_attempt {
-                Box::pin(self.before_attempt()).await.map_err(|failure| CallFailure::replacing(None, failure))?;
+                let trace = self.trace.clone();
+                trace.within(Box::pin(self.before_attempt())).await.map_err(|failure| CallFailure::replacing(None, failure))?;
             }
             let mut ended = self.attempt().await;
             loop {

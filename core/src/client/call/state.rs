@@ -11,6 +11,7 @@ use url::Url;
 
 use super::cancel::Cancel;
 use super::question::Host;
+use super::trace::Trace;
 use crate::client::message::cookies::Cookies;
 use crate::client::message::redact::redacted;
 use crate::client::message::redirect::Redirects;
@@ -181,6 +182,8 @@ pub(in crate::client) struct Running<'a, T: Transport, C, H> {
     pub(in crate::client) open: bool,
     /// Observers were told of its start, and not yet of its end.
     pub(in crate::client) started: bool,
+    /// The span of the present attempt.
+    pub(in crate::client) trace: Trace,
     /// How far the attempt in flight is.
     pub(in crate::client) progress: Arc<Progress>,
 }
@@ -247,6 +250,7 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
             records,
             open: false,
             started: false,
+            trace: Trace::default(),
             progress,
         })
     }

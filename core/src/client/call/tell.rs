@@ -4,9 +4,10 @@ use std::panic::AssertUnwindSafe;
 
 use url::Url;
 
-use super::events::{Event, EventKind, Notice};
+use super::events::{Event, EventKind, Level, Notice};
 use super::question::Host;
 use super::state::Running;
+use super::trace;
 use crate::client::message::redact::redacted;
 use crate::client::message::status::outcome_text;
 use crate::client::system::clock::Clock;
@@ -15,14 +16,18 @@ use crate::record::{AttemptRecord, StopReason};
 use crate::retry::refusals;
 
 impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
+    fn wanted(&self, level: Level) -> bool {
+        wanted(&self.host, level)
+    }
+
     /// An attempt begins; its record is there.
     pub(super) fn tell_start(&mut self) {
-        if self.host.wants().events {
-            self.started = true;
-            if let Some(attempt) = self.records.last().cloned() {
-                let start = self.start_of(attempt);
-                self.say(start);
-            }
+        self.started = self.wanted(Level::Warning);
+        if self.wanted(Level::Debug)
+            && let Some(attempt) = self.records.last().cloned()
+        {
+            let start = self.start_of(attempt);
+            self.say(start);
         }
     }
 
@@ -41,29 +46,34 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     }
 
     pub(super) fn tell_retry(&mut self) {
-        if let Some(attempt) = self.ended() {
+        self.tell_attempt();
+        if self.wanted(Level::Info)
+            && let Some(attempt) = self.records.last().cloned()
+        {
             let reason = attempt.outcome().into_owned();
             self.tell(EventKind::Retry { attempt, reason });
         }
     }
 
     pub(super) fn tell_redirect(&mut self, to: &Url) {
-        if let Some(attempt) = self.ended() {
+        self.tell_attempt();
+        if self.wanted(Level::Debug)
+            && let Some(attempt) = self.records.last().cloned()
+        {
             self.tell(EventKind::Redirect { attempt, target: redacted(to) });
         }
     }
 
     /// The call is over. `failure`: the text of its error.
     pub(super) fn tell_end(&mut self, stop_reason: StopReason, failure: Option<&str>) {
+        self.tell_attempt();
         if stop_reason == StopReason::BudgetExhausted {
             self.tell_refusal();
         }
-        let wants = self.host.wants();
         let failed = stop_reason.is_failure(failure.is_some());
-        if !(wants.events || wants.notices && failed) {
+        if !self.wanted(if failed { Level::Warning } else { Level::Debug }) {
             return;
         }
-        self.ended();
         let elapsed = self.config.clock.now().since(self.began);
         let text = failure.map_or_else(
             || self.identity().ended(&outcome_text(self.records.last()), self.records.len(), elapsed, stop_reason),
@@ -74,33 +84,34 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
 
     /// A budget that refuses is an outage, or a budget that is too small: somebody should know.
     fn tell_refusal(&mut self) {
-        let wants = self.host.wants();
         let clock = &self.config.clock;
         let told = if clock.is_of_the_host() { &refusals::OF_PROCESS } else { &self.shared.refusals };
-        if (wants.events || wants.notices) && told.first(self.request.origin(), clock.now()) {
+        if self.wanted(Level::Warning) && told.first(self.request.origin(), clock.now()) {
             let text = refusals::text(self.request.origin(), self.records.last());
             self.tell(EventKind::Notice { about: Notice::BudgetRefused, text });
         }
     }
 
-    /// The attempt that ended, where somebody listens, who is told that first.
-    fn ended(&mut self) -> Option<AttemptRecord> {
-        if !self.host.wants().events {
-            return None;
+    /// The attempt is over, with what came of it besides: told before what follows from it.
+    fn tell_attempt(&mut self) {
+        let Some(attempt) = self.records.last() else { return };
+        self.trace.end(attempt);
+        if !std::mem::take(&mut self.started) {
+            return;
         }
-        let attempt = self.records.last().cloned()?;
-        if std::mem::take(&mut self.started) {
-            let (interim, dropped) = self.progress.take_notes();
-            for status in interim {
-                self.tell(EventKind::Interim { number: attempt.number, status });
-            }
-            for name in dropped {
-                let text = format!("the server's header field {name} was dropped: its value has characters that no value can have");
-                self.tell(EventKind::Notice { about: Notice::FieldDropped, text });
-            }
-            self.tell(EventKind::AttemptEnd(attempt.clone()));
+        let number = attempt.number;
+        let ended = self.wanted(Level::Debug).then(|| attempt.clone());
+        let (interim, dropped) = self.progress.take_notes();
+        for status in interim.into_iter().filter(|_| ended.is_some()) {
+            self.tell(EventKind::Interim { number, status });
         }
-        Some(attempt)
+        for name in dropped {
+            let text = format!("the server's header field {name} was dropped: its value has characters that no value can have");
+            self.tell(EventKind::Notice { about: Notice::FieldDropped, text });
+        }
+        if let Some(attempt) = ended {
+            self.tell(EventKind::AttemptEnd(attempt));
+        }
     }
 
     fn tell(&mut self, kind: EventKind) {
@@ -113,8 +124,22 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     }
 }
 
-/// Whatever an observer does, the call goes on.
+/// Whether anybody wants to be told what matters so much.
+pub(in crate::client) fn wanted(host: &impl Host, level: Level) -> bool {
+    is_wanted(host, level) || trace::wanted(level)
+}
+
+/// Whether a host wants to be told what matters so much.
+fn is_wanted(host: &impl Host, level: Level) -> bool {
+    let wants = host.wants();
+    wants.events || wants.notices && level == Level::Warning
+}
+
+/// Tells those who want it. Whatever an observer does, the call goes on.
 pub(in crate::client) fn tell(host: &mut impl Host, event: Event) {
-    // The panic hook has reported it.
-    let _ = std::panic::catch_unwind(AssertUnwindSafe(|| host.tell(event)));
+    trace::log(&event);
+    if is_wanted(host, event.level()) {
+        // The panic hook has reported it.
+        let _ = std::panic::catch_unwind(AssertUnwindSafe(|| host.tell(event)));
+    }
 }

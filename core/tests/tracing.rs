@@ -1,0 +1,143 @@
+//! Spans and events of the feature `tracing`, as a subscriber sees them.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
+
+use reknock::ErrorKind;
+use reknock::client::{Callbacks, Client};
+use serde_json::json;
+use support::{Scripted, Step, policy};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+type Fields = BTreeMap<String, String>;
+
+/// Keeps everything under the target `reknock`.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Seen>>);
+
+#[derive(Default)]
+struct Seen {
+    spans: Vec<Fields>,
+    events: Vec<(String, Fields)>,
+    entered: Vec<u64>,
+}
+
+struct Into<'a>(&'a mut Fields);
+
+impl Visit for Into<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.0.insert(field.name().to_owned(), format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name().to_owned(), value.to_owned());
+    }
+}
+
+impl Subscriber for Kept {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "reknock"
+    }
+
+    fn new_span(&self, attributes: &Attributes<'_>) -> Id {
+        let mut fields = Fields::new();
+        attributes.record(&mut Into(&mut fields));
+        let mut seen = self.0.lock().unwrap();
+        seen.spans.push(fields);
+        Id::from_u64(seen.spans.len() as u64)
+    }
+
+    fn record(&self, id: &Id, values: &Record<'_>) {
+        values.record(&mut Into(&mut self.0.lock().unwrap().spans[id.into_u64() as usize - 1]));
+    }
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut fields = Fields::new();
+        event.record(&mut Into(&mut fields));
+        self.0.lock().unwrap().events.push((event.metadata().level().to_string(), fields));
+    }
+
+    fn enter(&self, id: &Id) {
+        self.0.lock().unwrap().entered.push(id.into_u64());
+    }
+
+    fn exit(&self, _: &Id) {
+        self.0.lock().unwrap().entered.pop();
+    }
+}
+
+fn fields(pairs: &[(&str, &str)]) -> Fields {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_span_per_attempt() {
+    let kept = Kept::default();
+    let _guard = tracing::subscriber::set_default(kept.clone());
+    let script = Scripted::new([Step::status(503), Step::fail(ErrorKind::Reset), Step::status(200)]);
+    let client = Client::on(script.clone()).policy(policy(&json!({"backoff": "5ms"}))).build().unwrap();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let (seen, inside) = (Arc::clone(&asked), kept.clone());
+    // Where a propagator puts the context of the present span into the attempt.
+    let trace = Callbacks::new().before_attempt(move |_, fields| {
+        let span = *inside.0.lock().unwrap().entered.last().unwrap();
+        seen.lock().unwrap().push(span);
+        fields.insert("traceparent", format!("span-{span}").parse().unwrap());
+    });
+    let response = client.get("http://server.test/orders/7?token=secret").name("/orders/{id}").callbacks(trace).send().await.unwrap();
+    let id = response.call().unwrap().call_id.to_string();
+    let seen = kept.0.lock().unwrap();
+    let common = [
+        ("otel.kind", "client"),
+        ("otel.name", "GET /orders/{id}"),
+        ("http.request.method", "GET"),
+        ("server.address", "server.test"),
+        ("server.port", "80"),
+        ("url.full", "http://server.test/orders/7?token=..."),
+        ("url.template", "/orders/{id}"),
+        ("network.protocol.version", "1.1"),
+        ("reknock.call_id", &id),
+    ];
+    let with = |more: &[(&str, &str)], without: &[&str]| {
+        let mut all = fields(&common);
+        all.extend(fields(more));
+        without.iter().for_each(|name| drop(all.remove(*name)));
+        all
+    };
+    let failed = ("otel.status_code", "ERROR");
+    assert_eq!(seen.spans[0], with(&[("http.response.status_code", "503"), ("error.type", "503"), failed], &[]));
+    let resent = [("http.request.resend_count", "1"), ("error.type", "reset"), failed];
+    assert_eq!(seen.spans[1], with(&resent, &["network.protocol.version"]));
+    assert_eq!(seen.spans[2], with(&[("http.request.resend_count", "2"), ("http.response.status_code", "200")], &[]));
+    assert_eq!((seen.spans.len(), &*asked.lock().unwrap()), (3, &vec![1, 2, 3]));
+    let parents: Vec<_> = script.sent().iter().map(|sent| sent.headers["traceparent"].to_str().unwrap().to_owned()).collect();
+    assert_eq!(parents, ["span-1", "span-2", "span-3"]);
+    let told: Vec<_> = seen.events.iter().map(|(level, fields)| (level.as_str(), fields["reknock.event"].as_str())).collect();
+    assert_eq!(told, [("INFO", "retry"), ("INFO", "retry")]);
+    assert!(seen.events[0].1["message"].ends_with("retry 1 in 5ms, because of 503"), "{:?}", seen.events[0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn warnings() {
+    let kept = Kept::default();
+    let _guard = tracing::subscriber::set_default(kept.clone());
+    let poor = json!({"backoff": "none", "budget": {"ratio": 0, "min_per_second": 0}});
+    let client = Client::on(Scripted::new([Step::status(503)])).policy(policy(&poor)).build().unwrap();
+    client.get("http://server.test/").send().await.unwrap();
+    let seen = kept.0.lock().unwrap();
+    let told: Vec<_> = seen.events.iter().map(|(level, fields)| (level.as_str(), fields["reknock.event"].as_str())).collect();
+    assert_eq!(told, [("WARN", "notice"), ("WARN", "end")]);
+    assert!(
+        seen.events[1].1["message"].starts_with("GET http://server.test/: 503 Service Unavailable after 1 attempt in "),
+        "{:?}",
+        seen.events[1]
+    );
+}
