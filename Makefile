@@ -23,6 +23,7 @@ SYNC := $(and $(findstring output-sync,$(.FEATURES)),--output-sync=target)
 
 # Where `make install` puts the C library.
 PREFIX ?= /usr/local
+LIBDIR ?= lib
 
 # Node 20 or later with npm, if there is one: without it the Node parts are left out, by name.
 NODE := $(shell command -v npm >/dev/null && node -e 'if (+process.versions.node.split(".")[0] >= 20) console.log("node")' 2>/dev/null)
@@ -169,9 +170,9 @@ api: ## write the list of the public API of the crate (core/api.txt), from its d
 	$(CARGO) doc --workspace $(FEATURES) --no-deps --quiet
 	$(CARGO) run --quiet -p xtask -- api
 
-install: ## build and install the C library: header, libraries, reknock.pc, CMake package; PREFIX=/usr/local DESTDIR=
+install: ## build and install the C library: header, libraries, reknock.pc, CMake package; PREFIX=/usr/local LIBDIR=lib DESTDIR=
 	$(CARGO) build --quiet --release -p reknock-c
-	bindings/c/install $(DESTDIR)$(PREFIX) $(CARGO_TARGET_DIR)/release
+	LIBDIR=$(LIBDIR) PYTHON=$(PYTHON) bindings/c/install $(DESTDIR)$(PREFIX) $(CARGO_TARGET_DIR)/release
 
 fuzz: ## fuzz documents, dialects, durations, hints, matchers and servers, SECONDS_EACH=60
 	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/fuzz fuzz/run

@@ -28,7 +28,8 @@
  * - NULL. Handles and texts must not be NULL unless a function says so: it then returns REKNOCK_ERROR_INVALID_ARGUMENT. Each _free
  *   takes NULL. Functions that read a handle give 0, NULL or "" for NULL, as they say.
  * - Texts are UTF-8. Those that go in are NUL-terminated, or counted where a function ends in _n. Those that come out are
- *   NUL-terminated and have no NUL inside; bodies are counted bytes.
+ *   NUL-terminated and have no NUL inside; bodies are counted bytes. Values of header fields of a response are bytes as they came, and need not be
+ *   UTF-8: reknock_response_header_bytes counts them.
  * - Units are in the names: _ms milliseconds, _us microseconds, _ns nanoseconds.
  * - Structs that the caller fills in begin with struct_size, which is their sizeof; zero means the default. A library takes the structs of
  *   its own version and of earlier ones of its ABI; any other size is refused, since nothing tells what is behind it.
@@ -49,6 +50,10 @@
 
 #include <stddef.h>
 #include <stdint.h>
+
+#if !defined(__cplusplus) && !defined(_MSC_VER) && (!defined(__STDC_VERSION__) || __STDC_VERSION__ < 199901L)
+#error "reknock.h needs C99 or later: -std=c99"
+#endif
 
 /** The version of this header. That of the library: reknock_version, reknock_version_number, reknock_abi_version. */
 #define REKNOCK_VERSION "0.1.0"
@@ -500,7 +505,8 @@ typedef int32_t reknock_status;
 typedef int32_t reknock_evidence;
 
 /**
- * One send and how it ended. Later versions may append fields; the library alone makes these structs.
+ * One send and how it ended. Later versions may append fields; the library alone makes these structs. Where it gives an array of them, step by
+ * reknock_attempt_record_size.
  */
 typedef struct reknock_attempt_record {
   /**
@@ -596,7 +602,7 @@ typedef struct reknock_header {
    */
   const char *name;
   /**
-   * The value. Never has NUL characters inside.
+   * The value. Never has NUL characters inside; from a server it is bytes that need not be UTF-8.
    */
   const char *value;
 } reknock_header;
@@ -1321,6 +1327,18 @@ const char *reknock_error_message(const struct reknock_error *error);
 int32_t reknock_error_http_status(const struct reknock_error *error);
 
 /**
+ * What an error came of, one line each, from index 0: the next one is the reason of the one before. NULL beyond the last one, and for NULL. It belongs to the
+ * error.
+ */
+const char *reknock_error_cause(const struct reknock_error *error,
+                                size_t index);
+
+/**
+ * The system's number of what went wrong, such as ECONNREFUSED, or 0 if it was none of the system's; 0 for NULL.
+ */
+int32_t reknock_error_errno(const struct reknock_error *error);
+
+/**
  * The number of the call that failed, unique in the process, from 1; 0 where none had begun, and for NULL.
  */
 uint64_t reknock_error_call_id(const struct reknock_error *error);
@@ -1365,6 +1383,11 @@ const char *reknock_error_explain(const struct reknock_error *error);
  * Frees an error. NULL does nothing.
  */
 void reknock_error_free(struct reknock_error *error);
+
+/**
+ * The size in bytes of the library's reknock_attempt_record, which may be larger than the program's. Any thread.
+ */
+size_t reknock_attempt_record_size(void);
 
 /**
  * The stable name of a stop reason, such as "retries_exhausted"; "none" for 0, "unknown" for a number that is none. Static.
@@ -2009,7 +2032,7 @@ reknock_status reknock_request_set_body_stream(struct reknock_request *request,
  * Makes a client in `*out`. Free it with reknock_client_free. NULL options are all defaults.
  *
  * Errors: REKNOCK_ERROR_CONFIG for options that cannot be, such as PEM that is none or a budget's name that is in use with
- * other parameters.
+ * other parameters; REKNOCK_ERROR_INVALID_ARGUMENT, also for a password without a username and a key without a certificate.
  */
 reknock_status reknock_client_new(const struct reknock_client_options *options,
                                   struct reknock_client **out,
@@ -2164,6 +2187,15 @@ reknock_status reknock_response_read(struct reknock_response *response,
  * The first value of a header, whatever the case of `name`; NULL if it is not there, and for NULL.
  */
 const char *reknock_response_header(const struct reknock_response *response, const char *name);
+
+/**
+ * The value of the line number `index`, from 0, of a header, whatever the case of `name`; its size in bytes goes to `*length` (which may be NULL). The bytes are
+ * those that came: mostly ASCII, maybe Latin-1 or UTF-8. NULL beyond the last line, and for NULL, which write nothing.
+ */
+const uint8_t *reknock_response_header_bytes(const struct reknock_response *response,
+                                             const char *name,
+                                             size_t index,
+                                             size_t *length);
 
 /**
  * All header field lines, `*count` of them. Those that describe a coding which was undone are removed.
@@ -2584,10 +2616,12 @@ const char *reknock_envoy_header(size_t index);
 #ifndef REKNOCK_OPTIONS_INIT
 #define REKNOCK_OPTIONS_INIT
 #ifdef __cplusplus
+extern "C++" {
 template <typename T> static inline T reknock_options_init() {
   T options = {};
   options.struct_size = sizeof(T);
   return options;
+}
 }
 #define REKNOCK_CLIENT_OPTIONS_INIT reknock_options_init<reknock_client_options>()
 #define REKNOCK_CALL_OPTIONS_INIT reknock_options_init<reknock_call_options>()

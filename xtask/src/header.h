@@ -28,7 +28,8 @@
  * - NULL. Handles and texts must not be NULL unless a function says so: it then returns REKNOCK_ERROR_INVALID_ARGUMENT. Each _free
  *   takes NULL. Functions that read a handle give 0, NULL or "" for NULL, as they say.
  * - Texts are UTF-8. Those that go in are NUL-terminated, or counted where a function ends in _n. Those that come out are
- *   NUL-terminated and have no NUL inside; bodies are counted bytes.
+ *   NUL-terminated and have no NUL inside; bodies are counted bytes. Values of header fields of a response are bytes as they came, and need not be
+ *   UTF-8: reknock_response_header_bytes counts them.
  * - Units are in the names: _ms milliseconds, _us microseconds, _ns nanoseconds.
  * - Structs that the caller fills in begin with struct_size, which is their sizeof; zero means the default. A library takes the structs of
  *   its own version and of earlier ones of its ABI; any other size is refused, since nothing tells what is behind it.

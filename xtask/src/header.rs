@@ -73,10 +73,12 @@ const TRAILER: &str = "
 #ifndef REKNOCK_OPTIONS_INIT
 #define REKNOCK_OPTIONS_INIT
 #ifdef __cplusplus
+extern \"C++\" {
 template <typename T> static inline T reknock_options_init() {
   T options = {};
   options.struct_size = sizeof(T);
   return options;
+}
 }
 #define REKNOCK_CLIENT_OPTIONS_INIT reknock_options_init<reknock_client_options>()
 #define REKNOCK_CALL_OPTIONS_INIT reknock_options_init<reknock_call_options>()
@@ -102,6 +104,10 @@ fn versions(binding: &Path) -> String {
     let abi: u32 = abi.split_whitespace().next().and_then(|abi| abi.parse().ok()).expect("the ABI is a number");
     format!(
         "
+#if !defined(__cplusplus) && !defined(_MSC_VER) && (!defined(__STDC_VERSION__) || __STDC_VERSION__ < 199901L)
+#error \"reknock.h needs C99 or later: -std=c99\"
+#endif
+
 /** The version of this header. That of the library: reknock_version, reknock_version_number, reknock_abi_version. */
 #define REKNOCK_VERSION \"{version}\"
 #define REKNOCK_VERSION_MAJOR {major}

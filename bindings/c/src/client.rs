@@ -196,6 +196,9 @@ impl reknock_client_options {
         let pem = |pointer: *const u8, length, name| unsafe { bytes(pointer, length, name) }.map(|pem| copied(pointer, pem));
         out.tls.ca_bundle = pem(self.ca_pem, self.ca_pem_length, "ca_pem")?;
         let key = pem(self.key_pem, self.key_pem_length, "key_pem")?;
+        if key.is_some() && self.cert_pem.is_null() {
+            return Err(Fault::Argument("key_pem: needs cert_pem, the certificate that the key belongs to".to_owned()));
+        }
         out.tls.client_cert = pem(self.cert_pem, self.cert_pem_length, "cert_pem")?.map(|cert| ClientCert { cert, key });
         Ok(out)
     }
@@ -232,7 +235,7 @@ pub(crate) fn at_most(max: i32, rules: Redirects) -> Result<Redirects, Fault> {
 /// Makes a client in `*out`. Free it with reknock_client_free. NULL options are all defaults.
 ///
 /// Errors: REKNOCK_ERROR_CONFIG for options that cannot be, such as PEM that is none or a budget's name that is in use with
-/// other parameters.
+/// other parameters; REKNOCK_ERROR_INVALID_ARGUMENT, also for a password without a username and a key without a certificate.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reknock_client_new(
     options: *const reknock_client_options,
@@ -269,6 +272,9 @@ pub unsafe extern "C" fn reknock_client_new(
             builder = builder.budget_dir(unsafe { text(said.budget_dir, "budget_dir") }?);
         }
         builder = builder.share_required(said.share_required != 0).envoy_headers(said.envoy_headers != 0);
+        if said.username.is_null() && !said.password.is_null() {
+            return Err(Fault::Argument("password: needs username".to_owned()));
+        }
         if !said.username.is_null() {
             // SAFETY: NUL-terminated; the password may be NULL.
             let (name, password) = unsafe { (text(said.username, "username")?, said.password.as_ref()) };

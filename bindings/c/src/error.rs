@@ -1,6 +1,7 @@
 //! Status codes and errors.
 #![allow(unsafe_code)] // exported names
 
+use std::error::Error as StdError;
 use std::ffi::{CString, c_char};
 use std::mem::MaybeUninit;
 use std::ptr::null;
@@ -66,6 +67,8 @@ pub struct reknock_error {
     message: CString,
     http_status: i32,
     records: Records,
+    causes: Vec<CString>,
+    errno: i32,
     call: Option<Whose>,
 }
 
@@ -80,25 +83,38 @@ struct Whose {
 impl reknock_error {
     pub(crate) fn of(fault: Fault) -> Self {
         match fault {
-            Fault::Argument(message) => reknock_error {
-                status: REKNOCK_ERROR_INVALID_ARGUMENT,
-                message: c_text(&message),
-                http_status: 0,
-                records: Records::new(&[], None),
-                call: None,
-            },
-            Fault::Core(error) => reknock_error {
-                status: status_of(error.kind()),
-                message: c_text(&error.to_string()),
-                http_status: error.status().map_or(0, i32::from),
-                records: Records::new(error.attempts(), error.stop_reason()),
-                call: error.call().map(|call| Whose {
-                    identity: Arc::clone(call),
-                    method: c_text(&call.method),
-                    url: c_text(&call.url),
-                    name: call.name.as_deref().map(c_text),
-                }),
-            },
+            Fault::Argument(message) => Self::alone(REKNOCK_ERROR_INVALID_ARGUMENT, &message),
+            Fault::Core(error) => {
+                let causes = || std::iter::successors(error.source(), |cause| StdError::source(*cause));
+                let number = |cause: &(dyn StdError + 'static)| cause.downcast_ref::<std::io::Error>()?.raw_os_error();
+                reknock_error {
+                    status: status_of(error.kind()),
+                    message: c_text(&error.to_string()),
+                    http_status: error.status().map_or(0, i32::from),
+                    records: Records::new(error.attempts(), error.stop_reason()),
+                    causes: causes().map(|cause| c_text(&cause.to_string())).collect(),
+                    errno: causes().find_map(number).unwrap_or(0),
+                    call: error.call().map(|call| Whose {
+                        identity: Arc::clone(call),
+                        method: c_text(&call.method),
+                        url: c_text(&call.url),
+                        name: call.name.as_deref().map(c_text),
+                    }),
+                }
+            }
+        }
+    }
+
+    /// Of nothing that was tried.
+    fn alone(status: reknock_status, message: &str) -> Self {
+        reknock_error {
+            status,
+            message: c_text(message),
+            http_status: 0,
+            records: Records::new(&[], None),
+            causes: Vec::new(),
+            errno: 0,
+            call: None,
         }
     }
 
@@ -164,7 +180,7 @@ pub unsafe extern "C" fn reknock_error_new(
         if status != REKNOCK_ERROR_INVALID_ARGUMENT && kind_of(status).is_none() {
             return Err(Fault::Argument(format!("status: is that of no error, got {status}")));
         }
-        put(out, reknock_error { status, message: c_text(message), http_status: 0, records: Records::new(&[], None), call: None });
+        put(out, reknock_error::alone(status, message));
         Ok(())
     })
 }
@@ -186,6 +202,19 @@ pub extern "C" fn reknock_error_message(error: Option<&reknock_error>) -> *const
 #[unsafe(no_mangle)]
 pub extern "C" fn reknock_error_http_status(error: Option<&reknock_error>) -> i32 {
     plain(0, || error.map_or(0, |error| error.http_status))
+}
+
+/// What an error came of, one line each, from index 0: the next one is the reason of the one before. NULL beyond the last one, and for NULL. It belongs to the
+/// error.
+#[unsafe(no_mangle)]
+pub extern "C" fn reknock_error_cause(error: Option<&reknock_error>, index: usize) -> *const c_char {
+    plain(null(), || error.and_then(|error| error.causes.get(index)).map_or(null(), |cause| cause.as_ptr()))
+}
+
+/// The system's number of what went wrong, such as ECONNREFUSED, or 0 if it was none of the system's; 0 for NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn reknock_error_errno(error: Option<&reknock_error>) -> i32 {
+    plain(0, || error.map_or(0, |error| error.errno))
 }
 
 /// The number of the call that failed, unique in the process, from 1; 0 where none had begun, and for NULL.

@@ -55,7 +55,8 @@ pub const REKNOCK_EVIDENCE_UNKNOWN: i32 = 3;
 /// that a retry adds no load and costs no budget.
 pub const REKNOCK_EVIDENCE_LOCAL: i32 = 128;
 
-/// One send and how it ended. Later versions may append fields; the library alone makes these structs.
+/// One send and how it ended. Later versions may append fields; the library alone makes these structs. Where it gives an array of them, step by
+/// reknock_attempt_record_size.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct reknock_attempt_record {
@@ -98,6 +99,12 @@ pub struct reknock_attempt_record {
     pub peer: [c_char; 64],
     /// Interim answers (1xx) that came before the head of its response.
     pub interim: u32,
+}
+
+/// The size in bytes of the library's reknock_attempt_record, which may be larger than the program's. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn reknock_attempt_record_size() -> usize {
+    size_of::<reknock_attempt_record>()
 }
 
 /// Microseconds; what is longer than 584,000 years is that.

@@ -73,14 +73,14 @@ impl reknock_request {
 pub struct reknock_header {
     /// The name; in lower case where the library made the struct.
     pub name: *const c_char,
-    /// The value. Never has NUL characters inside.
+    /// The value. Never has NUL characters inside; from a server it is bytes that need not be UTF-8.
     pub value: *const c_char,
 }
 
 /// Header fields in the form that C reads.
 pub(crate) struct HeaderList {
     list: Vec<reknock_header>,
-    _texts: Vec<(CString, CString)>,
+    texts: Vec<(CString, CString)>,
 }
 
 // SAFETY: the pointers are to texts of this very struct, which nobody changes.
@@ -94,7 +94,7 @@ impl HeaderList {
         let text = |bytes: &[u8]| CString::new(bytes).unwrap_or_default();
         let texts: Vec<_> = headers.iter().map(|(name, value)| (text(name.as_str().as_bytes()), text(value.as_bytes()))).collect();
         let list = texts.iter().map(|(name, value)| reknock_header { name: name.as_ptr(), value: value.as_ptr() }).collect();
-        HeaderList { list, _texts: texts }
+        HeaderList { list, texts }
     }
 
     pub(crate) fn list(&self) -> &[reknock_header] {
@@ -102,8 +102,17 @@ impl HeaderList {
     }
 
     pub(crate) fn find(&self, name: &str) -> *const c_char {
+        self.line_of(name, 0).map_or(null(), |value| value.as_ptr())
+    }
+
+    /// The value of a line of this name, by its index.
+    pub(crate) fn line(&self, name: &str, index: usize) -> Option<&[u8]> {
+        self.line_of(name, index).map(CString::as_bytes)
+    }
+
+    fn line_of(&self, name: &str, index: usize) -> Option<&CString> {
         let same = |(known, _): &&(CString, CString)| known.as_bytes().eq_ignore_ascii_case(name.as_bytes());
-        self._texts.iter().find(same).map_or(null(), |(_, value)| value.as_ptr())
+        self.texts.iter().filter(same).nth(index).map(|(_, value)| value)
     }
 }
 

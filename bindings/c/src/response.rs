@@ -122,6 +122,26 @@ pub unsafe extern "C" fn reknock_response_header(response: Option<&reknock_respo
     })
 }
 
+/// The value of the line number `index`, from 0, of a header, whatever the case of `name`; its size in bytes goes to `*length` (which may be NULL). The bytes are
+/// those that came: mostly ASCII, maybe Latin-1 or UTF-8. NULL beyond the last line, and for NULL, which write nothing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reknock_response_header_bytes(
+    response: Option<&reknock_response>,
+    name: *const c_char,
+    index: usize,
+    length: Option<&mut MaybeUninit<usize>>,
+) -> *const u8 {
+    plain(null(), || {
+        // SAFETY: NUL-terminated or NULL.
+        let Some((response, name)) = response.zip(unsafe { text(name, "name") }.ok()) else { return null() };
+        let Some(value) = response.headers().line(name, index) else { return null() };
+        if let Some(length) = length {
+            length.write(value.len());
+        }
+        value.as_ptr()
+    })
+}
+
 /// All header field lines, `*count` of them. Those that describe a coding which was undone are removed.
 /// NULL for NULL, which writes nothing.
 #[unsafe(no_mangle)]

@@ -95,6 +95,11 @@ fn forms_credentials_and_keys_arrive() {
 }
 
 #[test]
+fn errors_say_what_they_came_of() {
+    listed(&scripts(), "errors");
+}
+
+#[test]
 fn a_client_follows_a_policy_file() {
     listed(&scripts(), "watch");
 }
@@ -213,6 +218,25 @@ fn all_programs_are_cpp_too() {
             compile_with(program.source, CPP17, &format!("{}_cpp", program.name()), &flags);
         }
     }
+}
+
+#[test]
+fn a_wrapper_in_cpp() {
+    if !has("g++") {
+        return;
+    }
+    let server = scripts();
+    let script = server.script(json!([
+        {"do": "status", "status": 404, "body": "not ready"}, {"do": "status", "status": 503}, {"do": "status", "status": 200, "body": "done"},
+    ]));
+    let client = compile("examples/c/client.cpp", CPP17, "client_cpp");
+    let text = printed(&client, &[script.url()]);
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0] == "200 done" && text.contains("#1 404") && text.contains("#3 200"), "{text}");
+    let output = run(&client, &["no URL"]);
+    assert_eq!((output.status.code(), output.stderr.starts_with(b"invalid_request: ")), (Some(1), true));
+    let code = std::fs::read_to_string(root().join("examples/c/client.cpp")).unwrap();
+    assert!(code.lines().count() <= 80);
 }
 
 /// A program that is in no list would be neither compiled as C++ nor run under the checkers.

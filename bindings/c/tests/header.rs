@@ -6,7 +6,10 @@ mod support;
 use core_::client::{CLIENT_OPTIONS, Redirects, TransportOptions};
 use core_::policy::Dialect;
 use core_::{ErrorKind, Evidence, Policy, StopReason};
+use std::process::Command;
+
 use support::header::{Function, about_type, functions, items, text, words};
+use support::{has, policy, root};
 
 /// The numbers of the header are those of the core, all of them and no others.
 #[test]
@@ -28,6 +31,27 @@ fn the_constants_are_the_cores() {
     // And so are their explanations.
     for meaning in ErrorKind::ALL.iter().map(|kind| kind.meaning()).chain(StopReason::ALL.iter().map(|reason| reason.meaning())) {
         assert!(header.contains(meaning), "{meaning}");
+    }
+}
+
+/// A dialect of C that is too old is told so; C++ may include it within `extern "C"`, and twice.
+#[test]
+fn the_header_fits_where_it_is_included() {
+    let include = root().join("include");
+    let compile = |command: &[&str], code: &str| {
+        let source = policy("included.c", code);
+        let mut cc = Command::new(command[0]);
+        cc.args(&command[1..]).args(["-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-I"]).arg(&include).arg(source);
+        cc.output().unwrap()
+    };
+    let old = compile(&["cc", "-std=c89"], "#include <reknock.h>\n");
+    assert!(!old.status.success() && String::from_utf8_lossy(&old.stderr).contains("needs C99 or later: -std=c99"));
+    assert!(compile(&["cc", "-std=gnu99"], "#include <reknock.h>\n#include <reknock.h>\n").status.success());
+    if has("g++") {
+        let twice =
+            "extern \"C\" {\n#include <reknock.h>\n}\n#include <reknock.h>\nreknock_call_options options = REKNOCK_CALL_OPTIONS_INIT;\n";
+        let output = compile(&["g++", "-x", "c++", "-std=c++17"], twice);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 }
 

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use support::header::functions;
-use support::{built, has, root, skipped};
+use support::{built, has, needs, policy, root, skipped};
 
 const MACHINE: &str = "attempt 1: retry\nattempt 2: retry\nattempt 3: completed\n";
 
@@ -18,7 +18,7 @@ fn prefix() -> &'static Path {
     PREFIX.get_or_init(|| {
         let prefix = Path::new(env!("CARGO_TARGET_TMPDIR")).join("prefix");
         let _ = std::fs::remove_dir_all(&prefix);
-        let status = Command::new(root().join("bindings/c/install")).arg(&prefix).arg(built()).status();
+        let status = Command::new(root().join("bindings/c/install")).arg(&prefix).arg(built()).env_remove("LIBDIR").status();
         assert!(status.unwrap().success());
         prefix
     })
@@ -110,4 +110,93 @@ fn the_exports_are_the_header() {
     let mut declared: Vec<&str> = functions.iter().map(|function| function.name.as_str()).collect();
     declared.sort_unstable();
     assert_eq!(exported, declared);
+}
+
+/// What a static library has of global symbols would clash with those of other libraries.
+#[test]
+fn the_static_library_shows_nothing_else() {
+    let symbols = output(Command::new("nm").args(["-g", "--defined-only"]).arg(prefix().join("lib/libreknock.a")));
+    let mut shown: Vec<&str> = symbols.lines().filter_map(|line| line.split_whitespace().nth(2)).collect();
+    shown.sort_unstable();
+    let functions = functions();
+    let mut declared: Vec<&str> = functions.iter().map(|function| function.name.as_str()).collect();
+    declared.sort_unstable();
+    assert_eq!(shown, declared);
+}
+
+/// Compiles a program with our static library and these arguments; gives where it is.
+fn linked(name: &str, source: &Path, arguments: &[&str]) -> PathBuf {
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let mut command = Command::new("cc");
+    command.arg("-I").arg(prefix().join("include")).arg(source).arg("-o").arg(&program).arg("-Wl,--gc-sections");
+    output(command.arg(prefix().join("lib/libreknock.a")).args(arguments).args(["-lpthread", "-lm", "-ldl"]));
+    program
+}
+
+#[test]
+fn a_program_can_be_static() {
+    let program = linked("all_static", &root().join("examples/c/machine.c"), &["-static"]);
+    assert_eq!(run(&program), MACHINE);
+    std::fs::remove_file(program).unwrap();
+}
+
+/// Ours has a libzstd within.
+#[test]
+fn another_libzstd_is_linked_beside() {
+    if needs("libzstd").is_none() {
+        return;
+    }
+    let code = "#include <reknock.h>\n#include <stdio.h>\n#include <zstd.h>\nint main(void) {\n    char out[100], in[100];\n    \
+        size_t size = ZSTD_compress(out, sizeof out, \"text\", 5, 3);\n    reknock_client *client = NULL;\n    \
+        if (reknock_client_new(NULL, &client, NULL) || ZSTD_decompress(in, sizeof in, out, size) != 5) return 1;\n    \
+        reknock_client_free(client);\n    printf(\"%s\\n\", in);\n    return 0;\n}\n";
+    for (name, before) in [("zstd_after", false), ("zstd_before", true)] {
+        let zstd = ["-Wl,-Bstatic", "-lzstd", "-Wl,-Bdynamic"];
+        let source = policy("zstd.c", code);
+        let arguments: Vec<&str> = if before { Vec::new() } else { zstd.to_vec() };
+        let program = match before {
+            false => linked(name, &source, &arguments),
+            true => {
+                let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+                let mut command = Command::new("cc");
+                command.arg("-I").arg(prefix().join("include")).arg(&source).args(zstd).arg(prefix().join("lib/libreknock.a"));
+                output(command.args(["-lpthread", "-lm", "-ldl", "-o"]).arg(&program));
+                program
+            }
+        };
+        assert_eq!(run(&program), "text\n", "{name}");
+        std::fs::remove_file(program).unwrap();
+    }
+}
+
+/// Licences of ours and of what is compiled in; and a folder of libraries that is deeper, as Debian has it.
+#[test]
+fn what_else_is_installed() {
+    for name in ["doc/reknock/LICENSE-APACHE", "doc/reknock/LICENSE-MIT", "doc/reknock/THIRD-PARTY.md", "reknock/tsan.supp"] {
+        assert!(prefix().join("share").join(name).exists(), "{name}");
+    }
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("small");
+    let (built, deep) = (folder.join("built"), folder.join("prefix"));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&built).unwrap();
+    let source = policy("small.c", "int reknock_version(void) { return 1; }\nint foreign(void) { return 2; }\n");
+    output(Command::new("cc").args(["-c", "-o"]).arg(folder.join("small.o")).arg(&source));
+    output(Command::new("ar").arg("rcs").arg(built.join("libreknock.a")).arg(folder.join("small.o")));
+    output(Command::new("cc").args(["-shared", "-o"]).arg(built.join("libreknock.so")).arg(folder.join("small.o")));
+    let install =
+        |libdir: &str| Command::new(root().join("bindings/c/install")).arg(&deep).arg(&built).env("LIBDIR", libdir).output().unwrap();
+    assert!(install("lib/x86_64-linux-gnu").status.success());
+    let library = deep.join("lib/x86_64-linux-gnu/libreknock.a");
+    let symbols = output(Command::new("nm").args(["-g", "--defined-only"]).arg(&library));
+    assert!(symbols.contains("reknock_version") && !symbols.contains("foreign"), "{symbols}");
+    if has("pkg-config") {
+        let mut command = Command::new("pkg-config");
+        command.args(["--libs", "--cflags", "reknock"]).env("PKG_CONFIG_PATH", library.with_file_name("pkgconfig"));
+        let said = output(&mut command);
+        let path =
+            |flag: &str| said.split_whitespace().find_map(|word| word.strip_prefix(flag)).map(|path| std::fs::canonicalize(path).unwrap());
+        assert_eq!(path("-L").as_deref(), library.canonicalize().unwrap().parent());
+        assert_eq!(path("-I"), Some(deep.join("include").canonicalize().unwrap()));
+    }
+    assert!(!install("/usr/lib").status.success() && !install("../lib").status.success());
 }

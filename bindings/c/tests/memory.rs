@@ -1,4 +1,4 @@
-//! Every program under AddressSanitizer and under valgrind: no errors, nothing lost.
+//! Every program under AddressSanitizer and under valgrind: no errors, nothing lost. Those with threads and queues under ThreadSanitizer.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use support::programs::{PROGRAMS, Program};
-use support::{C99, Scripts, compile_with, has, libraries, needs, policy, scripts, skipped};
+use support::{C99, Scripts, compile_with, has, libraries, needs, policy, root, scripts, skipped};
 
 /// Runs every program under something, compiled like this.
 fn all(server: &Scripts, tool: &str, compiler: &[&str], under: &dyn Fn(&Program, PathBuf) -> Command) {
@@ -42,6 +42,33 @@ fn address_sanitizer_finds_nothing() {
         command.arg("120").arg(built);
         command
     });
+}
+
+/// With the list of what it is to pass over, which is installed.
+#[test]
+fn thread_sanitizer_finds_nothing() {
+    let compiler: Vec<&str> = C99.iter().copied().chain(["-fsanitize=thread"]).collect();
+    let probe = Path::new(env!("CARGO_TARGET_TMPDIR")).join("tsan_probe.c");
+    std::fs::write(&probe, "int main(void) { return 0; }\n").unwrap();
+    let linked = Command::new("cc").arg("-fsanitize=thread").arg(&probe).arg("-o").arg(probe.with_extension("out")).output();
+    // It wants the addresses that it was compiled for.
+    let fixed = |program: &Path| {
+        let mut command = Command::new("timeout");
+        command.args(["120", "setarch", "-R"]).arg(program);
+        command
+    };
+    let works = linked.is_ok_and(|output| output.status.success())
+        && fixed(&probe.with_extension("out")).output().is_ok_and(|output| output.status.success());
+    if !works {
+        return skipped("cc has no ThreadSanitizer that works here");
+    }
+    let server = scripts();
+    let list = root().join("bindings/c/tsan.supp");
+    for name in ["threads", "async", "call_functions", "queue_stream"] {
+        let program = PROGRAMS.iter().find(|program| program.name() == name).unwrap();
+        let built = compile_with(program.source, &compiler, &format!("{name}_tsan"), &[]);
+        run(&server, "tsan", program, fixed(&built).env("TSAN_OPTIONS", format!("suppressions={}", list.display())));
+    }
 }
 
 #[test]

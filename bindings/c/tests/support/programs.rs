@@ -36,6 +36,7 @@ pub enum Want {
 use Want::{Authority, Bytes, Control, File, Text, Url};
 
 const FINE: Want = Url(r#"[{"do": "status", "status": 200}]"#);
+const TWO_LINES: Want = Url(r#"[{"do": "status", "status": 200, "headers": [["x-two", "first"], ["x-two", "second"]]}]"#);
 const FLAKY: Want = Url(r#"[{"do": "status", "status": 503}, {"do": "status", "status": 200}]"#);
 const FAILING: Want = Url(r#"[{"do": "status", "status": 503}]"#);
 const SLOW: Want = Url(r#"[{"do": "hang"}]"#);
@@ -84,6 +85,7 @@ pub const PROGRAMS: &[Program] = &[
     program("tests/c/misuse.c", &[FAILING, SLOW]),
     program("tests/c/call_functions.c", &[FAILING, LOADING, FLAKY, FLAKY]),
     program("tests/c/forms.c", &[ECHO, Bytes("part.txt", 10)]),
+    program("tests/c/errors.c", &[REFUSED, TWO_LINES]),
     program("tests/c/watch.c", &[FAILING, File("watched.yaml", "")]),
     program("tests/c/async.c", &[FLAKY, SLOW, FLAKY, FLAKY, FLAKY]),
     program("tests/c/threads.c", &[FINE, SLOW]),
