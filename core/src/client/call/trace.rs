@@ -10,7 +10,7 @@ mod off {
 
     /// The span of an attempt.
     #[derive(Clone, Debug, Default)]
-    pub(in crate::client) struct Trace;
+    pub(in crate::client) struct Trace(());
 
     impl Trace {
         pub(in crate::client) fn end(&mut self, _: &AttemptRecord) {}
@@ -25,7 +25,7 @@ mod off {
     }
 
     pub(in crate::client) fn begin(_: &Event) -> Trace {
-        Trace
+        Trace(())
     }
 
     pub(in crate::client) const fn wanted(_: Level) -> bool {
