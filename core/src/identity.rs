@@ -15,7 +15,7 @@ use crate::{record::StopReason, time::Measured};
 pub struct Identity {
     /// Unique in the process, from 1.
     pub call_id: u64,
-    /// The method that it was made with.
+    /// The method that it was made with; `...` for one of more than 32 characters.
     pub method: String,
     /// The URL that it was made to, without userinfo, with `...` for the values of its query. Redirects do not change it.
     pub url: String,
@@ -28,7 +28,7 @@ pub struct Identity {
 impl Identity {
     /// An identity that was told elsewhere.
     pub fn new(call_id: u64, method: String, url: String, origin: String, name: Option<Arc<str>>) -> Self {
-        Identity { call_id, method, url, origin, name }
+        Identity { call_id, method: shown_method(&method), url, origin, name }
     }
 
     /// Of one more call of this process, that of a function: it has no method and no URL.
@@ -55,6 +55,11 @@ impl Identity {
             None => format!("{self} (call {})\n", self.call_id),
         }
     }
+}
+
+/// A method for people. One so long may be a key that was put into the wrong place.
+pub(crate) fn shown_method(method: &str) -> String {
+    if method.len() <= 32 { method.to_owned() } else { "...".to_owned() }
 }
 
 /// One more call of this process.

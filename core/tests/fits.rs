@@ -11,6 +11,7 @@ use futures_util::TryStreamExt;
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use live::{client, patient, pattern, peer};
+use reknock::client::testing::{Script, Step};
 use reknock::client::{Client, ResponseHead};
 use reknock::{Error, ErrorKind, Policy, PolicySet, StopReason};
 use serde_json::json;
@@ -92,6 +93,13 @@ fn a_runtime_that_lacks_something_is_an_error() {
             .unwrap_err();
         assert_eq!((error.kind(), error.to_string()), (ErrorKind::Config, message.to_owned()));
     }
+    let script = Script::new([Step::status(200).unwrap()]);
+    let answered = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap()
+        .block_on(async { Client::on(script).build().unwrap().get("http://service.test/").send().await });
+    assert_eq!(answered.unwrap().status(), 200, "what opens no socket needs no I/O");
     let error = futures_util::FutureExt::now_or_never(call).unwrap();
     assert_eq!(
         (error.kind(), error.to_string()),

@@ -101,7 +101,7 @@ test('the command', async (t) => {
   const bin = path.join('node_modules', '.bin', 'reknock');
   const { status, stdout, stderr } = run(bin, 'get', url);
   assert.deepEqual([status, stdout], [0, 'done']);
-  assert.match(stderr, /^200 OK\n.*#1 200/);
+  assert.match(stderr, /^200 OK\nGET http.*\n.*#1 200/);
   write('policy.yaml', 'max_retries: 3\n');
   assert.match(run(bin, 'explain', 'policy.yaml').stdout, /^worst case: 4 attempts/m);
 });

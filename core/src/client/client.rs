@@ -281,10 +281,16 @@ impl<T: Transport, C: Clock> Client<T, C> {
         let shared = self.own()?;
         let transport = match &shared.everywhere {
             Some(transport) => {
-                runtime_here()?;
+                runtime_here(transport.opens_sockets())?;
                 Arc::clone(transport)
             }
-            None => shared.transports.get(&self.0.config.transport)?,
+            None => {
+                let transport = shared.transports.get(&self.0.config.transport)?;
+                if transport.opens_sockets() {
+                    runtime_here(true)?;
+                }
+                transport
+            }
         };
         Ok(CallSite { shared: &shared.calls, transport, exchanges: None })
     }

@@ -21,7 +21,7 @@ fn virtual_time() {
     let clients = calls.div_ceil(model::CALLS as u64);
     let halves = [0, 1].map(|half| {
         std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
             let mut seen = model::Seen::default();
             for n in (half..clients).step_by(2) {
                 runtime.block_on(model::schedule(seed.wrapping_mul(1_000_003).wrapping_add(n), &mut seen));

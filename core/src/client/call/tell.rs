@@ -12,6 +12,7 @@ use crate::client::message::redact::redacted;
 use crate::client::message::status::outcome_text;
 use crate::client::system::clock::Clock;
 use crate::client::transport::Transport;
+use crate::identity::shown_method;
 use crate::record::{AttemptRecord, StopReason};
 use crate::retry::refusals;
 
@@ -41,7 +42,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     fn start_of(&mut self, attempt: AttemptRecord) -> Event {
         let call = Some(self.identity());
         let request = self.sent();
-        let (method, target) = (request.method.to_string(), redacted(&request.url));
+        let (method, target) = (shown_method(request.method.as_str()), redacted(&request.url));
         Event { call, kind: EventKind::AttemptStart { attempt, method, target } }
     }
 

@@ -83,24 +83,24 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The most runtimes one client keeps connections in.
 const MOST: usize = 32;
 
-/// The runtime that runs this code.
-pub(in crate::client) fn runtime_here() -> Result<Id, Error> {
-    thread_local!(static GOOD: Cell<Option<Id>> = const { Cell::new(None) });
+/// The runtime that runs this code, which has timers, and I/O if `sockets` are to be opened in it.
+pub(in crate::client) fn runtime_here(sockets: bool) -> Result<Id, Error> {
+    thread_local!(static GOOD: Cell<Option<(Id, bool)>> = const { Cell::new(None) });
     let here = Handle::try_current()
         .map(|runtime| runtime.id())
         .map_err(|_| Error::new(ErrorKind::Config, "a call must be made inside a tokio runtime with time and I/O enabled"))?;
-    if GOOD.get() != Some(here) {
-        if !has_drivers() {
+    if GOOD.get().is_none_or(|(good, had)| good != here || sockets && !had) {
+        if !(has_timers() && (!sockets || has_sockets())) {
             let message = "this tokio runtime lacks timers or I/O, without which no call can be made; build it with enable_all()";
             return Err(Error::new(ErrorKind::Config, message));
         }
-        GOOD.set(Some(here));
+        GOOD.set(Some((here, sockets)));
     }
     Ok(here)
 }
 
-/// Whether the present runtime has timers and I/O. It tells by a panic alone, which is caught here once a thread and runtime, instead of ending a call in its middle.
-fn has_drivers() -> bool {
+/// Whether the present runtime has I/O. It tells by a panic alone, which is caught here once a thread and runtime, instead of ending a call in its middle.
+fn has_sockets() -> bool {
     // A socket that is registered nowhere until then.
     let sockets = || {
         std::net::UdpSocket::bind("127.0.0.1:0").and_then(|socket| {
@@ -108,7 +108,7 @@ fn has_drivers() -> bool {
             tokio::net::UdpSocket::from_std(socket)
         })
     };
-    has_timers() && catch_unwind(|| drop(sockets())).is_ok()
+    catch_unwind(|| drop(sockets())).is_ok()
 }
 
 /// One `T` per tokio runtime: connections live in the runtime that opened them, and hang in any other.
@@ -129,7 +129,7 @@ impl<T> PerRuntime<T> {
 
     /// The present runtime's.
     pub(in crate::client) fn get(&self, make: impl FnOnce() -> Result<T, Error>) -> Result<Arc<T>, Error> {
-        let id = runtime_here()?;
+        let id = runtime_here(false)?;
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, value)) = all.iter().find(|(owner, _)| *owner == Some(id)) {
             return Ok(Arc::clone(value));

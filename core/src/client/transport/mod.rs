@@ -66,6 +66,12 @@ pub trait Transport: Send + Sync + 'static {
         self.leaves_tasks()
     }
 
+    /// Whether it opens sockets in the runtime of a call, which is an error then where that has no I/O enabled. Default: no, as of transports in
+    /// memory.
+    fn opens_sockets(&self) -> bool {
+        false
+    }
+
     /// Whether its writes may raise SIGPIPE where nobody ignores it. Default: yes.
     fn raises_signals(&self) -> bool {
         true

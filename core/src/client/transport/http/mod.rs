@@ -259,6 +259,10 @@ impl Transport for HttpTransport {
         self.leaves_tasks() && self.0.pool.gates.have_news()
     }
 
+    fn opens_sockets(&self) -> bool {
+        true
+    }
+
     fn raises_signals(&self) -> bool {
         false
     }

@@ -173,6 +173,10 @@ impl Transport for ReqwestTransport {
         self.idle_limit
     }
 
+    fn opens_sockets(&self) -> bool {
+        true
+    }
+
     async fn send(&self, outgoing: Outgoing) -> Result<Received<ReqwestBody>, Failure> {
         let Outgoing { method, url, mut headers, body, connect_timeout, progress } = outgoing;
         declare_length(&method, &mut headers, body.length())?;
