@@ -1,5 +1,5 @@
 'use strict';
-// The decisions recorded from a real Envoy, replayed as in core/tests/envoy.rs: tests/vectors/envoy/decisions.json.
+// The decisions recorded from a real Envoy, replayed as in core/tests/client/envoy.rs: tests/vectors/envoy/decisions.json.
 
 const assert = require('node:assert/strict');
 const { describe, it, test } = require('node:test');
@@ -7,7 +7,7 @@ const { createClient } = require('../index.js');
 const { serve } = require('./support/server.js');
 const { route, vectors } = require('./support/vectors.js');
 
-/** What an HTTP client cannot show as a proxy does (the reasons are in core/tests/envoy.rs): run, but not compared. */
+/** What an HTTP client cannot show as a proxy does (the reasons are in core/tests/client/envoy.rs): run, but not compared. */
 const EXCEPTIONS = ['mx.connect-failure.accept-close', 'mx.reset-before-request.accept-close'];
 /** The failures that Envoy's flags stand for; of some it matters whether Envoy answered. */
 const KINDS = {

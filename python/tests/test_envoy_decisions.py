@@ -1,4 +1,4 @@
-"""The decisions recorded from a real Envoy, replayed as in core/tests/envoy.rs: `tests/vectors/envoy/decisions.json`."""
+"""The decisions recorded from a real Envoy, replayed as in core/tests/client/envoy.rs: `tests/vectors/envoy/decisions.json`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import reknock
 
 from .test_vectors import route, vectors
 
-# What an HTTP client cannot show as a proxy does (the reasons are in core/tests/envoy.rs): run, but not compared.
+# What an HTTP client cannot show as a proxy does (the reasons are in core/tests/client/envoy.rs): run, but not compared.
 EXCEPTIONS = {"mx.connect-failure.accept-close", "mx.reset-before-request.accept-close"}
 # The failures that Envoy's flags stand for; "UT" and "UPE" depend on whether Envoy answered.
 KINDS = {

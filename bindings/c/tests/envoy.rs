@@ -1,4 +1,4 @@
-//! The decisions recorded from a real Envoy, replayed through C as in core/tests/envoy.rs: `tests/vectors/envoy/decisions.json`.
+//! The decisions recorded from a real Envoy, replayed through C as in core/tests/client/envoy.rs: `tests/vectors/envoy/decisions.json`.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -7,7 +7,7 @@ use serde_json::Value;
 use support::envoy::{Call, Caller, Ended, each};
 use support::lines::vectors;
 
-/// What an HTTP client cannot show as a proxy does (the reasons are in core/tests/envoy.rs). A case named here is run, but not compared.
+/// What an HTTP client cannot show as a proxy does (the reasons are in core/tests/client/envoy.rs). A case named here is run, but not compared.
 const EXCEPTIONS: &[&str] = &["mx.connect-failure.accept-close", "mx.reset-before-request.accept-close"];
 
 #[test]

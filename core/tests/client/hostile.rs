@@ -1,11 +1,6 @@
 //! Servers that mean harm: a documented error, in bounded memory and time.
-#![allow(clippy::unwrap_used)]
 
-#[path = "support/live.rs"]
-mod live;
-mod support;
-
-use live::*;
+use crate::live::*;
 use reknock::client::{Client, Http2};
 use reknock::{Error, ErrorKind};
 use serde_json::{Value as Json, json};
@@ -17,7 +12,7 @@ async fn attacked(script: Json, limits: Json) -> Result<(u16, usize), Error> {
     let peer = peer(script).await;
     let mut options = options(None);
     options.http2 = if http2 { Http2::Only } else { Http2::Auto };
-    let policy = swift(&json!({"max_retries": 0})).merge(&support::value(&limits)).unwrap();
+    let policy = swift(&json!({"max_retries": 0})).merge(&crate::support::value(&limits)).unwrap();
     let client = Client::on(options).policy(policy).max_response_size(MEGABYTE).build().unwrap();
     let result = patient(client.get(peer.url()).send()).await;
     drop(client);

@@ -1,15 +1,12 @@
 //! Callbacks in virtual time: when they are asked, what their answers do, and what becomes of those that misbehave.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::support::{Scripted, Step, policy};
 use reknock::client::{Body, Callbacks, Client, Clock, EventKind, Notice, Opinion, Redirects, TokioClock};
 use reknock::{Error, ErrorKind, Evidence, StopReason};
 use serde_json::{Value as Json, json};
-use support::{Scripted, Step, policy};
 
 const URL: &str = "http://server.test/path";
 

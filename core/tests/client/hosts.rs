@@ -1,15 +1,12 @@
 //! Hosts that panic, never answer, answer too late or not at all; and one that answers over a channel, as the bindings' do.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::support::{Scripted, Step, policy};
 use reknock::client::{CallOptions, Callbacks, Cancel, Client, Clock, Event, Host, Opinion, Question, Reply, Request, TokioClock, Wants};
 use reknock::{BoxError, Error, ErrorKind, Evidence, StopReason};
 use serde_json::{Value as Json, json};
-use support::{Scripted, Step, policy};
 use tokio::sync::{mpsc, oneshot};
 
 const URL: &str = "http://server.test/path";

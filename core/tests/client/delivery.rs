@@ -1,14 +1,11 @@
 //! Responses that are handed out when it is known what they are: `deliver_with`, in virtual time.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::time::Duration;
 
+use crate::support::{Scripted, Step, policy};
 use reknock::client::{CallOptions, Callbacks, Client, Delivered, Request};
 use reknock::{ErrorKind, StopReason};
 use serde_json::json;
-use support::{Scripted, Step, policy};
 
 const MIB: usize = 1024 * 1024;
 

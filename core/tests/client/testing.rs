@@ -1,8 +1,4 @@
 //! Scripted clients for the tests of users: no network, no waiting, exact times.
-#![cfg(feature = "client")]
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::time::Duration;
 
@@ -15,7 +11,7 @@ use serde_json::json;
 const URL: &str = "http://service.test/";
 
 fn client(script: &Script, document: serde_json::Value) -> Client<Script, Script> {
-    Client::on(script.clone()).clock(script.clone()).policy(support::policy(&document)).build().unwrap()
+    Client::on(script.clone()).clock(script.clone()).policy(crate::support::policy(&document)).build().unwrap()
 }
 
 fn ms(ms: u64) -> Duration {
@@ -104,7 +100,7 @@ async fn time_stands_still_while_a_callback_thinks() {
         tokio::task::yield_now().await;
         Ok(Opinion::None)
     };
-    let policy = support::policy(&json!({"timeout": "10s", "per_try_timeout": "1s", "backoff": "100ms"}));
+    let policy = crate::support::policy(&json!({"timeout": "10s", "per_try_timeout": "1s", "backoff": "100ms"}));
     let callbacks = Callbacks::default().retry_if_async(think);
     let client = Client::on(script.clone()).clock(script.clone()).policy(policy).callbacks(callbacks).build().unwrap();
     let response = client.get(URL).send().await.unwrap();

@@ -1,19 +1,16 @@
 //! When a response counts as silent whose upload is still going on: in virtual time.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use crate::support::policy;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, Version};
 use reknock::ErrorKind;
 use reknock::client::transport::{Failure, Incoming, Outgoing, Received, Transport};
 use reknock::client::{Client, Clock, TokioClock};
 use serde_json::json;
-use support::policy;
 use tokio::time::sleep;
 
 fn ms(ms: u64) -> Duration {

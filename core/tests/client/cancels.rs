@@ -1,13 +1,8 @@
 //! Calling off on real sockets, in every state: by drop, by cancel, by closing the client.
-#![allow(clippy::unwrap_used)]
-
-#[path = "support/live.rs"]
-mod live;
-mod support;
 
 use std::sync::Arc;
 
-use live::*;
+use crate::live::*;
 use reknock::client::{Callbacks, Cancel, Client, Opinion};
 use reknock::{ErrorKind, Evidence, StopReason};
 use serde_json::{Value as Json, json};

@@ -1,20 +1,15 @@
 //! The decisions recorded from a real Envoy 1.40, replayed: its route through our reader, its script on real sockets,
 //! its number of sends and its outcome expected of the real executor.
-#![allow(clippy::unwrap_used)]
-
-#[path = "support/replay.rs"]
-mod replay;
-mod support;
 
 use std::sync::Arc;
 
+use crate::replay::{Leaping, Watched};
+use crate::support::{counted, vector};
 use reknock::client::{Client, Response};
 use reknock::policy::{Value, envoy};
 use reknock::{Error, ErrorKind, Policy};
 use reknock_test_server::Server;
-use replay::{Leaping, Watched};
 use serde_json::{Value as Json, json};
-use support::{counted, vector};
 
 /// What an HTTP client cannot show as a proxy does, with the reason. A case named here is run, but not compared.
 const EXCEPTIONS: &[(&str, &str)] = &[
@@ -91,7 +86,7 @@ fn policy(case: &Json) -> Policy {
             patient(limit);
         }
     }
-    let policy = envoy::route(&support::value(&route)).unwrap();
+    let policy = envoy::route(&crate::support::value(&route)).unwrap();
     policy.merge(&Value::from([("connect_timeout", "2s")])).unwrap()
 }
 

@@ -1,18 +1,13 @@
 //! Redirects: what is sent next, to whom, and with which secrets.
-#![allow(clippy::unwrap_used)]
-
-#[path = "support/live.rs"]
-mod live;
-mod support;
 
 use std::time::Duration;
 
-use live::*;
+use crate::live::*;
+use crate::support::{Scripted, Step, policy};
 use reknock::client::{Body, Client, Cookies, Redirects};
 use reknock::{ErrorKind, PolicySet, StopReason};
 use reknock_test_server::{Arrival, Server};
 use serde_json::{Value as Json, json};
-use support::{Scripted, Step, policy};
 
 const URL: &str = "http://server.test/a/b?q=1";
 const SMALL: usize = 40_000;
@@ -82,7 +77,7 @@ async fn what_is_sent_next() {
             }
         }
     }
-    support::counted(cases, 7 * (5 * 4 + 1) * 3);
+    crate::support::counted(cases, 7 * (5 * 4 + 1) * 3);
 }
 
 async fn case(server: &Server, client: &Client, status: u16, method: &str, sent: Sent, place: Place) {

@@ -1,12 +1,7 @@
 //! What requests look like on the wire: forms, multipart, queries, credentials, base URLs; and responses without a body.
-#![allow(clippy::unwrap_used)]
 
-#[path = "support/live.rs"]
-mod live;
-mod support;
-
+use crate::live::*;
 use futures_util::stream::iter;
-use live::*;
 use reknock::client::{Body, Multipart};
 use reknock::{ErrorKind, StopReason};
 use serde_json::{Value as Json, json};

@@ -1,16 +1,13 @@
 //! The executor in virtual time: what is sent when, and what the caller gets.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::{Scripted, Step, policy};
 use reknock::client::transport::{Failure, Outgoing, Progress, Received, Transport};
 use reknock::client::{Client, Clock, TokioClock};
 use reknock::{Error, ErrorKind, Evidence, Policy, StopReason};
 use serde_json::json;
-use support::{Scripted, Step, policy};
 
 const URL: &str = "http://server.test/path?secret=1";
 
@@ -322,7 +319,7 @@ async fn compat_envoy_tells_attempts_and_the_time_that_is_left() {
     let route = json!({"timeout": "1s", "retry_policy": {"retry_on": "5xx", "num_retries": 2, "per_try_timeout": "0.4s", "retry_back_off": {"base_interval": "0.001s"}}});
     let script = Scripted::new([Step::status(503).head(ms(350))]);
     let client = Client::on(script.clone())
-        .policy(reknock::policy::envoy::route(&support::value(&route)).unwrap())
+        .policy(reknock::policy::envoy::route(&crate::support::value(&route)).unwrap())
         .envoy_headers(true)
         .build()
         .unwrap();
@@ -345,7 +342,7 @@ async fn compat_envoy_tells_attempts_and_the_time_that_is_left() {
 struct Held;
 
 impl Transport for Held {
-    type Body = support::ScriptedBody;
+    type Body = crate::support::ScriptedBody;
 
     async fn send(&self, outgoing: Outgoing) -> Result<Received<Self::Body>, Failure> {
         struct Release(Arc<Progress>);

@@ -1,14 +1,9 @@
 //! Every kind of failure, produced on real sockets. A kind that is added without a case here fails the test.
-#![allow(clippy::unwrap_used)]
-
-#[path = "support/live.rs"]
-mod live;
-mod support;
 
 use std::error::Error as StdError;
 
+use crate::live::*;
 use futures_util::stream::iter;
-use live::*;
 use reknock::client::{Body, Client, Http2};
 use reknock::{Error, ErrorKind};
 use serde_json::{Value as Json, json};
@@ -25,7 +20,7 @@ async fn get(script: Json, limits: Json) -> Error {
     let peer = peer(script).await;
     let mut options = options(None);
     options.http2 = if http2 { Http2::Only } else { Http2::Auto };
-    let policy = swift(&json!({"max_retries": 0})).merge(&support::value(&limits)).unwrap();
+    let policy = swift(&json!({"max_retries": 0})).merge(&crate::support::value(&limits)).unwrap();
     let client = Client::on(options).policy(policy).max_response_size(1000).build().unwrap();
     patient(client.get(peer.url()).send()).await.unwrap_err()
 }
@@ -99,5 +94,5 @@ async fn every_kind_is_produced_by_a_server() {
         assert_eq!(error.source().is_some(), below, "{kind}: {:?}", error.source());
         produced += 1;
     }
-    support::counted(produced, ErrorKind::ALL.len() - EXCUSED.len());
+    crate::support::counted(produced, ErrorKind::ALL.len() - EXCUSED.len());
 }

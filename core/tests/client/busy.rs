@@ -1,5 +1,4 @@
 //! Servers and callbacks that keep a call busy and never bring it on: whatever they use up of the time that a task may run in one turn, the clock decides (I5).
-#![allow(clippy::unwrap_used)]
 
 use std::future::Future;
 use std::sync::mpsc;

@@ -1,7 +1,4 @@
 //! The completion queue as a host uses it: with a descriptor and with a callback as its waker; runtimes; a forked child.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -9,12 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use crate::support::{Scripted, Step, policy};
 use reknock::client::queue::{Delivery, Item, Queue};
 use reknock::client::{CallOptions, Client, EventKind, Opinion, Question, Reply, Request, Response, Wants, runtime};
 use reknock::{Error, ErrorKind, StopReason};
 use reknock_test_server::Server;
 use serde_json::json;
-use support::{Scripted, Step, policy};
 
 type Outcome = Result<Response, Error>;
 

@@ -1,11 +1,8 @@
 //! Credentials, and what callbacks edit: to whom they go when a call moves on.
-#![allow(clippy::unwrap_used)]
 
-mod support;
-
+use crate::support::{Scripted, Sent, Step, policy};
 use reknock::client::{Attempt, Callbacks, Client, Request};
 use serde_json::{Value as Json, json};
-use support::{Scripted, Sent, Step, policy};
 
 fn scripted(steps: impl IntoIterator<Item = Step>, document: &Json) -> (Scripted, Client<Scripted>) {
     let script = Scripted::new(steps);
