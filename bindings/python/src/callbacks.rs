@@ -16,7 +16,8 @@ use crate::body::{Pull, piece};
 use crate::convert::{UNIT, header_fields, to_value};
 use crate::ending::Ours;
 use crate::errors::raised;
-use crate::records::{Attempt, Event};
+use crate::events::Event;
+use crate::records::Attempt;
 use crate::request::Request;
 
 /// The callbacks of a client or a call.

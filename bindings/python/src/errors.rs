@@ -7,7 +7,8 @@ use pyo3::types::PyDict;
 use reknock::{Error, ErrorKind, StopReason};
 
 use crate::ending::Ours;
-use crate::records::{Identity, records};
+use crate::events::Identity;
+use crate::records::records;
 
 /// The exception for an error of the core.
 pub fn raised(py: Python<'_>, error: &Error) -> PyErr {

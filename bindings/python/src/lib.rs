@@ -11,6 +11,7 @@ mod cookies;
 mod ending;
 mod engine;
 mod errors;
+mod events;
 mod headers;
 mod policy;
 mod policy_set;
@@ -38,7 +39,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("STOP", reknock::client::STOP)?;
     module.add_class::<bridge::Bridge>()?;
     module.add_class::<records::Attempt>()?;
-    module.add_class::<records::Event>()?;
+    module.add_class::<events::Event>()?;
     module.add_class::<call::NativeCall>()?;
     module.add_class::<callbacks::Turn>()?;
     module.add_class::<client::NativeClient>()?;
@@ -49,7 +50,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<policy::Policy>()?;
     module.add_class::<policy_set::PolicySet>()?;
     module.add_class::<records::AttemptRecord>()?;
-    module.add_class::<records::Identity>()?;
+    module.add_class::<events::Identity>()?;
     module.add_class::<records::SentRequest>()?;
     module.add_class::<request::Request>()?;
     module.add_class::<request::RequestHeaders>()?;

@@ -16,8 +16,9 @@ use reknock::{StopReason, client};
 use crate::convert::{UNIT, bytes, json_text, pairs, timedelta, to_bytes};
 use crate::ending::Ours;
 use crate::errors::raised;
+use crate::events::Identity;
 use crate::headers::{Headers, joined};
-use crate::records::{AttemptRecord, Identity, records};
+use crate::records::{AttemptRecord, records};
 
 /// The head of a response, and how it came about.
 #[pyclass(frozen, subclass, module = "reknock")]

@@ -16,8 +16,9 @@ use crate::callbacks::opinion_of;
 use crate::client::BudgetReading;
 use crate::convert::{UNIT, hint_seconds, pairs, to_value};
 use crate::errors::raised;
+use crate::events::{Event, Identity};
 use crate::policy::{Policy, chosen};
-use crate::records::{Event, Identity, records};
+use crate::records::records;
 
 /// Retry budgets that calls share: keep one beside each client of your own, or give the same to clients, adapters and functions. Any number
 /// of threads may use it at once. Those with names are shared with all of the process. `budget_dir`, `share_required`: as of a Client.
