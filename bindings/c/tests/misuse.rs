@@ -23,6 +23,7 @@ const NULLABLE: &[(&str, &str)] = &[
     ("reknock_client_set_before_retry", "function"),
     ("reknock_client_set_on_event", "function"),
     ("reknock_request_set_header", "value"),
+    ("reknock_request_set_name", "name"),
     ("reknock_request_set_form", "pairs"),
     ("reknock_request_set_basic_auth", "password"),
     ("reknock_multipart_add", "file_name"),
