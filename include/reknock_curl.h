@@ -245,10 +245,12 @@ static inline int reknock_curl_local_(const reknock_curl_call *call) {
 /* What a failure is. When in doubt the server may have acted on the request. */
 static inline reknock_status reknock_curl_kind_(const reknock_curl_call *call, int head, reknock_evidence *evidence) {
   int not_sent = reknock_curl_not_sent_(call), late;
+  uint64_t early_ns;
   *evidence = not_sent ? REKNOCK_EVIDENCE_NOT_SENT : REKNOCK_EVIDENCE_UNKNOWN;
   if (not_sent && reknock_curl_local_(call)) *evidence |= REKNOCK_EVIDENCE_LOCAL;
-  /* Limits that were cut short by what was left of the call are that. */
-  late = call->limits.deadline_ns >= 0 && reknock_now_ns() >= (uint64_t)call->limits.deadline_ns;
+  /* Limits that were cut short by what was left of the call are that. libcurl's own are milliseconds from a clock that it read before: it may be early. */
+  early_ns = call->ended == REKNOCK_OK && call->code == CURLE_OPERATION_TIMEDOUT ? 5000000 : 0;
+  late = call->limits.deadline_ns >= 0 && reknock_now_ns() + early_ns >= (uint64_t)call->limits.deadline_ns;
   if (call->ended != REKNOCK_OK) return late && call->ended != REKNOCK_ERROR_CANCELLED ? REKNOCK_ERROR_DEADLINE : call->ended;
   switch (call->code) {
   /* Also of an answer that is no HTTP. */

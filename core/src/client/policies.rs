@@ -41,8 +41,9 @@ impl Policies {
     /// `config`, and nothing is changed: a named budget is in use with other parameters.
     pub(super) fn replace(&self, set: PolicySet, budgets: &Budgets) -> Result<(), Error> {
         hold(&set, budgets)?;
-        self.set.store(Arc::new(set));
+        // First: who sees the new set sees no error of the old one.
         self.error.store(None);
+        self.set.store(Arc::new(set));
         Ok(())
     }
 
@@ -70,10 +71,9 @@ impl Policies {
         }
         match reloaded.and_then(|set| hold(&set, budgets).map(|()| set)) {
             Ok(set) => {
-                let previous = self.set.compare_and_swap(&*current, Arc::new(set));
-                if Arc::ptr_eq(&previous, &current) {
-                    self.error.store(None);
-                }
+                // First, as above. Where somebody replaced the set meanwhile, they took the error away, too.
+                self.error.store(None);
+                self.set.compare_and_swap(&*current, Arc::new(set));
             }
             Err(error) => {
                 self.error.store(Some(Arc::new(error)));
