@@ -139,7 +139,8 @@ def rust(code: str, folder: Path) -> list[str]:
     return ["./piece"]
 
 
-FEATURES = "reknock/reqwest,reknock/serde,reknock/tower-reqwest"  # as the Makefile builds them
+# As the Makefile builds them: others would have everything compiled once more.
+FEATURES = re.search(r"^FEATURES = --features (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
 
 
 @cache

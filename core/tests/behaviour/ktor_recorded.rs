@@ -55,7 +55,7 @@ fn policy(case: &Json) -> Policy {
     let call = |call: &Json| {
         let arguments = &call[1];
         let value = if call[0] == "maxRetries" { &arguments["value"] } else { arguments };
-        (call[0].as_str().unwrap().to_owned(), support::value(value))
+        (call[0].as_str().unwrap().to_owned(), crate::support::value(value))
     };
     let plugin = ("HttpRequestRetry".to_owned(), Value::Map(case["calls"].as_array().unwrap().iter().map(call).collect()));
     let mut entries = vec![plugin];

@@ -8,6 +8,8 @@ mod replay;
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../behaviour/mod.rs"]
+mod behaviour;
 mod busy;
 mod callbacks;
 mod cancels;
@@ -22,5 +24,7 @@ mod kinds;
 mod queue;
 mod redirects;
 mod silence;
+#[path = "../sockets/mod.rs"]
+mod sockets;
 mod streams;
 mod testing;

@@ -3,7 +3,7 @@
 use reknock::{ErrorKind, Evidence, StopReason};
 use serde_json::{Value as Json, json};
 
-use crate::harness::*;
+use super::harness::*;
 
 async fn get(script: Json, rules: &str) -> (Peer, Outcome) {
     let peer = peer(script).await;

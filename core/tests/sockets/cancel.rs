@@ -9,7 +9,7 @@ use reknock::{Tick, UnixTime};
 use serde_json::{Value as Json, json};
 use tokio::sync::Notify;
 
-use crate::harness::*;
+use super::harness::*;
 
 /// A clock whose waits between attempts never end, and say that they began.
 #[derive(Clone, Default)]

@@ -4,7 +4,7 @@ use reknock::client::{CallOptions, Callbacks, Request};
 use reknock::{ErrorKind, HttpVersion};
 use serde_json::json;
 
-use crate::harness::*;
+use super::harness::*;
 
 #[tokio::test]
 async fn retried_responses_with_small_bodies_keep_their_connection() {

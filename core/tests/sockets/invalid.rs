@@ -4,7 +4,7 @@ use reknock::ErrorKind;
 use reknock::client::{Client, Request};
 use serde_json::json;
 
-use crate::harness::*;
+use super::harness::*;
 
 #[track_caller]
 fn refused(result: Result<Request, reknock::Error>, message: &str) {

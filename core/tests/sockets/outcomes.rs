@@ -7,7 +7,7 @@ use reknock::StopReason::{self, BudgetExhausted, Completed, NotRetryable, Retrie
 use reknock::client::{Client, Http2};
 use serde_json::{Value as Json, json};
 
-use crate::harness::*;
+use super::harness::*;
 
 /// A GET against a peer that always does the same, with two retries.
 struct Case {

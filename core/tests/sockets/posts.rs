@@ -4,7 +4,7 @@ use reknock::client::{Client, Http2};
 use reknock::{Evidence, StopReason};
 use serde_json::{Value as Json, json};
 
-use crate::harness::*;
+use super::harness::*;
 
 /// What the peer does first, what one needs to see it, and whether a POST may be repeated after it.
 fn table() -> Vec<(Json, &'static str, Http2, bool)> {

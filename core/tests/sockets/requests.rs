@@ -3,7 +3,7 @@
 use reknock::client::Request;
 use serde_json::json;
 
-use crate::harness::*;
+use super::harness::*;
 
 #[tokio::test]
 async fn every_method_is_sent_alike_each_time() {

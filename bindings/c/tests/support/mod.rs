@@ -29,8 +29,11 @@ pub fn built() -> &'static Path {
         // Cargo builds a library for the tests of its package only if they link to it as Rust.
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
         let mut cargo = Command::new(env!("CARGO"));
-        // With the test server, so that the dependencies are those of the tests.
-        cargo.args(["build", "--quiet", "--locked", "--package", "reknock-c", "--package", "reknock-test-server"]);
+        // With the test server, and the features of the Makefile, so that what the tests stand on is there already.
+        let makefile = std::fs::read_to_string(root().join("Makefile")).unwrap();
+        let features = makefile.lines().find_map(|line| line.strip_prefix("FEATURES = --features ")).unwrap();
+        cargo.args(["build", "--quiet", "--locked", "--features", features]);
+        cargo.args(["reknock", "reknock-c", "reknock-test-server"].iter().flat_map(|package| ["--package", package]));
         cargo.arg("--target-dir").arg(target).current_dir(root());
         assert!(cargo.status().unwrap().success());
         target.join("debug")

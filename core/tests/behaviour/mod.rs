@@ -1,13 +1,4 @@
 //! What the four systems' own tests assert of waits, counts and answers, replayed in virtual time with policies read from their documents.
-#![cfg(feature = "documents")]
-#![allow(clippy::unwrap_used)]
-
-#[path = "../support/live.rs"]
-mod live;
-#[path = "../support/replay.rs"]
-mod replay;
-#[path = "../support/mod.rs"]
-mod support;
 
 mod ballerina;
 mod ballerina_calls;
@@ -22,10 +13,10 @@ mod linkerd;
 
 use std::time::Duration;
 
+use crate::support::{Scripted, Step};
 use reknock::client::{Client, Clock, Response, TokioClock};
 use reknock::policy::{Dialect, Value, read_all};
 use reknock::{Error, ErrorKind, Policy, StopReason};
-use support::{Scripted, Step};
 
 const URL: &str = "http://server.test/";
 
