@@ -63,9 +63,14 @@ async fn the_limit_includes_the_handshake() {
 /// 300 ms after a silent first address the next one is tried, long before the limit.
 #[tokio::test]
 async fn a_silent_first_address_is_passed_over() {
-    let silent = silent("127.0.0.2").await;
-    let port = silent.address.port();
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+    // Somebody else may have the port of the same number.
+    let (_silent, port, listener) = loop {
+        let silent = silent("127.0.0.2").await;
+        let port = silent.address.port();
+        if let Ok(listener) = tokio::net::TcpListener::bind(("127.0.0.1", port)).await {
+            break (silent, port, listener);
+        }
+    };
     tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         read_head(&mut stream).await;

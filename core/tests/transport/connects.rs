@@ -24,16 +24,21 @@ fn silent(ip: IpAddr, port: u16) -> Option<Vec<Socket>> {
 /// Three silent addresses of IPv6 and one of IPv4 before the one that answers: the system would wait for minutes for each.
 #[test]
 fn silent_addresses_are_passed_over() {
-    let good = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = good.local_addr().unwrap().port();
+    let (six, four): (IpAddr, IpAddr) = ("::1".parse().unwrap(), "127.0.0.2".parse().unwrap());
+    // Somebody else may have the port of the same number.
+    let (good, port, _four) = loop {
+        let good = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = good.local_addr().unwrap().port();
+        if let Some(four) = silent(four, port) {
+            break (good, port, four);
+        }
+    };
     std::thread::spawn(move || {
         for mut stream in good.incoming().flatten() {
             crate::read(&mut stream, &crate::Seen::default());
             answer(&mut stream);
         }
     });
-    let (six, four): (IpAddr, IpAddr) = ("::1".parse().unwrap(), "127.0.0.2".parse().unwrap());
-    let _four = silent(four, port).unwrap();
     // A machine without IPv6 refuses at once.
     let _six = silent(six, port);
     let mut options = options();
