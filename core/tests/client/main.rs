@@ -16,6 +16,7 @@ mod cancels;
 mod credentials;
 mod delivery;
 mod envoy;
+mod events;
 mod executor;
 mod forms;
 mod hostile;

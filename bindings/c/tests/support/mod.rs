@@ -5,6 +5,7 @@ pub mod call_lines;
 pub mod envoy;
 pub mod header;
 pub mod lines;
+pub mod machine;
 pub mod programs;
 
 use std::io::Write as _;

@@ -1,0 +1,138 @@
+//! What observers are told, in virtual time, and whose call it is.
+
+use crate::support::{Scripted, Step, policy};
+use reknock::ErrorKind;
+use reknock::client::{Callbacks, Client, EventKind, Notice, Redirects};
+use serde_json::json;
+
+use super::callbacks::{Seen, URL, client, ms};
+
+#[tokio::test(start_paused = true)]
+async fn events_come_in_order() {
+    // Ktor 9: error, 500, 200; with a redirect in between.
+    let away = Step::status(302).header("location", "/on?token=secret");
+    let script = Scripted::new([Step::fail(ErrorKind::Reset), Step::status(500), away, Step::status(200)]);
+    let seen = Seen::default();
+    let told = seen.clone();
+    let observe = Callbacks::new().on_event(move |event| {
+        let call = event.call.as_ref().unwrap();
+        assert_eq!((call.method.as_str(), call.url.as_str(), call.name.as_deref()), ("GET", URL, Some("orders.get")));
+        let code = event.kind.code();
+        let text = match &event.kind {
+            EventKind::AttemptStart { attempt, method, target } => format!("{code} {} {method} {target}", attempt.number),
+            EventKind::AttemptEnd(record) => format!("{code} {} {}", record.number, record.outcome()),
+            EventKind::Retry { attempt, reason } => format!("{code} {} {reason} {:?}", attempt.number, attempt.wait),
+            EventKind::Redirect { attempt, target } => format!("{code} {} {target}", attempt.number),
+            EventKind::End { attempts, stop_reason, failed, text, .. } => {
+                assert_eq!(text, &event.to_string());
+                assert!(text.starts_with("GET http://server.test/path: "), "{text}");
+                format!("{code} {} {stop_reason} {failed}", attempts.len())
+            }
+            other => panic!("{other:?}"),
+        };
+        told.lock().unwrap().push(text);
+    });
+    client(&script, &json!({"backoff": "5ms"})).get(URL).name("orders.get").callbacks(observe.clone()).send().await.unwrap();
+    let expected = [
+        "attempt_start 1 GET http://server.test/path",
+        "attempt_end 1 reset",
+        "retry 1 reset Some(5ms)",
+        "attempt_start 2 GET http://server.test/path",
+        "attempt_end 2 500",
+        "retry 2 500 Some(5ms)",
+        "attempt_start 3 GET http://server.test/path",
+        "attempt_end 3 302",
+        "redirect 3 http://server.test/on?token=...",
+        "attempt_start 4 GET http://server.test/on?token=...",
+        "attempt_end 4 200",
+        "end 4 completed false",
+    ];
+    assert_eq!(*seen.lock().unwrap(), expected);
+
+    seen.lock().unwrap().clear();
+    let script = Scripted::new([Step::status(302).header("location", "/loop")]);
+    let few = Redirects { max: 1, ..Redirects::default() };
+    let error = client(&script, &json!({})).get(URL).name("orders.get").redirects(few).callbacks(observe).send().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooManyRedirects);
+    assert_eq!(seen.lock().unwrap().last().unwrap(), "end 2 not_retryable true");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panicking_observer_fails_no_call() {
+    let script = Scripted::new([Step::status(503), Step::status(200)]);
+    let broken = Callbacks::new().on_event(|_| panic!("an observer"));
+    let response = client(&script, &json!({})).get(URL).callbacks(broken).send().await.unwrap();
+    assert_eq!((response.status(), response.attempts().len()), (200, 2));
+}
+
+/// A budget that refuses is told once a second and origin, in the text of the error, and in the timeline.
+#[tokio::test(start_paused = true)]
+async fn refusals_of_a_budget_are_loud() {
+    let document = json!({"backoff": "none", "budget": {"ratio": 0, "min_per_second": 0}});
+    let notices = Seen::default();
+    let told = notices.clone();
+    let observe = Callbacks::new().on_event(move |event| {
+        if let EventKind::Notice { about: Notice::BudgetRefused, .. } = event.kind {
+            told.lock().unwrap().push(event.to_string());
+        }
+    });
+    let script = Scripted::new([Step::fail(ErrorKind::Reset)]);
+    let client = Client::on(script.clone()).policy(policy(&document)).callbacks(observe).build().unwrap();
+    for wait in [0, 1, 500, 499, 1] {
+        tokio::time::sleep(ms(wait)).await;
+        let error = client.get("http://server.test/path?token=secret").send().await.unwrap_err();
+        assert!(error.to_string().ends_with(" (budget_exhausted)"), "{error}");
+        assert!(error.explain().contains("budget_exhausted: too many calls are failing at once"), "{}", error.explain());
+        client.get("http://other.test/").send().await.unwrap_err();
+    }
+    let lines = notices.lock().unwrap();
+    let first = "GET http://server.test/path?token=...: the retry budget of http://server.test refused a retry after reset; ";
+    assert!(lines[0].starts_with(first), "{}", lines[0]);
+    let origins: Vec<_> = lines.iter().map(|line| line.contains("server.test")).collect();
+    assert_eq!(origins, [true, false, true, false], "{lines:?}");
+}
+
+/// Asked before each attempt and hop, outside of the attempts' clocks, for fields of that attempt alone.
+#[tokio::test(start_paused = true)]
+async fn fields_of_an_attempt() {
+    let away = Step::status(302).header("location", "http://other.test/on");
+    let script = Scripted::new([Step::status(503), away, Step::status(200)]);
+    let starts = Seen::default();
+    let seen = starts.clone();
+    let trace = Callbacks::new().before_attempt(move |start, fields| {
+        let EventKind::AttemptStart { attempt, method, target } = &start.kind else { panic!("{start:?}") };
+        seen.lock().unwrap().push(format!("{} hop {} {method} {target}", attempt.number, attempt.hop));
+        fields.insert("traceparent", format!("00-{}", attempt.number).parse().unwrap());
+        if attempt.number == 1 {
+            fields.insert("x-first", "1".parse().unwrap());
+        }
+    });
+    let client = client(&script, &json!({"backoff": "5ms"}));
+    let response = client.get(URL).header("traceparent", "the caller's").callbacks(trace).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    let expected = ["1 hop 0 GET http://server.test/path", "2 hop 0 GET http://server.test/path", "3 hop 1 GET http://other.test/on"];
+    assert_eq!(*starts.lock().unwrap(), expected);
+    let sent = script.sent();
+    let parents: Vec<_> = sent.iter().map(|sent| sent.headers["traceparent"].to_str().unwrap().to_owned()).collect();
+    assert_eq!(parents, ["00-1", "00-2", "00-3"]);
+    assert_eq!(sent.iter().map(|sent| sent.headers.contains_key("x-first")).collect::<Vec<_>>(), [true, false, false]);
+}
+
+/// Whose call it is stands on errors, on responses, at the head of timelines and on what callbacks see.
+#[tokio::test(start_paused = true)]
+async fn calls_have_an_identity() {
+    let script = Scripted::new([Step::status(200), Step::fail(ErrorKind::Reset)]);
+    let client = client(&script, &json!({"backoff": "none", "max_retries": 1}));
+    let url = "http://user:secret@server.test/orders?token=secret";
+    let response = client.get(url).name("orders.get").send().await.unwrap();
+    let error = client.get(url).send().await.unwrap_err();
+    let (first, second) = (response.call().unwrap(), error.call().unwrap());
+    assert!(second.call_id > first.call_id);
+    assert_eq!((first.name.as_deref(), second.name.as_deref()), (Some("orders.get"), None));
+    assert_eq!((first.url.as_str(), first.origin.as_str()), ("http://server.test/orders?token=...", "http://server.test"));
+    let head = format!("GET http://server.test/orders?token=... (orders.get, call {})\n", first.call_id);
+    assert!(response.explain().starts_with(&head), "{}", response.explain());
+    assert!(error.explain().starts_with(&format!("GET http://server.test/orders?token=... (call {})\n", second.call_id)));
+    let text = "GET http://server.test/orders?token=...: scripted reset after 2 attempts in 0s (retries_exhausted)";
+    assert_eq!(error.to_string(), text);
+}
