@@ -10,6 +10,7 @@ use std::sync::atomic::AtomicU64;
 use http::HeaderMap;
 use url::{Position, Url};
 
+use super::budgets::{budgets_at, process_names};
 use super::call::cancel::{Cancel, Cancellation};
 use super::call::events::{Event, Level};
 use super::call::question::Host;
@@ -23,18 +24,17 @@ use super::message::redirect::Redirects;
 use super::message::request::Request;
 use super::message::response::Response;
 use super::policies::{Policies, hold};
-use super::system::clock::{Clock, TokioClock, host_now};
+use super::system::clock::{Clock, TokioClock};
+use super::system::entropy;
 use super::system::process::PerProcess;
 use super::system::runtime::{PerRuntime, runtime_here};
-use super::system::{entropy, environment};
 use super::transport::Transport;
 use super::transport::http::HttpTransport;
 use crate::error::{Error, ErrorKind};
 use crate::identity::Identity;
 use crate::policy::{Policy, PolicySet, RequestHead, envoy};
 use crate::retry::refusals::Refusals;
-use crate::retry::{BudgetNames, BudgetReading, Budgets, Headers, SharedPurses};
-use crate::share;
+use crate::retry::{BudgetReading, Budgets, Headers};
 
 /// Sends requests under a policy.
 ///
@@ -389,8 +389,10 @@ impl Headers for Completed<'_> {
 
 impl<T, C: Clock> Config<T, C> {
     fn own_budgets(&self) -> Budgets {
-        let host = self.calls.clock.is_of_the_host().then(|| host(self.budget_dir.clone(), self.share_required));
-        Budgets::of_host(Arc::clone(process_names()), host)
+        match self.calls.clock.is_of_the_host() {
+            true => budgets_at(self.budget_dir.clone(), self.share_required),
+            false => Budgets::sharing(Arc::clone(process_names())),
+        }
     }
 }
 
@@ -425,27 +427,4 @@ impl<T, C> Config<T, C> {
             }
         }
     }
-}
-
-/// Budgets that share those with names with all clients of the process, and those of `share: host` with all processes (see
-/// [`ClientBuilder::budget_dir`](super::ClientBuilder::budget_dir)): for [`ClientBuilder::budgets`](super::ClientBuilder::budgets) and for
-/// those who drive the machine.
-pub fn process_budgets() -> Budgets {
-    budgets_at(None, false)
-}
-
-/// Likewise, where the host's are in this directory, or have to be had.
-pub(super) fn budgets_at(directory: Option<PathBuf>, required: bool) -> Budgets {
-    Budgets::of_host(Arc::clone(process_names()), Some(host(directory, required)))
-}
-
-/// Where the host's budgets are.
-fn host(directory: Option<PathBuf>, required: bool) -> Box<dyn SharedPurses> {
-    Box::new(share::Host::new(directory.or_else(|| environment::path("REKNOCK_BUDGET_DIR")), required, host_now))
-}
-
-/// The names of budgets that all clients of the process share.
-fn process_names() -> &'static Arc<BudgetNames> {
-    static NAMES: PerProcess<Arc<BudgetNames>> = PerProcess::new();
-    NAMES.get_or_make(Arc::default)
 }

@@ -1,6 +1,7 @@
 //! The executor: sends, asks the machine, waits, sends again.
 
 mod blocking;
+mod budgets;
 mod builder;
 mod call;
 #[expect(clippy::module_inception)] // the client itself, in the room of all that makes one
@@ -21,12 +22,13 @@ pub mod testing {
 
 pub use crate::retry::Opinion;
 pub use blocking::BlockingStream;
+pub use budgets::process_budgets;
 pub use builder::{ClientBuilder, IntoTransport};
 pub use call::cancel::Cancel;
 pub use call::events::{Event, EventKind, Level, Notice};
 pub use call::question::{Attempt, Host, Question, Reply, Wants};
 pub use call::stream::StreamingResponse;
-pub use client::{CallOptions, Client, Delivered, process_budgets};
+pub use client::{CallOptions, Client, Delivered};
 pub use host::callbacks::Callbacks;
 pub use lane::Lane;
 pub use message::body::{Body, BodyStream};

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::budgets::budgets_at;
 use super::builder::ClientBuilder;
-use super::client::{Client, budgets_at};
+use super::client::Client;
 use super::message::cookies::Cookies;
 use super::message::redirect::Redirects;
 use super::transport::options::{ClientCert, Http2, Proxy, TlsOptions, TransportOptions};
