@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use reknock::BoxError;
+use reknock::client::testing::{EngineLane, EngineStream};
 use reknock::client::{AnswerSender, ChannelHost, Event, EventKind, HostReceiver, Reply, Wants};
 use tokio::sync::mpsc;
 
@@ -15,7 +16,6 @@ use crate::body::{Outlet, Pull};
 use crate::bridge::Outcome;
 use crate::call::Call;
 use crate::callbacks::{Asked, Callbacks, Turn};
-use crate::engine::{CoreLane, CoreStream};
 use crate::errors::raised;
 use crate::response::Response;
 use crate::stream::{Place, StreamParts, object};
@@ -45,13 +45,13 @@ pub fn stream(py: Python<'_>, call: Call, log: u8) -> PyResult<Py<PyAny>> {
 }
 
 /// Reads the next piece of a streamed body; returns it, None at the end, or a turn.
-pub fn piece(py: Python<'_>, mut stream: CoreStream, on: OnLane, place: Arc<Place>) -> PyResult<Py<PyAny>> {
+pub fn piece(py: Python<'_>, mut stream: EngineStream, on: OnLane, place: Arc<Place>) -> PyResult<Py<PyAny>> {
     Work::new(on, Wants::default(), |_, _| async move { Outcome::Piece(stream.chunk().await, stream, place) }).run(py)
 }
 
 /// What a call runs on, and with it the reads of its body.
 pub struct OnLane {
-    lane: Arc<CoreLane>,
+    lane: Arc<EngineLane>,
     /// They produce the request's body, which may still be going out.
     pub callbacks: Arc<Callbacks>,
     pulls: Pulls,
@@ -61,7 +61,7 @@ pub struct OnLane {
 type Pulls = Option<mpsc::UnboundedReceiver<Pull>>;
 
 impl OnLane {
-    fn new(lane: CoreLane, callbacks: Callbacks, outlet: &Outlet) -> Self {
+    fn new(lane: EngineLane, callbacks: Callbacks, outlet: &Outlet) -> Self {
         let mut pulls = None;
         if !callbacks.sources.is_empty() {
             let (pull, asked) = mpsc::unbounded_channel();
@@ -96,7 +96,7 @@ enum Step {
 }
 
 impl Work {
-    fn new<F>(on: OnLane, wants: Wants, start: impl FnOnce(Arc<CoreLane>, ChannelHost) -> F) -> Box<Self>
+    fn new<F>(on: OnLane, wants: Wants, start: impl FnOnce(Arc<EngineLane>, ChannelHost) -> F) -> Box<Self>
     where
         F: Future<Output = Outcome> + Send + 'static,
     {

@@ -12,6 +12,7 @@ use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, intern};
 use reknock::client::queue::{Delivery, Item, Queue, QueueHost};
+use reknock::client::testing::EngineStream;
 use reknock::client::{self, Wants, process_id, runtime};
 use reknock::{BoxError, Error};
 
@@ -19,7 +20,6 @@ use crate::body::Pull;
 use crate::call::{Call, NativeCall};
 use crate::callbacks::{Asked, Callbacks, Turn};
 use crate::ending::Ours;
-use crate::engine::CoreStream;
 use crate::errors::raised;
 use crate::response::Response;
 use crate::stream::{Place, Stream, StreamParts, object};
@@ -28,9 +28,9 @@ use crate::wake::Wake;
 /// What a submission to the runtime gives.
 pub enum Outcome {
     Response(Result<client::Response, Error>),
-    Stream(Result<CoreStream, Error>),
+    Stream(Result<EngineStream, Error>),
     /// A piece of a streamed body, and the rest of it with the place where it lives.
-    Piece(Result<Option<Bytes>, Error>, CoreStream, Arc<Place>),
+    Piece(Result<Option<Bytes>, Error>, EngineStream, Arc<Place>),
 }
 
 /// A call on the loop's side.

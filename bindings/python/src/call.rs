@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use reknock::Error;
+use reknock::client::testing::Engine;
 use reknock::client::{CallOptions, Multipart, Request};
 use reknock::policy::{Value, shown_text};
 
@@ -18,13 +19,12 @@ use crate::callbacks::Callbacks;
 use crate::client::{NativeClient, nesting};
 use crate::convert::{credentials, header_fields, json_text, pairs, to_bytes, to_value};
 use crate::ending::Ours;
-use crate::engine::Core;
 use crate::errors::raised;
 use crate::policy::{chosen, with_arguments};
 
 /// What is sent, and how.
 pub struct Call {
-    pub client: Core,
+    pub client: Engine,
     pub request: Request,
     pub options: CallOptions,
     pub callbacks: Callbacks,

@@ -8,6 +8,7 @@ use pyo3::gc::PyVisit;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 use reknock::Error;
+use reknock::client::testing::Engine;
 use reknock::client::{CLIENT_OPTIONS, Client, allows_nesting, default_policies};
 use reknock::policy::{Keys, Value};
 
@@ -16,7 +17,6 @@ use crate::callbacks::Callbacks;
 use crate::convert::{UNIT, address, to_value};
 use crate::cookies::{self, Cookies};
 use crate::ending::Ours;
-use crate::engine::Core;
 use crate::errors::raised;
 use crate::policy::Policy;
 use crate::policy_set::{self, PolicySet};
@@ -31,7 +31,7 @@ pub struct NativeClient {
     /// What answers in place of servers.
     script: Option<Script>,
     /// The same client on the script that answered last.
-    scripted: Mutex<Option<Core>>,
+    scripted: Mutex<Option<Engine>>,
     closed: AtomicBool,
     pub callbacks: Callbacks,
     /// Whether its calls retry within attempts of others.
@@ -42,26 +42,19 @@ pub struct NativeClient {
 
 impl NativeClient {
     /// The client that makes a call now: on a script, if one answers in place of servers.
-    pub fn core(&self) -> Result<Core, Error> {
-        let Some(script) = self.script.clone().or_else(testing::active) else { return Ok(Core::Network(self.network.clone())) };
+    pub fn core(&self) -> Result<Engine, Error> {
+        let Some(script) = self.script.clone().or_else(testing::active) else { return Ok(Engine::Network(self.network.clone())) };
         let mut scripted = self.scripted.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*scripted {
-            Some(Core::Scripted(client, known)) if known.core.is(&script.core) => Ok(Core::Scripted(client.clone(), known.clone())),
-            _ => {
-                let builder = Client::with_options(&self.options, UNIT, Keys::Snake)?;
-                let seeds = script.clone();
-                let policy = self.network.policies().with(move |policy| seeds.seeded(policy))?;
-                let mut builder = builder.transport(script.core.clone()).clock(script.core.clone()).policy(policy);
-                if let Some(jar) = self.network.cookies() {
-                    builder = builder.cookies(jar.clone());
-                }
-                let client = builder.build()?;
-                if self.closed.load(Ordering::Relaxed) {
-                    client.close();
-                }
-                Ok(scripted.insert(Core::Scripted(client, script)).clone())
-            }
+        if let Some(engine) = &*scripted
+            && matches!(engine, Engine::Scripted(_, known) if known.is(&script.core))
+        {
+            return Ok(engine.clone());
         }
+        let engine = Engine::scripted(Client::with_options(&self.options, UNIT, Keys::Snake)?, &self.network, &script.core)?;
+        if self.closed.load(Ordering::Relaxed) {
+            engine.close();
+        }
+        Ok(scripted.insert(engine).clone())
     }
 }
 
@@ -224,7 +217,7 @@ impl NativeClient {
         let scripted = self.scripted.lock().unwrap_or_else(PoisonError::into_inner).clone();
         py.detach(|| {
             self.network.close();
-            scripted.inspect(Core::close)
+            scripted.inspect(Engine::close)
         });
     }
 

@@ -9,7 +9,6 @@ mod client;
 mod convert;
 mod cookies;
 mod ending;
-mod engine;
 mod errors;
 mod events;
 mod headers;

@@ -9,11 +9,11 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 use reknock::client;
+use reknock::client::testing::EngineStream;
 
 use crate::blocking::{self, OnLane};
 use crate::convert::bytes;
 use crate::ending::Ours;
-use crate::engine::CoreStream;
 use crate::response::ResponseHead;
 
 /// Where a body lives between reads.
@@ -25,7 +25,7 @@ pub struct Place {
 
 enum State {
     /// With what a blocking call's body is read on, until its end. In this order: the lane closes what the body leaves.
-    Here(Box<CoreStream>, Option<Box<OnLane>>),
+    Here(Box<EngineStream>, Option<Box<OnLane>>),
     /// Somebody reads it.
     Away,
     Closed,
@@ -36,16 +36,16 @@ impl Place {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn new(stream: CoreStream, lane: Option<Box<OnLane>>) -> Arc<Self> {
+    fn new(stream: EngineStream, lane: Option<Box<OnLane>>) -> Arc<Self> {
         Arc::new(Place { state: Mutex::new(State::Here(Box::new(stream), lane)), broken: Arc::default() })
     }
 
     /// Takes it out to read in an event loop.
-    pub fn take(&self, py: Python<'_>) -> PyResult<CoreStream> {
+    pub fn take(&self, py: Python<'_>) -> PyResult<EngineStream> {
         self.take_with_lane(py).map(|(_, stream)| stream)
     }
 
-    fn take_with_lane(&self, py: Python<'_>) -> PyResult<(Option<Box<OnLane>>, CoreStream)> {
+    fn take_with_lane(&self, py: Python<'_>) -> PyResult<(Option<Box<OnLane>>, EngineStream)> {
         static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
         let mut state = self.lock();
         match std::mem::replace(&mut *state, State::Away) {
@@ -60,12 +60,12 @@ impl Place {
     }
 
     /// Puts it back, unless it was closed meanwhile.
-    pub fn put(&self, stream: CoreStream) {
+    pub fn put(&self, stream: EngineStream) {
         self.put_with_lane(stream, None);
     }
 
     /// Likewise, with what it is read on next.
-    pub fn put_with_lane(&self, stream: CoreStream, lane: Option<Box<OnLane>>) {
+    pub fn put_with_lane(&self, stream: EngineStream, lane: Option<Box<OnLane>>) {
         if stream.is_broken() {
             // It breaks once.
             let _ = self.broken.set((*stream).clone());
@@ -104,12 +104,12 @@ pub struct StreamParts {
 }
 
 impl StreamParts {
-    pub fn new(stream: CoreStream) -> Self {
+    pub fn new(stream: EngineStream) -> Self {
         StreamParts { head: (*stream).clone(), place: Place::new(stream, None) }
     }
 
     /// Of a blocking call.
-    pub fn on_lane(stream: CoreStream, lane: OnLane) -> Self {
+    pub fn on_lane(stream: EngineStream, lane: OnLane) -> Self {
         StreamParts { head: (*stream).clone(), place: Place::new(stream, Some(Box::new(lane))) }
     }
 }

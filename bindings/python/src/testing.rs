@@ -8,7 +8,7 @@ use pyo3::exceptions::PyAssertionError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 use reknock::client::testing;
-use reknock::{Error, Policy, UnixTime};
+use reknock::{Error, UnixTime};
 
 use crate::convert::{UNIT, bytes, json_text, pairs, to_bytes, to_value};
 use crate::errors::raised;
@@ -39,14 +39,6 @@ pub fn active() -> Option<Script> {
 #[derive(Clone)]
 pub struct Script {
     pub core: testing::Script,
-    seed: u64,
-}
-
-impl Script {
-    /// The policy with waits that are the same in every run.
-    pub fn seeded(&self, policy: &Policy) -> Result<Policy, Error> {
-        policy.to_builder().seed(self.seed).build()
-    }
 }
 
 #[pymethods]
@@ -61,7 +53,7 @@ impl Script {
             Some(now) => now.call_method0("timestamp")?.extract()?,
         };
         let wall = UnixTime((seconds * 1e3).round() as i64);
-        Ok(Script { core: if strict { testing::Script::strict(wall, steps) } else { testing::Script::at(wall, steps) }, seed })
+        Ok(Script { core: testing::Script::made(wall, seed, steps, strict) })
     }
 
     /// What servers would have seen so far, in order: not the attempts that fail before they are sent.

@@ -1,6 +1,9 @@
 //! A client that is on the network, or on a script: for hosts whose users say at run time which.
 
+use std::future::Future;
 use std::ops::Deref;
+use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -10,7 +13,7 @@ use crate::client::call::stream::StreamingResponse;
 use crate::client::message::request::Request;
 use crate::client::message::response::{Response, ResponseHead};
 use crate::client::system::clock::TokioClock;
-use crate::client::{CallOptions, Client, ClientBuilder, Delivered, HttpBody};
+use crate::client::{CallOptions, Client, ClientBuilder, Delivered, HttpBody, Lane};
 use crate::error::Error;
 use crate::policy::Policy;
 use crate::retry::BudgetReading;
@@ -22,6 +25,14 @@ pub enum Engine {
     Network(Client),
     /// To a script, each in a time of its own.
     Scripted(Client<Script, Script>, Script),
+}
+
+/// What its blocking calls run on. Its methods are those of [`Lane`].
+pub enum EngineLane {
+    /// To servers.
+    Network(Lane),
+    /// To a script.
+    Scripted(Box<Lane<Script, Script>>, Script),
 }
 
 /// A response whose body is still to be read.
@@ -92,6 +103,17 @@ impl Engine {
         either!(self, client => client.budget(url))
     }
 
+    /// As [`Client::lane`].
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn lane(&self) -> Result<EngineLane, Error> {
+        Ok(match self {
+            Engine::Network(client) => EngineLane::Network(client.lane()?),
+            Engine::Scripted(client, script) => EngineLane::Scripted(Box::new(client.lane()?), script.clone()),
+        })
+    }
+
     /// Ends its calls.
     pub fn close(&self) {
         either!(self, client => client.close());
@@ -137,6 +159,60 @@ impl Engine {
                 Delivered::Open(stream) => EngineDelivered::Open(EngineStream::Scripted(stream, script.clone())),
             },
         })
+    }
+}
+
+impl EngineLane {
+    /// As [`Lane::block_for`].
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn block_for<F: Future>(&self, slice: Duration, work: Pin<&mut F>) -> Result<Option<F::Output>, Error> {
+        match self {
+            EngineLane::Network(lane) => lane.block_for(slice, work),
+            EngineLane::Scripted(lane, _) => lane.block_for(slice, work),
+        }
+    }
+
+    /// As [`Lane::send_with`].
+    ///
+    /// # Errors
+    /// Likewise.
+    pub async fn send_with<H: Host>(&self, request: Request, options: &CallOptions, host: H) -> Result<Response, Error> {
+        match self {
+            EngineLane::Network(lane) => lane.send_with(request, options, host).await,
+            EngineLane::Scripted(lane, script) => script.alone(lane.send_with(request, options, host)).await,
+        }
+    }
+
+    /// As [`Lane::stream_with`].
+    ///
+    /// # Errors
+    /// Likewise.
+    pub async fn stream_with<H: Host>(&self, request: Request, options: &CallOptions, host: H) -> Result<EngineStream, Error> {
+        Ok(match self {
+            EngineLane::Network(lane) => EngineStream::Network(lane.stream_with(request, options, host).await?),
+            EngineLane::Scripted(lane, script) => {
+                let stream = script.alone(lane.stream_with(request, options, host)).await?;
+                EngineStream::Scripted(stream, script.clone())
+            }
+        })
+    }
+
+    /// As [`Lane::after`].
+    pub fn after<P>(self, read: &Result<Option<P>, Error>) -> Option<Self> {
+        match self {
+            EngineLane::Network(lane) => lane.after(read).map(EngineLane::Network),
+            EngineLane::Scripted(lane, script) => lane.after(read).map(|lane| EngineLane::Scripted(Box::new(lane), script)),
+        }
+    }
+
+    /// As [`Lane::settle`].
+    pub fn settle(self) {
+        match self {
+            EngineLane::Network(lane) => lane.settle(),
+            EngineLane::Scripted(lane, _) => lane.settle(),
+        }
     }
 }
 

@@ -37,7 +37,7 @@ use crate::error::{Error, ErrorKind};
 use crate::policy::Policy;
 use crate::record::Evidence;
 use crate::time::{Tick, UnixTime};
-pub use engine::{Engine, EngineDelivered, EngineStream};
+pub use engine::{Engine, EngineDelivered, EngineLane, EngineStream};
 use step::{Does, End};
 pub use step::{Played, Step};
 use time::{Delay, Time};
