@@ -156,7 +156,7 @@ def transports(package: str) -> tuple[type, type]:
             self.traced = self.began_to_send = False
             where = f"{request.url.scheme}://{request.url.netloc.decode('ascii').rpartition('@')[2]}{request.url.path}"
             self.call = Call(
-                options, options.name or f"{request.method} {where}", request.method, str(request.url), request.headers.multi_items(), request,
+                options, options.name if isinstance(options.name, str) else f"{request.method} {where}", request.method, str(request.url), request.headers.multi_items(), request,
                 self.is_replayable, read=(_aread if is_async else _read) if self.buffer else None, status_of=_head,
             )
 

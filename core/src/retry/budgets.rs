@@ -160,6 +160,7 @@ impl BudgetNames {
     }
 
     /// From now on the name is this budget's, unless its present one has the same parameters; that which it is.
+    #[cfg(feature = "client")]
     fn replace(&self, name: &str, budget: Arc<Budget>) -> Arc<Budget> {
         let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = names.known.get(name).and_then(Weak::upgrade).filter(|known| !known.is_lost()) {
