@@ -63,7 +63,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         loop {
             if self.spans {
                 let start = self.attempt_start();
-                self.trace = trace::begin(&start, &self.sent().url);
+                self.trace = trace::begin(&start, Some(&self.sent().url));
             }
             if self.wants.before_attempt {
                 let trace = self.trace.clone();

@@ -14,6 +14,7 @@ use super::events::Level;
 use super::question::{Host, Wants};
 use super::tell;
 use super::trace::{self, Trace};
+use super::transfer::Meter;
 use crate::client::message::cookies::Cookies;
 use crate::client::message::redact::redacted;
 use crate::client::message::redirect::Redirects;
@@ -116,7 +117,6 @@ impl Whose {
 }
 
 /// What the caller wants, besides the request.
-#[derive(Clone, Copy, Debug)]
 pub(in crate::client) struct Mode {
     pub(in crate::client) delivery: Delivery,
     pub(in crate::client) redirects: Redirects,
@@ -126,6 +126,8 @@ pub(in crate::client) struct Mode {
     pub(in crate::client) repeat_misdirected: bool,
     /// The jar of cookies is passed over.
     pub(in crate::client) omit_cookies: bool,
+    /// Who counts what moves.
+    pub(in crate::client) meter: Option<Arc<Meter>>,
 }
 
 /// What a client was told of all its calls.
