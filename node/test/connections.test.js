@@ -8,6 +8,7 @@ const os = require('node:os');
 const path = require('node:path');
 const { test } = require('node:test');
 const { createClient } = require('..');
+const { DONE, serve } = require('./support/server.js');
 
 /** A server that answers with the host it was asked for and the address it was asked from, and counts its connections. */
 async function listening(t, where, delay = 0) {
@@ -40,6 +41,17 @@ for (const option of ['maxConnections', 'maxConnectionsPerOrigin']) {
 test('a Unix socket stands for every host', async (t) => {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'reknock-'));
   t.after(() => rm(folder, { recursive: true }));
+for (const http2 of [false, true]) {
+  test(`connections go with their client, ${http2 ? 'HTTP/2' : 'HTTP/1'}`, async (t) => {
+    const script = await serve(t, DONE, { tls: 'trusted', http2 });
+    const client = createClient({ caBundle: script.ca });
+    assert.equal(await client.get(script.url).text(), 'done');
+    await script.until((log, open) => open === 1);
+    client.close();
+    await script.until((log, open) => open === 0);
+  });
+}
+
   const unixSocket = path.join(folder, 'http.sock');
   await listening(t, unixSocket);
   const client = createClient({ unixSocket });

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 import socket
 import socketserver
 import threading
@@ -43,6 +44,27 @@ def test_their_wait_is_the_calls(serve: Any) -> None:
     with reknock.Client(max_connections=1, policy=False) as client, ThreadPoolExecutor() as threads:
         first = threads.submit(client.get, script.url, timeout=30)
         script.until(bool)
+@pytest.mark.parametrize("http2", [False, True])
+@pytest.mark.parametrize("closed", [False, True])
+def test_connections_go_with_their_client(serve: Any, http2: bool, closed: bool) -> None:
+    script = serve(status(200, "done"), tls="trusted", http2=http2)
+
+    async def main() -> None:
+        client = reknock.AsyncClient(ca_bundle=script.ca)
+        assert (await client.get(script.url)).text == "done"
+        if closed:
+            await client.aclose()
+
+    client = reknock.Client(ca_bundle=script.ca)
+    assert client.get(script.url).text == "done"
+    if closed:
+        client.close()
+    del client
+    script.until(lambda _: script.open() == 0)
+    asyncio.run(main())
+    script.until(lambda _: script.open() == 0)
+
+
         with pytest.raises(reknock.RequestError) as caught:
             client.get(script.url, timeout=0.05)
         assert (caught.value.kind, caught.value.attempts[0].evidence) == ("deadline", "not_sent")

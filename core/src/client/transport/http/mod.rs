@@ -59,6 +59,15 @@ struct Shared {
     compression: bool,
 }
 
+impl Drop for Shared {
+    /// Connections of HTTP/2 and bodies that are still read hold on to the pool: it would outlive the client by as long as it keeps what is idle.
+    fn drop(&mut self) {
+        if self.pool.is_own() {
+            self.pool.close();
+        }
+    }
+}
+
 impl HttpTransport {
     /// A transport without connections; needs no runtime. The first one with given TLS options reads the system's roots (3-7 ms).
     ///
@@ -276,7 +285,7 @@ impl Transport for HttpTransport {
     }
 
     fn close(&self) {
-        self.0.pool.clear();
+        self.0.pool.close();
     }
 
     async fn send(&self, outgoing: Outgoing) -> Result<Received<HttpBody>, Failure> {

@@ -55,6 +55,8 @@ struct State {
     next: u64,
     /// Somebody will look after the idle ones in time.
     watched: bool,
+    /// Nobody makes calls any more: what becomes idle is closed.
+    closed: bool,
 }
 
 struct Entry {
@@ -95,6 +97,11 @@ enum Taken {
 impl Pool {
     pub(super) fn new(limits: Limits, gates: Gates) -> Arc<Self> {
         Arc::new(Pool { limits, pid: process_id(), gates, state: Mutex::default() })
+    }
+
+    /// Whether it is this process's, and not its parent's.
+    pub(super) fn is_own(&self) -> bool {
+        self.pid == process_id()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -146,6 +153,8 @@ impl Pool {
         let mut state = self.lock();
         let entry = match state.origins.get_mut(Origin::name(url)) {
             Some(entry) => entry,
+        // Whoever asks is another client that stands on the same transport.
+        state.closed = false;
             None => {
                 let origin = Origin::of(url)?;
                 let entry = Entry { origin: Arc::clone(&origin), idle: VecDeque::new(), open: 0, waiting: VecDeque::new() };
@@ -203,11 +212,12 @@ impl Pool {
         self.gates.forget(url);
     }
 
-    /// Closes all that are idle.
-    pub(super) fn clear(&self) {
+    /// Closes all that are idle, and from now on what becomes idle, as nobody makes calls any more. What is in use goes on to its end.
+    pub(super) fn close(&self) {
         let mut state = self.lock();
         let gone: Vec<_> = std::iter::from_fn(|| state.drop_oldest()).collect();
         drop(state);
+        state.closed = true;
         drop(gone);
         self.gates.clear();
     }
@@ -274,6 +284,9 @@ impl Pool {
         }
         match kept {
             Some(kept) => gone.extend(state.keep(origin, kept, &self.limits)),
+        if state.closed {
+            gone.extend(kept.take());
+        }
             None => state.count(origin, -1),
         }
         let watch = self.limits.age.is_some() && state.idle > 0 && !std::mem::replace(&mut state.watched, true);
@@ -381,14 +394,15 @@ impl Lease {
         &self.origin
     }
 
-    /// Whether a call waits for the place that it takes.
+    /// Whether its connection is to be closed once nobody uses it: a call waits for the place that it takes, or no call will come.
     pub(super) fn is_wanted(&self) -> bool {
-        self.pool.lock().next_origin(&self.origin, &self.pool.limits).is_some()
+        let state = self.pool.lock();
+        state.closed || state.next_origin(&self.origin, &self.pool.limits).is_some()
     }
 
     /// Whether it belongs to the parent of this process.
     pub(super) fn is_inherited(&self) -> bool {
-        self.pool.pid != process_id()
+        !self.pool.is_own()
     }
 
     /// Its place is counted otherwise.
