@@ -34,13 +34,13 @@ for (const option of ['maxConnections', 'maxConnectionsPerOrigin']) {
     const answers = await Promise.all(Array.from({ length: 20 }, () => client.get(url)));
     assert.deepEqual(answers.map((answer) => answer.status), Array(20).fill(200));
     assert.deepEqual([seen.opened, seen.most], [2, 2]);
+    const waited = answers.map((answer) => answer.attempts[0].waitedMs).filter((ms) => ms !== null);
+    assert.equal(waited.length, 18);
+    assert.ok(waited.every((ms) => ms >= 0), `${waited}`);
     client.close();
   });
 }
 
-test('a Unix socket stands for every host', async (t) => {
-  const folder = await mkdtemp(path.join(os.tmpdir(), 'reknock-'));
-  t.after(() => rm(folder, { recursive: true }));
 for (const http2 of [false, true]) {
   test(`connections go with their client, ${http2 ? 'HTTP/2' : 'HTTP/1'}`, async (t) => {
     const script = await serve(t, DONE, { tls: 'trusted', http2 });
@@ -52,6 +52,9 @@ for (const http2 of [false, true]) {
   });
 }
 
+test('a Unix socket stands for every host', async (t) => {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'reknock-'));
+  t.after(() => rm(folder, { recursive: true }));
   const unixSocket = path.join(folder, 'http.sock');
   await listening(t, unixSocket);
   const client = createClient({ unixSocket });

@@ -97,7 +97,7 @@ impl HttpTransport {
             Http2::None => false,
         };
         if !may_be_http2 {
-            let Granted { lease, kept } = self.0.pool.acquire(url, Some(progress)).await?;
+            let Granted { lease, kept } = self.0.pool.acquire(url, progress, true).await?;
             if let Some(connection) = kept {
                 return Ok(Way::Http1 { connection, lease, kept: true });
             }
@@ -116,7 +116,7 @@ impl HttpTransport {
         }
         let _waiting = Pausing::new(progress);
         // Boxed, as it is seldom needed: it would make the future of every call large.
-        match Box::pin(gate.place(limit, uploads, self.open(url, limit, progress, &gate))).await? {
+        match Box::pin(gate.place(limit, uploads, progress, self.open(url, limit, progress, &gate))).await? {
             Found::Place(place) => Ok(Way::Http2 { place, origin }),
             Found::Other(way) => Ok(way),
         }
@@ -124,7 +124,7 @@ impl HttpTransport {
 
     /// Connects to an origin that may speak HTTP/2.
     async fn open(&self, url: &Url, limit: Option<Duration>, progress: &Progress, gate: &Arc<Gate>) -> Result<Opened<Way>, Failure> {
-        let Granted { lease, kept } = self.0.pool.acquire(url, None).await?;
+        let Granted { lease, kept } = self.0.pool.acquire(url, progress, false).await?;
         if let Some(connection) = kept {
             return Ok(Opened::Other(Way::Http1 { connection, lease, kept: true }));
         }

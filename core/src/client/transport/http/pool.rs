@@ -16,7 +16,7 @@ use super::idle;
 use super::origin::Origin;
 use crate::client::system::clock::{Clock, TokioClock};
 use crate::client::system::process::process_id;
-use crate::client::transport::{Failure, Pausing, Progress};
+use crate::client::transport::{Failure, Pausing, Progress, Standing};
 use crate::time::Tick;
 
 /// How many connections there may be.
@@ -123,16 +123,18 @@ impl Pool {
         }
     }
 
-    /// A connection to `origin` that is alive, or leave to open one; waits where there are as many as there may be. The wait is no attempt's time.
+    /// A connection to `origin` that is alive, or leave to open one; waits where there are as many as there may be. The wait is no attempt's time:
+    /// `pauses` unless that stands still already.
     ///
     /// # Errors
     /// `invalid_request` for a URL that leads nowhere.
-    pub(super) async fn acquire(self: &Arc<Self>, url: &Url, progress: Option<&Progress>) -> Result<Granted, Failure> {
+    pub(super) async fn acquire(self: &Arc<Self>, url: &Url, progress: &Progress, pauses: bool) -> Result<Granted, Failure> {
         loop {
             let mut granted = match self.take(url)? {
                 Taken::Granted(granted) => granted,
                 Taken::Later(waiting) => {
-                    let _standing = progress.map(Pausing::new);
+                    let _pausing = pauses.then(|| Pausing::new(progress));
+                    let _standing = Standing::new(progress);
                     match waiting.await {
                         Ok(granted) => granted,
                         // Who would have served it is gone.
@@ -151,10 +153,10 @@ impl Pool {
     /// What there is now, or a place in the queue.
     fn take(self: &Arc<Self>, url: &Url) -> Result<Taken, Failure> {
         let mut state = self.lock();
-        let entry = match state.origins.get_mut(Origin::name(url)) {
-            Some(entry) => entry,
         // Whoever asks is another client that stands on the same transport.
         state.closed = false;
+        let entry = match state.origins.get_mut(Origin::name(url)) {
+            Some(entry) => entry,
             None => {
                 let origin = Origin::of(url)?;
                 let entry = Entry { origin: Arc::clone(&origin), idle: VecDeque::new(), open: 0, waiting: VecDeque::new() };
@@ -215,9 +217,9 @@ impl Pool {
     /// Closes all that are idle, and from now on what becomes idle, as nobody makes calls any more. What is in use goes on to its end.
     pub(super) fn close(&self) {
         let mut state = self.lock();
+        state.closed = true;
         let gone: Vec<_> = std::iter::from_fn(|| state.drop_oldest()).collect();
         drop(state);
-        state.closed = true;
         drop(gone);
         self.gates.clear();
     }
@@ -282,11 +284,11 @@ impl Pool {
                 state.count(origin, 1);
             }
         }
-        match kept {
-            Some(kept) => gone.extend(state.keep(origin, kept, &self.limits)),
         if state.closed {
             gone.extend(kept.take());
         }
+        match kept {
+            Some(kept) => gone.extend(state.keep(origin, kept, &self.limits)),
             None => state.count(origin, -1),
         }
         let watch = self.limits.age.is_some() && state.idle > 0 && !std::mem::replace(&mut state.watched, true);

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep_until};
 use super::connection::Connection;
 use super::wire::Counts;
 use crate::client::system::clock::{Clock, TokioClock};
-use crate::client::transport::{Failure, Refusal};
+use crate::client::transport::{Failure, Progress, Refusal, Standing};
 use crate::error::ErrorKind;
 use crate::record::Evidence;
 use crate::time::{DurationText, Tick};
@@ -137,6 +137,7 @@ impl Gate {
         F: Future<Output = Result<Opened<C>, Failure>> + Send,
     {
         let want = Want { uploads, came: TokioClock.now() };
+        progress: &Progress,
         let _waiting = Waiting::new(&self.waiting);
         let mut starved = None;
         let mut connect = pin!(connect);
@@ -147,6 +148,7 @@ impl Gate {
             // Before looking, so that nothing is missed in between.
             freed.as_mut().enable();
             let look = {
+        let mut standing = None;
                 let mut state = self.lock();
                 if let Some(place) = state.place(want) {
                     self.pass_on(&state);
@@ -165,6 +167,10 @@ impl Gate {
                 Look::Alone(Some(Theirs { failed, since })) => {
                     (Some(failed), limit.zip(since).map(|(limit, since)| since.max(came) + limit))
                 }
+            match connecting {
+                Connecting::Yes(_) => standing = None,
+                _ => _ = standing.get_or_insert_with(|| Standing::new(progress)),
+            }
                 Look::Full(patience) => (None, patience),
             };
             tokio::select! {
