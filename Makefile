@@ -37,7 +37,7 @@ help: ## list the targets
 demo: demo-needs built demo-native demo-node ## show retries against the embedded flaky server, with the timeline of attempts, on every surface
 
 demo-needs:
-	@echo "The first time this takes about 2 minutes of two idle cores and 1 GB of disk, nearly all of it to compile; later, seconds."
+	@echo "The first time this takes about 1.5 minutes of two idle cores and 1 GB of disk, nearly all of it to compile; later, seconds."
 	@$(NEW_PYTHON)
 
 demo-native: built

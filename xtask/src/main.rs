@@ -2,6 +2,7 @@
 //! `cargo doc` has built.
 
 mod api;
+mod events;
 mod header;
 mod options;
 mod python;
@@ -25,6 +26,8 @@ const FILES: &[(&str, Page)] = &[
     ("python/reknock/_client.py", python::clients),
     ("python/reknock/_options.py", python::options),
     ("docs/reference/clients.md", options::clients),
+    ("docs/reference/events.md", events::page),
+    ("tests/vectors/told.json", events::list),
 ];
 
 fn main() -> ExitCode {

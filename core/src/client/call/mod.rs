@@ -5,6 +5,7 @@ pub(super) mod cancel;
 mod consult;
 mod drain;
 mod early;
+pub(super) mod event_table;
 pub(super) mod events;
 pub(super) mod question;
 mod run;
