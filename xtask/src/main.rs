@@ -7,6 +7,7 @@ mod header;
 mod options;
 mod python;
 mod simulate;
+mod suffixes;
 mod types;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ type Page = fn() -> String;
 
 /// Each generated file, from the root of the repository, and what makes it.
 const FILES: &[(&str, Page)] = &[
+    ("core/src/client/message/suffixes.txt", suffixes::list),
     ("docs/options.md", options::page),
     ("docs/simulate.md", simulate::simulate_page),
     ("docs/lint.md", simulate::lint_page),

@@ -20,6 +20,8 @@ pub mod testing {
     pub use super::transport::script::*;
 }
 
+#[cfg(all(feature = "tower", feature = "tracing"))]
+pub(crate) use self::call::trace;
 pub use crate::retry::Opinion;
 pub use blocking::BlockingStream;
 pub use budgets::process_budgets;
@@ -28,6 +30,7 @@ pub use call::cancel::Cancel;
 pub use call::events::{Event, EventKind, Level, Notice};
 pub use call::question::{Attempt, Host, Question, Reply, Wants};
 pub use call::stream::StreamingResponse;
+pub use call::transfer::{OnTransfer, Transfer};
 pub use client::{CallOptions, Client, Delivered};
 pub use host::callbacks::Callbacks;
 pub use lane::Lane;

@@ -13,4 +13,5 @@ pub(super) mod state;
 pub(super) mod stream;
 pub(super) mod tell;
 mod timers;
-mod trace;
+pub(crate) mod trace;
+pub(super) mod transfer;

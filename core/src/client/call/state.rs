@@ -12,6 +12,7 @@ use url::Url;
 use super::cancel::Cancel;
 use super::question::Host;
 use super::trace::Trace;
+use super::transfer::Meter;
 use crate::client::message::cookies::Cookies;
 use crate::client::message::redact::redacted;
 use crate::client::message::redirect::Redirects;
@@ -119,7 +120,6 @@ impl Whose {
 }
 
 /// What the caller wants, besides the request.
-#[derive(Clone, Copy, Debug)]
 pub(in crate::client) struct Mode {
     pub(in crate::client) delivery: Delivery,
     pub(in crate::client) redirects: Redirects,
@@ -129,6 +129,8 @@ pub(in crate::client) struct Mode {
     pub(in crate::client) repeat_misdirected: bool,
     /// The jar of cookies is passed over.
     pub(in crate::client) omit_cookies: bool,
+    /// Who counts what moves.
+    pub(in crate::client) meter: Option<Arc<Meter>>,
 }
 
 /// What a client was told of all its calls.
