@@ -586,6 +586,11 @@ typedef struct reknock_attempt_record {
    * Interim answers (1xx) that came before the head of its response.
    */
   uint32_t interim;
+  /**
+   * What this attempt waited for a place, in microseconds: while as many connections were open as there may be, for one of the streams that a server
+   * of HTTP/2 takes, or for a connection that another call was opening; -1 if it did not wait.
+   */
+  int64_t waited_us;
 } reknock_attempt_record;
 
 /**

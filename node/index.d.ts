@@ -357,6 +357,11 @@ export interface AttemptRecord {
   readonly connectMs: number | null;
   /** The TLS handshake in this attempt, if there was one. */
   readonly tlsMs: number | null;
+  /**
+   * What this attempt waited for a place: while as many connections were open as there may be, for one of the streams that a server of HTTP/2 takes, or
+   * for a connection that another call was opening; null if it did not wait.
+   */
+  readonly waitedMs: number | null;
 }
 
 /** How a result came about. */

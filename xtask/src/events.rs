@@ -30,7 +30,7 @@ pub(crate) fn page() -> String {
         let _ = write!(out, "\n## `{}`\n\n{}\n\n{}", row.code, row.when, fields(row.fields));
     }
     let _ = write!(out, "\n## Whose call it is\n\nThe `call` of events and of what callbacks see.\n\n{}", fields(CALL_FIELDS));
-    let rust = "Rust has the last six in `connection`, where the version is `version`.";
+    let rust = "Rust has the last seven in `connection`, where the version is `version`.";
     let _ = write!(out, "\n## The record of an attempt\n\n`attempts` of every response and error. {rust}\n\n{}", fields(RECORD_FIELDS));
     out
 }

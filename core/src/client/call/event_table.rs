@@ -177,6 +177,12 @@ pub const RECORD_FIELDS: &[EventField] = &[
     field("resolve", "duration", "resolve_us", "What looking up the name took; none if it was not looked up."),
     field("connect", "duration", "connect_us", "What opening the connection took: TCP, and what a proxy demands; none if none was opened."),
     field("tls", "duration", "tls_us", "What the TLS handshake took; none if there was none."),
+    field(
+        "waited",
+        "duration",
+        "waited_us",
+        "What it waited for a place on a connection, or for leave to open one; none if it did not wait.",
+    ),
 ];
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use http::header::HeaderName;
+use http::header::{EXPECT, HeaderName};
 use http::{HeaderMap, Method};
 use url::Url;
 
@@ -67,6 +67,11 @@ impl<B> AttemptResult<B> {
     /// A server says that the request should not have come to it, or on this connection (RFC 9110 section 15.5.20).
     pub(in crate::client) fn is_misdirected(&self) -> bool {
         self.status() == Some(421)
+    }
+
+    /// A server, or who is between, cannot do what the request expects of it (RFC 9110 section 10.1.1).
+    pub(in crate::client) fn is_too_much_expected(&self, sent: &Request) -> bool {
+        self.status() == Some(417) && sent.headers.contains_key(EXPECT)
     }
 }
 
