@@ -184,9 +184,9 @@ real-servers: built ## nginx, haproxy, Envoy, Node, uvicorn, hypercorn, nghttpd,
 	tests/real/.venv/bin/python python/place.py $(BUILT)
 	tests/real/.venv/bin/python tests/real
 
-bench: ## compare with other clients in every language, in less than 20 minutes; writes bench/results
+bench: ## compare with other clients in every language, in less than 20 minutes; writes bench/results. ONLY='surface:scenario ...' narrows it, and writes bench/results/only
 	bench/setup $(TARGET)
-	cd bench && .venv/bin/python -m harness run --built $(TARGET)/release --out results
+	cd bench && .venv/bin/python -m harness run --only '$(ONLY)' --built $(TARGET)/release --out $(if $(ONLY),results/only,results)
 
 bench-quick: ## the same with fewer scenarios and rounds, in less than two minutes; writes bench/results/quick
 	bench/setup $(TARGET)

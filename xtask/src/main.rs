@@ -2,6 +2,7 @@
 //! `cargo doc` has built.
 
 mod api;
+mod commands;
 mod events;
 mod header;
 mod options;
@@ -28,6 +29,7 @@ const FILES: &[(&str, Page)] = &[
     ("python/reknock/_client.py", python::clients),
     ("python/reknock/_options.py", python::options),
     ("docs/reference/clients.md", options::clients),
+    ("docs/reference/commands.md", commands::page),
     ("docs/reference/events.md", events::page),
     ("tests/vectors/told.json", events::list),
 ];

@@ -111,7 +111,8 @@ pub const EVENTS: &[EventRow] = &[
             "text",
             "notice",
             "`budget_refused`: a budget refused a retry (told once a second and origin at most); `field_dropped`: a header field of a response had \
-             characters that none can have; `policy_refused`: the policy's file has changed and cannot be used.",
+             characters that none can have (HTTP/1); `policy_refused`: the policy's file has changed and cannot be used; `budget_unshared`: a budget \
+             that was to be the host's (`share: host`) is the process's alone (told once a client).",
         )],
     },
 ];
@@ -142,6 +143,12 @@ pub const RECORD_FIELDS: &[EventField] = &[
     field("hint", "duration", "hint_us", "The wait that the server asked for; none if it did not."),
     field("wait", "duration", "wait_us", "The wait before the next attempt; none if there was none."),
     field("error_class", "text", "", "The class of the failure, where another client or a function failed (`httpx.ConnectError`)."),
+    field(
+        "error_type",
+        "text",
+        "",
+        "What telemetry calls the failure: its kind, else a status from 400 on, else its class; none if nothing failed. In Rust a method.",
+    ),
     field(
         "outer_retry",
         "number",
@@ -177,6 +184,12 @@ pub const RECORD_FIELDS: &[EventField] = &[
     field("resolve", "duration", "resolve_us", "What looking up the name took; none if it was not looked up."),
     field("connect", "duration", "connect_us", "What opening the connection took: TCP, and what a proxy demands; none if none was opened."),
     field("tls", "duration", "tls_us", "What the TLS handshake took; none if there was none."),
+    field(
+        "waited",
+        "duration",
+        "waited_us",
+        "What it waited for a place on a connection, or for leave to open one; none if it did not wait.",
+    ),
 ];
 
 #[cfg(test)]
