@@ -2,6 +2,7 @@
 // What fetch does, and libraries built on it count on.
 
 const assert = require('node:assert/strict');
+const { createHash } = require('node:crypto');
 const { test } = require('node:test');
 const { createClient, ReknockError } = require('../index.js');
 const { raw, chunk, END } = require('./support/raw.js');
@@ -66,13 +67,75 @@ test('asFetch passes over what fetch refuses, with one warning', async (t) => {
   const warned = (warning) => warnings.push(warning.message);
   process.on('warning', warned);
   t.after(() => process.off('warning', warned));
-  for (const init of [{ cache: 'no-store' }, { cache: 'reload' }, { mode: 'no-cors' }]) assert.equal((await lenient(url, init)).status, 200);
-  assert.equal((await lenient(new Request(url, { cache: 'no-store' }))).status, 200);
+  for (const dispatcher of [{}, []]) assert.equal((await lenient(url, { dispatcher })).status, 200);
   await new Promise((resolve) => setImmediate(resolve));
-  assert.equal(warnings.length, 2);
-  assert.match(warnings[0], /^reknock: cache: 'no-store' would change what is sent, and is not supported: it is passed over$/);
-  await assert.rejects(once(new Request(url, { cache: 'no-store' })), /^TypeError: cache: 'no-store' would change/);
-  await assert.rejects(lenient(url, { cache: 'maybe' }), /^TypeError: cache: must be/);
+  assert.deepEqual(warnings, ['reknock: dispatcher: a value of type object would change what is sent, and is not supported: it is passed over']);
+  await assert.rejects(once(url, { dispatcher: {} }), /^TypeError: dispatcher: a value of type object would change/);
+  await assert.rejects(lenient(url, { mode: 'maybe' }), /^TypeError: mode: must be/);
+});
+
+test('a body is the one that was promised, or none', async (t) => {
+  const { url } = await serve(t, status(200, 'right'));
+  const hash = (name, text = 'right') => `${name}-${createHash(name).update(text).digest('base64')}`;
+  const held = [
+    hash('sha256'), hash('sha384').toUpperCase().slice(0, 7) + hash('sha384').slice(7), `${hash('sha512')}?option`, hash('sha512').replaceAll('+', '-').replaceAll('/', '_'),
+    `${hash('sha256', 'wrong')}\n${hash('sha256')}`, `${hash('sha256', 'wrong')} ${hash('sha512')}`, 'md5-x', ' ',
+  ];
+  const broken = [hash('sha256', 'wrong'), 'sha256-x', `${hash('sha256')} ${hash('sha512', 'wrong')}`];
+  for (const integrity of held) assert.equal(await once(url, { integrity, delivery: 'streamed' }).text(), 'right', integrity);
+  for (const integrity of broken) {
+    for (const send of [once, lenient]) await assert.rejects(send(url, { integrity }), { name: 'TypeError', message: 'fetch failed', kind: 'protocol' }, integrity);
+    await assert.rejects(once(new Request(url, { integrity })), { name: 'TypeError' });
+    await assert.rejects(once.request(url, { integrity }), (error) => error.constructor === ReknockError && error.attempts.length === 1);
+  }
+  await assert.rejects(once.head(url, { integrity: held[0] }), { name: 'TypeError' });
+});
+
+test('modes of a cache are told to those on the way', async (t) => {
+  const script = await serve(t, DONE);
+  const seen = async (init) => {
+    await once(script.url, init);
+    const { headers } = (await script.log()).at(-1);
+    return Object.fromEntries(headers.filter(([name]) => /^(pragma|cache-control)$/.test(name)));
+  };
+  const never = { pragma: 'no-cache', 'cache-control': 'no-cache' };
+  for (const [cache, fields] of [['default', {}], ['force-cache', {}], ['no-cache', { 'cache-control': 'max-age=0' }], ['no-store', never], ['reload', never]]) {
+    assert.deepEqual(await seen({ cache }), fields, cache);
+    assert.deepEqual(await seen({ cache, headers: { 'Cache-Control': 'x', Pragma: 'y' } }), { pragma: 'y', 'cache-control': 'x' });
+  }
+  await assert.rejects(once(script.url, { cache: 'only-if-cached' }), { name: 'TypeError', message: /^cache: must be/ });
+});
+
+test('part of a body is asked for as it is', async (t) => {
+  const script = await serve(t, DONE);
+  for (const headers of [{ Range: 'bytes=0-1' }, { range: 'bytes=0-1', 'Accept-Encoding': 'gzip' }]) await once(script.url, { headers });
+  assert.deepEqual((await script.log()).map(({ headers }) => headers.find(([name]) => name.toLowerCase() === 'accept-encoding')[1]), ['identity', 'gzip']);
+});
+
+test('somebody spoiled Object.prototype', async (t) => {
+  const { url } = await serve(t, DONE);
+  const spoiled = async (name, property, call) => {
+    Object.defineProperty(Object.prototype, name, { ...property, configurable: true });
+    try {
+      return await call();
+    } finally {
+      delete Object.prototype[name];
+    }
+  };
+  const calls = ['auto', 'streamed'].map((delivery) => async () => (await once(url, { delivery })).body.cancel());
+  for (const call of calls) {
+    for (const name of ['start', 'type', 'size']) await spoiled(name, { get: () => assert.fail(name) }, call);
+    for (const name of ['start', 'type', 'size', 'highWaterMark', 'more']) await spoiled(name, { value: -1, enumerable: true, writable: true }, call);
+  }
+});
+
+test('what is taken is said as fetch says it, unless it is said otherwise', async (t) => {
+  const script = await serve(t, DONE);
+  const plain = createClient({ policy: false, headers: { Accept: 'a/b', 'accept-language': null } });
+  for (const call of [() => once(script.url), () => once(script.url, { headers: { ACCEPT: 'c/d' } }), () => plain.get(script.url), () => once.request(script.url)]) await call();
+  const fields = (await script.log()).map(({ headers }) => headers.filter(([name]) => /^accept(-language)?$/i.test(name)).map(([name, value]) => `${name.toLowerCase()}: ${value}`).sort());
+  assert.deepEqual(fields, [['accept-language: *', 'accept: */*'], ['accept-language: *', 'accept: c/d'], ['accept: a/b'], []]);
+  plain.close();
 });
 
 for (const [name, location] of [['no URL', 'http://['], ['another scheme', 'mailto:a@b'], ['a data: URL', 'data:text/plain,x'], ['a fragment', '#top']]) {
@@ -102,6 +165,18 @@ test('a redirect from https to http is followed, without credentials; request() 
   own.close();
 });
 
+test('a redirect that would have the caller log in is an error; request() follows it', async (t) => {
+  for (const userinfo of ['u:p@', 'u@', ':p@']) {
+    const next = await serve(t, DONE);
+    const { url } = await serve(t, { do: 'redirect', status: 302, location: next.url.replace('//', `//${userinfo}`) });
+    for (const send of [once, lenient, globalThis.fetch]) await assert.rejects(send(url), { name: 'TypeError', message: 'fetch failed' });
+    assert.equal((await once(url, { redirect: 'manual' })).status, 302);
+    assert.deepEqual(await next.log(), []);
+    assert.equal((await once.request(url)).statusCode, 200);
+    assert.match((await next.log())[0].headers.find(([name]) => name === 'authorization')[1], /^Basic /);
+  }
+});
+
 test('20 redirects are followed, and no more', async (t) => {
   const hops = Array.from({ length: 20 }, () => ({ do: 'redirect', status: 302, location: '$url/x' }));
   const { url } = await serve(t, ...hops, DONE);
@@ -117,6 +192,10 @@ test('a 303 takes what describes the body along with it', async (t) => {
   const [, { method, headers }] = await script.log();
   assert.equal(method, 'GET');
   assert.deepEqual(headers.filter(([name]) => /^(content|x)-/.test(name)), [['x-kept', 'f']]);
+  // What was a GET before is the same request.
+  const again = await serve(t, { do: 'redirect', status: 303, location: '/next' }, DONE);
+  await once(again.url, { headers: { 'content-encoding': 'a', 'content-type': 'd/e' } });
+  assert.deepEqual((await again.log())[1].headers.filter(([name]) => /^content-/.test(name)).sort(), [['content-encoding', 'a'], ['content-type', 'd/e']]);
 });
 
 test('header fields: trimmed, one of each name', async (t) => {

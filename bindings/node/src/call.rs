@@ -30,6 +30,8 @@ const BEFORE_ATTEMPT: u32 = 512;
 const OMIT_COOKIES: u32 = 1024;
 /// It is looked at, and not sent.
 pub const CHECK: u32 = 2048;
+/// It says that it takes anything in any language, as fetch does, unless it says what it takes.
+const ANYTHING: [(u32, &str, &str); 2] = [(4096, "accept", "*/*"), (8192, "accept-language", "*")];
 
 /// How the body of the response comes.
 pub enum Delivery {
@@ -65,6 +67,11 @@ impl Call {
         if let Some(lines) = headers {
             append(env, &mut request, &lines)?;
         }
+        for (bit, name, value) in ANYTHING {
+            if bits & bit != 0 && !request.headers().contains_key(name) {
+                or_throw(env, request.append_header_bytes(name, value.as_bytes()))?;
+            }
+        }
         let outlet = set_body(&mut request, body)?;
         let has = |bit| bits & bit != 0;
         let wants = Wants {
@@ -78,8 +85,7 @@ impl Call {
         };
         let options = CallOptions {
             nested: has(NESTED),
-            repeat_misdirected: has(PLATFORM),
-            allow_downgrade: has(PLATFORM),
+            as_fetch: has(PLATFORM),
             omit_cookies: has(OMIT_COOKIES),
             ..CallOptions::default()
         };
