@@ -21,7 +21,7 @@ const NESTED = 256;
 const OMIT_COOKIES = 1024;
 const CHECK = 2048;
 /** What fetch says of what it takes, where nobody else does. */
-const ANYTHING = { accept: 4096, 'accept-language': 8192 };
+const ANYTHING = { accept: 4096, 'accept-language': 8192, 'accept-encoding': 16384 };
 const EMPTY = new Uint8Array();
 const ASKED = Object.entries(BITS);
 const HOOKS = ['retryIf', 'delay', 'beforeRetry', 'onEvent', 'withBody'];

@@ -60,7 +60,7 @@ class Client extends Callable {
     ownDelivery(options);
     isNested(nesting);
     const settings = plain({ ...environment(rest), ...rest });
-    const named = namesOf(settings.headers);
+    const named = namesOf(settings.headers).concat(settings.compression === false ? 'accept-encoding' : []);
     for (const [name, bit] of Object.entries(ANYTHING)) if (!named.includes(name)) this.#anything |= bit;
     this.#latin = takeLatin(settings);
     this.#native = guard(() => new native.NativeClient(settings, Policy.native(policy), timeout, Budgets.native(budgets)));
@@ -178,7 +178,7 @@ class Client extends Callable {
       }
       return { parts, response: makeResponse(parts, given.signal) };
     } catch (error) {
-      throw ofFetch(error);
+      throw ofFetch(error, isMisfit(given));
     }
   }
 
@@ -279,6 +279,12 @@ function plain(options) {
   if (globalThis.Headers && headers instanceof Headers) rest.headers = [...headers];
   else if (headers !== undefined) rest.headers = headers;
   return rest;
+}
+
+/** Whether the length that header fields give of a body is not its own. */
+function isMisfit({ headers, body }) {
+  const at = body?.kind === 'bytes' ? headers.findIndex((text, at) => at % 2 === 0 && text.toLowerCase() === 'content-length') : -1;
+  return at >= 0 && Number(headers[at + 1]) !== body.bytes.byteLength;
 }
 
 /** Takes the header fields out that are not ASCII. */
