@@ -5,10 +5,22 @@ import type { Script } from './testing.js';
 
 export type * from './options.js';
 
-/** A client with these options. */
+/**
+ * A client with these options: a function like global `fetch`, with methods. It keeps connections, cookies and budgets; make one and keep it.
+ *
+ * @example
+ * const client = createClient({ baseUrl: 'https://api.test/v1', timeout: 10_000, policy: { maxRetries: 3 } });
+ * const orders = await client.get('orders', { searchParams: { page: 2 } }).json();
+ */
 export function createClient(options?: ClientOptions): Client;
 
-/** As a client's `fetch`, with default options, on connections that all such calls share. */
+/**
+ * As a client's `fetch`, with default options, on connections that all such calls share.
+ *
+ * @example
+ * const response = await fetch('https://api.test/orders', { timeout: 10_000 });
+ * console.log(response.status, response.attempts.length, response.stopReason);
+ */
 export const fetch: Fetch;
 
 /** As a client's `request`, with default options, on connections that all such calls share. */
@@ -50,6 +62,7 @@ export interface Client extends PlatformFetch {
   /** The lean form: cheaper than a `Response`, and rejects with a `ReknockError`. Sends a body whatever the method. */
   readonly request: (input: string | URL | Request, init?: CallOptions) => Promise<LeanResponse>;
 
+  /** As `fetch`, with this method; so are those below. */
   readonly get: (input: string | URL | Request, init?: VerbOptions) => ResponsePromise;
   readonly head: (input: string | URL | Request, init?: VerbOptions) => ResponsePromise;
   readonly post: (input: string | URL | Request, init?: VerbOptions) => ResponsePromise;
@@ -64,7 +77,7 @@ export interface Client extends PlatformFetch {
   readonly policy: Policy;
   /** The policies of the client. */
   readonly policies: PolicySet;
-  /** Other policies for the calls that begin from now on; those in flight keep theirs, and budgets with the same parameters go on. */
+  /** Other policies for the calls that begin from now on; those in flight keep theirs, and budgets with the same parameters go on. A budget's name that has others now is a fresh purse, for all clients of the process. */
   setPolicy(policy: PolicyLike | PolicySet | PolicySetDocument): void;
   /** Why the last change of the file that the client follows was not taken; null if it was, and if it follows none. */
   readonly policyError: ReknockError | null;
@@ -95,17 +108,17 @@ export interface Cookies {
 
 /** The options of a client. Durations are milliseconds, or text with a unit. */
 export interface ClientOptions extends Omit<ClientSettings, 'baseUrl' | 'headers'>, Callbacks {
-  /** What relative URLs are appended to. */
+  /** What relative URLs are appended to. Default: none. */
   baseUrl?: string | URL | null;
-  /** Header fields of all requests that do not bring them themselves. */
+  /** Header fields of all requests that do not bring them themselves. Default: none. */
   headers?: ClientSettings['headers'] | Headers;
-  /** The policy of calls that bring none of their own, or a set, which chooses for each call by its first URL. */
+  /** The policy of calls that bring none of their own, or a set, which chooses for each call by its first URL. Default: `REKNOCK_POLICY`, else that of `PolicySettings`' defaults. */
   policy?: PolicyLike | PolicySet | PolicySetDocument;
-  /** Limit of a whole call, in milliseconds: attempts, waits, callbacks, reading the body. */
+  /** Limit of a whole call, in milliseconds: attempts, waits, callbacks, reading the body. `null` is none. Default: 60000, or the policy's. */
   timeout?: number | Duration | null;
   /** Whether a status that is not 200-299 rejects, with `error.response`; or which of them. Default: no. */
   throwHttpErrors?: boolean | ((status: number) => boolean) | null;
-  /** Search parameters of all requests that do not bring them themselves. */
+  /** Search parameters of all requests that do not bring them themselves. Default: none. */
   searchParams?: SearchParams;
   /** Asked before each call of `fetch` and the verbs, in order. */
   beforeRequest?: BeforeRequest | readonly BeforeRequest[] | null;
@@ -213,7 +226,7 @@ export interface Callbacks {
   beforeRetry?: ((attempt: Attempt, request: RetryRequest) => void | Promise<void>) | null;
   /** Told of attempts, interim answers, retries, redirects, notices and the end; what it throws is an uncaught exception and fails no call. */
   onEvent?: ((event: Event) => void) | null;
-  /** Lets `retryIf` and `delay` see the body, which is then read before they are asked. */
+  /** Lets `retryIf` and `delay` see the body, which is then read before they are asked. Default: false. */
   withBody?: boolean;
 }
 
@@ -298,7 +311,7 @@ export type Event =
   /** A redirect is followed. */
   | (EventOf<'redirect'> & { readonly attempt: AttemptRecord; readonly target: string })
   /** What whoever runs the program should know: a budget that refuses a retry (at most once a second and origin), a field or a policy that is not taken. */
-  | (EventOf<'notice'> & { readonly reason: 'budget_refused' | 'field_dropped' | 'policy_refused' })
+  | (EventOf<'notice'> & { readonly reason: 'budget_refused' | 'field_dropped' | 'policy_refused' | 'budget_unshared' })
   /** The call is over. `failed`: with an error, or with a response that would have been retried if it could have been. */
   | (EventOf<'end'> & {
       readonly attempts: readonly AttemptRecord[];
@@ -328,6 +341,8 @@ export interface AttemptRecord {
   readonly waitMs: number | null;
   /** The class of the failure, where another client or function failed. */
   readonly errorClass: string | null;
+  /** What telemetry calls the failure: its kind, else a status from 400 on as text, else the class; null where nothing failed. */
+  readonly errorType: string | null;
   /** The number of the retry that a loop above this call says it is, as SDKs do in header fields of their own. */
   readonly outerRetry: number | null;
   /** From the start of this attempt to the first byte of its response, if one came. */
@@ -348,6 +363,11 @@ export interface AttemptRecord {
   readonly connectMs: number | null;
   /** The TLS handshake in this attempt, if there was one. */
   readonly tlsMs: number | null;
+  /**
+   * What this attempt waited for a place: while as many connections were open as there may be, for one of the streams that a server of HTTP/2 takes, or
+   * for a connection that another call was opening; null if it did not wait.
+   */
+  readonly waitedMs: number | null;
 }
 
 /** How a result came about. */
@@ -406,8 +426,8 @@ export interface AdapterOptions {
   onEvent?: ((event: Event) => void) | null;
   /** As of a client. */
   nesting?: 'stop' | 'allow';
-  /** What events call it. */
-  name?: string;
+  /** What events and telemetry name its calls: a text, or of a request a function of method and URL. */
+  name?: string | ((method: string, url: string) => string | null | undefined);
 }
 
 /** One attempt of an adapter and how it ended, as callbacks see it. */

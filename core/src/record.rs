@@ -195,6 +195,9 @@ pub struct Connection {
     pub connect: Option<Duration>,
     /// The time of the TLS handshake in this attempt. `None` if there was none.
     pub tls: Option<Duration>,
+    /// The time that this attempt waited for a place: while as many connections were open as there may be, for one of the streams that a server of
+    /// HTTP/2 takes, or for a connection that another call was opening; until it had one, or began to open its own. `None` if it did not wait.
+    pub waited: Option<Duration>,
 }
 
 /// A version of HTTP.
@@ -257,6 +260,13 @@ impl AttemptRecord {
             (None, Some(status), _) => status.to_string().into(),
             (None, None, class) => class.unwrap_or_default().into(),
         }
+    }
+
+    /// What telemetry calls its failure (`error.type` of OpenTelemetry): the kind, else a status from 400 on as text, else the class. `None` where nothing
+    /// failed, and while it goes on.
+    pub fn error_type(&self) -> Option<Cow<'_, str>> {
+        let failed = self.error.is_some() || self.status.map_or(self.error_class.is_some(), |status| status >= 400);
+        failed.then(|| self.outcome())
     }
 
     /// A record of an attempt that began at `start` and has not ended yet.

@@ -52,7 +52,8 @@ class Retried:
         """One call of a function."""
         # A function says nothing of its method: one that may be repeated is as good as a GET, any other as a POST.
         method = "GET" if self.idempotent else "POST"
-        name = self.options.name or name
+        own = self.options.name
+        name = own if isinstance(own, str) else name
         judge = self._judge if self.on is not None or self.result is not None else None
         return Call(self.options, name, method, self.origin or name, judge=judge, is_function=True)
 
@@ -115,7 +116,7 @@ def call(fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
 
 
 async def acall(fn: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs) -> R:
-    """Likewise, of a coroutine function, in asyncio or trio."""
+    """As `call`, of a coroutine function, in asyncio or trio: `await reknock.acall(fetch, url)`."""
     return await _acall(_unsaid, fn, args, kwargs)
 
 

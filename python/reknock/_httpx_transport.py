@@ -45,12 +45,13 @@ def transports(package: str) -> tuple[type, type]:
             delay: Any = None,
             on_event: Any = None,
             nesting: Any = None,
+            name: Any = None,
         ) -> None:
             self.inner = self._default() if inner is None else inner
             theirs = {kind.__module__.split(".")[0] for kind in type(self.inner).__mro__} & {"httpx", "httpx2"}
             if theirs and package not in theirs:
                 raise TypeError(f"{type(self.inner).__name__} is a transport of {theirs.pop()}, this one of {package}: their classes do not mix")
-            self.options = Options.of(policy, budgets=budgets, retry_if=retry_if, delay=delay, on_event=on_event, nesting=nesting)
+            self.options = Options.of(policy, budgets=budgets, retry_if=retry_if, delay=delay, on_event=on_event, nesting=nesting, name=name)
             self.buffer = buffer
 
         def _default(self) -> Any:
@@ -67,6 +68,7 @@ def transports(package: str) -> tuple[type, type]:
         budgets: to share with other transports, clients and functions. Default: its own.
         buffer: whether bodies are read before a response is handed out, so that one that breaks is retried. Not for streams of events.
         retry_if, delay, on_event, nesting: as of a client.
+        name: as of `reknock.requests.RetryAdapter`.
 
         A request says otherwise by `extensions={"reknock": {"policy": ..., ...}}`. Each redirect, and each round of an auth flow, is a call of its own.
         The last response or the original error comes back as it is, with `reknock.attempts_of(...)` to tell what was sent.
@@ -154,7 +156,7 @@ def transports(package: str) -> tuple[type, type]:
             self.traced = self.began_to_send = False
             where = f"{request.url.scheme}://{request.url.netloc.decode('ascii').rpartition('@')[2]}{request.url.path}"
             self.call = Call(
-                options, options.name or f"{request.method} {where}", request.method, str(request.url), request.headers.multi_items(), request,
+                options, options.name if isinstance(options.name, str) else f"{request.method} {where}", request.method, str(request.url), request.headers.multi_items(), request,
                 self.is_replayable, read=(_aread if is_async else _read) if self.buffer else None, status_of=_head,
             )
 

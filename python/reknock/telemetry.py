@@ -44,6 +44,8 @@ _made: Telemetry | None = None
 def instrument(tracer_provider: trace.TracerProvider | None = None, meter_provider: metrics.MeterProvider | None = None) -> None:
     """Makes spans and counts from now on, of calls that begin later. Called again, with other providers.
 
+        reknock.telemetry.instrument()
+
     Default: the global providers, whether they are set before or after.
     """
     global _made
@@ -191,7 +193,7 @@ class Watched:
         span, self._span = self._span, None
         if span is None:
             return
-        failed = attempt.error or (str(attempt.status) if attempt.status is not None and attempt.status >= 400 else None)
+        failed = attempt.error_type
         told: dict[str, Any] = {}
         if attempt.status is not None:
             told["http.response.status_code"] = attempt.status

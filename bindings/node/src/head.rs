@@ -49,6 +49,7 @@ pub fn record<'env>(env: &'env Env, record: &AttemptRecord) -> Result<Object<'en
     object.set("hintMs", record.hint.map(millis))?;
     object.set("waitMs", record.wait.map(millis))?;
     object.set("errorClass", record.error_class.as_deref())?;
+    object.set("errorType", record.error_type().as_deref())?;
     object.set("outerRetry", record.outer_retry)?;
     object.set("firstByteMs", record.first_byte.map(millis))?;
     object.set("resends", record.resends)?;
@@ -60,6 +61,7 @@ pub fn record<'env>(env: &'env Env, record: &AttemptRecord) -> Result<Object<'en
     object.set("resolveMs", connection.resolve.map(millis))?;
     object.set("connectMs", connection.connect.map(millis))?;
     object.set("tlsMs", connection.tls.map(millis))?;
+    object.set("waitedMs", connection.waited.map(millis))?;
     Ok(object)
 }
 

@@ -12,11 +12,12 @@ use url::{Position, Url};
 
 use super::budgets::{budgets_at, process_names};
 use super::call::cancel::{Cancel, Cancellation};
-use super::call::events::{Event, Level};
+use super::call::events::Event;
 use super::call::question::Host;
 use super::call::state::{CallBody, CallConfig, CallShared, CallSite, Delivery, Finished, Mode, Running, Whose};
 use super::call::stream::{Reader, StreamingResponse};
-use super::call::tell::{tell, wanted};
+use super::call::tell::{heard, tell};
+use super::call::transfer::{Meter, OnTransfer};
 use super::host::callbacks::Callbacks;
 use super::host::lanes::LanePool;
 use super::message::cookies::Cookies;
@@ -95,7 +96,7 @@ impl Client {
     }
 }
 
-/// What one call wants that differs from its client.
+/// What one call wants that differs from its client. Write it as `CallOptions { policy, ..CallOptions::default() }`: it grows.
 #[derive(Clone, Debug, Default)]
 pub struct CallOptions {
     /// What the caller names the call, for events, errors and telemetry: an operation or the template of a URL, such as `orders.get`. Never sent.
@@ -118,6 +119,8 @@ pub struct CallOptions {
     /// policy's statuses; redirects from https to http are followed, whatever these rules or the client's say, and those to a URL with credentials are
     /// not, so that a server cannot have a caller log in somewhere.
     pub as_fetch: bool,
+    /// Who is told how much of the bodies has moved: see [`RequestBuilder::on_transfer`](super::RequestBuilder::on_transfer).
+    pub on_transfer: Option<OnTransfer>,
 }
 
 /// A response as [`Client::deliver_with`] hands it out.
@@ -255,13 +258,16 @@ impl<T: Transport, C: Clock> Client<T, C> {
                 Cow::Owned(config.policy_for(&mut request, &policy).into_owned())
             }
         };
-        if wanted(&host, Level::Warning)
+        if config.policies.is_untold()
+            && let wants = host.wants()
+            && heard(wants).is_some()
             && let Some(error) = config.policies.untold_error()
         {
-            tell(&mut host, Event::of_policy(&error));
+            tell(&mut host, wants, Event::of_policy(&error));
         }
         let CallOptions { nested, as_fetch, omit_cookies, .. } = *options;
-        let mode = Mode { delivery, redirects, nested, as_fetch, repeat_misdirected: as_fetch, omit_cookies };
+        let meter = options.on_transfer.as_ref().map(Meter::new);
+        let mode = Mode { delivery, redirects, nested, as_fetch, repeat_misdirected: as_fetch, omit_cookies, meter };
         let whose = options.call.clone().map_or_else(|| Whose::next(options.name.clone()), Whose::known);
         Running::begin(&config.calls, on, policy, host, mode, whose, request)
     }
@@ -328,11 +334,12 @@ impl<T: Transport, C: Clock> Client<T, C> {
         self.0.config.chosen(&self.policies(), request).clone()
     }
 
-    /// Gives the client and its clones other policies, for calls that begin from now on; those in flight keep theirs. Budgets with the same parameters go on.
-    /// A file that was watched is followed no longer, unless the new set is that of one.
+    /// Gives the client and its clones other policies, for calls that begin from now on; those in flight keep theirs. Budgets with the same parameters go on;
+    /// a named one with others is a fresh one from now on, for the whole process. A file that was watched is followed no longer, unless the new set is that
+    /// of one.
     ///
     /// # Errors
-    /// `config`, and nothing is changed: a budget's name is in use with other parameters.
+    /// `config`, and nothing is changed: a budget has to be the host's and cannot.
     pub fn set_policy(&self, policy: impl Into<PolicySet>) -> Result<(), Error> {
         self.0.config.policies.replace(policy.into(), &self.own()?.calls.budgets)
     }

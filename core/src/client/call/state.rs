@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use http::header::HeaderName;
+use http::header::{EXPECT, HeaderName};
 use http::{HeaderMap, Method};
 use url::Url;
 
 use super::cancel::Cancel;
-use super::question::Host;
-use super::trace::Trace;
+use super::events::Level;
+use super::question::{Host, Wants};
+use super::tell;
+use super::trace::{self, Trace};
+use super::transfer::Meter;
 use crate::client::message::cookies::Cookies;
 use crate::client::message::redact::redacted;
 use crate::client::message::redirect::Redirects;
@@ -67,6 +70,11 @@ impl<B> AttemptResult<B> {
     pub(in crate::client) fn is_misdirected(&self) -> bool {
         self.status() == Some(421)
     }
+
+    /// A server, or who is between, cannot do what the request expects of it (RFC 9110 section 10.1.1).
+    pub(in crate::client) fn is_too_much_expected(&self, sent: &Request) -> bool {
+        self.status() == Some(417) && sent.headers.contains_key(EXPECT)
+    }
 }
 
 /// A call that ended without a response.
@@ -114,7 +122,6 @@ impl Whose {
 }
 
 /// What the caller wants, besides the request.
-#[derive(Clone, Copy, Debug)]
 pub(in crate::client) struct Mode {
     pub(in crate::client) delivery: Delivery,
     pub(in crate::client) redirects: Redirects,
@@ -126,6 +133,8 @@ pub(in crate::client) struct Mode {
     pub(in crate::client) repeat_misdirected: bool,
     /// The jar of cookies is passed over.
     pub(in crate::client) omit_cookies: bool,
+    /// Who counts what moves.
+    pub(in crate::client) meter: Option<Arc<Meter>>,
 }
 
 /// What a client was told of all its calls.
@@ -167,6 +176,12 @@ pub(in crate::client) struct Running<'a, T: Transport, C, H> {
     pub(in crate::client) exchanges: Option<&'a Exchanges>,
     pub(in crate::client) policy: Cow<'a, Policy>,
     pub(in crate::client) host: H,
+    /// What the host answers, read once.
+    pub(in crate::client) wants: Wants,
+    /// The least that somebody wants to be told, if anybody listens.
+    pub(in crate::client) heard: Option<Level>,
+    /// Somebody wants spans.
+    pub(in crate::client) spans: bool,
     pub(in crate::client) mode: Mode,
     /// The request of the present hop.
     pub(in crate::client) request: Request,
@@ -230,17 +245,24 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
             Some(spec) => Some(shared.budgets.find(spec, request.origin(), began)?),
             None => None,
         };
-        let asked = host.wants().retry_if;
-        let retry = Retry::begin(&policy, facts(&request, asked), budget, shared.entropy, shared.next_serial(), began).nested(mode.nested);
+        let wants = host.wants();
+        let heard = tell::heard(wants);
+        let spans = heard.is_some() && trace::spans();
+        let purse = if heard.is_some() { budget.clone() } else { None };
+        let retry =
+            Retry::begin(&policy, facts(&request, wants.retry_if), budget, shared.entropy, shared.next_serial(), began).nested(mode.nested);
         let (records, progress) = (Vec::with_capacity(1), Arc::default());
         let named = config.cookies.is_some().then(|| request.url.origin());
-        Ok(Running {
+        let mut running = Running {
             config,
             shared,
             transport,
             exchanges,
             policy,
             host,
+            wants,
+            heard,
+            spans,
             mode,
             request,
             whose,
@@ -254,7 +276,9 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
             started: false,
             trace: Trace::default(),
             progress,
-        })
+        };
+        running.tell_unshared(purse.as_ref());
+        Ok(running)
     }
 
     /// Whose call it is. Asked for before the first request gives way to another.
