@@ -60,8 +60,8 @@ class _Handler:
         retry: Retry | None = context.get("reknock")
         # Botocore itself begins anew where a bucket turns out to be elsewhere.
         if retry is None or retry.stop_reason is not None:
-            call = Call(self.options, operation_name, request.method, request.url, dict(request.headers.items()))
-            context["reknock"] = retry = call.begin()
+            call = Call(self.options, request.method, request.url, request.headers.items())
+            context["reknock"] = retry = call.begin(now)
             context["reknock.call"], context["reknock.began"] = call, now
         number = retry.attempt(now=now)
         # What botocore's counter tells services: `amz-sdk-request: attempt=1; max=3`.
@@ -83,7 +83,7 @@ class _Handler:
             code = result.get("Error", {}).get("Code") if isinstance(result, dict) else None
             # Lines as they came, which botocore joins.
             headers = getattr(http.raw, "headers", None) or http.headers
-            about = 429 if code in THROTTLED else http.status_code, list(headers.items())
+            about = 429 if code in THROTTLED else http.status_code, lambda: list(headers.items())
         call.status_of = lambda _: about
         verdict, about = call.classify(retry, result, caught_exception)
         wait = run(decided(call, retry, context["reknock.began"], verdict, about, result, caught_exception))
@@ -95,7 +95,7 @@ class _Handler:
         if caught_exception is not None:
             leave(caught_exception, retry)
         elif isinstance(result, dict):
-            result.setdefault("ResponseMetadata", {})["Reknock"] = Records(retry.attempts, retry.stop_reason, retry.explain())
+            result.setdefault("ResponseMetadata", {})["Reknock"] = Records.of(retry)
         return None
 
 
