@@ -37,7 +37,7 @@ help: ## list the targets
 demo: demo-needs built demo-native demo-node ## show retries against the embedded flaky server, with the timeline of attempts, on every surface
 
 demo-needs:
-	@echo "The first time this takes about 2 minutes of two idle cores and 1 GB of disk, nearly all of it to compile; later, seconds."
+	@echo "The first time this takes about 1.5 minutes of two idle cores and 1 GB of disk, nearly all of it to compile; later, seconds."
 	@$(NEW_PYTHON)
 
 demo-native: built
@@ -182,9 +182,9 @@ real-servers: built ## nginx, haproxy, Envoy, Node, uvicorn, hypercorn, nghttpd,
 	tests/real/.venv/bin/python python/place.py $(BUILT)
 	tests/real/.venv/bin/python tests/real
 
-bench: ## compare with other clients in every language, in less than 20 minutes; writes bench/results
+bench: ## compare with other clients in every language, in less than 20 minutes; writes bench/results. ONLY='surface:scenario ...' narrows it, and writes bench/results/only
 	bench/setup $(CARGO_TARGET_DIR)
-	cd bench && .venv/bin/python -m harness run --built $(CARGO_TARGET_DIR)/release --out results
+	cd bench && .venv/bin/python -m harness run --only '$(ONLY)' --built $(CARGO_TARGET_DIR)/release --out $(if $(ONLY),results/only,results)
 
 bench-quick: ## the same with fewer scenarios and rounds, in less than two minutes; writes bench/results/quick
 	bench/setup $(CARGO_TARGET_DIR)

@@ -4,6 +4,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from harness.measure import narrowed
 from harness.plan import SCENARIOS, surfaces
 from harness.report import write_report
 from harness.stats import Spread, ratio, share_of_others, turned
@@ -33,6 +34,18 @@ class Arithmetic(unittest.TestCase):
         second = {("c", "a"): Spread(9, 9, 9), ("c", "b"): Spread(5, 4, 6), ("c", "near"): Spread(1, 1, 1), ("d", "z"): Spread(1, 1, 1)}
         self.assertEqual(turned(first, second), [(("c", "a"), ("c", "b"))])
         self.assertEqual(turned(first, first), [])
+
+
+class Plan(unittest.TestCase):
+    def wanted(self, only: str) -> list[tuple[str, list[str]]]:
+        plan = [(surface, [scenario for scenario in SCENARIOS if scenario.is_on(surface)]) for surface in surfaces(Path())]
+        return [(surface.key, [scenario.key for scenario in scenarios]) for surface, scenarios in narrowed(plan, only.split())]
+
+    def test_only_what_is_wanted_is_measured(self):
+        self.assertEqual(self.wanted("c-blocking:small-1 node-request:small-3"), [("node-request", ["small-32"]), ("c-blocking", ["small-1"])])
+        self.assertEqual(self.wanted("rust:upload c-blocking:upload"), [("rust", ["upload-1", "upload-32"])])
+        self.assertEqual([key for key, _ in self.wanted("c")], ["c-blocking", "c-async"])
+        self.assertEqual(len(self.wanted("")), len(surfaces(Path())))
 
 
 class Page(unittest.TestCase):

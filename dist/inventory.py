@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+# Whose data stands in our own sources.
+COPIED = {"psl"}
 TEXTS = re.compile(r"(LICEN[CS]E|COPYING|COPYRIGHT|NOTICE|UNLICENSE)([-._].*)?", re.I)
 
 
@@ -43,6 +45,7 @@ def compiled_in(crate: str) -> list[dict[str, Any]]:
             if any(kind["kind"] is None for kind in dependency["dep_kinds"])
             and not any("proc-macro" in target["kind"] for target in packages[dependency["pkg"]]["targets"])
         ]
+    found.update(id for id, package in packages.items() if package["name"] in COPIED)
     return sorted((packages[id] for id in found if packages[id]["source"]), key=lambda package: (package["name"], package["version"]))
 
 
@@ -91,13 +94,13 @@ def into_wheel(wheel: Path, files: dict[str, str]) -> None:
         record = next(name for name in archive.namelist() if name.endswith(".dist-info/RECORD"))
         kept = {info: archive.read(info) for info in archive.infolist()}
     added = {f"{record.removesuffix('RECORD')}licenses/{name}": text.encode() for name, text in files.items()}
-    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for info, data in kept.items():
             if info.filename == record:
                 for name, content in added.items():
                     digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
                     data = f"{name},sha256={digest},{len(content)}\n".encode() + data
-            archive.writestr(info, data, zipfile.ZIP_DEFLATED)
+            archive.writestr(info, data, zipfile.ZIP_DEFLATED, compresslevel=9)
         for name, content in added.items():
             archive.writestr(name, content)
 

@@ -586,6 +586,11 @@ typedef struct reknock_attempt_record {
    * Interim answers (1xx) that came before the head of its response.
    */
   uint32_t interim;
+  /**
+   * What this attempt waited for a place, in microseconds: while as many connections were open as there may be, for one of the streams that a server
+   * of HTTP/2 takes, or for a connection that another call was opening; -1 if it did not wait.
+   */
+  int64_t waited_us;
 } reknock_attempt_record;
 
 /**
@@ -991,6 +996,40 @@ typedef struct reknock_event {
 typedef void (*reknock_on_event_fn)(void *user_data, const struct reknock_event *event);
 
 /**
+ * How far the bodies of a call's present attempt are. It lives until the callback returns. Later versions may append fields; the library alone makes these
+ * structs.
+ */
+typedef struct reknock_transfer {
+  /**
+   * The number of the attempt, from 1, over all redirect hops. With each attempt the bytes begin anew.
+   */
+  uint32_t number;
+  /**
+   * Bytes of the request's body that its connection took.
+   */
+  uint64_t sent;
+  /**
+   * How many they will be; -1 if that is not known.
+   */
+  int64_t send_total;
+  /**
+   * Bytes of the response's body that were read, decoded. 0 if the response is streamed: the program reads it then.
+   */
+  uint64_t received;
+  /**
+   * How many they will be; -1 if that is not known: there is no content-length, or a coding is undone (no_compression of the client asks for none).
+   */
+  int64_t receive_total;
+} reknock_transfer;
+
+/**
+ * Told how much of a call's bodies has moved, where its other functions run: when an attempt begins, when bytes moved, and about once a second while none
+ * do; several moves may be told as one, the last ones of a call that got a response always are. Nothing is told once the call is complete. Answers
+ * DEFAULT to go on; any other answer cancels the call, which then ends with REKNOCK_ERROR_CANCELLED unless it is over already.
+ */
+typedef reknock_answer (*reknock_on_transfer_fn)(void *user_data, const struct reknock_transfer *transfer);
+
+/**
  * What one call wants that differs from its client. Begin with REKNOCK_CALL_OPTIONS_INIT; a field that is zero or NULL is as
  * the client has it. Everything is copied or counted: nothing needs to outlive the function that takes it.
  */
@@ -1032,7 +1071,11 @@ typedef struct reknock_call_options {
    */
   reknock_on_event_fn on_event;
   /**
-   * What the four of this call are given.
+   * Told how much of this call's bodies has moved; it may end the call. Default: none.
+   */
+  reknock_on_transfer_fn on_transfer;
+  /**
+   * What the functions of this call are given.
    */
   void *user_data;
   /**

@@ -5,10 +5,22 @@ import type { Script } from './testing.js';
 
 export type * from './options.js';
 
-/** A client with these options. */
+/**
+ * A client with these options: a function like global `fetch`, with methods. It keeps connections, cookies and budgets; make one and keep it.
+ *
+ * @example
+ * const client = createClient({ baseUrl: 'https://api.test/v1', timeout: 10_000, policy: { maxRetries: 3 } });
+ * const orders = await client.get('orders', { searchParams: { page: 2 } }).json();
+ */
 export function createClient(options?: ClientOptions): Client;
 
-/** As a client's `fetch`, with default options, on connections that all such calls share. */
+/**
+ * As a client's `fetch`, with default options, on connections that all such calls share.
+ *
+ * @example
+ * const response = await fetch('https://api.test/orders', { timeout: 10_000 });
+ * console.log(response.status, response.attempts.length, response.stopReason);
+ */
 export const fetch: Fetch;
 
 /** As a client's `request`, with default options, on connections that all such calls share. */
@@ -50,6 +62,7 @@ export interface Client extends PlatformFetch {
   /** The lean form: cheaper than a `Response`, and rejects with a `ReknockError`. Sends a body whatever the method. */
   readonly request: (input: string | URL | Request, init?: CallOptions) => Promise<LeanResponse>;
 
+  /** As `fetch`, with this method; so are those below. */
   readonly get: (input: string | URL | Request, init?: VerbOptions) => ResponsePromise;
   readonly head: (input: string | URL | Request, init?: VerbOptions) => ResponsePromise;
   readonly post: (input: string | URL | Request, init?: VerbOptions) => ResponsePromise;
@@ -95,17 +108,17 @@ export interface Cookies {
 
 /** The options of a client. Durations are milliseconds, or text with a unit. */
 export interface ClientOptions extends Omit<ClientSettings, 'baseUrl' | 'headers'>, Callbacks {
-  /** What relative URLs are appended to. */
+  /** What relative URLs are appended to. Default: none. */
   baseUrl?: string | URL | null;
-  /** Header fields of all requests that do not bring them themselves. */
+  /** Header fields of all requests that do not bring them themselves. Default: none. */
   headers?: ClientSettings['headers'] | Headers;
-  /** The policy of calls that bring none of their own, or a set, which chooses for each call by its first URL. */
+  /** The policy of calls that bring none of their own, or a set, which chooses for each call by its first URL. Default: `REKNOCK_POLICY`, else that of `PolicySettings`' defaults. */
   policy?: PolicyLike | PolicySet | PolicySetDocument;
-  /** Limit of a whole call, in milliseconds: attempts, waits, callbacks, reading the body. */
+  /** Limit of a whole call, in milliseconds: attempts, waits, callbacks, reading the body. `null` is none. Default: 60000, or the policy's. */
   timeout?: number | Duration | null;
   /** Whether a status that is not 200-299 rejects, with `error.response`; or which of them. Default: no. */
   throwHttpErrors?: boolean | ((status: number) => boolean) | null;
-  /** Search parameters of all requests that do not bring them themselves. */
+  /** Search parameters of all requests that do not bring them themselves. Default: none. */
   searchParams?: SearchParams;
   /** Asked before each call of `fetch` and the verbs, in order. */
   beforeRequest?: BeforeRequest | readonly BeforeRequest[] | null;
@@ -209,7 +222,7 @@ export interface Callbacks {
   beforeRetry?: ((attempt: Attempt, request: RetryRequest) => void | Promise<void>) | null;
   /** Told of attempts, interim answers, retries, redirects, notices and the end; what it throws is an uncaught exception and fails no call. */
   onEvent?: ((event: Event) => void) | null;
-  /** Lets `retryIf` and `delay` see the body, which is then read before they are asked. */
+  /** Lets `retryIf` and `delay` see the body, which is then read before they are asked. Default: false. */
   withBody?: boolean;
 }
 
@@ -344,6 +357,11 @@ export interface AttemptRecord {
   readonly connectMs: number | null;
   /** The TLS handshake in this attempt, if there was one. */
   readonly tlsMs: number | null;
+  /**
+   * What this attempt waited for a place: while as many connections were open as there may be, for one of the streams that a server of HTTP/2 takes, or
+   * for a connection that another call was opening; null if it did not wait.
+   */
+  readonly waitedMs: number | null;
 }
 
 /** How a result came about. */

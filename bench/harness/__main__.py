@@ -22,7 +22,7 @@ def main() -> None:
     run.add_argument("--rounds", type=int, default=5)
     run.add_argument("--seconds", type=float, default=0.3, help="measured time of one run")
     run.add_argument("--limit", type=float, default=1120, help="no further round is begun that would end after so many seconds")
-    run.add_argument("--only", default="", help="surfaces whose key begins so")
+    run.add_argument("--only", default="", help="of surfaces, or surface:scenario, by how their keys begin, separated by spaces; all without")
     report = commands.add_parser("report", help="write tables and picture again")
     report.add_argument("out", type=Path)
     compare = commands.add_parser("compare", help="pairs that were apart in both runs, the other way round")

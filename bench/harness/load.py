@@ -117,7 +117,7 @@ def _check(report: dict, counts: dict, scenario: Scenario) -> None:
     sends = report["all_calls"] + counts["failures"]
     if counts["requests"] != sends:
         raise Failed(f"{counts['requests']} sends where {sends} were due")
-    length = {"small": 11, "large": 100 * 1024}[scenario.path]
+    length = {"small": 11, "large": 100 * 1024, "upload": 11}[scenario.path]
     if report["bytes"] != report["all_calls"] * length:
         raise Failed(f"{report['bytes']} bytes where {report['all_calls'] * length} were due")
     sum_ = 0

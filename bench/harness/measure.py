@@ -19,22 +19,23 @@ from .stats import share_of_others
 
 def measure(built: Path, quick: bool, rounds: int, seconds: float, limit: float, only: str) -> dict:
     """Measures everything `rounds` times, less often if `limit` seconds are over (but once). Returns the results as they are written to JSON."""
-    plan = [surface for surface in surfaces(built) if surface.key.startswith(only)]
-    scenarios = [scenario for scenario in SCENARIOS if scenario.quick or not quick]
-    peers = _peers(plan, built)
+    every = [(surface, [scenario for scenario in SCENARIOS if scenario.is_on(surface) and (scenario.quick or not quick)]) for surface in surfaces(built)]
+    plan = narrowed(every, only.split())
+    scenarios = [scenario for scenario in SCENARIOS if any(scenario in chosen for _, chosen in plan)]
+    peers = _peers([surface for surface, _ in plan], built)
     missing = {(p["surface"], p["peer"]) for p in peers if "missing" in p}
     cells = {
         (surface.key, peer.name, scenario.key): {"surface": surface.key, "peer": peer.name, "scenario": scenario.key, "rounds": []}
-        for surface in plan
+        for surface, chosen in plan
         for peer in surface.peers
-        for scenario in scenarios
+        for scenario in chosen
     }
     begin, before = time.monotonic(), _cpu()
     with load_server(built) as server:
         for number in range(1, rounds + 1):
             round_begin = time.monotonic()
-            for surface in plan:
-                for scenario in scenarios:
+            for surface, chosen in plan:
+                for scenario in chosen:
                     _group(server, surface, scenario, seconds, quick, cells, missing)
             now = time.monotonic()
             print(f"round {number} of {rounds}: {now - round_begin:.0f} s", file=sys.stderr)
@@ -51,6 +52,18 @@ def measure(built: Path, quick: bool, rounds: int, seconds: float, limit: float,
         "peers": peers,
         "cells": list(cells.values()),
     }
+
+
+def narrowed(plan: list[tuple[Surface, list[Scenario]]], wanted: list[str]) -> list[tuple[Surface, list[Scenario]]]:
+    """What of a plan is wanted: `surface` or `surface:scenario`, each by the beginning of its key; without any, all of it."""
+    if not wanted:
+        return plan
+
+    def is_wanted(surface: Surface, scenario: Scenario) -> bool:
+        return any(surface.key.startswith(one.partition(":")[0]) and scenario.key.startswith(one.partition(":")[2]) for one in wanted)
+
+    chosen = [(surface, [scenario for scenario in scenarios if is_wanted(surface, scenario)]) for surface, scenarios in plan]
+    return [(surface, scenarios) for surface, scenarios in chosen if scenarios]
 
 
 def _group(server, surface: Surface, scenario: Scenario, seconds: float, quick: bool, cells: dict, missing: set) -> None:

@@ -24,6 +24,10 @@ class Scenario(NamedTuple):
     in_flight: int
     every: int  # one of each so many requests fails; 0: none
     quick: bool
+    surfaces: tuple[str, ...] = ()  # on these alone; none: on all
+
+    def is_on(self, surface: Surface) -> bool:
+        return not self.surfaces or surface.key in self.surfaces
 
 
 class Peer(NamedTuple):
@@ -54,6 +58,9 @@ SCENARIOS = [
     Scenario("failing-256", "10 % fail, 256 in flight", "small", 256, EVERY, False),
     Scenario("large-1", "100 KiB, 1 in flight", "large", 1, 0, False),
     Scenario("large-32", "100 KiB, 32 in flight", "large", 32, 0, False),
+    # Beside what it stood on before; the programs of the other languages send no bodies.
+    Scenario("upload-1", "100 KiB up, 1 in flight", "upload", 1, 0, False, ("rust",)),
+    Scenario("upload-32", "100 KiB up, 32 in flight", "upload", 32, 0, False, ("rust",)),
 ]
 
 

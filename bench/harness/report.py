@@ -18,8 +18,13 @@ def write_report(results: dict, path: Path) -> None:
     for surface in surfaces(Path()):
         if surface.key in measured:
             parts += [f"## {surface.title}", _times(results, surface, cells), _costs(results, surface, cells, described)]
-            parts += _notes(surface, cells, results["scenarios"])
+            parts += _notes(surface, cells, _keys(results, surface, cells))
     path.write_text("\n\n".join(parts) + "\n")
+
+
+def _keys(results: dict, surface, cells: dict) -> list[str]:
+    """The scenarios that were measured on a surface."""
+    return [key for key in results["scenarios"] if (surface.key, key, surface.peers[0].name) in cells]
 
 
 def is_busy(results: dict) -> bool:
@@ -64,7 +69,7 @@ def _legend(results: dict) -> str:
 
 
 def _times(results: dict, surface, cells: dict) -> str:
-    keys = results["scenarios"]
+    keys = _keys(results, surface, cells)
     rows = [["us per call", *(TITLES[key] for key in keys)]]
     for peer in surface.peers:
         rows.append([_name(peer), *(_time(surface, key, peer, cells, is_once(results)) for key in keys)])
@@ -86,13 +91,13 @@ def _time(surface, scenario: str, peer, cells: dict, once: bool) -> str:
 
 
 def _costs(results: dict, surface, cells: dict, described: dict) -> str:
-    keys = [key for key in results["scenarios"] if key.startswith(("small", "large"))]
+    keys = [key for key in _keys(results, surface, cells) if not key.startswith("failing")]
     rows = [["", "version", *(f"CPU us, {TITLES[key]}" for key in keys), "memory MiB, 32 in flight", "import ms", "start ms", "size MiB"]]
     for peer in surface.peers:
         about = described[surface.key, peer.name]
         row = [_name(peer), about.get("version", about.get("missing", ""))]
         row += [_middle(cells[surface.key, key, peer.name], "cpu_us") for key in keys]
-        busy = cells[surface.key, "small-32", peer.name]
+        busy = cells.get((surface.key, "small-32", peer.name), {"rounds": []})
         growth = _middle(busy, "growth_mib")
         row.append(f"{_middle(busy, 'peak_mib')} ({growth})" if busy["rounds"] else "–")
         row += [_middle(busy, "import_ms"), _middle(busy, "start_ms"), _number(about.get("installed_mib"))]

@@ -59,7 +59,8 @@
 //!   (part of `client`); `tower-reqwest`: the same for reqwest, and its client as a service.
 //! - `serde`: `Serialize` and `Deserialize` for `Policy` and `PolicySet`, as their documents have it.
 //! - `http`: header fields of the crate `http` as the machine takes them (part of `client` and `tower`).
-//! - `tracing`: a span of the crate `tracing` per attempt, by OpenTelemetry's stable conventions for HTTP clients, and events for retries and warnings.
+//! - `tracing`: a span of the crate `tracing` per attempt, by OpenTelemetry's stable conventions for HTTP clients, and events for retries and warnings;
+//!   of calls of the client and of the layer.
 //! - `documents` (default): policies from YAML, JSON and TOML.
 //! - `simulate` (default): what a policy will do, in virtual time against a model of a server.
 

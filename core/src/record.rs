@@ -195,6 +195,9 @@ pub struct Connection {
     pub connect: Option<Duration>,
     /// The time of the TLS handshake in this attempt. `None` if there was none.
     pub tls: Option<Duration>,
+    /// The time that this attempt waited for a place: while as many connections were open as there may be, for one of the streams that a server of
+    /// HTTP/2 takes, or for a connection that another call was opening; until it had one, or began to open its own. `None` if it did not wait.
+    pub waited: Option<Duration>,
 }
 
 /// A version of HTTP.

@@ -141,3 +141,72 @@ async fn warnings() {
         seen.events[1]
     );
 }
+
+/// What clients tell is told of the calls of the layer, and the service is called within the span of its attempt.
+#[cfg(feature = "tower")]
+#[tokio::test(start_paused = true)]
+async fn the_layer_of_tower_too() {
+    use std::convert::Infallible;
+    use std::task::{Context, Poll};
+
+    use reknock::http::{Request, Response};
+    use tower_service::Service;
+
+    #[derive(Clone)]
+    struct Inner(Kept, Arc<Mutex<Vec<u64>>>);
+
+    impl Service<Request<String>> for Inner {
+        type Response = Response<String>;
+        type Error = Infallible;
+        type Future = std::future::Ready<Result<Response<String>, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Request<String>) -> Self::Future {
+            let mut called = self.1.lock().unwrap();
+            called.extend(self.0.0.lock().unwrap().entered.last());
+            let status = if called.len() < 3 { 503 } else { 200 };
+            std::future::ready(Ok(Response::builder().status(status).body(String::new()).unwrap()))
+        }
+    }
+
+    let kept = Kept::default();
+    let _guard = tracing::subscriber::set_default(kept.clone());
+    let called = Arc::default();
+    let layer = |about| reknock::tower::RetryLayer::new(policy(&about));
+    let inner = Inner(kept.clone(), Arc::clone(&called));
+    let mut service = tower_layer::Layer::layer(&layer(json!({"backoff": "5ms"})), inner);
+    let request = |url: &str| Request::get(url).body(String::new()).unwrap();
+    service.call(request("http://server.test/orders/7?token=secret")).await.unwrap();
+    let seen = std::mem::take(&mut *kept.0.lock().unwrap());
+    let common = [
+        ("otel.kind", "client"),
+        ("otel.name", "GET"),
+        ("http.request.method", "GET"),
+        ("server.address", "server.test"),
+        ("server.port", "80"),
+        ("url.full", "http://server.test/orders/7?token=..."),
+        ("network.protocol.version", "1.1"),
+        ("reknock.call_id", &seen.spans[0]["reknock.call_id"]),
+    ];
+    let with = |more: &[(&str, &str)]| common.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let failed = [("http.response.status_code", "503"), ("error.type", "503"), ("otel.status_code", "ERROR")];
+    let resent = |count| ("http.request.resend_count", count);
+    let spans: [Fields; 3] =
+        [with(&failed), with(&[&failed[..], &[resent("1")]].concat()), with(&[resent("2"), ("http.response.status_code", "200")])];
+    assert_eq!(seen.spans, spans);
+    assert_eq!(*called.lock().unwrap(), [1, 2, 3]);
+    let told: Vec<_> = seen.events.iter().map(|(level, fields)| (level.as_str(), fields["reknock.event"].as_str())).collect();
+    assert_eq!(told, [("INFO", "retry"), ("INFO", "retry")]);
+    assert!(seen.events[0].1["message"].ends_with("retry 1 in 5ms, because of 503"), "{:?}", seen.events[0]);
+
+    called.lock().unwrap().clear();
+    let poor = layer(json!({"backoff": "none", "budget": {"ratio": 0, "min_per_second": 0}}));
+    let mut service = tower_layer::Layer::layer(&poor, Inner(kept.clone(), called));
+    service.call(request("http://poor.test/")).await.unwrap();
+    let seen = kept.0.lock().unwrap();
+    let told: Vec<_> = seen.events.iter().map(|(level, fields)| (level.as_str(), fields["reknock.event"].as_str())).collect();
+    assert_eq!(told, [("WARN", "notice"), ("WARN", "end")]);
+}

@@ -9,7 +9,7 @@ const { serve } = require('./support/server.js');
 const { vectors } = require('./support/vectors.js');
 
 /** What belongs to clients of our own: redirects, TLS and sizes are theirs here, records know nothing of their connections, and their connects have a limit of theirs. */
-const NOT_OURS = ['connection', 'max_response_size', 'redirects', 'http2', 'tls'];
+const NOT_OURS = ['connection', 'max_response_size', 'redirects', 'http2', 'tls', 'expect'];
 const THEIRS = new Set(['connect-timeout']);
 const OPINIONS = { stop: 'stop', none: undefined, true: true };
 

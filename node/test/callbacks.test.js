@@ -237,3 +237,17 @@ test('what is no answer tells of the attempts, and observers of the end', async 
   assert.match(error.message, /^retry_?[iI]f: must/);
   assert.deepEqual(events.map(({ kind, stopReason }) => [kind, stopReason]), [['attempt_start', undefined], ['attempt_end', undefined], ['end', 'callback']]);
 });
+
+test('events and records have what the reference lists', async (t) => {
+  const listed = require('../../tests/vectors/told.json');
+  const events = [];
+  const script = await serve(t, { do: 'status', status: 503, interim: [103] }, { do: 'redirect', status: 302, location: '$url/next' }, DONE);
+  const response = await client(script.url, { onEvent: (event) => events.push(event) });
+  const poor = { budget: { ratio: 0, minPerSecond: 0 } };
+  await client((await serve(t, NO)).url, { policy: poor, onEvent: (event) => events.push(event) });
+  const names = (fields) => fields.map(({ node }) => node).sort();
+  assert.deepEqual([...new Set(events.map(({ kind }) => kind))].sort(), Object.keys(listed.events).sort());
+  for (const event of events) assert.deepEqual(Object.keys(event).sort(), names([...listed.every, ...listed.events[event.kind]]), event.kind);
+  assert.deepEqual(Object.keys(response.attempts[0]).sort(), names(listed.record));
+  assert.deepEqual(Object.keys(events[0].call).sort(), names(listed.call));
+});

@@ -8,6 +8,7 @@ const os = require('node:os');
 const path = require('node:path');
 const { test } = require('node:test');
 const { createClient } = require('..');
+const { DONE, serve } = require('./support/server.js');
 
 /** A server that answers with the host it was asked for and the address it was asked from, and counts its connections. */
 async function listening(t, where, delay = 0) {
@@ -33,7 +34,21 @@ for (const option of ['maxConnections', 'maxConnectionsPerOrigin']) {
     const answers = await Promise.all(Array.from({ length: 20 }, () => client.get(url)));
     assert.deepEqual(answers.map((answer) => answer.status), Array(20).fill(200));
     assert.deepEqual([seen.opened, seen.most], [2, 2]);
+    const waited = answers.map((answer) => answer.attempts[0].waitedMs).filter((ms) => ms !== null);
+    assert.equal(waited.length, 18);
+    assert.ok(waited.every((ms) => ms >= 0), `${waited}`);
     client.close();
+  });
+}
+
+for (const http2 of [false, true]) {
+  test(`connections go with their client, ${http2 ? 'HTTP/2' : 'HTTP/1'}`, async (t) => {
+    const script = await serve(t, DONE, { tls: 'trusted', http2 });
+    const client = createClient({ caBundle: script.ca });
+    assert.equal(await client.get(script.url).text(), 'done');
+    await script.until((log, open) => open === 1);
+    client.close();
+    await script.until((log, open) => open === 0);
   });
 }
 

@@ -23,17 +23,33 @@ def default_client() -> Client:
 
 
 def request(method: str, url: URL, **options: Unpack[CallOptions]) -> Response:
-    """Sends a request and reads the whole response."""
+    """Sends a request and reads the whole response. Raises an `HTTPError` if there is none; any status is a response.
+
+        response = reknock.request("GET", "http://127.0.0.1:8080/orders", params={"page": 2}, timeout=10)
+
+    On one client with the default options, which keeps no cookies. Keywords as of `Client.request`.
+    """
     return default_client().request(method, url, **options)
 
 
 def stream(method: str, url: URL, **options: Unpack[CallOptions]) -> AbstractContextManager[StreamingResponse]:
-    """Sends a request and hands out the response once its head is there."""
+    """Sends a request and hands out the response once its head is there.
+
+        with reknock.stream("GET", "http://127.0.0.1:8080/export") as response:
+            for piece in response.iter_bytes(): ...
+
+    Keywords as of `Client.request`.
+    """
     return default_client().stream(method, url, **options)
 
 
 def get(url: URL, **options: Unpack[CallOptions]) -> Response:
-    """Sends a GET request. Keywords as of `Client.request`."""
+    """Sends a GET request.
+
+        orders = reknock.get("http://127.0.0.1:8080/orders", timeout=10).raise_for_status().json()
+
+    Keywords as of `Client.request`.
+    """
     return default_client().request("GET", url, **options)
 
 

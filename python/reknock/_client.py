@@ -38,21 +38,29 @@ class BearerAuth:
 
 
 class _Default:
+    def __init__(self, text: str) -> None:
+        self._text = text
+
     def __repr__(self) -> str:
-        return "..."  # the class's help says which
+        return self._text
 
 
 class _Keywords:
-    """The signature with each option in place of `**options`, for shells that complete them and for `help`; made when it is asked for."""
+    """The signature with each option in place of `**options`, and its default as the help of the class says it, for shells that complete them; made
+    when it is asked for."""
 
     def __get__(self, client: _Base | None, cls: type[_Base]) -> Signature:
         if client is not None or cls.__init__.__module__ != __name__:
             raise AttributeError("__signature__")  # a subclass has its own
-        from inspect import Parameter, Signature
+        import re
+        from inspect import Parameter, Signature, getdoc
 
         from ._options import ClientOptions
 
-        return Signature([Parameter(name, Parameter.KEYWORD_ONLY, default=_Default()) for name in ClientOptions.__annotations__])
+        said = re.findall(r"^([a-z0-9_, ]+): .* Default: (.+?)\.(?: [A-Z].*)?$", getdoc(cls) or "", re.MULTILINE)
+        defaults = {name: default for names, default in said for name in names.split(", ")}
+        names = ClientOptions.__annotations__
+        return Signature([Parameter(name, Parameter.KEYWORD_ONLY, default=_Default(defaults.get(name, "..."))) for name in names])
 
 
 class _Base:
@@ -105,12 +113,12 @@ class Client(_Base):
 
     Keywords, all optional:
 
-    policy: a `Policy`, a dict over the default one, or False for no retries. Default: reknock.Policy(), whose help lists the keys.
+    policy: a `Policy`, a dict over the default one, or False for no retries. Default: reknock.Policy(). Its help lists the keys.
     timeout: seconds or a timedelta, or None. Default: 60.
         Limit of a whole call: attempts, waits, callbacks, reading the body.
-    retry_if, delay, before_retry, on_event: functions. Default: none.
-        Asked whether to retry, for the wait, to edit the next attempt's request; told of retries, redirects, notices and ends.
-    with_body: true or false. Default: false.
+    retry_if, delay, before_retry, on_event: functions. Default: None.
+        Asked whether to retry, for the wait, to edit the next attempt's request; told of attempts, retries, redirects, notices and ends.
+    with_body: true or false. Default: False.
         Lets retry_if and delay of buffered calls see the body.
     budgets: a `Budgets`. Default: the client's own.
         Retry budgets to share with other clients, adapters and functions.
@@ -130,9 +138,9 @@ class Client(_Base):
         The most redirects that are followed in one call.
     max_response_size: bytes, or None. Default: None.
         The largest response body, decompressed, that is read into memory.
-    http2: 'auto', 'only', None, true or false. Default: auto.
+    http2: 'auto', 'only', None, true or false. Default: "auto".
         Which HTTP versions to speak.
-    http2_ping: seconds or a timedelta, or None. Default: 5s.
+    http2_ping: seconds or a timedelta, or None. Default: 5.
         How long the peer of an HTTP/2 connection is silent, while requests are open, before it is asked for a sign of life. After as long again the connection is lost.
     proxy: URL, or None. Default: what the environment says.
         The proxy for everything (http, https, socks5 or socks5h); none also ignores the environment's.
@@ -150,7 +158,7 @@ class Client(_Base):
         The address to connect from; a server's addresses of the other family are passed over.
     interface: name, or None. Default: None.
         The network interface to connect from, such as 'eth0' (Linux and Android).
-    pool_idle_timeout: seconds or a timedelta, or None. Default: 4s.
+    pool_idle_timeout: seconds or a timedelta, or None. Default: 4.
         How long an unused connection is kept.
     pool_max_idle_per_host: 0..=100000. Default: 1000.
         How many unused connections are kept per origin.
@@ -248,12 +256,12 @@ class AsyncClient(_Base):
 
     Keywords, all optional:
 
-    policy: a `Policy`, a dict over the default one, or False for no retries. Default: reknock.Policy(), whose help lists the keys.
+    policy: a `Policy`, a dict over the default one, or False for no retries. Default: reknock.Policy(). Its help lists the keys.
     timeout: seconds or a timedelta, or None. Default: 60.
         Limit of a whole call: attempts, waits, callbacks, reading the body.
-    retry_if, delay, before_retry, on_event: functions, all but on_event also coroutine functions. Default: none.
+    retry_if, delay, before_retry, on_event: functions, all but on_event also coroutine functions. Default: None.
         Asked whether to retry, for the wait, to edit the next attempt's request; told of retries, redirects, notices and ends.
-    with_body: true or false. Default: false.
+    with_body: true or false. Default: False.
         Lets retry_if and delay of buffered calls see the body.
     budgets: a `Budgets`. Default: the client's own.
         Retry budgets to share with other clients, adapters and functions.
@@ -273,9 +281,9 @@ class AsyncClient(_Base):
         The most redirects that are followed in one call.
     max_response_size: bytes, or None. Default: None.
         The largest response body, decompressed, that is read into memory.
-    http2: 'auto', 'only', None, true or false. Default: auto.
+    http2: 'auto', 'only', None, true or false. Default: "auto".
         Which HTTP versions to speak.
-    http2_ping: seconds or a timedelta, or None. Default: 5s.
+    http2_ping: seconds or a timedelta, or None. Default: 5.
         How long the peer of an HTTP/2 connection is silent, while requests are open, before it is asked for a sign of life. After as long again the connection is lost.
     proxy: URL, or None. Default: what the environment says.
         The proxy for everything (http, https, socks5 or socks5h); none also ignores the environment's.
@@ -293,7 +301,7 @@ class AsyncClient(_Base):
         The address to connect from; a server's addresses of the other family are passed over.
     interface: name, or None. Default: None.
         The network interface to connect from, such as 'eth0' (Linux and Android).
-    pool_idle_timeout: seconds or a timedelta, or None. Default: 4s.
+    pool_idle_timeout: seconds or a timedelta, or None. Default: 4.
         How long an unused connection is kept.
     pool_max_idle_per_host: 0..=100000. Default: 1000.
         How many unused connections are kept per origin.

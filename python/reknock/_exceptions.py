@@ -11,7 +11,16 @@ if TYPE_CHECKING:
 
 
 class HTTPError(Exception):
-    """Anything that goes wrong with a call."""
+    """Anything that goes wrong with a call.
+
+        try:
+            client.get(url)
+        except reknock.HTTPError as error:
+            print(error.kind, error.stop_reason, len(error.attempts))
+            print(error.explain())
+
+    What a callback raises comes out as it is, and is none of these.
+    """
 
     kind: ClassVar[Kind | None] = None
     """The core's code for it, the same in every language."""

@@ -115,7 +115,7 @@ def call(fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
 
 
 async def acall(fn: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs) -> R:
-    """Likewise, of a coroutine function, in asyncio or trio."""
+    """As `call`, of a coroutine function, in asyncio or trio: `await reknock.acall(fetch, url)`."""
     return await _acall(_unsaid, _name(fn), fn, args, kwargs)
 
 

@@ -12,6 +12,12 @@ attempt: ContextVar[CurrentAttempt | None] = ContextVar("reknock_attempt", defau
 
 
 def current_attempt() -> CurrentAttempt | None:
-    """The attempt of an adapter or of a function that is retried, if one is under way here. Not in tasks that outlive it."""
+    """The attempt of an adapter or of a function that is retried, if one is under way here.
+
+        @reknock.retrying({"timeout": "30s"}, idempotent=True)
+        def fetch(): return query(timeout=reknock.current_attempt().remaining)
+
+    Not in tasks that outlive it.
+    """
     current = attempt.get()
     return current if current is not None and current._active else None

@@ -153,9 +153,9 @@ class ClientOptions(Callbacks, total=False):
     max_response_size: int | str | None
     """The largest response body, decompressed, that is read into memory: bytes, or text such as "10MiB". Default: None."""
     http2: bool | Literal["auto", "only", "none"]
-    """Which HTTP versions to speak. Default: auto."""
+    """Which HTTP versions to speak. Default: "auto"."""
     http2_ping: Seconds | None
-    """How long the peer of an HTTP/2 connection is silent, while requests are open, before it is asked for a sign of life, in seconds. None asks never. Default: 5s."""
+    """How long the peer of an HTTP/2 connection is silent, while requests are open, before it is asked for a sign of life, in seconds. None asks never. Default: 5."""
     proxy: str | Literal[False] | None
     """The proxy for everything (http, https, socks5 or socks5h). None or False also ignores the environment's. Default: what the environment says."""
     verify: bool | str | PathLike[str]
@@ -173,7 +173,7 @@ class ClientOptions(Callbacks, total=False):
     interface: str | None
     """The network interface to connect from, such as `eth0` (Linux and Android). Default: None."""
     pool_idle_timeout: Seconds | None
-    """How long an unused connection is kept, in seconds. Default: 4s."""
+    """How long an unused connection is kept, in seconds. Default: 4."""
     pool_max_idle_per_host: int
     """How many unused connections are kept per origin. Default: 1000."""
     max_connections: int

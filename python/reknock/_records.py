@@ -84,6 +84,9 @@ def leave(thing: object, retry: Retry) -> None:
 def attempts_of(thing: object) -> Records | None:
     """What was sent for a response or an error of an adapter, a function that is retried or a client; None if none of them made it.
 
+        response = session.get(url)  # through an adapter
+        print(reknock.attempts_of(response).explain())
+
     An SDK's error tells of the response that it was made of.
     """
     holder: Any

@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 
 
 class StreamingResponse(Stream):
-    """A response whose body is read as it comes. Nothing is read that was not asked for."""
+    """A response whose body is read as it comes.
+
+        with client.stream("GET", url) as response:
+            for line in response.iter_lines(): ...
+
+    Nothing is read that was not asked for.
+    """
 
     def iter_bytes(self) -> Iterator[bytes]:
         """The pieces of the body, decompressed, as they come."""
@@ -38,7 +44,13 @@ class StreamingResponse(Stream):
 
 
 class AsyncStreamingResponse(Stream):
-    """A response whose body is read as it comes. Nothing is read that was not asked for."""
+    """A response whose body is read as it comes.
+
+        async with client.stream("GET", url) as response:
+            async for line in response.aiter_lines(): ...
+
+    Nothing is read that was not asked for.
+    """
 
     # What produces the request's body, which may still be going out.
     _upload: Any = None

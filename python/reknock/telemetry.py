@@ -44,6 +44,8 @@ _made: Telemetry | None = None
 def instrument(tracer_provider: trace.TracerProvider | None = None, meter_provider: metrics.MeterProvider | None = None) -> None:
     """Makes spans and counts from now on, of calls that begin later. Called again, with other providers.
 
+        reknock.telemetry.instrument()
+
     Default: the global providers, whether they are set before or after.
     """
     global _made

@@ -33,6 +33,10 @@ __all__ = ["Script", "Sent", "Step", "no_wait"]
 def no_wait() -> Iterator[list[float]]:
     """Lets adapters and functions that are retried wait for nothing, in all threads: their time leaps. Gives the waits, in seconds, as they come.
 
+        with reknock.testing.no_wait() as waits:
+            fetch()
+        assert len(waits) == 2
+
     Clients of reknock's own are tested by a `Script`. Budgets that are used inside are ahead of the clock afterwards: use new ones.
     """
     virtual = _clock.Virtual()

@@ -158,6 +158,7 @@ ADAPTERS = {
 NEEDS = {
     "connection": "which connection is used is for their pools to say", "max_response_size": "an option of our client",
     "redirects": "each redirect is a call of its own", "http2": "their clients speak HTTP/1 here", "tls": "their TLS",
+    "expect": "what is expected of a server is for their connections to mind",
 }
 SEVERAL = "several calls on one client"
 FRAMING = "their parser takes it, or understands something else"
@@ -249,4 +250,4 @@ def test_calls(serve, case, adapter):
 def test_no_scenario_is_lost(adapter):
     names = {case["name"] for case in CASES} | {need for case in CASES for need in case.get("needs", [])}
     assert {*NEEDS, *THEIRS[adapter]} <= names
-    assert (len(CASES), sum(why_not(case, adapter) is None for case in CASES)) == (154, COUNTS[adapter])
+    assert (len(CASES), sum(why_not(case, adapter) is None for case in CASES)) == (157, COUNTS[adapter])

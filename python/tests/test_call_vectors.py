@@ -136,7 +136,7 @@ def calls(case, script, asynchronous):
 
 
 @pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
-@pytest.mark.parametrize("case", named(vectors("calls")["cases"], 154))
+@pytest.mark.parametrize("case", named(vectors("calls")["cases"], 157))
 def test_calls(serve, case, asynchronous):
     document = case["server"] if isinstance(case["server"], dict) else {"script": case["server"]}
     case = {**case, "server_document": document}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import json
 import logging
 import threading
 import traceback
@@ -11,7 +12,7 @@ import traceback
 import pytest
 import reknock
 
-from .conftest import FAST, status
+from .conftest import FAST, ROOT, status
 
 NO, DONE = status(503), status(200, "done")
 
@@ -123,6 +124,24 @@ def test_events(serve, call, caplog):
     assert retry.attempt.status == 503 and retry.reason == "503" and redirect.target.endswith("/next?token=...")
     assert end.stop_reason == "completed" and len(end.attempts) == 3 and not end.failed and end.elapsed > 0
     assert [record.name for record in caplog.records] == ["reknock"] and "retry 1 in 10ms, because of 503" in caplog.text
+
+
+def test_events_and_records_have_what_the_reference_lists(serve, call):
+    listed = json.loads((ROOT / "tests/vectors/told.json").read_text())
+    events = []
+    answered = serve({"do": "status", "status": 503, "interim": [103]}, {"do": "redirect", "status": 302, "location": "$url/next"}, DONE)
+    response = call("GET", answered.url, on_event=events.append)
+    call("GET", serve(NO).url, on_event=events.append, policy={"budget": {"ratio": 0, "min_per_second": 0}})
+    assert {event.kind for event in events} == set(listed["events"])
+    # What a record says too is there for short.
+    short = {"number", "status"}
+    for event in events:
+        had = {name for name in dir(event) if not name.startswith("_") and getattr(event, name) is not None} - (set() if event.kind == "end" else {"failed"})
+        names = {field["name"] for field in (*listed["every"], *listed["events"][event.kind])}
+        assert had - short == names - short - {"text"} and str(event), event.kind
+    for name, held in (("record", response.attempts[0]), ("call", response.call)):
+        methods = {"of_request", "of_function"}
+        assert {field for field in dir(held) if not field.startswith("_")} - methods == {field["name"] for field in listed[name]}
 
 
 def test_an_observer_that_raises_fails_no_call(serve, call, monkeypatch):

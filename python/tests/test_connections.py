@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 import socket
 import socketserver
 import threading
@@ -23,8 +24,13 @@ def test_calls_beyond_max_connections_wait(serve: Any) -> None:
     # Their wait is no attempt's time.
     policy = {"per_try_timeout": "2s", "connect_timeout": "2s", "max_retries": 0}
     with reknock.Client(max_connections=2, policy=policy) as client, ThreadPoolExecutor(20) as threads:
-        assert [answer.status_code for answer in threads.map(lambda _: client.get(script.url), range(20))] == [200] * 20
+        answers = list(threads.map(lambda _: client.get(script.url), range(20)))
+    assert [answer.status_code for answer in answers] == [200] * 20
     assert script.connections() == 2
+    waited = [answer.attempts[0].waited for answer in answers]
+    assert waited.count(None) == 2 and all(time is None or time >= 0 for time in waited)
+    restored = pickle.loads(pickle.dumps(answers[-1].attempts[0]))
+    assert restored.waited == answers[-1].attempts[0].waited
 
 
 def test_likewise_in_an_event_loop_and_to_one_origin(serve: Any) -> None:
@@ -38,6 +44,27 @@ def test_likewise_in_an_event_loop_and_to_one_origin(serve: Any) -> None:
     assert script.connections() == 2
 
 
+@pytest.mark.parametrize("http2", [False, True])
+@pytest.mark.parametrize("closed", [False, True])
+def test_connections_go_with_their_client(serve: Any, http2: bool, closed: bool) -> None:
+    script = serve(status(200, "done"), tls="trusted", http2=http2)
+
+    async def main() -> None:
+        client = reknock.AsyncClient(ca_bundle=script.ca)
+        assert (await client.get(script.url)).text == "done"
+        if closed:
+            await client.aclose()
+
+    client = reknock.Client(ca_bundle=script.ca)
+    assert client.get(script.url).text == "done"
+    if closed:
+        client.close()
+    del client
+    script.until(lambda _: script.open() == 0)
+    asyncio.run(main())
+    script.until(lambda _: script.open() == 0)
+
+
 def test_their_wait_is_the_calls(serve: Any) -> None:
     script = serve({"do": "hang"})
     with reknock.Client(max_connections=1, policy=False) as client, ThreadPoolExecutor() as threads:
@@ -45,7 +72,9 @@ def test_their_wait_is_the_calls(serve: Any) -> None:
         script.until(bool)
         with pytest.raises(reknock.RequestError) as caught:
             client.get(script.url, timeout=0.05)
-        assert (caught.value.kind, caught.value.attempts[0].evidence) == ("deadline", "not_sent")
+        attempt = caught.value.attempts[0]
+        assert (caught.value.kind, attempt.evidence) == ("deadline", "not_sent")
+        assert attempt.waited is not None and 0 < attempt.waited <= attempt.duration
         client.close()
         with pytest.raises(reknock.RequestError):
             first.result()

@@ -16,7 +16,7 @@ static void calls_beyond_two_connections_wait(const char *url) {
     reknock_queue *queue = NULL;
     reknock_request *request = new_request("GET", url);
     reknock_policy *policy = NULL;
-    int i;
+    int i, waited = 0;
     OK(reknock_policy_from_yaml("{max_retries: 0, per_try_timeout: 2s}", &policy, error));
     options.policy = policy;
     options.max_connections = 2;
@@ -29,8 +29,10 @@ static void calls_beyond_two_connections_wait(const char *url) {
     for (i = 0; i < CALLS; i++) {
         reknock_completion completion = next_completion(queue);
         CHECK(completion.status == REKNOCK_OK && reknock_response_status(completion.response) == 200);
+        waited += reknock_response_attempt(completion.response, 0)->waited_us >= 0;
         reknock_response_free(completion.response);
     }
+    CHECK(waited == CALLS - 2);
     reknock_policy_free(policy);
     reknock_request_free(request);
     reknock_queue_free(queue);

@@ -18,6 +18,7 @@ const SOURCES: &[&str] = &[
     "forms",
     "callback",
     "body",
+    "transfer",
     "client",
     "call",
     "hooks",

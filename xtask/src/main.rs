@@ -2,10 +2,13 @@
 //! `cargo doc` has built.
 
 mod api;
+mod commands;
+mod events;
 mod header;
 mod options;
 mod python;
 mod simulate;
+mod suffixes;
 mod types;
 
 use std::path::{Path, PathBuf};
@@ -15,6 +18,7 @@ type Page = fn() -> String;
 
 /// Each generated file, from the root of the repository, and what makes it.
 const FILES: &[(&str, Page)] = &[
+    ("core/src/client/message/suffixes.txt", suffixes::list),
     ("docs/options.md", options::page),
     ("docs/simulate.md", simulate::simulate_page),
     ("docs/lint.md", simulate::lint_page),
@@ -25,6 +29,9 @@ const FILES: &[(&str, Page)] = &[
     ("python/reknock/_client.py", python::clients),
     ("python/reknock/_options.py", python::options),
     ("docs/reference/clients.md", options::clients),
+    ("docs/reference/commands.md", commands::page),
+    ("docs/reference/events.md", events::page),
+    ("tests/vectors/told.json", events::list),
 ];
 
 fn main() -> ExitCode {

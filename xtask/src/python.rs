@@ -65,6 +65,9 @@ fn default_here(row: &OptionRow) -> String {
         ("cookies", _) | (_, "true") => "True".to_owned(),
         (_, "false") => "False".to_owned(),
         (_, "none") => "None".to_owned(),
+        (_, "auto") => "\"auto\"".to_owned(),
+        // Numbers of seconds, as its types say.
+        (_, duration) if row.takes.starts_with("duration") => duration.trim_end_matches('s').to_owned(),
         (_, other) => other.to_owned(),
     }
 }

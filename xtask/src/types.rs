@@ -159,7 +159,7 @@ fn takes(block: &OptionBlock, row: &OptionRow) -> &'static str {
 }
 
 /// `max_retries` as `maxRetries`.
-fn camel(key: &str) -> String {
+pub(crate) fn camel(key: &str) -> String {
     let mut words = key.split('_');
     let first = words.next().unwrap_or_default().to_owned();
     words.fold(first, |mut all, word| {

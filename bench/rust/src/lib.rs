@@ -67,6 +67,11 @@ where
 }
 
 impl Task {
+    /// What each call sends.
+    pub fn body(&self) -> Option<Bytes> {
+        self.url.ends_with("/upload").then(|| (0..100 * 1024).map(|i| b'a' + (i % 23) as u8).collect())
+    }
+
     fn from_arguments() -> Result<Self, Failure> {
         let mut arguments = std::env::args().skip(1);
         let mut next = || arguments.next().ok_or("usage: PROGRAM URL IN_FLIGHT WARM SECONDS RETRIES");

@@ -1,6 +1,7 @@
 //! The server that every client is measured against: HTTP/1.1 with keep-alive, one thread, loopback, ends when its standard input does.
 //!
-//! Prints two addresses. Requests to the first are counted: `/small` answers 11 bytes, anything else 100 KiB. The second is for whoever
+//! Prints two addresses. Requests to the first are counted: `/small` answers 11 bytes, so does `/upload` once it has read 100 KiB; anything else
+//! 100 KiB. The second is for whoever
 //! measures: `/begin/N` resets the counts and makes one of each N requests a 503 (0: none), `/end` returns the counts as JSON.
 
 use std::cell::Cell;
@@ -9,7 +10,7 @@ use std::error::Error;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -41,21 +42,36 @@ fn main() -> Result<(), Box<dyn Error>> {
         let bodies = Bodies { small: body(11), large: body(100 * 1024) };
         let (on_data, on_control) = (counts.clone(), counts.clone());
         let (opened, ignored) = (counts.clone(), Rc::default());
-        tokio::task::spawn_local(accept(data, opened, move |request| answer(&request, &on_data, &bodies)));
-        tokio::task::spawn_local(accept(control, ignored, move |request| steer(request.uri().path(), &on_control)));
+        let length = bodies.large.len();
+        tokio::task::spawn_local(accept(data, opened, length, move |request| answer(request, &on_data, &bodies)));
+        tokio::task::spawn_local(accept(control, ignored, 0, move |request| steer(request.uri().path(), &on_control)));
         tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await?;
         Ok(())
     })
 }
 
-async fn accept(listener: TcpListener, counts: Rc<Counts>, answer: impl Fn(Request<Incoming>) -> Response<Full<Bytes>> + Clone + 'static) {
+/// `length`: that of a body sent to `/upload`.
+async fn accept(
+    listener: TcpListener,
+    counts: Rc<Counts>,
+    length: usize,
+    answer: impl Fn(&Request<Incoming>) -> Response<Full<Bytes>> + Clone + 'static,
+) {
     loop {
         // A failed accept (descriptors used up, a client that left) concerns nobody else.
         let Ok((stream, _)) = listener.accept().await else { continue };
         let _ = stream.set_nodelay(true);
         add(&counts.connections);
         let answer = answer.clone();
-        let service = service_fn(move |request| std::future::ready(Ok::<_, Infallible>(answer(request))));
+        let service = service_fn(move |request: Request<Incoming>| {
+            let mut response = answer(&request);
+            async move {
+                if request.uri().path() == "/upload" && read(request).await != Some(length) {
+                    *response.status_mut() = StatusCode::BAD_REQUEST;
+                }
+                Ok::<_, Infallible>(response)
+            }
+        });
         tokio::task::spawn_local(http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service));
     }
 }
@@ -73,8 +89,17 @@ fn answer(request: &Request<Incoming>, counts: &Counts, bodies: &Bodies) -> Resp
         *refusal.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         return refusal;
     }
-    let body = if request.uri().path() == "/small" { &bodies.small } else { &bodies.large };
+    let body = if matches!(request.uri().path(), "/small" | "/upload") { &bodies.small } else { &bodies.large };
     Response::new(Full::new(body.clone()))
+}
+
+/// The size of a request's body, unless it breaks off.
+async fn read(request: Request<Incoming>) -> Option<usize> {
+    let (mut body, mut size) = (request.into_body(), 0);
+    while let Some(frame) = body.frame().await {
+        size += frame.ok()?.into_data().map_or(0, |data| data.len());
+    }
+    Some(size)
 }
 
 /// Whether this request fails: one of each `every` does (0: none), each time in a place drawn anew, the same for every client. Not every Nth:

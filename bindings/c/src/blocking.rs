@@ -2,22 +2,26 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use core_::Error;
-use core_::client::{CallOptions, ChannelHost, Client, HostMessages, HostReceiver, Lane, Request, Response, Wants};
+use core_::client::{CallOptions, Cancel, ChannelHost, Client, HostMessages, HostReceiver, Lane, Request, Response, Wants};
 
 use crate::body::{Outlet, Pull, Pulls, outlet};
 use crate::ffi::Fault;
 use crate::hooks::Hooks;
-use crate::reading::Stream;
+use crate::reading::{Stream, either};
 use crate::request::reknock_request;
+use crate::transfer::Transfers;
 
 /// The functions of a call, and where its body asks for its pieces.
 pub(crate) struct Functions {
     hooks: Hooks,
     outlet: Outlet,
     pulls: Pulls,
+    /// Who is told of transfers, and what else cancels the call.
+    transfers: Option<(Arc<Transfers>, Option<Cancel>)>,
 }
 
 /// Sends a call and reads the whole response.
@@ -32,7 +36,8 @@ pub(crate) fn send(client: &Client, request: Request, options: &CallOptions, mut
 pub(crate) fn stream(client: &Client, request: Request, options: &CallOptions, mut functions: Functions) -> Result<OnLane, Error> {
     let lane = client.lane()?;
     let stream = functions.run(&lane, |host| lane.stream_with(request, options, host))?;
-    Ok(OnLane { stream, lane: Some(lane), pulls: functions.pulls })
+    let cancels = functions.transfers.and_then(|(transfers, theirs)| Some((transfers.cancel().clone(), theirs?)));
+    Ok(OnLane { stream, lane: Some(lane), pulls: functions.pulls, cancels })
 }
 
 /// A body that is read on the lane of its call.
@@ -43,13 +48,18 @@ pub(crate) struct OnLane {
     lane: Option<Lane>,
     /// Of the request's body, which may still be going out.
     pulls: Pulls,
+    /// The token that cancels reads, and the one that shall, too.
+    cancels: Option<(Cancel, Cancel)>,
 }
 
 impl OnLane {
     /// The next piece; none at the end.
     pub(crate) fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         let Some(lane) = self.lane.take() else { return Ok(None) };
-        let piece = serving(&lane, &mut self.pulls, self.stream.chunk())?;
+        let piece = match &self.cancels {
+            None => serving(&lane, &mut self.pulls, self.stream.chunk())?,
+            Some((own, theirs)) => serving(&lane, &mut self.pulls, either(self.stream.chunk(), own, Some(theirs)))?,
+        };
         self.lane = lane.after(&piece);
         piece
     }
@@ -57,15 +67,30 @@ impl OnLane {
 
 impl Functions {
     /// Those of a call, and what it sends.
-    pub(crate) fn of(hooks: Hooks, request: &reknock_request) -> Result<(Self, Request), Fault> {
+    pub(crate) fn of(hooks: Hooks, request: &reknock_request, options: &mut CallOptions) -> Result<(Self, Request), Fault> {
         let (outlet, pulls) = outlet();
         let outgoing = request.outgoing(&outlet)?;
         // Listening for what cannot come would cost a wake-up at the end of each call.
-        let pulls = (request.has_source() || hooks.before_retry.is_some()).then_some(pulls);
-        Ok((Functions { hooks, outlet, pulls }, outgoing))
+        let pulls = (request.has_source() || hooks.listen()).then_some(pulls);
+        let transfers = hooks.transfers(Cancel::new, &outlet).map(|transfers| {
+            options.on_transfer = Some(transfers.listener());
+            let theirs = options.cancel.replace(transfers.cancel().clone());
+            (transfers, theirs)
+        });
+        Ok((Functions { hooks, outlet, pulls, transfers }, outgoing))
     }
 
     fn run<R, F>(&mut self, lane: &Lane, start: impl FnOnce(ChannelHost) -> F) -> Result<R, Error>
+    where
+        F: Future<Output = Result<R, Error>>,
+    {
+        let Some((transfers, theirs)) = self.transfers.clone() else { return self.serve(lane, start) };
+        let result = self.serve(lane, |host| transfers.during(start(host), theirs.as_ref()));
+        transfers.end();
+        result
+    }
+
+    fn serve<R, F>(&mut self, lane: &Lane, start: impl FnOnce(ChannelHost) -> F) -> Result<R, Error>
     where
         F: Future<Output = Result<R, Error>>,
     {

@@ -17,6 +17,7 @@ use crate::error::{reknock_error, reknock_status};
 use crate::ffi::{Fault, entry, given};
 use crate::hooks::Hook;
 use crate::request::reknock_request;
+use crate::transfer::Transfers;
 
 /// Of the length of a body: it is not known, and is sent in chunks.
 pub const REKNOCK_LENGTH_UNKNOWN: i64 = -1;
@@ -50,8 +51,15 @@ struct Functions {
     rewind: reknock_rewind_fn,
 }
 
-/// Asks for the next piece of a source, on a thread that may run its functions.
-pub(crate) struct Pull {
+/// Asks for a thread that may run functions of the call.
+pub(crate) enum Pull {
+    /// The next piece of a source.
+    Piece(Piece),
+    /// What has moved.
+    Transfer(Arc<Transfers>),
+}
+
+pub(crate) struct Piece {
     source: Arc<Source>,
     pass: u64,
     first: bool,
@@ -121,7 +129,7 @@ fn passing(source: &Arc<Source>, outlet: &Outlet) -> BodyStream {
     Box::pin(unfold(Some((Arc::clone(source), Arc::clone(outlet), true)), move |going| async move {
         let (source, outlet, first) = going?;
         let (reply, piece) = oneshot::channel();
-        outlet(Pull { source: Arc::clone(&source), pass, first, reply });
+        outlet(Pull::Piece(Piece { source: Arc::clone(&source), pass, first, reply }));
         match piece.await {
             Ok(Ok(piece)) if piece.is_empty() => None,
             Ok(Ok(piece)) => Some((Ok(piece), Some((source, outlet, false)))),
@@ -132,12 +140,16 @@ fn passing(source: &Arc<Source>, outlet: &Outlet) -> BodyStream {
 }
 
 impl Pull {
-    /// Produces the piece, on this thread, unless the attempt that wanted it is over, or nobody may be asked any more.
+    /// Runs them on this thread, unless the attempt that wanted it is over, or nobody may be asked any more.
     pub(crate) fn run(self, over: impl Fn() -> bool) {
-        if !self.reply.is_closed() && !over() {
-            let piece = self.source.produce(self.pass, self.first, over);
-            // It may have ended meanwhile.
-            let _ = self.reply.send(piece);
+        match self {
+            Pull::Piece(piece) if !piece.reply.is_closed() && !over() => {
+                let Piece { source, pass, first, reply } = piece;
+                // It may have ended meanwhile.
+                let _ = reply.send(source.produce(pass, first, over));
+            }
+            Pull::Transfer(transfers) if !over() => transfers.tell(),
+            _ => {}
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::policy::reknock_policy;
 use crate::reading::Live;
 use crate::request::reknock_request;
 use crate::response::reknock_response;
+use crate::transfer::reknock_on_transfer_fn;
 
 /// What one call wants that differs from its client. Begin with REKNOCK_CALL_OPTIONS_INIT; a field that is zero or NULL is as
 /// the client has it. Everything is copied or counted: nothing needs to outlive the function that takes it.
@@ -42,7 +43,9 @@ pub struct reknock_call_options {
     pub before_retry: reknock_before_retry_fn,
     /// See retry_if.
     pub on_event: reknock_on_event_fn,
-    /// What the four of this call are given.
+    /// Told how much of this call's bodies has moved; it may end the call. Default: none.
+    pub on_transfer: reknock_on_transfer_fn,
+    /// What the functions of this call are given.
     pub user_data: *mut c_void,
     /// Frees user_data: once for each function that is given these options, on any thread, when its call can use it no more, or at once if it fails; not if
     /// struct_size is none. Default: nothing is freed.
@@ -101,7 +104,7 @@ unsafe fn parts(
     let Asked { client, mut options, hooks } = unsafe { asked(client, options) }?;
     let request = given(request, "request")?;
     options.name = request.name();
-    let (functions, request) = Functions::of(hooks, request)?;
+    let (functions, request) = Functions::of(hooks, request, &mut options)?;
     Ok(Parts { client, functions, request, options })
 }
 

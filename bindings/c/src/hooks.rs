@@ -7,7 +7,7 @@ use std::ptr::null;
 use std::sync::Arc;
 use std::time::Duration;
 
-use core_::client::{Attempt, Event, EventKind, Opinion, Question, Reply, Request, Wants};
+use core_::client::{Attempt, Cancel, Event, EventKind, Opinion, Question, Reply, Request, Wants};
 use core_::{BoxError, Identity};
 
 use crate::body::Outlet;
@@ -21,6 +21,7 @@ use crate::error::{reknock_error, reknock_status, status_of};
 use crate::ffi::{c_text, entry, shared};
 use crate::record::{evidence_number, micros, micros_or_none, reknock_attempt_record, stop_number};
 use crate::request::{HeaderList, reknock_request};
+use crate::transfer::{Transfers, reknock_on_transfer_fn};
 
 /// A function of the caller with its data, freed when nobody can call it any more.
 pub(crate) struct Hook<F> {
@@ -68,6 +69,7 @@ pub(crate) struct Hooks {
     pub(crate) delay: Option<Arc<Hook<reknock_delay_fn>>>,
     pub(crate) before_retry: Option<Arc<Hook<reknock_before_retry_fn>>>,
     pub(crate) on_event: Option<Arc<Hook<reknock_on_event_fn>>>,
+    on_transfer: reknock_on_transfer_fn,
     /// The data of a call's own functions: freed after the last use of these hooks.
     own: Option<Arc<Hook<()>>>,
 }
@@ -89,8 +91,20 @@ impl Hooks {
         let others = own(said.delay, said.user_data, &mut self.delay)
             | own(said.before_retry, said.user_data, &mut self.before_retry)
             | own(said.on_event, said.user_data, &mut self.on_event);
-        self.own = (asked || others).then(|| Arc::new(data));
+        self.on_transfer = said.on_transfer;
+        self.own = (asked || others || self.on_transfer.is_some()).then(|| Arc::new(data));
         self
+    }
+
+    /// Who is told of the call's transfers, and may cancel it: by a token that is no other call's.
+    pub(crate) fn transfers(&self, cancel: impl FnOnce() -> Cancel, outlet: &Outlet) -> Option<Arc<Transfers>> {
+        let (function, data) = (self.on_transfer?, self.own.as_ref()?);
+        Some(Transfers::new(function, Arc::clone(data), cancel(), outlet))
+    }
+
+    /// Whether functions wait for what comes to the call's outlet, whatever it sends.
+    pub(crate) fn listen(&self) -> bool {
+        self.before_retry.is_some() || self.on_transfer.is_some()
     }
 
     /// Puts a question to its function, on this thread. `outlet`: of the call.

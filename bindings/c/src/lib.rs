@@ -32,4 +32,5 @@ pub mod retry_readings;
 pub mod simulate;
 pub mod submit;
 pub mod thread;
+pub mod transfer;
 mod version;

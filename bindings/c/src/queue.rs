@@ -23,6 +23,7 @@ use crate::ffi::{Fault, entry, given, hand_out, plain, shared, take_back};
 use crate::hooks::Hooks;
 use crate::reading::{Live, OnQueue, Read};
 use crate::response::reknock_response;
+use crate::transfer::Transfers;
 
 /// How something that was submitted ended.
 #[expect(clippy::large_enum_variant, reason = "nearly all are of the largest")]
@@ -75,13 +76,14 @@ pub(crate) struct Call {
     pub(crate) hooks: Hooks,
     pub(crate) cancel: Cancel,
     pub(crate) outlet: Option<Outlet>,
+    pub(crate) transfers: Option<Arc<Transfers>>,
     /// What a read reads.
     pub(crate) response: *mut reknock_response,
 }
 
 impl Default for Call {
     fn default() -> Self {
-        Call { user_data: null_mut(), hooks: Hooks::default(), cancel: Cancel::new(), outlet: None, response: null_mut() }
+        Call { user_data: null_mut(), hooks: Hooks::default(), cancel: Cancel::new(), outlet: None, transfers: None, response: null_mut() }
     }
 }
 
@@ -225,6 +227,12 @@ impl reknock_queue {
             let Some(call) = self.state().calls.get(&id).cloned() else { continue };
             for event in &events {
                 call.hooks.observe(event);
+                if self.freed() {
+                    return None;
+                }
+            }
+            if let (Some(transfers), Item::Done(_) | Item::Failed(_)) = (&call.transfers, &item) {
+                transfers.end();
                 if self.freed() {
                     return None;
                 }

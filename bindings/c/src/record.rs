@@ -99,6 +99,9 @@ pub struct reknock_attempt_record {
     pub peer: [c_char; 64],
     /// Interim answers (1xx) that came before the head of its response.
     pub interim: u32,
+    /// What this attempt waited for a place, in microseconds: while as many connections were open as there may be, for one of the streams that a server
+    /// of HTTP/2 takes, or for a connection that another call was opening; -1 if it did not wait.
+    pub waited_us: i64,
 }
 
 /// The size in bytes of the library's reknock_attempt_record, which may be larger than the program's. Any thread.
@@ -159,6 +162,7 @@ impl From<&AttemptRecord> for reknock_attempt_record {
             resends: record.resends,
             peer: peer_text(connection.peer),
             interim: record.interim,
+            waited_us: micros_or_none(connection.waited),
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::queue::{Call, Outcome, reknock_call, reknock_queue};
 use crate::reading::{OnQueue, either};
 use crate::request::reknock_request;
 use crate::response::reknock_response;
+use crate::transfer::Transfers;
 
 /// Sends a request as reknock_client_send does, but returns at once with the call's number in `*out` (which may be NULL). The call
 /// is completed on the queue, once, whatever happens to it, with this user_data. `options` may be NULL. The request, the
@@ -40,8 +41,8 @@ pub unsafe extern "C" fn reknock_client_submit(
     // SAFETY: live or NULL, all of them; options as large as they say.
     let said = move || unsafe { said(client, request, options, queue, user_data) };
     entry(error, || {
-        said()?.submit(out, |Parts { client, request, options, own, theirs }, host| async move {
-            Outcome::Whole(either(client.send_with(request, &options, host), &own, theirs.as_ref()).await)
+        said()?.submit(out, |Parts { client, request, options, own, theirs, transfers }, host| async move {
+            Outcome::Whole(minded(client.send_with(request, &options, host), &own, theirs.as_ref(), transfers).await)
         })
     })
 }
@@ -61,8 +62,8 @@ pub unsafe extern "C" fn reknock_client_submit_stream(
     // SAFETY: live or NULL, all of them; options as large as they say.
     let said = move || unsafe { said(client, request, options, queue, user_data) };
     entry(error, || {
-        said()?.submit(out, |Parts { client, request, options, own, theirs }, host| async move {
-            let stream = either(client.stream_with(request, &options, host), &own, theirs.as_ref()).await;
+        said()?.submit(out, |Parts { client, request, options, own, theirs, transfers }, host| async move {
+            let stream = minded(client.stream_with(request, &options, host), &own, theirs.as_ref(), transfers).await;
             Outcome::Streamed(stream.map(|stream| Box::new(OnQueue { stream, own, theirs })))
         })
     })
@@ -126,6 +127,15 @@ struct Parts {
     options: CallOptions,
     own: Cancel,
     theirs: Option<Cancel>,
+    transfers: Option<Arc<Transfers>>,
+}
+
+/// A call with what else cancels it, told of to whoever wants to be.
+async fn minded<T>(call: impl Future<Output = T>, own: &Cancel, theirs: Option<&Cancel>, transfers: Option<Arc<Transfers>>) -> T {
+    match transfers {
+        None => either(call, own, theirs).await,
+        Some(transfers) => transfers.during(call, theirs).await,
+    }
 }
 
 /// What is to be submitted, and where.
@@ -155,8 +165,10 @@ unsafe fn said(
     let request = given(request, "request")?;
     options.name = request.name();
     let request = request.outgoing(&outlet)?;
-    let parts = Parts { client: client.client.clone(), request, options, own: cancel.clone(), theirs };
-    let call = Call { user_data, hooks: hooks.clone(), cancel, outlet: Some(outlet), response: null_mut() };
+    let transfers = hooks.transfers(|| cancel.clone(), &outlet);
+    options.on_transfer = transfers.as_ref().map(|transfers| transfers.listener());
+    let parts = Parts { client: client.client.clone(), request, options, own: cancel.clone(), theirs, transfers: transfers.clone() };
+    let call = Call { user_data, hooks: hooks.clone(), cancel, outlet: Some(outlet), transfers, response: null_mut() };
     Ok(Said { queue, call, hooks, parts })
 }
 

@@ -90,6 +90,11 @@ fn calls_have_functions_of_their_own() {
 }
 
 #[test]
+fn transfers_are_told_and_end_calls() {
+    listed(&scripts(), "transfers");
+}
+
+#[test]
 fn forms_credentials_and_keys_arrive() {
     listed(&scripts(), "forms");
 }

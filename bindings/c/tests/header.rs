@@ -3,7 +3,7 @@
 
 mod support;
 
-use core_::client::{CLIENT_OPTIONS, Redirects, TransportOptions};
+use core_::client::{CALL_FIELDS, CLIENT_OPTIONS, EVENTS, EVERY_EVENT, EventField, RECORD_FIELDS, Redirects, TransportOptions};
 use core_::policy::Dialect;
 use core_::{ErrorKind, Evidence, Policy, StopReason};
 use std::process::Command;
@@ -108,12 +108,37 @@ const OPTIONS: &[(&str, &str)] = &[
     ("envoy_headers", "envoy_headers"),
 ];
 
+/// What stands between the braces of a struct.
+fn body<'a>(header: &'a str, name: &str) -> &'a str {
+    header.split(&format!("typedef struct {name} {{")).nth(1).unwrap().split(&format!("}} {name};")).next().unwrap()
+}
+
+/// The reference of events and records names the fields of the structs, all of them.
+#[test]
+fn events_and_records_have_what_the_reference_lists() {
+    let header = text();
+    let events = EVENTS.iter().flat_map(|row| row.fields).chain(EVERY_EVENT).chain(CALL_FIELDS);
+    let structs: [(&str, Vec<&EventField>); 2] =
+        [("reknock_event", events.collect()), ("reknock_attempt_record", RECORD_FIELDS.iter().collect())];
+    for (name, listed) in structs {
+        let mut listed: Vec<_> = listed.iter().map(|field| field.c).filter(|name| !name.is_empty()).collect();
+        let fields = body(&header, name).lines().map(str::trim).filter(|line| line.ends_with(';'));
+        let mut had: Vec<_> =
+            fields.map(|line| line.trim_end_matches(';').split('[').next().unwrap().rsplit([' ', '*']).next().unwrap()).collect();
+        had.retain(|name| *name != "attempt_count");
+        listed.sort_unstable();
+        listed.dedup();
+        had.sort_unstable();
+        assert_eq!(listed, had, "{name}");
+    }
+}
+
 #[test]
 fn every_option_of_a_client_has_a_field() {
     let core: Vec<&str> = CLIENT_OPTIONS.rows.iter().map(|row| row.key).collect();
     assert_eq!(core, OPTIONS.iter().map(|(option, _)| *option).collect::<Vec<_>>());
     let header = text();
-    let fields = header.split("typedef struct reknock_client_options {").nth(1).unwrap().split("} reknock_client_options;").next().unwrap();
+    let fields = body(&header, "reknock_client_options");
     for (option, field) in OPTIONS {
         assert!(fields.contains(&format!(" {field};")) || fields.contains(&format!("*{field};")), "{option}");
     }

@@ -60,6 +60,7 @@ pub fn record<'env>(env: &'env Env, record: &AttemptRecord) -> Result<Object<'en
     object.set("resolveMs", connection.resolve.map(millis))?;
     object.set("connectMs", connection.connect.map(millis))?;
     object.set("tlsMs", connection.tls.map(millis))?;
+    object.set("waitedMs", connection.waited.map(millis))?;
     Ok(object)
 }
 

@@ -34,8 +34,8 @@ type Pickled = (
     (PickledConnection, PickledForeign),
 );
 
-/// Likewise: reused, peer, version, resolve, connect, tls.
-type PickledConnection = (Option<bool>, Option<String>, Option<String>, Option<u64>, Option<u64>, Option<u64>);
+/// Likewise: reused, peer, version, resolve, connect, tls, waited.
+type PickledConnection = (Option<bool>, Option<String>, Option<String>, Option<u64>, Option<u64>, Option<u64>, Option<u64>);
 
 /// The class of the error, the retry of a loop above, and interim answers.
 type PickledForeign = (Option<String>, Option<u32>, u32);
@@ -174,6 +174,13 @@ impl AttemptRecord {
         seconds(self.0.connection.tls)
     }
 
+    /// Seconds that this attempt waited for a place: while as many connections were open as there may be, for one of the streams that a server of
+    /// HTTP/2 takes, or for a connection that another call was opening. None if it did not wait.
+    #[getter]
+    fn waited(&self) -> Option<f64> {
+        seconds(self.0.connection.waited)
+    }
+
     #[staticmethod]
     fn _restored(pickled: Pickled) -> PyResult<Self> {
         let (number, hop, start, duration, status, error, evidence, hint, wait, first_byte, resends, (connection, foreign)) = pickled;
@@ -187,13 +194,14 @@ impl AttemptRecord {
         record.wait = wait.map(Duration::from_nanos);
         record.first_byte = first_byte.map(Duration::from_nanos);
         record.resends = resends;
-        let (reused, peer, version, resolve, connect, tls) = connection;
+        let (reused, peer, version, resolve, connect, tls, waited) = connection;
         record.connection.reused = reused;
         record.connection.peer = peer.map(|peer| peer.parse().map_err(|_| unknown())).transpose()?;
         record.connection.version = version.map(|code| HttpVersion::from_code(&code).ok_or_else(unknown)).transpose()?;
         record.connection.resolve = resolve.map(Duration::from_nanos);
         record.connection.connect = connect.map(Duration::from_nanos);
         record.connection.tls = tls.map(Duration::from_nanos);
+        record.connection.waited = waited.map(Duration::from_nanos);
         record.error_class = foreign.0.map(String::into_boxed_str);
         record.outer_retry = foreign.1;
         record.interim = foreign.2;
@@ -223,6 +231,7 @@ impl AttemptRecord {
                     connection.resolve.map(nanos),
                     connection.connect.map(nanos),
                     connection.tls.map(nanos),
+                    connection.waited.map(nanos),
                 ),
                 (record.error_class.as_deref().map(str::to_owned), record.outer_retry, record.interim),
             ),

@@ -17,6 +17,7 @@ use super::call::question::Host;
 use super::call::state::{CallBody, CallConfig, CallShared, CallSite, Delivery, Finished, Mode, Running, Whose};
 use super::call::stream::{Reader, StreamingResponse};
 use super::call::tell::{tell, wanted};
+use super::call::transfer::{Meter, OnTransfer};
 use super::host::callbacks::Callbacks;
 use super::host::lanes::LanePool;
 use super::message::cookies::Cookies;
@@ -95,7 +96,7 @@ impl Client {
     }
 }
 
-/// What one call wants that differs from its client.
+/// What one call wants that differs from its client. Write it as `CallOptions { policy, ..CallOptions::default() }`: it grows.
 #[derive(Clone, Debug, Default)]
 pub struct CallOptions {
     /// What the caller names the call, for events, errors and telemetry: an operation or the template of a URL, such as `orders.get`. Never sent.
@@ -119,6 +120,8 @@ pub struct CallOptions {
     /// Whether a 421 is repeated once and at once, as the Fetch standard has it: a retry like others, whatever the policy's statuses. It takes a new
     /// connection, as every repetition of a 421 does.
     pub repeat_misdirected: bool,
+    /// Who is told how much of the bodies has moved: see [`RequestBuilder::on_transfer`](super::RequestBuilder::on_transfer).
+    pub on_transfer: Option<OnTransfer>,
 }
 
 /// A response as [`Client::deliver_with`] hands it out.
@@ -262,7 +265,8 @@ impl<T: Transport, C: Clock> Client<T, C> {
             tell(&mut host, Event::of_policy(&error));
         }
         let CallOptions { nested, repeat_misdirected, omit_cookies, .. } = *options;
-        let mode = Mode { delivery, redirects, nested, repeat_misdirected, omit_cookies };
+        let meter = options.on_transfer.as_ref().map(Meter::new);
+        let mode = Mode { delivery, redirects, nested, repeat_misdirected, omit_cookies, meter };
         let whose = options.call.clone().map_or_else(|| Whose::next(options.name.clone()), Whose::known);
         Running::begin(&config.calls, on, policy, host, mode, whose, request)
     }

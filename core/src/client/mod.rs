@@ -20,6 +20,8 @@ pub mod testing {
     pub use super::transport::script::*;
 }
 
+#[cfg(all(feature = "tower", feature = "tracing"))]
+pub(crate) use self::call::trace;
 pub use crate::retry::Opinion;
 pub use blocking::BlockingStream;
 pub use budgets::process_budgets;
@@ -28,6 +30,7 @@ pub use call::cancel::Cancel;
 pub use call::events::{Event, EventKind, Level, Notice};
 pub use call::question::{Attempt, Host, Question, Reply, Wants};
 pub use call::stream::StreamingResponse;
+pub use call::transfer::{OnTransfer, Transfer};
 pub use client::{CallOptions, Client, Delivered};
 pub use host::callbacks::Callbacks;
 pub use lane::Lane;
@@ -50,6 +53,7 @@ pub use transport::reqwest::{ReqwestBody, ReqwestBuilder, ReqwestTransport};
 #[doc(hidden)]
 pub use {
     builder::default_policies,
+    call::event_table::{CALL_FIELDS, EVENTS, EVERY_EVENT, EventField, EventRow, RECORD_FIELDS},
     call::question::wait,
     host::answers::{STOP, delay_from_value},
     host::channel::{AnswerSender, ChannelHost, HostMessages, HostReceiver},

@@ -9,6 +9,7 @@ use super::blocking::BlockingStream;
 use super::call::cancel::Cancel;
 use super::call::question::Attempt;
 use super::call::stream::StreamingResponse;
+use super::call::transfer::{OnTransfer, Transfer};
 use super::client::{CallOptions, Client};
 use super::host::callbacks::Callbacks;
 use super::message::body::Body;
@@ -170,6 +171,14 @@ impl<T: Transport, C: Clock> RequestBuilder<T, C> {
     /// See [`Callbacks::retry_if`].
     pub fn retry_if<O: Into<Opinion>>(mut self, f: impl Fn(&Attempt) -> O + Send + Sync + 'static) -> Self {
         self.callbacks = self.callbacks.retry_if(f);
+        self
+    }
+
+    /// Told how much of the bodies has moved: when an attempt begins, for each piece of the request's body that its connection takes (16 KiB at most), and for
+    /// each piece that is read of a response whose whole body is read. Of a streamed response the caller reads the body, and is told nothing once its head
+    /// is there. It runs on whatever thread moves the bytes, one at a time for a call, and must not block; what cancels the call may be used in it.
+    pub fn on_transfer(mut self, f: impl Fn(&Transfer) + Send + Sync + 'static) -> Self {
+        self.options.on_transfer = Some(OnTransfer::new(f));
         self
     }
 

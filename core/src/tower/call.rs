@@ -8,12 +8,13 @@ use std::time::Duration;
 use bytes::Buf;
 use http::header::{HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use http_body::Body;
 use tower_service::Service;
 
 use super::body::sealed::Sealed;
 use super::layer::Config;
+use super::trace::Trace;
 use super::{Attempt, Attempted, Classify, Failure, KnownErrors, Records, RetryError};
 use crate::error::{BoxError, Error, ErrorKind};
 use crate::policy::{Policy, RequestHead};
@@ -33,6 +34,15 @@ enum Ended<R> {
     Failed(BoxError, Failure),
 }
 
+impl<R> Ended<R> {
+    fn version(&self) -> Option<Version> {
+        match self {
+            Ended::Response(response) => Some(response.version()),
+            Ended::Failed(..) => None,
+        }
+    }
+}
+
 /// A call under way. Dropping it gives back what it holds of its budget.
 pub(super) struct Call<S, B, M: Sealed<B>> {
     service: S,
@@ -43,6 +53,7 @@ pub(super) struct Call<S, B, M: Sealed<B>> {
     mode: M,
     body: M::Kept,
     began: Tick,
+    trace: Trace,
 }
 
 impl<S, B, M: Sealed<B>> Call<S, B, M> {
@@ -63,7 +74,8 @@ impl<S, B, M: Sealed<B>> Call<S, B, M> {
         let began = TokioClock.now();
         let driver = Driver::begin(&policy, target, options, began).map_err(|misuse| RetryError::before(refused(misuse)))?;
         let body = mode.keep(body, policy.max_body_buffer());
-        Ok(Call { service, config, policy, driver, parts, mode, body, began })
+        let trace = Trace::begin(method, &url);
+        Ok(Call { service, config, policy, driver, parts, mode, body, began, trace })
     }
 
     /// Sends until the machine says stop.
@@ -81,9 +93,12 @@ impl<S, B, M: Sealed<B>> Call<S, B, M> {
             let ended = self.attempt().await?;
             let state = M::state(&self.body);
             let verdict = self.classify(&ended)?;
+            self.trace.ended(&self.driver, ended.version());
             let answer = self.opinion(&ended, verdict, state.replayable);
             let now = TokioClock.now();
-            match self.driver.decide(answer, state.replayable, now).map_err(|misuse| self.broken(misuse))? {
+            let decision = self.driver.decide(answer, state.replayable, now).map_err(|misuse| self.broken(misuse))?;
+            self.trace.decided(&mut self.driver, now);
+            match decision {
                 Decision::Retry { wait } => {
                     if let Ended::Response(response) = ended {
                         let deadline = self.driver.retry().and_then(|retry| retry.deadline());
@@ -114,6 +129,7 @@ impl<S, B, M: Sealed<B>> Call<S, B, M> {
     {
         let now = TokioClock.now();
         let attempt = self.driver.attempt(now).map_err(|misuse| self.broken(misuse))?;
+        self.trace.attempt(&self.driver);
         let deadline = attempt.deadline.unwrap_or(Tick::MAX);
         let attempt = Attempt { number: attempt.number, retries_left: attempt.retries_left };
         let ready = poll_fn(|context| self.service.poll_ready(context));
@@ -128,7 +144,7 @@ impl<S, B, M: Sealed<B>> Call<S, B, M> {
         }
         let request = self.request(attempt);
         let sent = TokioClock.now();
-        let mut sending = pin!(self.service.call(request));
+        let mut sending = pin!(self.trace.send(|| self.service.call(request)));
         let per_try = self.policy.per_try_timeout();
         loop {
             // Begun anew by each piece of the request's body, as far as that is seen.

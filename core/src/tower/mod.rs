@@ -47,6 +47,7 @@
 //!   comes in trailers after messages is the reader's. All calls are POST: say `methods: any` for what may be repeated.
 //! - A call within an attempt of another such layer (the request carries an [`Attempt`]) makes one attempt, `nested`.
 //! - Dropping the future cancels the call, in any state.
+//! - With the feature `tracing` each attempt is a span, as those of [`Client`](crate::client::Client) are; the service is called within it.
 //!
 //! Without the other features this is the machine, tokio's timers and the crates `http`, `http-body`, `tower-layer`, `tower-service`.
 
@@ -57,6 +58,7 @@ mod layer;
 mod outcome;
 #[cfg(feature = "tower-reqwest")]
 mod reqwest;
+mod trace;
 
 #[cfg(feature = "tower-reqwest")]
 pub use self::reqwest::ReqwestService;

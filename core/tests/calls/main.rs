@@ -28,12 +28,12 @@ const AT_ONCE: usize = 16;
 #[cfg(feature = "reqwest")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_reqwest() {
-    counted(all("reqwest", |options| ReqwestTransport::new(options).unwrap()).await, 154);
+    counted(all("reqwest", |options| ReqwestTransport::new(options).unwrap()).await, 157);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_http() {
-    counted(all("http", |options| HttpTransport::new(options).unwrap()).await, 154);
+    counted(all("http", |options| HttpTransport::new(options).unwrap()).await, 157);
 }
 
 /// Runs all cases. `name`: the key of what it shows in another way.

@@ -2,7 +2,8 @@
 //!
 //! The program runs itself under callgrind, twice for each workload, and counts what the calls cost that the second run has more: nothing of
 //! what happens once, and all of what threads beside the call's do. (Its functions have no names there that could be counted alone: tests are
-//! linked without.) The server is in the process that is not counted. `UPDATE=1` writes the baseline anew; `SHOW=1` only prints.
+//! linked without.) The server is in the process that is not counted. `UPDATE=1` writes the baseline anew; `SHOW=1` only
+//! prints, `SHOW=blocking` what begins so.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)] // a test may; what it does comes from the environment
 
 #[path = "../support/instant.rs"]
@@ -15,7 +16,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use serde_json::{Value, json};
-use workloads::WORKLOADS;
+use workloads::{SHOWN, WORKLOADS};
 
 /// Calls counted for each workload.
 const CALLS: u64 = 200;
@@ -43,8 +44,11 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let servers = server::Servers::start();
-    let counted: BTreeMap<String, u64> = WORKLOADS.iter().map(|name| ((*name).to_owned(), counted(name, &servers.url(name)))).collect();
-    if std::env::var_os("SHOW").is_some() {
+    let show = std::env::var("SHOW").ok();
+    let wanted = |name: &&&str| show.as_ref().is_none_or(|show| show == "1" || name.starts_with(show.as_str()));
+    let names = WORKLOADS.iter().chain(if show.is_some() { SHOWN } else { &[] }).filter(wanted);
+    let counted: BTreeMap<String, u64> = names.map(|name| ((*name).to_owned(), counted(name, &servers.url(name)))).collect();
+    if show.is_some() {
         counted.iter().for_each(|(name, count)| println!("{name:<24} {count:>9}"));
         return ExitCode::SUCCESS;
     }

@@ -38,13 +38,14 @@ impl Servers {
         match workload {
             "blocking, TLS" => format!("{}/{path}", self.tls.url()),
             "blocking, HTTP/2" => format!("{}/{path}", self.http2.url()),
+            "reqwest alone, 100 KiB" | "loopback, 100 KiB" => format!("{}/large", self.plain),
             "blocking, one retry" => format!("{}/busy?and=query", self.plain),
             _ => format!("{}/{path}", self.plain),
         }
     }
 }
 
-/// Serves until the process ends: HTTP/1, with a 503 to every other request of a connection for `/busy`.
+/// Serves until the process ends: HTTP/1, with a 503 to every other request of a connection for `/busy`, and 100 KiB to those for `/large`.
 fn plain() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -58,15 +59,20 @@ fn plain() -> String {
 
 fn serve(mut stream: TcpStream) {
     stream.set_nodelay(true).unwrap();
-    let (mut buffer, mut filled, mut busy) = ([0; 4096], 0, false);
+    let large = [b"HTTP/1.1 200 OK\r\ncontent-length: 102400\r\n\r\n".as_slice(), &[b'a'; 100 * 1024]].concat();
+    let (mut buffer, mut filled, mut busy) = (vec![0; 128 * 1024], 0, false);
     while let Ok(read) = stream.read(&mut buffer[filled..])
         && read > 0
     {
         filled += read;
-        if buffer[..filled].ends_with(b"\r\n\r\n") {
+        let Some(head) = buffer[..filled].windows(4).position(|window| window == b"\r\n\r\n") else { continue };
+        // Whoever posts sends 100 KiB.
+        let body = if buffer.starts_with(b"POST") { 100 * 1024 } else { 0 };
+        if filled == head + 4 + body {
             filled = 0;
             busy = !busy && buffer.starts_with(b"GET /busy");
-            if stream.write_all(if busy { BUSY } else { ANSWER }).is_err() {
+            let answer = if buffer.starts_with(b"GET /large") { large.as_slice() } else { ANSWER };
+            if stream.write_all(if busy { BUSY } else { answer }).is_err() {
                 break;
             }
         }

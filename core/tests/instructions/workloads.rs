@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use reknock::client::{Client, Http2, Proxy, TransportOptions};
 use reknock::retry::{Answer, Budgets, Call, Outcome, Retry};
 use reknock::{Policy, Tick, UnixTime};
@@ -22,6 +23,11 @@ pub const WORKLOADS: &[&str] = &[
     "blocking, HTTP/2",
 ];
 
+/// Likewise, to be shown alone: in how many pieces large bodies come and go is the kernel's choice.
+pub const SHOWN: &[&str] = &["reqwest alone, 100 KiB", "loopback, 100 KiB", "reqwest alone, 100 KiB up", "loopback, 100 KiB up"];
+
+const LARGE: usize = 100 * 1024;
+
 pub fn run(name: &str, url: &str, calls: u64) {
     match name {
         "machine" => machine(calls),
@@ -37,11 +43,30 @@ pub fn run(name: &str, url: &str, calls: u64) {
             let call = || async { assert_eq!(client.get(url).send().await.unwrap().bytes().len(), 11) };
             awaited(calls, call);
         }
+        "reqwest alone, 100 KiB" | "reqwest alone, 100 KiB up" => {
+            let (client, (up, size)) = (reqwest::Client::builder().no_proxy().build().unwrap(), large(name));
+            awaited(calls, || async {
+                let request = if let Some(body) = up.clone() { client.post(url).body(body) } else { client.get(url) };
+                assert_eq!(request.send().await.unwrap().bytes().await.unwrap().len(), size);
+            });
+        }
+        "loopback, 100 KiB" | "loopback, 100 KiB up" => {
+            let (client, (up, size)) = (client(Http2::Auto, 1), large(name));
+            awaited(calls, || async {
+                let request = if let Some(body) = up.clone() { client.post(url).body(body) } else { client.get(url) };
+                assert_eq!(request.send().await.unwrap().bytes().len(), size);
+            });
+        }
         "blocking" | "blocking, TLS" => blocking(Http2::Auto, url, calls, 1),
         "blocking, HTTP/2" => blocking(Http2::Only, url, calls, 1),
         "blocking, one retry" => blocking(Http2::Auto, url, calls, 2),
         other => panic!("no workload {other:?}"),
     }
+}
+
+/// What is sent, and the size of what comes.
+fn large(name: &str) -> (Option<Bytes>, usize) {
+    if name.ends_with("up") { (Some(vec![b'a'; LARGE].into()), 11) } else { (None, LARGE) }
 }
 
 fn client(http2: Http2, attempts: usize) -> Client {

@@ -47,6 +47,33 @@ async fn calls_share_a_connection() {
     eventually(&peer, "a client takes its connections with it", || peer.open_connections() == 0).await;
 }
 
+/// Those that nobody uses go at once, that of a body that is still read at its end. Nothing waits for `pool_idle_timeout`.
+#[tokio::test]
+async fn connections_go_with_their_client() {
+    let large = 3_000_000;
+    let script = json!([{"do": "echo"}, {"do": "status", "status": 200, "body_size": large}, {"do": "echo"}]);
+    for http2 in [false, true] {
+        for closed in [false, true] {
+            let peer = peer(json!({"script": script, "tls": "trusted", "http2": http2})).await;
+            let client = client(&peer, "{}");
+            assert_eq!(seen(&patient(client.get(peer.url()).send()).await), Ok(200));
+            let mut stream = patient(client.get(peer.url()).stream()).await.unwrap();
+            assert_eq!(seen(&patient(client.get(peer.url()).send()).await), Ok(200));
+            assert_eq!(peer.open_connections(), if http2 { 1 } else { 2 });
+            if closed {
+                client.close();
+                assert_eq!(patient(stream.bytes(usize::MAX)).await.unwrap_err().kind(), ErrorKind::Closed);
+                drop(stream);
+            } else {
+                drop(client);
+                eventually(&peer, "what nobody uses is closed", || peer.open_connections() == 1).await;
+                assert_eq!(patient(stream.bytes(usize::MAX)).await.unwrap().len(), large);
+            }
+            eventually(&peer, "so is the other one", || peer.open_connections() == 0).await;
+        }
+    }
+}
+
 /// The server closes after each answer: every call finds that out before it writes, or its retry does.
 #[tokio::test]
 async fn servers_that_close_after_each_answer() {

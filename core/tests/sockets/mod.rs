@@ -8,3 +8,4 @@ mod invalid;
 mod outcomes;
 mod posts;
 mod requests;
+mod transfers;

@@ -25,7 +25,7 @@ use crate::live::{patient, pattern, pieces, swift};
 use crate::support::{counted, vector};
 
 /// What a layer leaves to the client that it is around, or to whoever reads the response.
-const LEFT_OUT: [&str; 5] = ["redirects", "buffers", "tls", "connection", "max_response_size"];
+const LEFT_OUT: [&str; 6] = ["redirects", "buffers", "tls", "connection", "max_response_size", "expect"];
 
 type Streamed = UnsyncBoxBody<Bytes, BoxError>;
 

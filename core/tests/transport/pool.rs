@@ -65,16 +65,21 @@ async fn calls_beyond_the_limit_wait_in_order() {
             .map(|number| {
                 let (client, url, done) = (client.clone(), url.clone(), Arc::clone(&done));
                 tokio::spawn(async move {
-                    let status = client.get(&url).send().await.map(|response| response.status());
+                    let response = client.get(&url).send().await;
                     done.lock().unwrap().push(number);
-                    status
+                    response
                 })
             })
             .collect();
+        let mut waited = 0;
         for call in calls {
-            assert_eq!(call.await.unwrap().unwrap(), 200);
+            let response = call.await.unwrap().unwrap();
+            let record = &response.attempts()[0];
+            assert_eq!((response.status(), response.attempts().len()), (200, 1));
+            assert!(record.connection.waited <= Some(record.duration), "{record:?}");
+            waited += usize::from(record.connection.waited.is_some());
         }
-        assert_eq!(seen.connections() - before, 2);
+        assert_eq!((seen.connections() - before, waited), (2, 8));
         let order = done.lock().unwrap().clone();
         assert!(order.iter().position(|number| *number == 9) > order.iter().position(|number| *number == 2), "{order:?}");
     }

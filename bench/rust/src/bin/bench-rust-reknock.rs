@@ -8,11 +8,14 @@ fn main() -> Result<(), Failure> {
     run(|task| {
         let policy = Policy::from_yaml(&format!("{{max_retries: {}, statuses: [503], backoff: none}}", task.retries))?;
         let client = Client::builder().policy(policy).build()?;
-        let url = task.url.clone();
+        let (url, body) = (task.url.clone(), task.body());
         Ok(move || {
-            let (client, url) = (client.clone(), url.clone());
+            let (client, url, body) = (client.clone(), url.clone(), body.clone());
             async move {
-                let response = client.get(&url).send().await?;
+                let response = match body {
+                    None => client.get(&url).send().await?,
+                    Some(body) => client.post(&url).body(body).send().await?,
+                };
                 Ok(Reply { status: response.status(), body: response.bytes().clone() })
             }
         })

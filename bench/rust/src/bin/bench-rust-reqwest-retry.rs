@@ -15,11 +15,14 @@ fn main() -> Result<(), Failure> {
             .jitter(Jitter::None)
             .build_with_max_retries(task.retries);
         let client = ClientBuilder::new(reqwest::Client::new()).with(RetryTransientMiddleware::new_with_policy(policy)).build();
-        let url = task.url.clone();
+        let (url, body) = (task.url.clone(), task.body());
         Ok(move || {
-            let (client, url) = (client.clone(), url.clone());
+            let (client, url, body) = (client.clone(), url.clone(), body.clone());
             async move {
-                let response = client.get(&url).send().await?;
+                let response = match body {
+                    None => client.get(&url).send().await?,
+                    Some(body) => client.post(&url).body(body).send().await?,
+                };
                 Ok(Reply { status: response.status().as_u16(), body: response.bytes().await? })
             }
         })

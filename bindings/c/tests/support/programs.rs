@@ -84,6 +84,7 @@ pub const PROGRAMS: &[Program] = &[
     },
     program("tests/c/misuse.c", &[FAILING, SLOW]),
     program("tests/c/call_functions.c", &[FAILING, LOADING, FLAKY, FLAKY]),
+    program("tests/c/transfers.c", &[HALF, LARGE, SLOW, STALLED, HALF, LARGE, HALF]),
     program("tests/c/forms.c", &[ECHO, Bytes("part.txt", 10)]),
     program("tests/c/errors.c", &[REFUSED, TWO_LINES]),
     program("tests/c/watch.c", &[FAILING, File("watched.yaml", "")]),

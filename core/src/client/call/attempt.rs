@@ -119,6 +119,10 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
             let message = format!("the function that makes the request body failed: {error}");
             Failure { source: Some(error), ..Failure::new(ErrorKind::Callback, Evidence::NotSent, message) }
         })?;
+        let body = match &self.mode.meter {
+            Some(meter) => meter.begin(attempt.number, body),
+            None => body,
+        };
         Ok(Outgoing {
             method: request.method.clone(),
             url: request.url.clone(),
@@ -193,6 +197,9 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         let mut more = Vec::new();
         let mut size = 0_u64;
         let whole = loop {
+            if let Some(meter) = &self.mode.meter {
+                meter.received(self.retry.attempts(), size, received.length);
+            }
             if size >= enough {
                 break false;
             }

@@ -120,7 +120,7 @@ pub enum Reply {
     Fields(HeaderMap),
 }
 
-/// Which questions a host answers.
+/// Which questions a host answers. Write it as `Wants { delay: true, ..Wants::default() }`: it grows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wants {
     /// `retry_if`.

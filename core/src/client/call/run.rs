@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::EXPECT;
 
 use super::cancel::{Cancel, cancel_message, cancelled_kind, cancelled_now};
 use super::drain::drain;
@@ -149,7 +150,9 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         }
         let replayable = self.request.body.is_replayable() && self.policy.keeps(self.request.body.length());
         let mut answer = self.opinion(ended, verdict, replayable).await?;
-        if ended.is_misdirected() && std::mem::take(&mut self.mode.repeat_misdirected) && answer == Answer::default() {
+        let too_much = ended.is_too_much_expected(self.sent());
+        let misdirected = ended.is_misdirected() && std::mem::take(&mut self.mode.repeat_misdirected);
+        if (misdirected || too_much) && answer == Answer::default() {
             answer = Answer { retry: Some(true), wait: Some(Duration::ZERO), backoff: None };
         }
         let decision = match self.retry.permit(verdict, answer, replayable, self.config.clock.now()) {
@@ -165,6 +168,9 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
             Decision::Retry { wait } => {
                 if let Some(record) = self.records.last_mut() {
                     record.wait = Some(wait);
+                }
+                if too_much {
+                    self.request.remove_header(EXPECT.as_str());
                 }
                 Ok(Next::Retry(self.config.clock.now().after(wait)))
             }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use http::header::HeaderName;
+use http::header::{EXPECT, HeaderName};
 use http::{HeaderMap, Method};
 use url::Url;
 
 use super::cancel::Cancel;
 use super::question::Host;
 use super::trace::Trace;
+use super::transfer::Meter;
 use crate::client::message::cookies::Cookies;
 use crate::client::message::redact::redacted;
 use crate::client::message::redirect::Redirects;
@@ -67,6 +68,11 @@ impl<B> AttemptResult<B> {
     pub(in crate::client) fn is_misdirected(&self) -> bool {
         self.status() == Some(421)
     }
+
+    /// A server, or who is between, cannot do what the request expects of it (RFC 9110 section 10.1.1).
+    pub(in crate::client) fn is_too_much_expected(&self, sent: &Request) -> bool {
+        self.status() == Some(417) && sent.headers.contains_key(EXPECT)
+    }
 }
 
 /// A call that ended without a response.
@@ -114,7 +120,6 @@ impl Whose {
 }
 
 /// What the caller wants, besides the request.
-#[derive(Clone, Copy, Debug)]
 pub(in crate::client) struct Mode {
     pub(in crate::client) delivery: Delivery,
     pub(in crate::client) redirects: Redirects,
@@ -124,6 +129,8 @@ pub(in crate::client) struct Mode {
     pub(in crate::client) repeat_misdirected: bool,
     /// The jar of cookies is passed over.
     pub(in crate::client) omit_cookies: bool,
+    /// Who counts what moves.
+    pub(in crate::client) meter: Option<Arc<Meter>>,
 }
 
 /// What a client was told of all its calls.

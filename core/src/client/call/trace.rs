@@ -52,11 +52,11 @@ mod on {
 
     /// The span of an attempt.
     #[derive(Clone, Debug, Default)]
-    pub(in crate::client) struct Trace(Option<Span>);
+    pub(crate) struct Trace(Option<Span>);
 
     impl Trace {
         /// The attempt ended so.
-        pub(in crate::client) fn end(&mut self, attempt: &AttemptRecord) {
+        pub(crate) fn end(&mut self, attempt: &AttemptRecord) {
             let Some(span) = self.0.take() else { return };
             if let Some(status) = attempt.status {
                 span.record("http.response.status_code", status);
@@ -75,18 +75,25 @@ mod on {
         }
 
         /// Work of the attempt.
-        pub(in crate::client) fn within<F: Future>(&self, work: F) -> Instrumented<F> {
+        pub(crate) fn within<F: Future>(&self, work: F) -> Instrumented<F> {
             work.instrument(self.0.clone().unwrap_or_else(Span::none))
+        }
+
+        /// Likewise, what begins it included.
+        #[cfg(feature = "tower")]
+        pub(crate) fn around<F: Future>(&self, begin: impl FnOnce() -> F) -> Instrumented<F> {
+            let span = self.0.clone().unwrap_or_else(Span::none);
+            span.in_scope(begin).instrument(span)
         }
     }
 
     /// Whether anybody wants spans.
-    pub(in crate::client) fn spans() -> bool {
+    pub(crate) fn spans() -> bool {
         enabled!(target: "reknock", Its::INFO)
     }
 
     /// The span of the attempt that starts.
-    pub(in crate::client) fn begin(start: &Event) -> Trace {
+    pub(crate) fn begin(start: &Event) -> Trace {
         let (Some(call), EventKind::AttemptStart { attempt, method, target }) = (&start.call, &start.kind) else { return Trace(None) };
         let url = Url::parse(target).ok();
         let (host, port) = (url.as_ref().and_then(Url::host_str), url.as_ref().and_then(Url::port_or_known_default));
@@ -125,7 +132,7 @@ mod on {
     }
 
     /// Whether anybody wants events of this level. What happens with every call is in the spans.
-    pub(in crate::client) fn wanted(level: Level) -> bool {
+    pub(crate) fn wanted(level: Level) -> bool {
         match level {
             Level::Debug => false,
             Level::Info => enabled!(target: "reknock", Its::INFO),
@@ -134,7 +141,7 @@ mod on {
     }
 
     /// A retry or a warning.
-    pub(in crate::client) fn log(event: &Event) {
+    pub(crate) fn log(event: &Event) {
         let call = event.call.as_deref();
         let (id, name, url) =
             (call.map(|call| call.call_id), call.and_then(|call| call.name.as_deref()), call.map(|call| call.url.as_str()));
@@ -158,4 +165,4 @@ mod on {
 #[cfg(not(feature = "tracing"))]
 pub(in crate::client) use off::*;
 #[cfg(feature = "tracing")]
-pub(in crate::client) use on::*;
+pub(crate) use on::*;

@@ -1,5 +1,5 @@
 //! Cookies (RFC 6265 with the rules of its successor for prefixes and secure cookies). The store is that of `cookie_store`; which domains are public
-//! suffixes says `psl`, which holds the list as code.
+//! suffixes is a list of ours.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,6 +10,7 @@ use cookie_store::{CookieStore, RawCookie};
 use http::header::{HeaderMap, HeaderValue, SET_COOKIE};
 use url::{Host, Url};
 
+use super::suffixes;
 use crate::client::system::clock::{Clock, TokioClock};
 use crate::client::system::process::PerProcess;
 use crate::error::Error;
@@ -212,9 +213,10 @@ fn is_allowed(cookie: &mut RawCookie<'_>, url: &Url) -> bool {
     if cookie.max_age() > most || expires.is_some_and(|at| SystemTime::from(at) > UNIX_EPOCH + Duration::from_secs(latest)) {
         cookie.set_max_age(most);
     }
-    let Some(domain) = cookie.domain().map(|domain| domain.trim_start_matches('.').to_ascii_lowercase()) else { return true };
-    let is_public = || psl::suffix_str(&domain).is_some_and(|suffix| suffix == domain);
-    if matches!(url.host(), Some(Host::Domain(_))) && is_public() {
+    let Some(domain) = cookie.domain().map(|domain| domain.trim_start_matches('.')) else { return true };
+    // As hosts of URLs are written, which the list and the store go by.
+    let domain = Host::parse(domain).map_or_else(|_| domain.to_ascii_lowercase(), |host| host.to_string());
+    if matches!(url.host(), Some(Host::Domain(_))) && suffixes::is_public(&domain) {
         if url.host_str() != Some(&domain) {
             return false;
         }
@@ -252,6 +254,9 @@ mod tests {
             ("http://a.example.com/", "a=1; Domain=other.com", "http://other.com/", ""),
             ("http://a.example.com/", "a=1; Domain=com", "http://b.com/", ""),
             ("http://a.co.uk/", "a=1; Domain=co.uk", "http://b.co.uk/", ""),
+            ("http://a.xn--55qx5d.cn/", "a=1; Domain=xn--55qx5d.cn", "http://b.xn--55qx5d.cn/", ""),
+            ("http://a.xn--55qx5d.cn/", "a=1; Domain=\u{516c}\u{53f8}.cn", "http://b.xn--55qx5d.cn/", ""),
+            ("http://x.a.xn--55qx5d.cn/", "a=1; Domain=a.xn--55qx5d.cn", "http://y.a.xn--55qx5d.cn/", "a=1"),
             ("http://me.github.io/", "a=1; Domain=github.io", "http://you.github.io/", ""),
             ("http://github.io/", "a=1; Domain=github.io", "http://github.io/", "a=1"),
             ("http://github.io/", "a=1; Domain=github.io", "http://you.github.io/", ""),

@@ -11,3 +11,4 @@ pub(super) mod redirect;
 pub(super) mod request;
 pub(super) mod response;
 pub(super) mod status;
+mod suffixes;

@@ -25,6 +25,7 @@ pub mod fuzzing {
 }
 
 pub(super) use self::progress::Exchanges;
+use self::progress::Standing;
 pub use self::progress::{Pausing, Progress};
 pub use super::message::body::OutgoingBody;
 use crate::error::{BoxError, ErrorKind};

@@ -269,3 +269,24 @@ impl Drop for Pausing<'_> {
         self.0.connect_ended(TokioClock.now());
     }
 }
+
+/// While it lives, an attempt waits for a place on a connection, or for leave to open one: its record says how long.
+#[derive(Debug)]
+pub(super) struct Standing<'a> {
+    progress: &'a Progress,
+    since: Tick,
+}
+
+impl<'a> Standing<'a> {
+    /// From now on.
+    pub(super) fn new(progress: &'a Progress) -> Self {
+        Standing { progress, since: TokioClock.now() }
+    }
+}
+
+impl Drop for Standing<'_> {
+    fn drop(&mut self) {
+        let more = TokioClock.now().since(self.since);
+        self.progress.note_connection(|connection| connection.waited = Some(connection.waited.unwrap_or_default() + more));
+    }
+}

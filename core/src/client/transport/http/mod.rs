@@ -59,6 +59,15 @@ struct Shared {
     compression: bool,
 }
 
+impl Drop for Shared {
+    /// Connections of HTTP/2 and bodies that are still read hold on to the pool: it would outlive the client by as long as it keeps what is idle.
+    fn drop(&mut self) {
+        if self.pool.is_own() {
+            self.pool.close();
+        }
+    }
+}
+
 impl HttpTransport {
     /// A transport without connections; needs no runtime. The first one with given TLS options reads the system's roots (3-7 ms).
     ///
@@ -88,7 +97,7 @@ impl HttpTransport {
             Http2::None => false,
         };
         if !may_be_http2 {
-            let Granted { lease, kept } = self.0.pool.acquire(url, Some(progress)).await?;
+            let Granted { lease, kept } = self.0.pool.acquire(url, progress, true).await?;
             if let Some(connection) = kept {
                 return Ok(Way::Http1 { connection, lease, kept: true });
             }
@@ -107,7 +116,7 @@ impl HttpTransport {
         }
         let _waiting = Pausing::new(progress);
         // Boxed, as it is seldom needed: it would make the future of every call large.
-        match Box::pin(gate.place(limit, uploads, self.open(url, limit, progress, &gate))).await? {
+        match Box::pin(gate.place(limit, uploads, progress, self.open(url, limit, progress, &gate))).await? {
             Found::Place(place) => Ok(Way::Http2 { place, origin }),
             Found::Other(way) => Ok(way),
         }
@@ -115,7 +124,7 @@ impl HttpTransport {
 
     /// Connects to an origin that may speak HTTP/2.
     async fn open(&self, url: &Url, limit: Option<Duration>, progress: &Progress, gate: &Arc<Gate>) -> Result<Opened<Way>, Failure> {
-        let Granted { lease, kept } = self.0.pool.acquire(url, None).await?;
+        let Granted { lease, kept } = self.0.pool.acquire(url, progress, false).await?;
         if let Some(connection) = kept {
             return Ok(Opened::Other(Way::Http1 { connection, lease, kept: true }));
         }
@@ -276,7 +285,7 @@ impl Transport for HttpTransport {
     }
 
     fn close(&self) {
-        self.0.pool.clear();
+        self.0.pool.close();
     }
 
     async fn send(&self, outgoing: Outgoing) -> Result<Received<HttpBody>, Failure> {

@@ -16,7 +16,7 @@ use super::idle;
 use super::origin::Origin;
 use crate::client::system::clock::{Clock, TokioClock};
 use crate::client::system::process::process_id;
-use crate::client::transport::{Failure, Pausing, Progress};
+use crate::client::transport::{Failure, Pausing, Progress, Standing};
 use crate::time::Tick;
 
 /// How many connections there may be.
@@ -55,6 +55,8 @@ struct State {
     next: u64,
     /// Somebody will look after the idle ones in time.
     watched: bool,
+    /// Nobody makes calls any more: what becomes idle is closed.
+    closed: bool,
 }
 
 struct Entry {
@@ -97,6 +99,11 @@ impl Pool {
         Arc::new(Pool { limits, pid: process_id(), gates, state: Mutex::default() })
     }
 
+    /// Whether it is this process's, and not its parent's.
+    pub(super) fn is_own(&self) -> bool {
+        self.pid == process_id()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -116,16 +123,18 @@ impl Pool {
         }
     }
 
-    /// A connection to `origin` that is alive, or leave to open one; waits where there are as many as there may be. The wait is no attempt's time.
+    /// A connection to `origin` that is alive, or leave to open one; waits where there are as many as there may be. The wait is no attempt's time:
+    /// `pauses` unless that stands still already.
     ///
     /// # Errors
     /// `invalid_request` for a URL that leads nowhere.
-    pub(super) async fn acquire(self: &Arc<Self>, url: &Url, progress: Option<&Progress>) -> Result<Granted, Failure> {
+    pub(super) async fn acquire(self: &Arc<Self>, url: &Url, progress: &Progress, pauses: bool) -> Result<Granted, Failure> {
         loop {
             let mut granted = match self.take(url)? {
                 Taken::Granted(granted) => granted,
                 Taken::Later(waiting) => {
-                    let _standing = progress.map(Pausing::new);
+                    let _pausing = pauses.then(|| Pausing::new(progress));
+                    let _standing = Standing::new(progress);
                     match waiting.await {
                         Ok(granted) => granted,
                         // Who would have served it is gone.
@@ -144,6 +153,8 @@ impl Pool {
     /// What there is now, or a place in the queue.
     fn take(self: &Arc<Self>, url: &Url) -> Result<Taken, Failure> {
         let mut state = self.lock();
+        // Whoever asks is another client that stands on the same transport.
+        state.closed = false;
         let entry = match state.origins.get_mut(Origin::name(url)) {
             Some(entry) => entry,
             None => {
@@ -203,9 +214,10 @@ impl Pool {
         self.gates.forget(url);
     }
 
-    /// Closes all that are idle.
-    pub(super) fn clear(&self) {
+    /// Closes all that are idle, and from now on what becomes idle, as nobody makes calls any more. What is in use goes on to its end.
+    pub(super) fn close(&self) {
         let mut state = self.lock();
+        state.closed = true;
         let gone: Vec<_> = std::iter::from_fn(|| state.drop_oldest()).collect();
         drop(state);
         drop(gone);
@@ -271,6 +283,9 @@ impl Pool {
                 state.count(&other, -1);
                 state.count(origin, 1);
             }
+        }
+        if state.closed {
+            gone.extend(kept.take());
         }
         match kept {
             Some(kept) => gone.extend(state.keep(origin, kept, &self.limits)),
@@ -381,14 +396,15 @@ impl Lease {
         &self.origin
     }
 
-    /// Whether a call waits for the place that it takes.
+    /// Whether its connection is to be closed once nobody uses it: a call waits for the place that it takes, or no call will come.
     pub(super) fn is_wanted(&self) -> bool {
-        self.pool.lock().next_origin(&self.origin, &self.pool.limits).is_some()
+        let state = self.pool.lock();
+        state.closed || state.next_origin(&self.origin, &self.pool.limits).is_some()
     }
 
     /// Whether it belongs to the parent of this process.
     pub(super) fn is_inherited(&self) -> bool {
-        self.pool.pid != process_id()
+        !self.pool.is_own()
     }
 
     /// Its place is counted otherwise.

@@ -65,6 +65,7 @@ struct Shared {
 
 /// One send as a server would have seen it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Sent {
     /// From the making of the script, in its time.
     pub at: Duration,

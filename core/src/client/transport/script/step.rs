@@ -40,6 +40,7 @@ impl Default for Does {
 
 /// What a step does, for hosts whose own fetch plays it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Played {
     /// The status of the answer; `None` for a failure, or if there is no answer at all.
     pub status: Option<u16>,

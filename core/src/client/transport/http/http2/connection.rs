@@ -114,7 +114,8 @@ impl Connection {
             used: AtomicBool::new(false),
             leave: Mutex::new(Some(Box::new(leave))),
         });
-        let watch = ping.zip(connection.ping_pong()).map(|(every, pings)| Watch { every, pings, heard: 0, asked: false, timer: None });
+        let watch =
+            ping.zip(connection.ping_pong()).map(|(every, pings)| Watch { every, pings, heard: 0, asked: false, timer: None, set: false });
         tokio::spawn(Driver { connection, watch, widened: Tick(0), link: Arc::clone(&link), _left: Left(Arc::clone(&link)) });
         let lane = Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread;
         Ok(Connection { sender, link, line: line.filter(|_| lane) })
@@ -130,18 +131,19 @@ impl Connection {
         self.line.as_ref().is_none_or(|line| line.look() != Sight::Quiet)
     }
 
-    /// Takes a place, if one is free and the connection still takes requests of this kind.
-    pub(super) fn enter(&self, want: Want) -> bool {
+    /// Takes a place, if one is free and the connection still takes requests of this kind. Where the request goes in.
+    pub(super) fn enter(&self, want: Want) -> Option<SendRequest<Bytes>> {
         if !self.link.is_usable() || !want.suits(&self.link.counts) || !self.link.enter() {
-            return false;
+            return None;
         }
+        let mut sender = self.sender();
         // What it has learned of its peer since it was last looked at: a farewell, an end.
-        let alive = !matches!(self.sender().poll_ready(&mut Context::from_waker(Waker::noop())), Poll::Ready(Err(_)));
-        if !alive {
+        if let Poll::Ready(Err(_)) = sender.poll_ready(&mut Context::from_waker(Waker::noop())) {
             self.link.close();
             self.link.open.fetch_sub(1, Ordering::AcqRel);
+            return None;
         }
-        alive
+        Some(sender)
     }
 }
 
@@ -315,6 +317,8 @@ struct Watch {
     /// A ping is on its way.
     asked: bool,
     timer: Option<Pin<Box<Sleep>>>,
+    /// It will wake the task.
+    set: bool,
 }
 
 enum Look {
@@ -340,7 +344,9 @@ impl Watch {
             self.rest(link);
         }
         let Some(timer) = &mut self.timer else { return Look::Quiet };
-        if timer.as_mut().poll(context).is_pending() {
+        // It wakes this task, which is the same for good: asking it once is enough.
+        if self.set && !timer.is_elapsed() || timer.as_mut().poll(context).is_pending() {
+            self.set = true;
             return Look::Quiet;
         }
         self.timer = None;
@@ -363,5 +369,6 @@ impl Watch {
     fn rest(&mut self, link: &Link) {
         self.heard = link.counts.heard();
         self.timer = Some(Box::pin(sleep(self.every)));
+        self.set = false;
     }
 }

@@ -45,12 +45,12 @@ impl Exchange {
     /// # Errors
     /// The request is none that HTTP/2 can carry, or the connection was lost in this very moment. Nothing was sent.
     pub(in crate::client::transport::http) fn enter(
-        place: Place,
+        mut place: Place,
         request: Request<()>,
         mut body: Upload,
         progress: &Arc<Progress>,
     ) -> Result<Self, Failure> {
-        let link = &place.connection().link;
+        let link = Arc::clone(&place.connection().link);
         let empty = body.is_over();
         let expectation = body.expectation();
         let head = *request.method() == Method::HEAD;
@@ -61,7 +61,7 @@ impl Exchange {
             connection.peer = link.peer;
             connection.version = Some(HttpVersion::Http2);
         });
-        match place.connection().sender().send_request(request, empty) {
+        match place.sender().send_request(request, empty) {
             Ok((answer, stream)) => {
                 progress.sent();
                 body.begin();
@@ -71,7 +71,7 @@ impl Exchange {
             }
             Err(error) => {
                 link.close();
-                Err(failure::of_entry(error, link))
+                Err(failure::of_entry(error, &link))
             }
         }
     }

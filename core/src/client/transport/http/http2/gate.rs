@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
+use h2::client::SendRequest;
 use tokio::sync::Notify;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -17,7 +19,7 @@ use tokio::time::{Instant, sleep_until};
 use super::connection::Connection;
 use super::wire::Counts;
 use crate::client::system::clock::{Clock, TokioClock};
-use crate::client::transport::{Failure, Refusal};
+use crate::client::transport::{Failure, Progress, Refusal, Standing};
 use crate::error::ErrorKind;
 use crate::record::Evidence;
 use crate::time::{DurationText, Tick};
@@ -73,7 +75,11 @@ struct Reason {
 }
 
 /// A place on a connection, given back when dropped.
-pub(in crate::client::transport::http) struct Place(Arc<Connection>);
+pub(in crate::client::transport::http) struct Place {
+    connection: Arc<Connection>,
+    /// For one request.
+    sender: SendRequest<Bytes>,
+}
 
 /// What connecting gave.
 pub(in crate::client::transport::http) enum Opened<C> {
@@ -131,6 +137,7 @@ impl Gate {
         &self,
         limit: Option<Duration>,
         uploads: bool,
+        progress: &Progress,
         connect: F,
     ) -> Result<Found<C>, Failure>
     where
@@ -141,6 +148,7 @@ impl Gate {
         let mut starved = None;
         let mut connect = pin!(connect);
         let mut connecting = Connecting::No;
+        let mut standing = None;
         let came = Instant::now();
         loop {
             let mut freed = pin!(self.freed.notified());
@@ -159,6 +167,10 @@ impl Gate {
                 }
                 state.look(&mut connecting, came)?
             };
+            match connecting {
+                Connecting::Yes(_) => standing = None,
+                _ => _ = standing.get_or_insert_with(|| Standing::new(progress)),
+            }
             let (mut theirs, next) = match look {
                 // Our own keeps its limit itself.
                 Look::Alone(None) => (None, None),
@@ -210,7 +222,8 @@ impl Gate {
                 state.opened = Some(Instant::now());
                 state.connections.push(Arc::clone(&connection));
                 self.pass_on(&state);
-                Found::Place(Place(connection))
+                let sender = connection.sender();
+                Found::Place(Place { connection, sender })
             }
         }
     }
@@ -286,8 +299,10 @@ impl State {
     }
 
     fn place(&mut self, want: Want) -> Option<Place> {
-        let found = self.connections.iter().find(|connection| connection.enter(want))?;
-        Some(Place(Arc::clone(found)))
+        self.connections.iter().find_map(|connection| {
+            let sender = connection.enter(want)?;
+            Some(Place { connection: Arc::clone(connection), sender })
+        })
     }
 
     fn has_room(&self) -> bool {
@@ -412,16 +427,21 @@ impl Drop for Waiting<'_> {
 impl Place {
     /// The address at the other end.
     pub(in crate::client::transport::http) fn peer(&self) -> Option<SocketAddr> {
-        self.0.link.peer
+        self.connection.link.peer
     }
 
     pub(super) fn connection(&self) -> &Connection {
-        &self.0
+        &self.connection
+    }
+
+    /// Where its request goes in.
+    pub(super) fn sender(&mut self) -> &mut SendRequest<Bytes> {
+        &mut self.sender
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.link.go();
+        self.connection.link.go();
     }
 }

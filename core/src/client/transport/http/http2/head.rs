@@ -48,11 +48,14 @@ fn strip(headers: &mut HeaderMap) {
             headers.remove(name);
         }
     }
-    for name in &OF_CONNECTIONS {
-        headers.remove(name);
-    }
-    if headers.get_all(TE).iter().any(|value| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"trailers")) {
-        headers.remove(TE);
+    // Comparing those few that are there is cheaper than to look for each that should not be.
+    if headers.keys().any(|name| *name == TE || OF_CONNECTIONS.contains(name)) {
+        for name in &OF_CONNECTIONS {
+            headers.remove(name);
+        }
+        if headers.get_all(TE).iter().any(|value| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"trailers")) {
+            headers.remove(TE);
+        }
     }
     trim(headers);
 }

@@ -117,6 +117,38 @@ async fn a_further_connection_is_opened_when_all_places_were_taken_for_long() {
     assert!(took >= Duration::from_millis(1150) && took < Duration::from_millis(1300), "{took:?}");
 }
 
+/// Until it has a place, or connects by itself.
+#[tokio::test(start_paused = true)]
+async fn the_wait_for_a_place_is_known() {
+    let network = Network::new(|stream, _| {
+        let mut builder = h2::server::Builder::new();
+        builder.max_concurrent_streams(1);
+        answer(stream, builder, Bytes::from_static(b"ok"), Duration::ZERO)
+    });
+    network.get("/").await.unwrap();
+    for (held, waited) in [(0, None), (50, Some(50)), (500, Some(100))] {
+        let place = network.place(false).await;
+        let progress = Progress::default();
+        let let_go = async {
+            sleep(Duration::from_millis(held)).await;
+            drop(place);
+        };
+        let slow = async {
+            sleep(Duration::from_secs(1)).await;
+            network.connect().await
+        };
+        let call = async {
+            if held == 0 {
+                sleep(Duration::from_millis(1)).await;
+            }
+            network.gate.place(None, false, &progress, slow).await
+        };
+        assert!(tokio::join!(let_go, call).1.is_ok());
+        assert_eq!(progress.connection().waited.map(|waited| waited.as_millis()), waited, "{held}");
+    }
+    assert_eq!(network.connections(), 1, "what it began to open when a place came free is closed");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_does_not_answer_pings_is_dead() {
     let network = Network::with_pings(|stream, _| async move {
@@ -173,7 +205,8 @@ async fn calls_wait_for_one_connection_and_fail_with_it() {
         sleep(Duration::from_millis(300)).await;
         Err::<Opened<()>, _>(Failure::new(ErrorKind::Connect, Evidence::NotSent, "nobody there"))
     };
-    let calls = (0..10).map(|_| gate.place(Some(Duration::from_secs(5)), false, connect()));
+    let progress = Progress::default();
+    let calls = (0..10).map(|_| gate.place(Some(Duration::from_secs(5)), false, &progress, connect()));
     for result in futures_util::future::join_all(calls).await {
         assert_eq!(result.err().unwrap().message, "nobody there");
     }
@@ -189,11 +222,12 @@ async fn who_waits_for_anothers_connect_has_a_limit_of_his_own() {
         gate.dials();
         std::future::pending::<Result<Opened<()>, _>>().await
     };
-    let mut first = Box::pin(gate.place(None, false, connect));
+    let progress = Progress::default();
+    let mut first = Box::pin(gate.place(None, false, &progress, connect));
     assert!(once(&mut first).await.is_pending());
     let began = tokio::time::Instant::now();
     let never = std::future::pending::<Result<Opened<()>, Failure>>();
-    let second = gate.place(Some(Duration::from_millis(100)), false, never);
+    let second = gate.place(Some(Duration::from_millis(100)), false, &progress, never);
     let ended = tokio::select! {
         _ = &mut first => unreachable!(),
         ended = second => ended,
@@ -210,7 +244,8 @@ async fn another_call_connects_if_the_first_gives_up() {
         sleep(Duration::from_secs(60)).await;
         network.connect().await
     };
-    let mut first = Box::pin(network.gate.place(None, false, slow));
+    let progress = Progress::default();
+    let mut first = Box::pin(network.gate.place(None, false, &progress, slow));
     assert!(once(&mut first).await.is_pending());
     let mut second = Box::pin(network.get("/"));
     assert!(once(&mut second).await.is_pending());

@@ -65,7 +65,7 @@ where
     }
 
     pub(super) async fn place(&self, uploads: bool) -> Place {
-        let found = self.gate.place(Some(Duration::from_secs(5)), uploads, self.connect()).await;
+        let found = self.gate.place(Some(Duration::from_secs(5)), uploads, &Progress::default(), self.connect()).await;
         match found.expect("there is a place") {
             Found::Place(place) => place,
             Found::Other(()) => unreachable!(),
