@@ -329,6 +329,11 @@
 #define REKNOCK_NOTICE_POLICY_REFUSED 3
 
 /**
+ * A budget that was to be the host's (`share: host`) is this process's alone. Once a client.
+ */
+#define REKNOCK_NOTICE_BUDGET_UNSHARED 4
+
+/**
  * What happens with every call.
  */
 #define REKNOCK_LEVEL_DEBUG 0
@@ -2082,10 +2087,10 @@ reknock_status reknock_client_new(const struct reknock_client_options *options,
                                   struct reknock_error **error);
 
 /**
- * Gives the client other policies, for calls that begin from now on; those in flight keep theirs, and budgets with the same parameters go on.
- * The set may be freed at once. Any thread.
+ * Gives the client other policies, for calls that begin from now on; those in flight keep theirs, and budgets with the same parameters go on. A
+ * budget's name that has others now is a fresh purse, for all clients of the process. The set may be freed at once. Any thread.
  *
- * Errors: REKNOCK_ERROR_CONFIG if a budget's name is in use with other parameters; nothing is changed then.
+ * Errors: REKNOCK_ERROR_CONFIG if a budget has to be the host's (`share_required`) and cannot; nothing is changed then.
  */
 reknock_status reknock_client_set_policy(const struct reknock_client *client,
                                          const struct reknock_policy_set *set,

@@ -18,9 +18,10 @@
  * - Redirects that libcurl follows (CURLOPT_FOLLOWLOCATION) are part of their attempt.
  * - On a kept connection that it finds dead libcurl sends again, and asks nobody: retries, and requests that must not be sent twice, have a new one.
  * - These options are set for each attempt, and set back after it to what reknock_curl_options says of them: CURLOPT_TIMEOUT_MS, CURLOPT_CONNECTTIMEOUT_MS,
- *   CURLOPT_FRESH_CONNECT, CURLOPT_NOPROGRESS, CURLOPT_XFERINFOFUNCTION, CURLOPT_XFERINFODATA; CURLOPT_HTTPHEADER if the policy adds header fields.
- * - The policy's timeout and connect_timeout are kept by libcurl. per_try_timeout and idle_timeout are looked at whenever libcurl tells of progress: about
- *   once a second; in event loops on curl_multi_socket_action when something happens, so that the timeout is what ends a silence there.
+ *   CURLOPT_FRESH_CONNECT, CURLOPT_NOPROGRESS, CURLOPT_XFERINFOFUNCTION, CURLOPT_XFERINFODATA; CURLOPT_HTTPHEADER if the policy adds header fields; on
+ *   multi handles CURLOPT_LOW_SPEED_LIMIT and CURLOPT_LOW_SPEED_TIME, without which libcurl looks at nothing while nothing happens.
+ * - The policy's timeout and connect_timeout are kept by libcurl. per_try_timeout, idle_timeout and `cancel` are looked at whenever libcurl tells of progress:
+ *   about once a second.
  * - Memory is taken for header fields that the policy adds (by libcurl), and for responses with more than 64 header fields.
  *
  * Like an easy handle, a call is used by one thread at a time.
@@ -72,6 +73,8 @@ typedef struct reknock_curl_options {
   long connect_timeout_ms;
   /** Not 0: the program's CURLOPT_FRESH_CONNECT is on. */
   int fresh_connect;
+  /** The program's CURLOPT_LOW_SPEED_LIMIT, on multi handles, with its CURLOPT_LOW_SPEED_TIME. Default: none. */
+  long low_speed_limit, low_speed_time;
   /** The program's CURLOPT_XFERINFOFUNCTION. Default: none. */
   curl_xferinfo_callback progress;
   /** Its CURLOPT_XFERINFODATA. */
@@ -95,7 +98,7 @@ typedef struct reknock_curl_call {
   struct curl_slist *sent;
   uint64_t moved_ns;
   curl_off_t moved;
-  int stage;
+  int stage, woken;
   reknock_status ended;
 } reknock_curl_call;
 
@@ -197,6 +200,11 @@ static inline void reknock_curl_restore_(reknock_curl_call *call) {
   curl_easy_setopt(call->easy, CURLOPT_NOPROGRESS, theirs->progress == NULL ? 1L : 0L);
   curl_easy_setopt(call->easy, CURLOPT_XFERINFOFUNCTION, theirs->progress);
   curl_easy_setopt(call->easy, CURLOPT_XFERINFODATA, theirs->progress_data);
+  if (call->woken) {
+    curl_easy_setopt(call->easy, CURLOPT_LOW_SPEED_LIMIT, theirs->low_speed_limit);
+    curl_easy_setopt(call->easy, CURLOPT_LOW_SPEED_TIME, theirs->low_speed_time);
+    call->woken = 0;
+  }
   if (call->sent != NULL) {
     curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, theirs->headers);
     curl_slist_free_all(call->sent);
@@ -258,23 +266,13 @@ static inline reknock_status reknock_curl_kind_(const reknock_curl_call *call, i
   case CURLE_URL_MALFORMAT:
   case CURLE_FAILED_INIT:
   case CURLE_BAD_FUNCTION_ARGUMENT: return REKNOCK_ERROR_INVALID_REQUEST;
-  case CURLE_COULDNT_RESOLVE_HOST:
-  case CURLE_COULDNT_RESOLVE_PROXY:
-  case CURLE_COULDNT_CONNECT:
-  case CURLE_INTERFACE_FAILED:
-  case CURLE_PROXY: return REKNOCK_ERROR_CONNECT;
+  case CURLE_COULDNT_RESOLVE_HOST: case CURLE_COULDNT_RESOLVE_PROXY: case CURLE_COULDNT_CONNECT:
+  case CURLE_INTERFACE_FAILED: case CURLE_PROXY: return REKNOCK_ERROR_CONNECT;
   /* A handshake that the peer cut is a failed connection; an alert or a certificate does not heal. */
   case CURLE_SSL_CONNECT_ERROR: return reknock_curl_info_(call->easy, CURLINFO_OS_ERRNO) == ECONNRESET ? REKNOCK_ERROR_CONNECT : REKNOCK_ERROR_TLS;
-  case CURLE_PEER_FAILED_VERIFICATION:
-  case CURLE_SSL_CERTPROBLEM:
-  case CURLE_SSL_CIPHER:
-  case CURLE_SSL_CACERT_BADFILE:
-  case CURLE_SSL_ISSUER_ERROR:
-  case CURLE_SSL_CRL_BADFILE:
-  case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
-  case CURLE_SSL_INVALIDCERTSTATUS:
-  case CURLE_SSL_CLIENTCERT:
-  case CURLE_USE_SSL_FAILED: return REKNOCK_ERROR_TLS;
+  case CURLE_PEER_FAILED_VERIFICATION: case CURLE_SSL_CERTPROBLEM: case CURLE_SSL_CIPHER: case CURLE_SSL_CACERT_BADFILE:
+  case CURLE_SSL_ISSUER_ERROR: case CURLE_SSL_CRL_BADFILE: case CURLE_SSL_PINNEDPUBKEYNOTMATCH: case CURLE_SSL_INVALIDCERTSTATUS:
+  case CURLE_SSL_CLIENTCERT: case CURLE_USE_SSL_FAILED: return REKNOCK_ERROR_TLS;
   case CURLE_OPERATION_TIMEDOUT:
     if (late) return REKNOCK_ERROR_DEADLINE;
     return not_sent ? REKNOCK_ERROR_CONNECT_TIMEOUT : head ? REKNOCK_ERROR_BODY : REKNOCK_ERROR_PER_TRY_TIMEOUT;
@@ -402,6 +400,12 @@ static inline reknock_status reknock_curl_perform(CURL *easy, reknock_retry *ret
  *  Errors: as reknock_curl_perform; REKNOCK_ERROR_INVALID_ARGUMENT if curl_multi_add_handle fails. */
 static inline reknock_status reknock_curl_start(CURLM *multi, reknock_curl_call *call, reknock_error **error) {
   reknock_status failed = reknock_curl_prepare_(call, error);
+  if (!failed && (call->options.low_speed_limit <= 0 || call->options.low_speed_time <= 0)) {
+    /* A limit that nobody reaches, a byte a second for a year: libcurl sets itself a timer for it. */
+    call->woken = 1;
+    curl_easy_setopt(call->easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(call->easy, CURLOPT_LOW_SPEED_TIME, 31536000L);
+  }
   if (!failed && curl_multi_add_handle(multi, call->easy) != CURLM_OK) {
     failed = reknock_curl_fault_(REKNOCK_ERROR_INVALID_ARGUMENT, "multi: must be a multi handle that the easy handle is not part of", error);
   }

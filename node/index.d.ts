@@ -77,7 +77,7 @@ export interface Client extends PlatformFetch {
   readonly policy: Policy;
   /** The policies of the client. */
   readonly policies: PolicySet;
-  /** Other policies for the calls that begin from now on; those in flight keep theirs, and budgets with the same parameters go on. */
+  /** Other policies for the calls that begin from now on; those in flight keep theirs, and budgets with the same parameters go on. A budget's name that has others now is a fresh purse, for all clients of the process. */
   setPolicy(policy: PolicyLike | PolicySet | PolicySetDocument): void;
   /** Why the last change of the file that the client follows was not taken; null if it was, and if it follows none. */
   readonly policyError: ReknockError | null;
@@ -307,7 +307,7 @@ export type Event =
   /** A redirect is followed. */
   | (EventOf<'redirect'> & { readonly attempt: AttemptRecord; readonly target: string })
   /** What whoever runs the program should know: a budget that refuses a retry (at most once a second and origin), a field or a policy that is not taken. */
-  | (EventOf<'notice'> & { readonly reason: 'budget_refused' | 'field_dropped' | 'policy_refused' })
+  | (EventOf<'notice'> & { readonly reason: 'budget_refused' | 'field_dropped' | 'policy_refused' | 'budget_unshared' })
   /** The call is over. `failed`: with an error, or with a response that would have been retried if it could have been. */
   | (EventOf<'end'> & {
       readonly attempts: readonly AttemptRecord[];
@@ -337,6 +337,8 @@ export interface AttemptRecord {
   readonly waitMs: number | null;
   /** The class of the failure, where another client or function failed. */
   readonly errorClass: string | null;
+  /** What telemetry calls the failure: its kind, else a status from 400 on as text, else the class; null where nothing failed. */
+  readonly errorType: string | null;
   /** The number of the retry that a loop above this call says it is, as SDKs do in header fields of their own. */
   readonly outerRetry: number | null;
   /** From the start of this attempt to the first byte of its response, if one came. */
@@ -420,8 +422,8 @@ export interface AdapterOptions {
   onEvent?: ((event: Event) => void) | null;
   /** As of a client. */
   nesting?: 'stop' | 'allow';
-  /** What events call it. */
-  name?: string;
+  /** What events and telemetry name its calls: a text, or of a request a function of method and URL. */
+  name?: string | ((method: string, url: string) => string | null | undefined);
 }
 
 /** One attempt of an adapter and how it ended, as callbacks see it. */

@@ -262,6 +262,13 @@ impl AttemptRecord {
         }
     }
 
+    /// What telemetry calls its failure (`error.type` of OpenTelemetry): the kind, else a status from 400 on as text, else the class. `None` where nothing
+    /// failed, and while it goes on.
+    pub fn error_type(&self) -> Option<Cow<'_, str>> {
+        let failed = self.error.is_some() || self.status.map_or(self.error_class.is_some(), |status| status >= 400);
+        failed.then(|| self.outcome())
+    }
+
     /// A record of an attempt that began at `start` and has not ended yet.
     pub fn begun(number: u32, hop: u32, start: Duration) -> Self {
         AttemptRecord {

@@ -2,7 +2,9 @@
 
 mod support;
 
-use reknock::{ErrorKind, Evidence, StopReason};
+use std::time::Duration;
+
+use reknock::{AttemptRecord, ErrorKind, Evidence, StopReason};
 use serde_json::Value as Json;
 use support::{counted, vector};
 
@@ -61,4 +63,25 @@ fn evidence() {
     let actual: Vec<&str> = Evidence::ALL.iter().map(|evidence| evidence.code()).collect();
     assert_eq!(actual, expected);
     counted(expected.len(), 3);
+}
+
+/// What telemetry calls a failure.
+#[test]
+fn types_of_errors() {
+    let cases = [
+        (None, None, None, None),
+        (Some(200), None, None, None),
+        (Some(399), None, None, None),
+        (Some(404), None, None, Some("404")),
+        (Some(503), None, None, Some("503")),
+        (Some(200), Some(ErrorKind::Body), None, Some("body")),
+        (None, Some(ErrorKind::Reset), Some("httpx.ReadError"), Some("reset")),
+        (None, None, Some("KeyError"), Some("KeyError")),
+        (Some(200), None, Some("KeyError"), None),
+    ];
+    for (status, error, class, expected) in cases {
+        let mut record = AttemptRecord::begun(1, 0, Duration::ZERO);
+        (record.status, record.error, record.error_class) = (status, error, class.map(Box::from));
+        assert_eq!(record.error_type().as_deref(), expected, "{status:?} {error:?} {class:?}");
+    }
 }

@@ -7,12 +7,12 @@ mod live;
 mod support;
 
 use bytes::Bytes;
-use futures_util::TryStreamExt;
+use futures_util::{FutureExt, TryStreamExt};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use live::{client, patient, pattern, peer};
 use reknock::client::testing::{Script, Step};
-use reknock::client::{Client, ResponseHead};
+use reknock::client::{CallOptions, Callbacks, Client, ResponseHead};
 use reknock::{Error, ErrorKind, Policy, PolicySet, StopReason};
 use serde_json::json;
 use support::value;
@@ -77,22 +77,33 @@ async fn responses_become_those_of_http() {
     assert_eq!((streamed.status().as_u16(), streamed.into_body().collect().await.unwrap().to_bytes()), (201, Bytes::from("text")));
 }
 
+/// Everything that is awaited: sent, streamed, delivered, by a client whose policy's file is watched, too.
 #[test]
 fn a_runtime_that_lacks_something_is_an_error() {
     let call = async { Client::builder().build().unwrap().get("http://127.0.0.1:1/").send().await.unwrap_err() };
     let message = "this tokio runtime lacks timers or I/O, without which no call can be made; build it with enable_all()";
+    let file = std::env::temp_dir().join(format!("reknock-fits-{}.yaml", std::process::id()));
+    std::fs::write(&file, "max_retries: 1").unwrap();
     for builder in [
         &mut tokio::runtime::Builder::new_current_thread(),
         tokio::runtime::Builder::new_current_thread().enable_io(),
         tokio::runtime::Builder::new_current_thread().enable_time(),
     ] {
-        let error = builder
-            .build()
-            .unwrap()
-            .block_on(async { Client::builder().build().unwrap().get("http://127.0.0.1:1/").send().await })
-            .unwrap_err();
-        assert_eq!((error.kind(), error.to_string()), (ErrorKind::Config, message.to_owned()));
+        let runtime = builder.build().unwrap();
+        let is_refused = |error: Error| assert_eq!((error.kind(), error.to_string()), (ErrorKind::Config, message.to_owned()));
+        for policies in [PolicySet::from(Policy::default()), PolicySet::watch(&file, None).unwrap()] {
+            let client = Client::builder().policy(policies).build().unwrap();
+            let get = || client.get("http://127.0.0.1:1/");
+            is_refused(runtime.block_on(get().send()).unwrap_err());
+            is_refused(runtime.block_on(get().stream()).unwrap_err());
+            let options = CallOptions::default();
+            is_refused(runtime.block_on(client.deliver_with(get().build().unwrap(), &options, Callbacks::new())).unwrap_err());
+            // What waits for nothing needs no runtime at all.
+            assert!(client.budget("http://127.0.0.1:1/").is_none() && client.policy_error().is_none());
+            client.set_policy(Policy::default()).unwrap();
+        }
     }
+    std::fs::remove_file(&file).unwrap();
     let script = Script::new([Step::status(200).unwrap()]);
     let answered = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -100,11 +111,24 @@ fn a_runtime_that_lacks_something_is_an_error() {
         .unwrap()
         .block_on(async { Client::on(script).build().unwrap().get("http://service.test/").send().await });
     assert_eq!(answered.unwrap().status(), 200, "what opens no socket needs no I/O");
-    let error = futures_util::FutureExt::now_or_never(call).unwrap();
+    let error = call.now_or_never().unwrap();
     assert_eq!(
         (error.kind(), error.to_string()),
         (ErrorKind::Config, "a call must be made inside a tokio runtime with time and I/O enabled".to_owned())
     );
+}
+
+/// A body may be read elsewhere than its call was made.
+#[test]
+fn reading_where_there_are_no_timers_is_an_error() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let peer = runtime.block_on(peer(json!([{"do": "status", "status": 200, "body_size": 300, "body_mode": "stall", "after": 200}])));
+    let stream = || runtime.block_on(client(&json!({})).get(peer.url()).stream()).unwrap();
+    let mut response = stream();
+    let error = response.chunk().now_or_never().unwrap().unwrap_err();
+    assert_eq!((error.kind(), error.attempts().len(), response.is_broken()), (ErrorKind::Config, 1, true));
+    let bare = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    assert_eq!(bare.block_on(stream().bytes(1000)).unwrap_err().kind(), ErrorKind::Config);
 }
 
 #[test]

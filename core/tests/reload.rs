@@ -163,11 +163,68 @@ async fn calls_in_flight_keep_their_policy() {
 }
 
 #[tokio::test]
-async fn a_name_with_other_parameters_changes_nothing() {
-    let named = |ratio: f64| policy(&json!({"budget": {"name": "reload-named", "ratio": ratio}}));
-    let client = Client::on(Scripted::new([Step::status(200)])).policy(named(0.5)).build().unwrap();
-    assert!(client.set_policy(named(0.25)).unwrap_err().to_string().contains("reload-named"));
-    assert_eq!(client.policy(), named(0.5));
+async fn a_name_with_other_parameters_is_a_fresh_purse_for_all_clients() {
+    let named = |ratio: f64| policy(&json!({"budget": {"name": "reload-named", "ratio": ratio, "deposit_on": "call"}}));
+    let make = |ratio: f64| Client::on(Scripted::new([Step::status(200)])).policy(named(ratio)).build();
+    let (client, other) = (make(0.5).unwrap(), make(0.5).unwrap());
+    let deposits = |client: &Client<Scripted>| client.budget(URL).unwrap().deposits;
+    client.get(URL).send().await.unwrap();
+    assert_eq!(deposits(&other), 1);
+    client.set_policy(named(0.25)).unwrap();
+    assert_eq!(client.policy(), named(0.25));
+    assert!(make(0.5).unwrap_err().to_string().contains("reload-named"), "it is made with other parameters than the name has now");
+    // Who has the parameters of before, as the other client and calls in flight, has the purse of now.
+    other.get(URL).send().await.unwrap();
+    client.get(URL).send().await.unwrap();
+    assert_eq!((deposits(&client), deposits(&other)), (2, 2));
+    other.set_policy(named(0.25)).unwrap();
+    assert_eq!(deposits(&other), 2, "the same parameters are the same purse");
+    make(0.25).unwrap();
+}
+
+/// What tools and people do to files, one after another.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_is_followed_whatever_is_done_to_it() {
+    use std::os::unix::fs::symlink;
+
+    let (folder, clock) = (Folder::new("done-to"), Moved::default());
+    let version = |name: &str, text: &str| {
+        std::fs::create_dir_all(folder.0.join(name)).unwrap();
+        std::fs::write(folder.0.join(name).join("policy.yaml"), text).unwrap();
+        // As Kubernetes swaps the versions of a ConfigMap.
+        symlink(name, folder.0.join("..next")).unwrap();
+        std::fs::rename(folder.0.join("..next"), folder.0.join("..data")).unwrap();
+    };
+    version("..1", "max_retries: 1\n");
+    let path = folder.0.join("policy.yaml");
+    symlink("..data/policy.yaml", &path).unwrap();
+    let client = watched(&path, &clock);
+    let has = |retries: u32| client.policy().max_retries() == retries;
+    let refused = |text: &str| client.policy_error().is_some_and(|error| error.to_string().contains(text));
+    version("..2", "max_retries: 2\n");
+    until(&client, &clock, || has(2)).await;
+
+    // Cut in the middle, then whole.
+    std::fs::write(&path, "max_retries: 3\nbackoff: {base: \"1").unwrap();
+    until(&client, &clock, || refused("YAML line 2")).await;
+    std::fs::write(&path, "max_retries: 3\nbackoff: {base: \"100ms\"}\n").unwrap();
+    until(&client, &clock, || has(3) && client.policy_error().is_none()).await;
+
+    // In place, twice within one tick of the file system's clock: the stamp stays.
+    let written = std::fs::metadata(&path).unwrap().modified().unwrap();
+    std::fs::write(&path, "max_retries: 4\nbackoff: {base: \"100ms\"}\n").unwrap();
+    std::fs::File::options().write(true).open(&path).unwrap().set_modified(written).unwrap();
+    until(&client, &clock, || has(4)).await;
+
+    std::fs::remove_dir_all(folder.0.join("..2")).unwrap();
+    until(&client, &clock, || refused("No such file")).await;
+    version("..3", &format!("max_retries: 5\n# {}\n", "x".repeat(2 << 20)));
+    until(&client, &clock, || has(5) && client.policy_error().is_none()).await;
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    until(&client, &clock, || refused("directory")).await;
+    assert!(has(5));
 }
 
 /// Fails every third send, and counts.

@@ -7,7 +7,7 @@ const { ofFetch, wrongType } = require('./errors.js');
 const { failureOfHead } = require('./failures.js');
 const { gathered, isRequest } = require('./input.js');
 const { limited } = require('./limits.js');
-const { loop, optionsOf, over } = require('./loop.js');
+const { labelOf, loop, optionsOf, over } = require('./loop.js');
 
 /** Bodies that can be passed on again as they are. */
 const AGAIN = new Set(['Blob', 'FormData', 'URLSearchParams']);
@@ -41,7 +41,7 @@ async function fetchUnder(options, fetch, input, init) {
   const call = {
     options, method, url, signal, replayable, takesFields: true,
     failureOf: failureOfHead,
-    origin: originOf(url) ?? options.name ?? options.who,
+    origin: originOf(url) ?? labelOf(options),
     headers: headers && [...new Headers(headers)],
     get request() {
       return (shown ??= { method, url, headers: new Headers(headers) });

@@ -4,7 +4,7 @@
 const { wrongType } = require('./errors.js');
 const { responseOf } = require('./failures.js');
 const { limited } = require('./limits.js');
-const { loop, optionsOf } = require('./loop.js');
+const { labelOf, loop, optionsOf } = require('./loop.js');
 
 const OWN = ['origin', 'idempotent', 'on', 'result', 'signal'];
 
@@ -21,7 +21,7 @@ function retrying(fn, options) {
   if (result !== undefined && typeof result !== 'function') throw wrongType(`result: must be a function, got ${typeof result}`);
   // The body of what it sends, if any, is its own business: it makes a new one each time.
   const call = {
-    options: own, origin: `${origin || (own.name ?? own.who)}`, signal,
+    options: own, origin: `${origin || labelOf(own)}`, signal,
     method: idempotent ? 'GET' : 'POST',
     request: fn,
     responseOf: (thing) => (thing instanceof Error || result === undefined ? responseOf(thing) : undefined),

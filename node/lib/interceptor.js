@@ -4,7 +4,7 @@
 
 const { failureOf, fields } = require('./failures.js');
 const { limited } = require('./limits.js');
-const { loop, optionsOf } = require('./loop.js');
+const { labelOf, loop, optionsOf } = require('./loop.js');
 const { Recorded } = require('./recorded.js');
 
 /** The most of a dropped response that is let come, so that its connection can be used again. */
@@ -51,13 +51,12 @@ class Exchange {
   start() {
     const { method, origin, path, headers } = this.#given;
     const url = `${origin ?? ''}${path}`;
-    const { name, who } = this.#options;
     let shown;
     const call = {
       options: this.#options,
       method: method ?? 'GET',
       url,
-      origin: `${origin ?? name ?? who}`,
+      origin: `${origin ?? labelOf(this.#options)}`,
       headers: linesOf(headers),
       takesFields: true,
       get request() {

@@ -31,6 +31,11 @@ function optionsOf(given, who, more = []) {
   return { ...options, name: options.name ?? undefined, who, policy: policyOver(new Policy(), options.policy), budgets: options.budgets ?? new Budgets() };
 }
 
+/** What stands for the origin of a call that has none. */
+function labelOf({ name, who }) {
+  return typeof name === 'string' ? name : who;
+}
+
 /** Those options with what a call says. */
 function over(options, said, who) {
   if (said === undefined || said === null) return options;
@@ -213,15 +218,17 @@ function watchOf(call) {
 function tell(call, retry, watch) {
   const { onEvent } = call.options;
   if (!onEvent && watch === null) return;
-  const event = Retry.native(retry).event(whose(call).native, clock.now());
-  try {
-    if (watch === null) onEvent(event);
-    else watch.told(event, onEvent);
-  } catch (error) {
-    process.nextTick(() => {
-      throw error;
-    });
+  const [native, whom] = [Retry.native(retry), whose(call).native];
+  for (const event of [...native.notices(whom), native.event(whom, clock.now())]) {
+    try {
+      if (watch === null) onEvent(event);
+      else watch.told(event, onEvent);
+    } catch (error) {
+      process.nextTick(() => {
+        throw error;
+      });
+    }
   }
 }
 
-module.exports = { loop, optionsOf, over, tell, watchOf };
+module.exports = { labelOf, loop, optionsOf, over, tell, watchOf };

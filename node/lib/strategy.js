@@ -4,7 +4,7 @@
 const clock = require('./clock.js');
 const { wrongType } = require('./errors.js');
 const { className, failureOf, responseOf } = require('./failures.js');
-const { optionsOf, tell, watchOf } = require('./loop.js');
+const { labelOf, optionsOf, tell, watchOf } = require('./loop.js');
 const { isNested } = require('./nesting.js');
 const { leave } = require('./records.js');
 const { Retry } = require('./retry.js');
@@ -31,9 +31,9 @@ class Strategy {
   }
 
   async acquireInitialRetryToken(scope) {
-    const { policy, budgets, nesting, name, who } = this.#options;
+    const { policy, budgets, nesting } = this.#options;
     const nested = isNested(nesting);
-    const call = { options: this.#options, origin: `${scope || (name ?? who)}` };
+    const call = { options: this.#options, origin: `${scope || labelOf(this.#options)}` };
     const retry = new Retry(policy, { method: 'POST', hasIdempotencyKey: true, origin: call.origin, budgets, asked: true, nested, now: clock.now() });
     retry.attempt(clock.now());
     return new Token(retry, call);

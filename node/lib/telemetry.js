@@ -117,7 +117,7 @@ class Telemetry {
     const { span, context, method, labels, startTime } = open;
     const { record } = message;
     const status = record?.status ?? null;
-    const failed = record === null ? whyGivenUp(message) : record.error ?? (status >= 400 ? `${status}` : record.errorClass);
+    const failed = record === null ? whyGivenUp(message) : record.errorType;
     const told = {};
     if (status !== null) told['http.response.status_code'] = status;
     if (failed !== null) {

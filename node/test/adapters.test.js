@@ -273,3 +273,14 @@ test('attemptsOf knows clients, and errors that hold a response', async (t) => {
   const error = await createClient({ policy: false })('http://127.0.0.1:1/').catch((caught) => caught);
   assert.equal(attemptsOf(error).attempts.length, 1);
 });
+
+test('names of calls: a text, or what a function of method and URL gives', async (t) => {
+  const { url } = await serve(t, NO, DONE);
+  const names = [];
+  const onEvent = ({ kind, call }) => kind === 'end' && names.push(call.name);
+  for (const name of ['orders', (method, to) => `${method} ${new URL(to).pathname}`, () => undefined]) {
+    await retryFetch({ policy: FAST, name, onEvent })(`${url}/orders`);
+  }
+  await retryFetch({ policy: FAST, onEvent })(url, { reknock: { name: 'of the call' } });
+  assert.deepEqual(names, ['orders', 'GET /orders', null, 'of the call']);
+});

@@ -8,7 +8,7 @@ const { tmpdir } = require('node:os');
 const path = require('node:path');
 const { test } = require('node:test');
 const { promisify } = require('node:util');
-const { Budgets, Policy, Retry, createClient } = require('../index.js');
+const { Budgets, Policy, Retry, createClient, retryFetch } = require('../index.js');
 const { serve, status } = require('./support/server.js');
 
 // A reserve of 60 retries and nothing else, for as long as a test runs.
@@ -60,6 +60,16 @@ test('what cannot be shared says why', async (t) => {
   await client(script.url);
   const { share, why: told } = client.budget(script.url);
   assert.deepEqual([share, told], ['process', why]);
+});
+
+test('what cannot be shared is told once', async (t) => {
+  const [script, nowhere, told] = [await serve(t, status(200)), path.join(place(t), 'not', 'there'), []];
+  const onEvent = (event) => event.kind === 'notice' && told.push(event);
+  const client = createClient({ policy, budgetDir: nowhere, onEvent });
+  const adapted = retryFetch(fetch, { policy, budgets: new Budgets({ budgetDir: nowhere }), onEvent });
+  for (const call of [client, client, adapted, adapted]) await (await call(script.url)).text();
+  assert.deepEqual(told.map(({ reason, level, call }) => [reason, level, call.method]), [1, 2].map(() => ['budget_unshared', 'warning', 'GET']));
+  for (const { text } of told) assert.match(text, /is this process's alone \(share: host\): .*cannot be made: No such file/);
 });
 
 test('budgets without a client are shared likewise', (t) => {

@@ -79,7 +79,8 @@ class _Base:
         return self._native.policy
 
     def set_policy(self, policy: PolicyLike | PolicySet) -> None:
-        """Other policies for the calls that begin from now on; those in flight keep theirs, and budgets with the same parameters go on."""
+        """Other policies for the calls that begin from now on; those in flight keep theirs, and budgets with the same parameters go on. A budget's name that has
+        others now is a fresh purse, for all clients of the process."""
         self._native.set_policy(policy)
 
     @property

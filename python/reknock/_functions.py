@@ -52,7 +52,8 @@ class Retried:
         """One call of a function."""
         # A function says nothing of its method: one that may be repeated is as good as a GET, any other as a POST.
         method = "GET" if self.idempotent else "POST"
-        name = self.options.name or name
+        own = self.options.name
+        name = own if isinstance(own, str) else name
         judge = self._judge if self.on is not None or self.result is not None else None
         return Call(self.options, method, self.origin or name, judge=judge, function=name)
 

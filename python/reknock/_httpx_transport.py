@@ -42,12 +42,13 @@ def transports(package: str) -> tuple[type, type]:
             delay: Any = None,
             on_event: Any = None,
             nesting: Any = None,
+            name: Any = None,
         ) -> None:
             self.inner = self._default() if inner is None else inner
             theirs = {kind.__module__.split(".")[0] for kind in type(self.inner).__mro__} & {"httpx", "httpx2"}
             if theirs and package not in theirs:
                 raise TypeError(f"{type(self.inner).__name__} is a transport of {theirs.pop()}, this one of {package}: their classes do not mix")
-            self.options = Options.of(policy, budgets=budgets, retry_if=retry_if, delay=delay, on_event=on_event, nesting=nesting)
+            self.options = Options.of(policy, budgets=budgets, retry_if=retry_if, delay=delay, on_event=on_event, nesting=nesting, name=name)
             self.buffer = buffer
 
         def _default(self) -> Any:
@@ -64,6 +65,7 @@ def transports(package: str) -> tuple[type, type]:
         budgets: to share with other transports, clients and functions. Default: its own.
         buffer: whether bodies are read before a response is handed out, so that one that breaks is retried. Not for streams of events.
         retry_if, delay, on_event, nesting: as of a client.
+        name: as of `reknock.requests.RetryAdapter`.
 
         A request says otherwise by `extensions={"reknock": {"policy": ..., ...}}`. Each redirect, and each round of an auth flow, is a call of its own.
         The last response or the original error comes back as it is, with `reknock.attempts_of(...)` to tell what was sent.

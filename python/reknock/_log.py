@@ -31,10 +31,10 @@ def wanted() -> int:
     return 2 if _logger.isEnabledFor(20) else int(_logger.isEnabledFor(30))
 
 
-def notice(text: str) -> None:
-    """Writes what whoever runs the program should know."""
-    if wanted() and _logger is not None:
-        _logger.warning("%s", text, extra={"reknock_event": "notice", "reknock_reason": "budget_refused"})
+def notice(notice: Event) -> None:
+    """Writes what whoever runs the program should know of a call that others send."""
+    if wanted():
+        event(notice)
 
 
 def event(event: Event) -> None:

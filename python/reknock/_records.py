@@ -73,8 +73,10 @@ def leave(thing: object, retry: Retry) -> None:
     if isinstance(extensions, dict):
         extensions["reknock"] = records
         return
-    with suppress(AttributeError, TypeError):
+    try:
         thing.reknock = records  # type: ignore[attr-defined]
+    except (AttributeError, TypeError):
+        pass  # numbers and text have no place for it
     # One attempt that nobody wanted to repeat says nothing that the error does not.
     if isinstance(thing, BaseException) and (len(records.attempts) > 1 or records.stop_reason not in (None, "not_retryable")):
         with suppress(AttributeError, TypeError):

@@ -39,10 +39,14 @@ class Options:
     delay: Callable[[AttemptView], Any] | None = None
     on_event: Callable[[Event], object] | None = None
     nesting: Nesting = "stop"
-    name: str | None = None
+    name: str | Callable[[str, str], str | None] | None = None
 
     def __post_init__(self) -> None:
         allows_nesting(self.nesting)
+
+    def named(self, method: str, url: str) -> str | None:
+        """What the call of a request is named."""
+        return self.name(method, url) if callable(self.name) else self.name
 
     @classmethod
     def of(cls, policy: Any = None, **options: Any) -> Options:
@@ -186,13 +190,16 @@ class Call:
         told, watcher, log = self.options.on_event, _watch.watcher, _log.wanted()
         if told is None and watcher is None and log < (1 if retry.failed else 2):
             return
-        if self.identity is None:
-            if self.function is not None:
-                self.identity = Identity.of_function(self.function, self.origin)
-            else:
-                self.identity = Identity.of_request(self.method, self.origin, self.options.name)
-        event = retry.event(self.identity, now=_clock.now())
         try:
+            if self.identity is None:
+                if self.function is not None:
+                    self.identity = Identity.of_function(self.function, self.origin)
+                else:
+                    self.identity = Identity.of_request(self.method, self.origin, self.options.named(self.method, self.origin))
+            event = retry.event(self.identity, now=_clock.now())
+            if told is not None:
+                for notice in retry.notices(self.identity):
+                    told(notice)
             _log.event(event)
             if watcher is not None:
                 watcher.told(self, event)

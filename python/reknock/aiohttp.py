@@ -73,16 +73,17 @@ def retrying(
     delay: Any = None,
     on_event: Any = None,
     nesting: Any = None,
+    name: Any = None,
 ) -> RetryMiddleware:
     """A middleware that retries, for `ClientSession(middlewares=(..., ))`; put it first, so that it is outermost.
 
-    policy, budgets, retry_if, delay, on_event, nesting: as of `reknock.requests.RetryAdapter`; callbacks may be coroutine functions.
+    policy, budgets, retry_if, delay, on_event, nesting, name: as of `reknock.requests.RetryAdapter`; callbacks may be coroutine functions.
     buffer: whether bodies are read before a response is handed out, so that one that breaks is retried.
 
     Each redirect is a call of its own. The session's `total` timeout runs through attempts and waits alike. aiohttp's own resend sends
     nothing. Where `aioresponses` answers, no middleware is run, and so nothing is retried.
     """
-    return RetryMiddleware(Options.of(policy, budgets=budgets, retry_if=retry_if, delay=delay, on_event=on_event, nesting=nesting), buffer)
+    return RetryMiddleware(Options.of(policy, budgets=budgets, retry_if=retry_if, delay=delay, on_event=on_event, nesting=nesting, name=name), buffer)
 
 
 def _head(thing: Any) -> tuple[int, Any] | None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from . import _clock
@@ -29,16 +30,17 @@ def install(
     delay: Any = None,
     on_event: Any = None,
     nesting: Any = None,
+    name: Any = None,
 ) -> Any:
     """Puts a client of boto3 under a policy, in place of botocore's own retries; gives the client.
 
     Botocore sends, signs anew, rewinds bodies and waits; the policy decides. Amazon's operations may be repeated, as botocore does: the default
     policy here has `methods: any`. A throttle by its code is judged as a 429. The limits of an attempt are those of botocore's `Config`: the
-    policy's `timeout` ends waits alone. What callbacks see as `result` is what the operation would return.
+    policy's `timeout` ends waits alone. Calls are named by service and operation ("s3.GetObject"), unless there is a `name`. What callbacks see as `result` is what the operation would return.
     """
     document = {"methods": "any", **(policy or {})} if policy is None or isinstance(policy, dict) else policy
-    handler = _Handler(Options.of(document, budgets=budgets, retry_if=retry_if, delay=delay, on_event=on_event, nesting=nesting))
     service = client.meta.service_model.service_id.hyphenize()
+    handler = _Handler(Options.of(document, budgets=budgets, retry_if=retry_if, delay=delay, on_event=on_event, nesting=nesting, name=name), service)
     events = client.meta.events
     events.unregister(f"needs-retry.{service}", unique_id=f"retry-config-{service}")
     # What it tells services of the number of its own attempts.
@@ -51,8 +53,18 @@ def install(
 class _Handler:
     """What botocore asks of each attempt; a call's machine lives in its context."""
 
-    def __init__(self, options: Options) -> None:
-        self.options = options
+    def __init__(self, options: Options, service: str) -> None:
+        self.options, self.service = options, service
+        self.of_operation: dict[str, Options] = {}
+
+    def named(self, operation: str) -> Options:
+        """The options of an operation's calls, which it names."""
+        if self.options.name is not None:
+            return self.options
+        found = self.of_operation.get(operation)
+        if found is None:
+            found = self.of_operation[operation] = replace(self.options, name=f"{self.service}.{operation}")
+        return found
 
     def attempt(self, request: Any, operation_name: str, **_: Any) -> None:
         """A request is about to be signed and sent."""
@@ -60,7 +72,7 @@ class _Handler:
         retry: Retry | None = context.get("reknock")
         # Botocore itself begins anew where a bucket turns out to be elsewhere.
         if retry is None or retry.stop_reason is not None:
-            call = Call(self.options, request.method, request.url, request.headers.items())
+            call = Call(self.named(operation_name), request.method, request.url, request.headers.items())
             context["reknock"] = retry = call.begin(now)
             context["reknock.call"], context["reknock.began"] = call, now
         number = retry.attempt(now=now)

@@ -23,6 +23,7 @@ class RetryAdapter(HTTPAdapter):
     policy: a `Policy`, a dict over the default one, the name of a preset such as "llm", or False.
     budgets: to share with other adapters, clients and functions. Default: its own.
     retry_if, delay, on_event, nesting: as of a client.
+    name: what events, logs and telemetry name its calls: a text, or a function of method and URL that gives one or None.
     Other arguments are those of `HTTPAdapter`, but for `max_retries`: its own retries are off.
 
     Bodies that are read by requests itself are read inside, so that one that breaks is retried; `stream=True` hands them out as they come. Each
@@ -38,11 +39,12 @@ class RetryAdapter(HTTPAdapter):
         delay: Any = None,
         on_event: Any = None,
         nesting: Any = None,
+        name: Any = None,
         **adapter: Any,
     ) -> None:
         if adapter.get("max_retries"):
             raise TypeError("max_retries: say it in the policy; two loops would multiply")
-        self.options = Options.of(policy, budgets=budgets, retry_if=retry_if, delay=delay, on_event=on_event, nesting=nesting)
+        self.options = Options.of(policy, budgets=budgets, retry_if=retry_if, delay=delay, on_event=on_event, nesting=nesting, name=name)
         super().__init__(**adapter)
 
     def __getstate__(self) -> dict[str, Any]:

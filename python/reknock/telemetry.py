@@ -193,7 +193,7 @@ class Watched:
         span, self._span = self._span, None
         if span is None:
             return
-        failed = attempt.error or (str(attempt.status) if attempt.status is not None and attempt.status >= 400 else None)
+        failed = attempt.error_type
         told: dict[str, Any] = {}
         if attempt.status is not None:
             told["http.response.status_code"] = attempt.status

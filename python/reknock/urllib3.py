@@ -23,7 +23,7 @@ _OFF = TheirRetry(
 class PoolManager(urllib3.PoolManager):
     """A `PoolManager` under a policy. Redirects are followed as urllib3 does, each a call of its own; its own retries are off.
 
-    policy, budgets, retry_if, delay, on_event, nesting: as of `reknock.requests.RetryAdapter`. Other arguments are those of `PoolManager`. A
+    policy, budgets, retry_if, delay, on_event, nesting, name: as of `reknock.requests.RetryAdapter`. Other arguments are those of `PoolManager`. A
     request's `retries=False` turns ours off; a `Retry` of urllib3's is refused.
     """
 
@@ -36,9 +36,10 @@ class PoolManager(urllib3.PoolManager):
         delay: Any = None,
         on_event: Any = None,
         nesting: Any = None,
+        name: Any = None,
         **pools: Any,
     ) -> None:
-        self.options = Options.of(policy, budgets=budgets, retry_if=retry_if, delay=delay, on_event=on_event, nesting=nesting)
+        self.options = Options.of(policy, budgets=budgets, retry_if=retry_if, delay=delay, on_event=on_event, nesting=nesting, name=name)
         super().__init__(*args, **pools)
 
     def urlopen(self, method: str, url: str, redirect: bool = True, **options: Any) -> Any:  # type: ignore[override]

@@ -17,7 +17,7 @@ import structlog
 from .conftest import FAST, ROOT, status
 
 SECRET = "s3cret"
-PATH = f"orders?token={SECRET}"
+PATH = f"orders?token={SECRET}#access_token={SECRET}"
 GUIDE = (ROOT / "docs/guides/logs.md").read_text()
 
 
@@ -198,6 +198,47 @@ def test_fields_are_those_of_the_guide(serve, lines):
     assert said == [("retry", "INFO"), ("redirect", "DEBUG"), ("retry", "INFO"), ("end", "DEBUG")]
     assert {line["reknock_call_id"] for line in lines()} == {lines()[0]["reknock_call_id"]}
     assert {line["reknock_name"] for line in lines()} == {"orders.get"}
+
+
+def names_of(way: str, url: str, **options) -> None:
+    """Makes a call by an adapter that is told more."""
+    import aiohttp
+    import boto3
+    import httpx
+    from reknock import aiohttp as of_aiohttp, botocore, httpx as of_httpx, requests as of_requests, urllib3
+
+    if way == "requests":
+        with requests.Session() as session:
+            session.mount("http://", of_requests.RetryAdapter(FAST, **options))
+            session.get(url)
+    elif way == "urllib3":
+        urllib3.PoolManager(policy=FAST, **options).request("GET", url)
+    elif way == "httpx":
+        with httpx.Client(transport=of_httpx.RetryTransport(policy=FAST, **options)) as client:
+            client.get(url)
+    elif way == "aiohttp":
+
+        async def main() -> None:
+            async with aiohttp.ClientSession(middlewares=(of_aiohttp.retrying(FAST, **options),)) as session, session.get(url):
+                pass
+
+        asyncio.run(main())
+    else:
+        client = boto3.client("s3", endpoint_url=url.partition("/orders")[0], region_name="a", aws_access_key_id="a", aws_secret_access_key="b")
+        botocore.install(client, FAST, **options)
+        client.head_bucket(Bucket="orders")
+
+
+@pytest.mark.parametrize("way", ["requests", "urllib3", "httpx", "aiohttp", "botocore"])
+def test_names_of_adapters_calls(serve, lines, way):
+    level("INFO")
+    script = serve(*[status(503), status(200)] * 4)
+    names_of(way, f"{script.url}/orders/7", name="orders")
+    names_of(way, f"{script.url}/orders/7", name=lambda method, url: f"{method} /orders/*" if "/orders" in url else None)
+    names_of(way, f"{script.url}/orders/7", name=lambda method, url: None)
+    names_of(way, f"{script.url}/orders/7")
+    method, own = ("HEAD", "s3.HeadBucket") if way == "botocore" else ("GET", None)
+    assert [line.get("reknock_name") for line in lines()] == ["orders", f"{method} /orders/*", None, own]
 
 
 def test_structlog(serve):

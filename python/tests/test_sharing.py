@@ -118,6 +118,26 @@ def test_what_cannot_be_shared_says_why(serve, tmp_path):
     assert reading and (reading.share, reading.path, reading.why) == ("process", None, why)
 
 
+def test_what_cannot_be_shared_is_told_once(serve, tmp_path, caplog):
+    script, nowhere, told = serve(status(200)), tmp_path / "not" / "there", []
+
+    def note(event):
+        if event.kind == "notice":
+            told.append((event.reason, event.level, event.call.name, str(event)))
+
+    with reknock.Client(policy=POLICY, budget_dir=nowhere, on_event=note) as client:
+        for _ in range(2):
+            client.get(script.url, name="a")
+    budgets = reknock.Budgets(budget_dir=nowhere)
+    function = reknock.retrying(policy=POLICY, budgets=budgets, on_event=note, name="b")(lambda: 1)
+    assert function() + function() == 2
+    assert [(reason, level, name) for reason, level, name, _ in told] == [("budget_unshared", "warning", name) for name in "ab"]
+    why = f"is this process's alone (share: host): {nowhere}: cannot be made: No such file or directory (os error 2); share_required makes that an error"
+    assert all(text.endswith(why) for *_, text in told)
+    logged = [record for record in caplog.records if getattr(record, "reknock_reason", None) == "budget_unshared"]
+    assert [record.levelname for record in logged] == ["WARNING", "WARNING"]
+
+
 def test_budgets_without_a_client_are_shared_likewise(tmp_path):
     policy, readings = reknock.Policy(**POLICY), []
     for _ in range(2):

@@ -1,4 +1,4 @@
-/* curl FLAKY REFUSED RETRIED FAILING: what the caller of reknock_curl.h is promised beside the outcomes of calls, and what it is refused. */
+/* curl FLAKY REFUSED RETRIED FAILING SLOW: what the caller of reknock_curl.h is promised beside the outcomes of calls, and what it is refused. */
 #include "check.h"
 
 #include <reknock_curl.h>
@@ -213,6 +213,33 @@ static void cancelled(const char *url) {
     curl_easy_cleanup(easy);
 }
 
+/* On a multi handle, where nothing happens: the policy's limits are minded all the same, long before its timeout. */
+static void silence(const char *url) {
+    state all;
+    CURL *easy = new_easy(url, &all);
+    CURLM *multi = curl_multi_init();
+    reknock_retry *retry = new_retry("GET", url, "{backoff: none, max_retries: 1, per_try_timeout: 100ms, timeout: 1h}");
+    reknock_curl_call call;
+    int64_t wait_ns = 0;
+    reknock_curl_call_init(&call, easy, retry, NULL);
+    while (wait_ns >= 0) {
+        CURLMsg *message = NULL;
+        int running = 0, left = 0;
+        OK(reknock_curl_start(multi, &call, error));
+        while (message == NULL) {
+            CHECK(curl_multi_perform(multi, &running) == CURLM_OK);
+            message = curl_multi_info_read(multi, &left);
+            if (message == NULL) CHECK(curl_multi_poll(multi, NULL, 0, 100000, NULL) == CURLM_OK);
+        }
+        OK(reknock_curl_done(multi, message, &call, &wait_ns, error));
+    }
+    CHECK(call.code == CURLE_OPERATION_TIMEDOUT && reknock_retry_attempt_count(retry) == 2);
+    CHECK(reknock_retry_record(retry, 1)->error == REKNOCK_ERROR_PER_TRY_TIMEOUT && reknock_retry_stop_reason(retry) == REKNOCK_STOP_RETRIES_EXHAUSTED);
+    reknock_retry_finish(retry, reknock_now_ns());
+    curl_multi_cleanup(multi);
+    curl_easy_cleanup(easy);
+}
+
 static void errors_of_ones_own(void) {
     reknock_error *error = NULL;
     CHECK(reknock_error_new(REKNOCK_ERROR_CALLBACK, "why", &error) == REKNOCK_OK);
@@ -224,7 +251,7 @@ static void errors_of_ones_own(void) {
 }
 
 int main(int argc, char **argv) {
-    CHECK(argc == 5);
+    CHECK(argc == 6);
     curl_global_init(CURL_GLOBAL_DEFAULT);
     misuse(argv[1]);
     nothing_sent(argv[2]);
@@ -232,6 +259,7 @@ int main(int argc, char **argv) {
     uploads(argv[4], 0, "body_not_replayable", 1);
     callbacks(argv[4]);
     cancelled(argv[4]);
+    silence(argv[5]);
     errors_of_ones_own();
     curl_global_cleanup();
     return 0;

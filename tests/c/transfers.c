@@ -1,6 +1,8 @@
 /* transfers HALF LARGE SLOW STALLED HALF LARGE HALF: what is told of transfers, and calls that it ends. */
 #include "check.h"
 
+#include <pthread.h>
+
 typedef struct {
     int told, attempts, freed, late, complete;
     reknock_answer answer; /* once so many bytes came */
@@ -24,12 +26,27 @@ static reknock_answer on_transfer(void *user_data, const reknock_transfer *now) 
     return now->received >= to->enough ? to->answer : REKNOCK_ANSWER_DEFAULT;
 }
 
+/* Data may be freed on a thread of the library's. */
+static pthread_mutex_t freeing = PTHREAD_MUTEX_INITIALIZER;
+
 static void frees(void *user_data) {
+    pthread_mutex_lock(&freeing);
     ((watched *)user_data)->freed++;
+    pthread_mutex_unlock(&freeing);
+}
+
+static int freed(const watched *to) {
+    int times;
+    pthread_mutex_lock(&freeing);
+    times = to->freed;
+    pthread_mutex_unlock(&freeing);
+    return times;
 }
 
 static void begun(reknock_call_options *options, watched *to, reknock_answer answer, uint64_t enough) {
+    pthread_mutex_lock(&freeing);
     memset(to, 0, sizeof *to);
+    pthread_mutex_unlock(&freeing);
     to->answer = answer;
     to->enough = enough;
     options->on_transfer = on_transfer;
@@ -146,14 +163,14 @@ static void queued(reknock_client *client, const char *half, const char *large) 
     reknock_request *request = upload(half);
     reknock_queue *queue = NULL;
     reknock_completion completion;
-    watched to, other;
+    watched first, to, other;
     OK(reknock_queue_new(&queue, error));
-    begun(&options, &to, REKNOCK_ANSWER_DEFAULT, 0);
+    begun(&options, &first, REKNOCK_ANSWER_DEFAULT, 0);
     OK(reknock_client_submit(client, request, &options, queue, NULL, NULL, error));
     completion = next_completion(queue);
-    to.complete = 1;
-    CHECK(completion.status == REKNOCK_OK && to.attempts >= 1);
-    ended(&to, 200000, 500000);
+    first.complete = 1;
+    CHECK(completion.status == REKNOCK_OK && first.attempts >= 1);
+    ended(&first, 200000, 500000);
     reknock_response_free(completion.response);
     reknock_request_free(request);
 
@@ -169,8 +186,8 @@ static void queued(reknock_client *client, const char *half, const char *large) 
     reknock_queue_free(queue);
     other.complete = 1;
     reknock_request_free(request);
-    while (to.freed == 0 || other.freed == 0) poll(NULL, 0, 1); /* where the calls end */
-    CHECK(to.freed == 1 && other.freed == 1 && other.late == 0);
+    while (freed(&first) == 0 || freed(&to) == 0 || freed(&other) == 0) poll(NULL, 0, 1); /* where the calls end */
+    CHECK(freed(&first) == 1 && freed(&to) == 1 && freed(&other) == 1 && first.late + other.late == 0);
 }
 
 /* Inside it calls may be made, and the queue freed. */

@@ -58,7 +58,7 @@ impl OnLane {
         let Some(lane) = self.lane.take() else { return Ok(None) };
         let piece = match &self.cancels {
             None => serving(&lane, &mut self.pulls, self.stream.chunk())?,
-            Some((own, theirs)) => serving(&lane, &mut self.pulls, either(self.stream.chunk(), own, Some(theirs)))?,
+            Some((own, theirs)) => serving(&lane, &mut self.pulls, either(pin!(self.stream.chunk()), own, Some(theirs)))?,
         };
         self.lane = lane.after(&piece);
         piece
@@ -85,7 +85,10 @@ impl Functions {
         F: Future<Output = Result<R, Error>>,
     {
         let Some((transfers, theirs)) = self.transfers.clone() else { return self.serve(lane, start) };
-        let result = self.serve(lane, |host| transfers.during(start(host), theirs.as_ref()));
+        let result = self.serve(lane, |host| {
+            let call = start(host);
+            async { transfers.during(pin!(call), theirs.as_ref()).await }
+        });
         transfers.end();
         result
     }

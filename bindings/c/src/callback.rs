@@ -96,6 +96,8 @@ pub const REKNOCK_NOTICE_BUDGET_REFUSED: i32 = 1;
 pub const REKNOCK_NOTICE_FIELD_DROPPED: i32 = 2;
 /// The file that the client's policy comes from has changed and cannot be used: the policy before holds on.
 pub const REKNOCK_NOTICE_POLICY_REFUSED: i32 = 3;
+/// A budget that was to be the host's (`share: host`) is this process's alone. Once a client.
+pub const REKNOCK_NOTICE_BUDGET_UNSHARED: i32 = 4;
 
 /// How much an event matters: a REKNOCK_LEVEL_ number.
 pub type reknock_level = i32;

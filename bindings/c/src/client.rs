@@ -298,10 +298,10 @@ pub unsafe extern "C" fn reknock_client_new(
     })
 }
 
-/// Gives the client other policies, for calls that begin from now on; those in flight keep theirs, and budgets with the same parameters go on.
-/// The set may be freed at once. Any thread.
+/// Gives the client other policies, for calls that begin from now on; those in flight keep theirs, and budgets with the same parameters go on. A
+/// budget's name that has others now is a fresh purse, for all clients of the process. The set may be freed at once. Any thread.
 ///
-/// Errors: REKNOCK_ERROR_CONFIG if a budget's name is in use with other parameters; nothing is changed then.
+/// Errors: REKNOCK_ERROR_CONFIG if a budget has to be the host's (`share_required`) and cannot; nothing is changed then.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reknock_client_set_policy(
     client: *const reknock_client,

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::mem::replace;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -54,7 +55,7 @@ impl OnQueue {
     /// The next piece; empty at the end.
     async fn piece(&mut self) -> Result<Bytes, Error> {
         loop {
-            match either(self.stream.chunk(), &self.own, self.theirs.as_ref()).await? {
+            match either(pin!(self.stream.chunk()), &self.own, self.theirs.as_ref()).await? {
                 Some(piece) if piece.is_empty() => {}
                 piece => return Ok(piece.unwrap_or_default()),
             }
@@ -63,9 +64,8 @@ impl OnQueue {
 }
 
 /// Work that `own` cancels; `theirs` cancels it too.
-pub(crate) async fn either<T>(work: impl Future<Output = T>, own: &Cancel, theirs: Option<&Cancel>) -> T {
+pub(crate) async fn either<T>(mut work: Pin<&mut impl Future<Output = T>>, own: &Cancel, theirs: Option<&Cancel>) -> T {
     let Some(theirs) = theirs else { return work.await };
-    tokio::pin!(work);
     tokio::select! {
         biased;
         out = &mut work => return out,

@@ -4,6 +4,7 @@
 use std::ffi::c_void;
 use std::future::Future;
 use std::mem::MaybeUninit;
+use std::pin::{Pin, pin};
 use std::ptr::{from_ref, null_mut};
 use std::sync::Arc;
 
@@ -42,7 +43,8 @@ pub unsafe extern "C" fn reknock_client_submit(
     let said = move || unsafe { said(client, request, options, queue, user_data) };
     entry(error, || {
         said()?.submit(out, |Parts { client, request, options, own, theirs, transfers }, host| async move {
-            Outcome::Whole(minded(client.send_with(request, &options, host), &own, theirs.as_ref(), transfers).await)
+            let call = pin!(client.send_with(request, &options, host));
+            Outcome::Whole(minded(call, &own, theirs.as_ref(), transfers).await)
         })
     })
 }
@@ -63,7 +65,8 @@ pub unsafe extern "C" fn reknock_client_submit_stream(
     let said = move || unsafe { said(client, request, options, queue, user_data) };
     entry(error, || {
         said()?.submit(out, |Parts { client, request, options, own, theirs, transfers }, host| async move {
-            let stream = minded(client.stream_with(request, &options, host), &own, theirs.as_ref(), transfers).await;
+            let call = pin!(client.stream_with(request, &options, host));
+            let stream = minded(call, &own, theirs.as_ref(), transfers).await;
             Outcome::Streamed(stream.map(|stream| Box::new(OnQueue { stream, own, theirs })))
         })
     })
@@ -130,8 +133,8 @@ struct Parts {
     transfers: Option<Arc<Transfers>>,
 }
 
-/// A call with what else cancels it, told of to whoever wants to be.
-async fn minded<T>(call: impl Future<Output = T>, own: &Cancel, theirs: Option<&Cancel>, transfers: Option<Arc<Transfers>>) -> T {
+/// A call with what else cancels it, told of to whoever wants to be. Calls are large: they stay where they are made.
+async fn minded<T>(call: Pin<&mut impl Future<Output = T>>, own: &Cancel, theirs: Option<&Cancel>, transfers: Option<Arc<Transfers>>) -> T {
     match transfers {
         None => either(call, own, theirs).await,
         Some(transfers) => transfers.during(call, theirs).await,

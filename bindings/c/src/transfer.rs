@@ -3,7 +3,7 @@
 
 use std::ffi::c_void;
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -147,8 +147,7 @@ impl Transfers {
     }
 
     /// A call that is told of, which `theirs` cancels, too.
-    pub(crate) async fn during<T>(self: &Arc<Self>, call: impl Future<Output = T>, theirs: Option<&Cancel>) -> T {
-        let mut call = pin!(call);
+    pub(crate) async fn during<T>(self: &Arc<Self>, mut call: Pin<&mut impl Future<Output = T>>, theirs: Option<&Cancel>) -> T {
         let cancelled = async {
             match theirs {
                 Some(theirs) => theirs.cancelled().await,

@@ -49,6 +49,7 @@ pub fn record<'env>(env: &'env Env, record: &AttemptRecord) -> Result<Object<'en
     object.set("hintMs", record.hint.map(millis))?;
     object.set("waitMs", record.wait.map(millis))?;
     object.set("errorClass", record.error_class.as_deref())?;
+    object.set("errorType", record.error_type().as_deref())?;
     object.set("outerRetry", record.outer_retry)?;
     object.set("firstByteMs", record.first_byte.map(millis))?;
     object.set("resends", record.resends)?;

@@ -279,6 +279,12 @@ impl NativeRetry {
         event(env, &Event::of_driver(Arc::clone(&call.core), &self.driver, tick(env, now)?))
     }
 
+    /// What they are told before that: a budget that refused, or that is not the host's as it was to be. Once.
+    #[napi(catch_unwind)]
+    pub fn notices<'env>(&mut self, env: &'env Env, call: &NativeIdentity) -> Result<Vec<Object<'env>>> {
+        Event::notices_of_driver(Some(&call.core), &mut self.driver).iter().map(|notice| event(env, notice)).collect()
+    }
+
     /// The attempts as a short timeline.
     #[napi(catch_unwind)]
     pub fn explain(&self) -> String {

@@ -72,8 +72,8 @@ impl Event {
         }
     }
 
-    /// Of a retry: why, as a status ("503") or a kind of failure ("connect"). Of a notice: what it is about, "budget_refused", "field_dropped" or
-    /// "policy_refused".
+    /// Of a retry: why, as a status ("503") or a kind of failure ("connect"). Of a notice: what it is about, "budget_refused", "field_dropped",
+    /// "policy_refused" or "budget_unshared".
     #[getter]
     fn reason(&self) -> Option<&str> {
         match &self.0.kind {

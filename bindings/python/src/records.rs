@@ -1,5 +1,6 @@
 //! What was sent, attempt by attempt: as results have it, and as callbacks see it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -112,6 +113,12 @@ impl AttemptRecord {
     #[getter]
     fn error_class(&self) -> Option<&str> {
         self.0.error_class.as_deref()
+    }
+
+    /// What telemetry calls the failure: its kind, else a status from 400 on as text, else the class. None where nothing failed.
+    #[getter]
+    fn error_type(&self) -> Option<Cow<'_, str>> {
+        self.0.error_type()
     }
 
     /// The number of the retry that a loop above this call says it is, as SDKs do in header fields of their own.

@@ -68,7 +68,7 @@ impl Budgets {
 ///
 /// Each call has its own, which one thread uses at a time.
 #[pyclass(frozen, module = "reknock")]
-pub struct Retry(Mutex<Driver>);
+pub struct Retry(Mutex<Driver>, Mutex<Vec<client::Event>>);
 
 /// What the policy thinks of an outcome. Times are seconds.
 #[pyclass(frozen, get_all, module = "reknock")]
@@ -168,7 +168,7 @@ impl Retry {
             let budgets = budgets.map(|shared| Arc::clone(&shared.0));
             let minted_key = minted_key(&policy, method, target.carries_key());
             let options = Options { budgets, asked, nested, minted_key, entropy: entropy_or(seed) };
-            Ok(Retry(Mutex::new(allowed(py, Driver::begin(&policy, target, options, now))?)))
+            Ok(Retry(Mutex::new(allowed(py, Driver::begin(&policy, target, options, now))?), Mutex::default()))
         })
     }
 
@@ -265,9 +265,11 @@ impl Retry {
         let (retry, wait) = (said.retry.or(retry), said.wait.or(duration("wait", wait)?));
         let answer = Answer { retry, wait, backoff: duration("backoff", backoff)? };
         let now = tick(py, now)?;
-        let (decision, notice) = self.step(py, |driver| Ok((driver.decide(answer, replayable, now)?, driver.take_notice())))?;
-        if let Some(notice) = notice {
-            py.import("reknock._log")?.call_method1("notice", (notice,))?;
+        let (decision, notices) =
+            self.step(py, |driver| Ok((driver.decide(answer, replayable, now)?, client::Event::notices_of_driver(None, driver))))?;
+        for notice in notices {
+            self.1.lock().unwrap_or_else(PoisonError::into_inner).push(notice.clone());
+            py.import("reknock._log")?.call_method1("notice", (Event(notice),))?;
         }
         Ok(match decision {
             retry::Decision::Retry { wait } => Decision { wait: Some(wait.as_secs_f64()), stop_reason: None },
@@ -362,6 +364,16 @@ impl Retry {
     fn event(&self, py: Python<'_>, call: &Identity, now: Option<f64>) -> PyResult<Event> {
         let now = tick(py, now)?;
         Ok(Event(client::Event::of_driver(Arc::clone(&call.0), &self.driver(), now)))
+    }
+
+    /// What observers of the call are to be told besides, before that: a budget that refused, or that is not the host's as it was to be. Once; the log has it.
+    fn notices(&self, call: &Identity) -> Vec<Event> {
+        let notices = std::mem::take(&mut *self.1.lock().unwrap_or_else(PoisonError::into_inner));
+        let of_call = |mut notice: client::Event| {
+            notice.call = Some(Arc::clone(&call.0));
+            Event(notice)
+        };
+        notices.into_iter().map(of_call).collect()
     }
 
     /// The attempts as a short timeline, with the advice that fits the stop reason.

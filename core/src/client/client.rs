@@ -12,11 +12,11 @@ use url::{Position, Url};
 
 use super::budgets::{budgets_at, process_names};
 use super::call::cancel::{Cancel, Cancellation};
-use super::call::events::{Event, Level};
+use super::call::events::Event;
 use super::call::question::Host;
 use super::call::state::{CallBody, CallConfig, CallShared, CallSite, Delivery, Finished, Mode, Running, Whose};
 use super::call::stream::{Reader, StreamingResponse};
-use super::call::tell::{tell, wanted};
+use super::call::tell::{heard, tell};
 use super::call::transfer::{Meter, OnTransfer};
 use super::host::callbacks::Callbacks;
 use super::host::lanes::LanePool;
@@ -259,10 +259,12 @@ impl<T: Transport, C: Clock> Client<T, C> {
                 Cow::Owned(config.policy_for(&mut request, &policy).into_owned())
             }
         };
-        if wanted(&host, Level::Warning)
+        if config.policies.is_untold()
+            && let wants = host.wants()
+            && heard(wants).is_some()
             && let Some(error) = config.policies.untold_error()
         {
-            tell(&mut host, Event::of_policy(&error));
+            tell(&mut host, wants, Event::of_policy(&error));
         }
         let CallOptions { nested, repeat_misdirected, omit_cookies, .. } = *options;
         let meter = options.on_transfer.as_ref().map(Meter::new);
@@ -333,11 +335,12 @@ impl<T: Transport, C: Clock> Client<T, C> {
         self.0.config.chosen(&self.policies(), request).clone()
     }
 
-    /// Gives the client and its clones other policies, for calls that begin from now on; those in flight keep theirs. Budgets with the same parameters go on.
-    /// A file that was watched is followed no longer, unless the new set is that of one.
+    /// Gives the client and its clones other policies, for calls that begin from now on; those in flight keep theirs. Budgets with the same parameters go on;
+    /// a named one with others is a fresh one from now on, for the whole process. A file that was watched is followed no longer, unless the new set is that
+    /// of one.
     ///
     /// # Errors
-    /// `config`, and nothing is changed: a budget's name is in use with other parameters.
+    /// `config`, and nothing is changed: a budget has to be the host's and cannot.
     pub fn set_policy(&self, policy: impl Into<PolicySet>) -> Result<(), Error> {
         self.0.config.policies.replace(policy.into(), &self.own()?.calls.budgets)
     }

@@ -32,15 +32,20 @@ impl Policies {
         self.error.load_full()
     }
 
+    /// Whether somebody should be told why the file's last change was not taken.
+    pub(super) fn is_untold(&self) -> bool {
+        self.untold.load(Ordering::Relaxed)
+    }
+
     /// Why the file's last change was not taken, if nobody was told of it; from now on somebody was.
     pub(super) fn untold_error(&self) -> Option<Arc<Error>> {
-        if self.untold.load(Ordering::Acquire) && self.untold.swap(false, Ordering::AcqRel) { self.error() } else { None }
+        if self.untold.swap(false, Ordering::AcqRel) { self.error() } else { None }
     }
 
     /// # Errors
-    /// `config`, and nothing is changed: a named budget is in use with other parameters.
+    /// `config`, and nothing is changed: a budget has to be the host's and cannot.
     pub(super) fn replace(&self, set: PolicySet, budgets: &Budgets) -> Result<(), Error> {
-        hold(&set, budgets)?;
+        budgets.replace(set.all().filter_map(Policy::budget))?;
         // First: who sees the new set sees no error of the old one.
         self.error.store(None);
         self.set.store(Arc::new(set));
@@ -69,15 +74,20 @@ impl Policies {
         if !current.is(before) {
             return;
         }
-        match reloaded.and_then(|set| hold(&set, budgets).map(|()| set)) {
+        match reloaded.and_then(|set| budgets.replace(set.all().filter_map(Policy::budget)).map(|()| set)) {
             Ok(set) => {
                 // First, as above. Where somebody replaced the set meanwhile, they took the error away, too.
                 self.error.store(None);
-                self.set.compare_and_swap(&*current, Arc::new(set));
+                if set != **current {
+                    self.set.compare_and_swap(&*current, Arc::new(set));
+                }
             }
             Err(error) => {
-                self.error.store(Some(Arc::new(error)));
-                self.untold.store(true, Ordering::Release);
+                let is_known = self.error.load().as_ref().is_some_and(|known| known.to_string() == error.to_string());
+                if !is_known {
+                    self.error.store(Some(Arc::new(error)));
+                    self.untold.store(true, Ordering::Release);
+                }
             }
         }
     }

@@ -3,7 +3,7 @@
 //! The state is plain data in a fixed layout, stepped by one pure function; `Budget` puts a lock around it.
 
 use std::fmt;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -156,6 +156,8 @@ pub struct Budget {
     purse: Purse,
     /// How many clients keep it under its name. Whoever else has a share of it is a call.
     pub(super) keepers: AtomicUsize,
+    /// Another one has its name now.
+    pub(super) replaced: AtomicBool,
 }
 
 enum Purse {
@@ -305,7 +307,14 @@ fn slot_width(ttl: Duration) -> u64 {
 impl Budget {
     /// A full budget, of this process.
     pub fn new(kind: BudgetKind) -> Self {
-        Budget { kind, share: Share::Process, why: None, purse: Purse::Own(Mutex::default()), keepers: AtomicUsize::new(0) }
+        Budget {
+            kind,
+            share: Share::Process,
+            why: None,
+            purse: Purse::Own(Mutex::default()),
+            keepers: AtomicUsize::new(0),
+            replaced: AtomicBool::new(false),
+        }
     }
 
     /// That of a host, or if it cannot be had one of this process, which knows why.
@@ -349,6 +358,11 @@ impl Budget {
     /// Who was to share it. That it is `Host` does not mean that it is: see [`BudgetReading::share`].
     pub fn share(&self) -> Share {
         self.share
+    }
+
+    /// Why it is this process's alone, if it was to be the host's.
+    pub(super) fn why(&self) -> Option<&str> {
+        self.why.as_deref()
     }
 
     pub(super) fn withdraw(&self, now: Tick) -> Option<Grant> {

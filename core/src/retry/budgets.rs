@@ -1,7 +1,7 @@
 //! The budgets of one client, found by scope and parameters.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -13,6 +13,9 @@ use crate::time::Tick;
 /// retries out of fresh reserves.
 const MOST: usize = 4096;
 
+/// The most parameters that a name is remembered to have had.
+const MOST_EARLIER: usize = 16;
+
 /// The budgets of one client: one per origin, one for the whole client, and the named ones it holds; each per parameters.
 ///
 /// Calls find theirs by scope and parameters, so that per-call policies with the same parameters share it. May be used
@@ -22,6 +25,8 @@ pub struct Budgets {
     own: Mutex<Own>,
     names: Arc<BudgetNames>,
     maker: Maker,
+    /// Somebody was told that one of them is not the host's as it was to be.
+    told: AtomicBool,
 }
 
 /// Makes budgets, the host's among them if it knows where those are.
@@ -85,14 +90,30 @@ struct Group {
 #[derive(Debug)]
 struct Named {
     budget: Arc<Budget>,
-    /// The client's own policy names it: nobody may take the name with other parameters while the client lives.
+    /// The client's own policy names it: no other client may be made with other parameters for the name while this one lives.
     held: bool,
+    /// Parameters that the name had before it was replaced, newest last: who still has such a policy, as calls in flight do, has the budget of now.
+    earlier: Vec<Parameters>,
 }
 
 impl Named {
     fn new(budget: &Arc<Budget>, held: bool) -> Self {
         budget.keepers.fetch_add(1, Ordering::Relaxed);
-        Named { budget: Arc::clone(budget), held }
+        Named { budget: Arc::clone(budget), held, earlier: Vec::new() }
+    }
+
+    /// The same name, which another budget has now.
+    fn replaced(&self, budget: &Arc<Budget>) -> Self {
+        let mut next = Named::new(budget, self.held);
+        next.earlier.clone_from(&self.earlier);
+        next.earlier.retain(|earlier| *earlier != of(&self.budget));
+        next.earlier.push(of(&self.budget));
+        next.earlier.drain(..next.earlier.len().saturating_sub(MOST_EARLIER));
+        next
+    }
+
+    fn is_for(&self, parameters: Parameters) -> bool {
+        of(&self.budget) == parameters || self.earlier.contains(&parameters)
     }
 
     /// Whether no call has it and nothing is lost with it. Others keep it for themselves.
@@ -137,15 +158,38 @@ impl BudgetNames {
         names.known.insert(name.to_owned(), Arc::downgrade(&budget));
         Ok(budget)
     }
+
+    /// From now on the name is this budget's, unless its present one has the same parameters; that which it is.
+    #[cfg(feature = "client")]
+    fn replace(&self, name: &str, budget: Arc<Budget>) -> Arc<Budget> {
+        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = names.known.get(name).and_then(Weak::upgrade).filter(|known| !known.is_lost()) {
+            if of(&known) == of(&budget) {
+                return known;
+            }
+            known.replaced.store(true, Ordering::Release);
+        }
+        names.known.insert(name.to_owned(), Arc::downgrade(&budget));
+        budget
+    }
+
+    fn known(&self, name: &str) -> Option<Arc<Budget>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).known.get(name).and_then(Weak::upgrade)
+    }
+}
+
+fn of(budget: &Budget) -> Parameters {
+    (budget.kind(), budget.share())
 }
 
 fn same_parameters(name: &str, parameters: Parameters, budget: &Arc<Budget>) -> Result<Arc<Budget>, Error> {
-    if (budget.kind(), budget.share()) == parameters {
-        return Ok(Arc::clone(budget));
-    }
-    Err(Error::config(format!(
+    if of(budget) == parameters { Ok(Arc::clone(budget)) } else { Err(in_use(name)) }
+}
+
+fn in_use(name: &str) -> Error {
+    Error::config(format!(
         "budget.scope: the budget named \"{name}\" is in use with other parameters; give it the same ones or another name"
-    )))
+    ))
 }
 
 impl Budgets {
@@ -174,8 +218,9 @@ impl Budgets {
         let parameters = parameters(spec);
         match &spec.scope {
             Scope::Name(name) => {
+                own.follow(&self.names, name);
                 if let Some(named) = own.named.get(name).filter(|named| !named.budget.is_lost()) {
-                    return same_parameters(name, parameters, &named.budget);
+                    return if named.is_for(parameters) { Ok(Arc::clone(&named.budget)) } else { Err(in_use(name)) };
                 }
                 own.sweep(now);
                 if own.is_full() {
@@ -212,13 +257,46 @@ impl Budgets {
         }
     }
 
+    /// As [`hold`](Budgets::hold), for a client that has other policies from now on: a name that has other parameters now is given to a fresh budget, for
+    /// all who share the names. Who still has a policy with the parameters of before has the fresh one, too.
+    ///
+    /// # Errors
+    /// `config`, and nothing is changed: one has to be the host's and cannot.
+    #[cfg(feature = "client")]
+    pub(crate) fn replace<'a>(&self, specs: impl Iterator<Item = &'a BudgetSpec>) -> Result<(), Error> {
+        let mut made = Vec::new();
+        for spec in specs {
+            match &spec.scope {
+                Scope::Name(name) => made.push((name, self.maker.make(parameters(spec), format_args!("name {name}"))?)),
+                Scope::Origin | Scope::Client => self.maker.check(spec)?,
+            }
+        }
+        let mut own = self.lock();
+        for (name, budget) in made {
+            let budget = self.names.replace(name, budget);
+            let mut next = match own.named.get(name) {
+                Some(named) if !Arc::ptr_eq(&named.budget, &budget) => named.replaced(&budget),
+                Some(_) => continue,
+                None => Named::new(&budget, true),
+            };
+            next.held = true;
+            own.named.insert(name.clone(), next);
+        }
+        Ok(())
+    }
+
+    /// Why this budget is the process's alone, if it was to be the host's and nobody was told yet that one of these is; from now on somebody was.
+    pub(crate) fn untold<'a>(&self, budget: &'a Budget) -> Option<&'a str> {
+        budget.why().filter(|_| !self.told.swap(true, Ordering::Relaxed))
+    }
+
     /// What the budget of `spec` for `origin` has; `None` if no call used it yet. Makes nothing.
     pub fn reading(&self, spec: &BudgetSpec, origin: &str, now: Tick) -> Option<BudgetReading> {
         let own = self.lock();
         let group = own.group(parameters(spec));
         let budget = match &spec.scope {
-            Scope::Name(name) => match own.named.get(name).map(|named| &named.budget) {
-                Some(budget) => Some(budget).filter(|budget| (budget.kind(), budget.share()) == parameters(spec)),
+            Scope::Name(name) => match own.named.get(name) {
+                Some(named) => Some(&named.budget).filter(|_| named.is_for(parameters(spec))),
                 None => group.and_then(|group| group.beyond.as_ref()),
             },
             Scope::Client => group.and_then(|group| group.client.as_ref()),
@@ -251,6 +329,15 @@ impl Own {
         let held = held || self.named.get(name).is_some_and(|named| named.held);
         self.named.insert(name.to_owned(), Named::new(&budget, held));
         Ok(budget)
+    }
+
+    /// Takes the budget that has the name now, if another client gave the name to another one.
+    fn follow(&mut self, names: &BudgetNames, name: &str) {
+        let Some(named) = self.named.get(name).filter(|named| named.budget.replaced.load(Ordering::Acquire)) else { return };
+        if let Some(budget) = names.known(name) {
+            let next = named.replaced(&budget);
+            self.named.insert(name.to_owned(), next);
+        }
     }
 
     fn is_full(&self) -> bool {

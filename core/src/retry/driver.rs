@@ -34,6 +34,8 @@ pub struct Driver {
     origin: Box<str>,
     /// What is to be told of a budget that refused.
     notice: Option<String>,
+    /// Likewise, of one that is not the host's as it was to be.
+    unshared: Option<String>,
 }
 
 /// What a call of a driver wants, besides its request and its policy.
@@ -116,6 +118,8 @@ impl Driver {
         let budget = budget(&policy, options.budgets.as_deref(), target.origin, now)?;
         let has_idempotency_key = options.minted_key.is_some() || target.carries_key();
         let call = Call { method: target.method, has_idempotency_key, asked: options.asked };
+        let origin = origin_of(target.origin);
+        let unshared = unshared(options.budgets.as_deref(), budget.as_deref(), &origin);
         let retry = Retry::begin(&policy, call, budget, options.entropy, 0, now).nested(options.nested);
         Ok(Driver {
             retry: Some(retry),
@@ -126,8 +130,9 @@ impl Driver {
             records: Vec::new(),
             stop_reason: None,
             outer_retry: outer_retry(target.headers),
-            origin: origin_of(target.origin).into(),
+            origin: origin.into(),
             notice: None,
+            unshared,
         })
     }
 
@@ -139,9 +144,11 @@ impl Driver {
         let retry = under_way(&mut self.retry, self.state, "redirect")?;
         let budget = budget(retry.policy(), self.options.budgets.as_deref(), target.origin, now)?;
         let has_idempotency_key = self.options.minted_key.is_some() || target.carries_key();
+        let origin = origin_of(target.origin);
+        self.unshared = self.unshared.take().or_else(|| unshared(self.options.budgets.as_deref(), budget.as_deref(), &origin));
         retry.redirect(Call { method: target.method, has_idempotency_key, asked: self.options.asked }, budget, now);
         (self.state, self.stop_reason, self.outer_retry) = (State::Due, None, outer_retry(target.headers));
-        self.origin = origin_of(target.origin).into();
+        self.origin = origin.into();
         Ok(())
     }
 
@@ -239,6 +246,11 @@ impl Driver {
         self.notice.take()
     }
 
+    /// Likewise, once for all calls of its [`Budgets`]: a budget that was to be the host's (`share: host`) is this process's alone.
+    pub fn take_unshared(&mut self) -> Option<String> {
+        self.unshared.take()
+    }
+
     /// As [`Retry::finish`]. Nothing if the call is over.
     pub fn finish(&mut self, now: Tick) {
         if let Some(retry) = self.retry.take() {
@@ -328,6 +340,11 @@ fn budget(policy: &Policy, budgets: Option<&Budgets>, origin: &str, now: Tick) -
         return Err(Problem::must("origin", rule, &Value::from(origin)).fix("write for example \"http://127.0.0.1:8080\"").into());
     }
     budgets.find(spec, &origin_of(origin), now).map(Some).map_err(Misuse::Budget)
+}
+
+/// What is to be told of a call's budget that was to be the host's and is not.
+fn unshared(budgets: Option<&Budgets>, budget: Option<&Budget>, origin: &str) -> Option<String> {
+    budgets?.untold(budget?).map(|why| refusals::unshared_text(origin, why))
 }
 
 /// What the budget of a policy for an origin, named as in [`Target`], has; `None` if no call used it yet.

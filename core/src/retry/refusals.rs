@@ -44,6 +44,11 @@ pub(crate) fn text(origin: &str, last: Option<&AttemptRecord>) -> String {
     format!("the retry budget of {origin} refused a retry after {ended}; {}", StopReason::BudgetExhausted.advice())
 }
 
+/// What is said of a budget that was to be the host's.
+pub(crate) fn unshared_text(origin: &str, why: &str) -> String {
+    format!("the retry budget of {origin} is this process's alone (share: host): {why}; share_required makes that an error")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -30,8 +30,9 @@ mod on {
     use std::sync::Arc;
 
     use tracing::instrument::Instrumented;
+    use url::Url;
 
-    use crate::client::{Event, EventKind, Level, Notice, trace};
+    use crate::client::{Event, EventKind, trace};
     use crate::identity::Identity;
     use crate::retry::driver::Driver;
     use crate::time::Tick;
@@ -46,7 +47,7 @@ mod on {
 
     impl Trace {
         pub(in crate::tower) fn begin(method: &str, url: &str) -> Self {
-            let listens = trace::spans() || trace::wanted(Level::Warning);
+            let listens = trace::heard().is_some();
             let call = listens.then(|| Arc::new(Identity::of_request(method, url, None)));
             Trace { call, method: if listens { method.to_owned() } else { String::new() }, attempt: trace::Trace::default() }
         }
@@ -56,7 +57,7 @@ mod on {
             if let (Some(call), Some(attempt), true) = (&self.call, driver.records().last(), trace::spans()) {
                 let (attempt, target) = (attempt.clone(), call.url.clone());
                 let kind = EventKind::AttemptStart { attempt, method: self.method.clone(), target };
-                self.attempt = trace::begin(&Event { call: Some(Arc::clone(call)), kind });
+                self.attempt = trace::begin(&Event { call: Some(Arc::clone(call)), kind }, Url::parse(&call.url).ok().as_ref());
             }
         }
 
@@ -77,12 +78,9 @@ mod on {
         /// A retry, or the end.
         pub(in crate::tower) fn decided(&self, driver: &mut Driver, now: Tick) {
             let Some(call) = &self.call else { return };
-            let told = |kind| Event { call: Some(Arc::clone(call)), kind };
-            if let Some(text) = driver.take_notice() {
-                trace::log(&told(EventKind::Notice { about: Notice::BudgetRefused, text }));
-            }
+            Event::notices_of_driver(Some(call), driver).iter().for_each(trace::log);
             let event = Event::of_driver(Arc::clone(call), driver, now);
-            if trace::wanted(event.level()) {
+            if trace::heard().is_some_and(|least| event.level() >= least) {
                 trace::log(&event);
             }
         }

@@ -136,3 +136,28 @@ async fn calls_have_an_identity() {
     let text = "GET http://server.test/orders?token=...: scripted reset after 2 attempts in 0s (retries_exhausted)";
     assert_eq!(error.to_string(), text);
 }
+
+/// A budget that was to be the host's and is not: told once a client, with the reason.
+#[tokio::test(start_paused = true)]
+async fn a_budget_that_is_not_the_hosts_is_told() {
+    let notices = Seen::default();
+    let told = notices.clone();
+    let observe = Callbacks::new().on_event(move |event| {
+        if let EventKind::Notice { about: Notice::BudgetUnshared, text } = &event.kind {
+            told.lock().unwrap().push(text.clone());
+        }
+    });
+    let script = Scripted::new([Step::status(200)]);
+    let shared = policy(&json!({"budget": {"share": "host"}}));
+    let client = Client::on(script).policy(shared).budget_dir("/proc/not/there").build().unwrap();
+    // Nobody listens to the first: it is kept for who does.
+    client.get(URL).send().await.unwrap();
+    for _ in 0..2 {
+        client.get(URL).callbacks(observe.clone()).send().await.unwrap();
+    }
+    let notices = notices.lock().unwrap();
+    let why = client.budget(URL).unwrap().why.unwrap();
+    let text =
+        format!("the retry budget of http://server.test is this process's alone (share: host): {why}; share_required makes that an error");
+    assert_eq!(*notices, [text]);
+}

@@ -3,17 +3,19 @@
 //! The program runs itself under callgrind, twice for each workload, and counts what the calls cost that the second run has more: nothing of
 //! what happens once, and all of what threads beside the call's do. (Its functions have no names there that could be counted alone: tests are
 //! linked without.) The server is in the process that is not counted. `UPDATE=1` writes the baseline anew; `SHOW=1` only
-//! prints, `SHOW=blocking` what begins so.
+//! prints, `SHOW=blocking` what begins so; `TIME=1` takes the time of what needs no server, which is no test.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)] // a test may; what it does comes from the environment
 
 #[path = "../support/instant.rs"]
 mod instant;
+mod recorder;
 mod server;
 mod workloads;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, ExitCode};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 use workloads::{SHOWN, WORKLOADS};
@@ -38,6 +40,9 @@ fn main() -> ExitCode {
         workloads::run(name, url, calls.parse().unwrap());
         return ExitCode::SUCCESS;
     }
+    if std::env::var_os("TIME").is_some() {
+        return timed();
+    }
     let compiler = compiler();
     if !Command::new("valgrind").arg("--version").output().is_ok_and(|output| output.status.success()) {
         eprintln!("skipped: instructions: there is no valgrind");
@@ -53,6 +58,24 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     compare(&compiler, &counted)
+}
+
+/// Prints what one call takes, for those that need no server: what telemetry costs stands beside what is without it, in one run.
+fn timed() -> ExitCode {
+    const ROUNDS: usize = 21;
+    let names = || WORKLOADS.iter().filter(|name| name.starts_with("scripted"));
+    let mut taken: BTreeMap<&str, Vec<u128>> = BTreeMap::new();
+    // In turns, so that what else the machine does falls to all of them.
+    for name in (0..ROUNDS).flat_map(|_| names()) {
+        let begun = Instant::now();
+        workloads::run(name, "http://server.test/a/path?and=query", 5000);
+        taken.entry(name).or_default().push(begun.elapsed().as_nanos() / 5000);
+    }
+    for (name, rounds) in &mut taken {
+        rounds.sort_unstable();
+        println!("{name:<24} {:>9} ns a call (least {}, median of {ROUNDS})", rounds[ROUNDS / 2], rounds[0]);
+    }
+    ExitCode::SUCCESS
 }
 
 /// Who compiled what is counted: another one counts otherwise.

@@ -3,18 +3,21 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use reknock::client::{Client, Http2, Proxy, TransportOptions};
+use reknock::client::{Callbacks, Client, Http2, Proxy, TransportOptions};
 use reknock::retry::{Answer, Budgets, Call, Outcome, Retry};
 use reknock::{Policy, Tick, UnixTime};
 use tokio::runtime::{Builder, Runtime};
 
 use super::instant::{Instant, policy};
+use super::recorder::Recorder;
 
 /// By name: what one call is.
 pub const WORKLOADS: &[&str] = &[
     "machine",
     "scripted",
     "scripted, one retry",
+    "scripted, told",
+    "scripted, traced",
     "reqwest alone",
     "loopback",
     "blocking",
@@ -31,8 +34,13 @@ const LARGE: usize = 100 * 1024;
 pub fn run(name: &str, url: &str, calls: u64) {
     match name {
         "machine" => machine(calls),
-        "scripted" => scripted(url, calls, 1),
-        "scripted, one retry" => scripted(url, calls, 2),
+        "scripted" => scripted(url, calls, 1, Callbacks::new()),
+        "scripted, one retry" => scripted(url, calls, 2, Callbacks::new()),
+        "scripted, told" => scripted(url, calls, 1, Callbacks::new().on_event(|event| _ = std::hint::black_box(event.kind.code()))),
+        "scripted, traced" => {
+            let _until = tracing::subscriber::set_default(Recorder::default());
+            scripted(url, calls, 1, Callbacks::new());
+        }
         "reqwest alone" => {
             let client = reqwest::Client::builder().no_proxy().build().unwrap();
             let call = || async { assert_eq!(client.get(url).send().await.unwrap().bytes().await.unwrap().len(), 11) };
@@ -120,8 +128,8 @@ fn machine(calls: u64) {
 }
 
 /// The executor without HTTP: every attempt but the last of a call meets a 503.
-fn scripted(url: &str, calls: u64, attempts: usize) {
-    let client = Client::on(Instant::new(attempts)).policy(policy()).build().unwrap();
+fn scripted(url: &str, calls: u64, attempts: usize, callbacks: Callbacks) {
+    let client = Client::on(Instant::new(attempts)).policy(policy()).callbacks(callbacks).build().unwrap();
     awaited(calls, || async {
         let response = client.get(url).send().await.unwrap();
         assert_eq!((response.bytes().len(), response.attempts().len()), (11, attempts));

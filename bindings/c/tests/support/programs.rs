@@ -76,7 +76,7 @@ pub const PROGRAMS: &[Program] = &[
     program("examples/c/demo.c", &[Control]),
     Program { library: Some("libcurl"), ..program("examples/c/curl_easy.c", &[FLAKY, File("curl.yaml", "{backoff: 10ms}")]) },
     Program { library: Some("libcurl"), ..program("examples/c/curl_multi.c", &[FLAKY, Text("10")]) },
-    Program { library: Some("libcurl"), ..program("tests/c/curl.c", &[FAILING, REFUSED, RETRIED, FAILING]) },
+    Program { library: Some("libcurl"), ..program("tests/c/curl.c", &[FAILING, REFUSED, RETRIED, FAILING, SLOW]) },
     Program {
         stdin: "$url\tGET\tfalse\t{\"backoff\": \"none\"}\t2\t\ttrue\t-1\t-1\t1\t-1\tfalse\tx-a\t1\n",
         library: Some("libcurl"),

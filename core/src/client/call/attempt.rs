@@ -54,7 +54,9 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
             // The exchange is gone before anybody asks what it proves: until then it could still go out.
             let ended = {
                 let exchange = pin!(transport.send(outgoing));
-                self.trace.within(timer.run(&self.config.clock, exchange)).await
+                let exchange = timer.run(&self.config.clock, exchange);
+                // Boxed like all that is no part of a call that nobody watches.
+                if self.spans { Box::pin(self.trace.within(exchange)).await } else { exchange.await }
             };
             // Nothing of it was sent: it is the same attempt still.
             let again = matches!(&ended, Ok(Err(failure)) if failure.stale) && self.sent().body.is_replayable();
@@ -152,8 +154,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
 
     /// Whether callbacks want to see the body of a response before its verdict.
     pub(super) fn is_asked_for(&self, ended: &AttemptResult<T::Body>) -> bool {
-        let wants = self.host.wants();
-        let shown = wants.body && (wants.retry_if || wants.delay);
+        let shown = self.wants.body && (self.wants.retry_if || self.wants.delay);
         let AttemptResult::Response(received, None) = ended else { return false };
         shown
             && match self.mode.delivery {

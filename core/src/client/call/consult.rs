@@ -46,7 +46,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
 
     /// `retry_if`, where it may be asked.
     pub(super) async fn opinion(&mut self, ended: &AttemptResult<T::Body>, verdict: Verdict, replayable: bool) -> Result<Answer, Failure> {
-        if !self.host.wants().retry_if || verdict.is_final() || !self.retry.worth_asking(replayable, self.config.clock.now()) {
+        if !self.wants.retry_if || verdict.is_final() || !self.retry.worth_asking(replayable, self.config.clock.now()) {
             return Ok(Answer::default());
         }
         let question = Question::RetryIf(Box::new(self.attempt_view(ended, verdict)));
@@ -63,7 +63,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         verdict: Verdict,
         answer: Answer,
     ) -> Result<Option<Duration>, Failure> {
-        if !self.host.wants().delay || answer.wait.is_some() {
+        if !self.wants.delay || answer.wait.is_some() {
             return Ok(None);
         }
         let question = Question::Delay(Box::new(self.attempt_view(ended, verdict)));

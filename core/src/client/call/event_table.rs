@@ -111,7 +111,8 @@ pub const EVENTS: &[EventRow] = &[
             "text",
             "notice",
             "`budget_refused`: a budget refused a retry (told once a second and origin at most); `field_dropped`: a header field of a response had \
-             characters that none can have; `policy_refused`: the policy's file has changed and cannot be used.",
+             characters that none can have (HTTP/1); `policy_refused`: the policy's file has changed and cannot be used; `budget_unshared`: a budget \
+             that was to be the host's (`share: host`) is the process's alone (told once a client).",
         )],
     },
 ];
@@ -142,6 +143,12 @@ pub const RECORD_FIELDS: &[EventField] = &[
     field("hint", "duration", "hint_us", "The wait that the server asked for; none if it did not."),
     field("wait", "duration", "wait_us", "The wait before the next attempt; none if there was none."),
     field("error_class", "text", "", "The class of the failure, where another client or a function failed (`httpx.ConnectError`)."),
+    field(
+        "error_type",
+        "text",
+        "",
+        "What telemetry calls the failure: its kind, else a status from 400 on, else its class; none if nothing failed. In Rust a method.",
+    ),
     field(
         "outer_retry",
         "number",

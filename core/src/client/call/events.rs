@@ -107,6 +107,8 @@ notices! {
     FieldDropped = 2, "field_dropped";
     /// The file that the client's policy comes from has changed and cannot be used: the policy before holds on.
     PolicyRefused = 3, "policy_refused";
+    /// A budget that was to be the host's (`share: host`) is this process's alone. Once a client.
+    BudgetUnshared = 4, "budget_unshared";
 }
 
 impl Notice {
@@ -143,6 +145,15 @@ impl Event {
     pub(in crate::client) fn of_policy(error: &Error) -> Self {
         let text = format!("the policy's file has changed and cannot be used, the policy before holds on: {error}");
         Event { call: None, kind: EventKind::Notice { about: Notice::PolicyRefused, text } }
+    }
+
+    /// What whoever runs the program should know of a call that somebody else sends, since this was asked last: its budget refused a retry, or is not the
+    /// host's as it was to be. As seldom as clients tell it.
+    pub fn notices_of_driver(call: Option<&Arc<Identity>>, driver: &mut Driver) -> Vec<Self> {
+        let unshared = driver.take_unshared().map(|text| (Notice::BudgetUnshared, text));
+        let refused = driver.take_notice().map(|text| (Notice::BudgetRefused, text));
+        let event = |(about, text)| Event { call: call.cloned(), kind: EventKind::Notice { about, text } };
+        unshared.into_iter().chain(refused).map(event).collect()
     }
 
     /// What is told last of a call that somebody else sends: the retry that was decided, or how the call ended.

@@ -62,10 +62,11 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
 
     async fn run(&mut self) -> Result<Finished<T::Body>, CallFailure> {
         loop {
-            if trace::spans() {
-                self.trace = trace::begin(&self.attempt_start());
+            if self.spans {
+                let start = self.attempt_start();
+                self.trace = trace::begin(&start, Some(&self.sent().url));
             }
-            if self.host.wants().before_attempt {
+            if self.wants.before_attempt {
                 let trace = self.trace.clone();
                 trace.within(Box::pin(self.before_attempt())).await.map_err(|failure| CallFailure::replacing(None, failure))?;
             }
@@ -198,7 +199,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     /// Frees the connection of a response that is not handed out, waits, and lets a callback edit what is sent next.
     async fn pause(&mut self, ended: AttemptResult<T::Body>, verdict: Verdict, until: Tick) -> Result<(), CallFailure> {
         self.tell_retry();
-        let asked = self.host.wants().before_retry.then(|| self.attempt_view(&ended, verdict));
+        let asked = self.wants.before_retry.then(|| self.attempt_view(&ended, verdict));
         let status = ended.status();
         self.drain(ended).await;
         self.config.clock.pause_until(until).await;
@@ -226,8 +227,10 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         let now = self.config.clock.now();
         // A name that is in use with other parameters was refused when the first hop looked it up.
         let budget = self.policy.budget().and_then(|spec| self.shared.budgets.find(spec, request.origin(), now).ok());
-        self.retry.redirect(facts(&request, self.host.wants().retry_if), budget, now);
+        let purse = if self.heard.is_some() { budget.clone() } else { None };
+        self.retry.redirect(facts(&request, self.wants.retry_if), budget, now);
         self.request = request;
+        self.tell_unshared(purse.as_ref());
         self.edited = None;
         Ok(())
     }

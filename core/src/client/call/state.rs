@@ -10,8 +10,10 @@ use http::{HeaderMap, Method};
 use url::Url;
 
 use super::cancel::Cancel;
-use super::question::Host;
-use super::trace::Trace;
+use super::events::Level;
+use super::question::{Host, Wants};
+use super::tell;
+use super::trace::{self, Trace};
 use super::transfer::Meter;
 use crate::client::message::cookies::Cookies;
 use crate::client::message::redact::redacted;
@@ -172,6 +174,12 @@ pub(in crate::client) struct Running<'a, T: Transport, C, H> {
     pub(in crate::client) exchanges: Option<&'a Exchanges>,
     pub(in crate::client) policy: Cow<'a, Policy>,
     pub(in crate::client) host: H,
+    /// What the host answers, read once.
+    pub(in crate::client) wants: Wants,
+    /// The least that somebody wants to be told, if anybody listens.
+    pub(in crate::client) heard: Option<Level>,
+    /// Somebody wants spans.
+    pub(in crate::client) spans: bool,
     pub(in crate::client) mode: Mode,
     /// The request of the present hop.
     pub(in crate::client) request: Request,
@@ -235,17 +243,24 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
             Some(spec) => Some(shared.budgets.find(spec, request.origin(), began)?),
             None => None,
         };
-        let asked = host.wants().retry_if;
-        let retry = Retry::begin(&policy, facts(&request, asked), budget, shared.entropy, shared.next_serial(), began).nested(mode.nested);
+        let wants = host.wants();
+        let heard = tell::heard(wants);
+        let spans = heard.is_some() && trace::spans();
+        let purse = if heard.is_some() { budget.clone() } else { None };
+        let retry =
+            Retry::begin(&policy, facts(&request, wants.retry_if), budget, shared.entropy, shared.next_serial(), began).nested(mode.nested);
         let (records, progress) = (Vec::with_capacity(1), Arc::default());
         let named = config.cookies.is_some().then(|| request.url.origin());
-        Ok(Running {
+        let mut running = Running {
             config,
             shared,
             transport,
             exchanges,
             policy,
             host,
+            wants,
+            heard,
+            spans,
             mode,
             request,
             whose,
@@ -259,7 +274,9 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
             started: false,
             trace: Trace::default(),
             progress,
-        })
+        };
+        running.tell_unshared(purse.as_ref());
+        Ok(running)
     }
 
     /// Whose call it is. Asked for before the first request gives way to another.

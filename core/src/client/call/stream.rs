@@ -19,6 +19,7 @@ use super::cancel::{Cancellation, cancel_message};
 use super::timers::within;
 use crate::client::message::response::ResponseHead;
 use crate::client::system::clock::Clock;
+use crate::client::system::runtime::runtime_here;
 use crate::client::transport::{Failure, Incoming, Progress};
 use crate::error::{Error, ErrorKind};
 use crate::record::{Evidence, StopReason};
@@ -88,6 +89,10 @@ impl<B: Incoming, C: Clock> Reader<B, C> {
             return Ok(Some(early));
         }
         let Some(body) = &mut self.body else { return Ok(None) };
+        // Whoever reads may do so elsewhere than the call was made.
+        if self.clock.is_of_the_host() {
+            runtime_here(false).map_err(|error| Failure::new(error.kind(), Evidence::Unknown, error.to_string()))?;
+        }
         let piece = tokio::select! {
             biased;
             kind = self.cancellation.cancelled() => Err(Failure::new(kind, Evidence::Unknown, cancel_message(kind))),
@@ -128,7 +133,7 @@ impl<B: Incoming, C: Clock> StreamingResponse<B, C> {
     ///
     /// # Errors
     /// `body` if it is cut, corrupt, of another length than announced, or silent for the policy's `idle_timeout` while this waits;
-    /// `cancelled` or `closed`; `response_too_large` where [`Client::deliver_with`](super::super::Client::deliver_with) made it. After an error there are no more pieces.
+    /// `config` outside of a tokio runtime with timers; `cancelled` or `closed`; `response_too_large` where [`Client::deliver_with`](super::super::Client::deliver_with) made it. After an error there are no more pieces.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         match &mut self.reader {
             // Without a box for each piece.

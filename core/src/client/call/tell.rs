@@ -1,11 +1,12 @@
 //! Telling the host what happens. Where nobody listens, nothing is made.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use url::Url;
 
 use super::events::{Event, EventKind, Level, Notice};
-use super::question::Host;
+use super::question::{Host, Wants};
 use super::state::Running;
 use super::trace;
 use crate::client::message::redact::redacted;
@@ -14,11 +15,11 @@ use crate::client::system::clock::Clock;
 use crate::client::transport::Transport;
 use crate::identity::shown_method;
 use crate::record::{AttemptRecord, StopReason};
-use crate::retry::refusals;
+use crate::retry::{Budget, refusals};
 
 impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     fn wanted(&self, level: Level) -> bool {
-        wanted(&self.host, level)
+        self.heard.is_some_and(|least| level >= least)
     }
 
     /// An attempt begins; its record is there.
@@ -93,6 +94,16 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         }
     }
 
+    /// The call, or its hop, asks a budget that was to be the host's: should it be this process's alone, somebody should know, once a client.
+    pub(in crate::client) fn tell_unshared(&mut self, budget: Option<&Arc<Budget>>) {
+        if self.heard.is_some()
+            && let Some(why) = budget.and_then(|budget| self.shared.budgets.untold(budget))
+        {
+            let text = refusals::unshared_text(self.request.origin(), why);
+            self.tell(EventKind::Notice { about: Notice::BudgetUnshared, text });
+        }
+    }
+
     /// The attempt is over, with what came of it besides: told before what follows from it.
     fn tell_attempt(&mut self) {
         let Some(attempt) = self.records.last() else { return };
@@ -121,25 +132,20 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     }
 
     fn say(&mut self, event: Event) {
-        tell(&mut self.host, event);
+        tell(&mut self.host, self.wants, event);
     }
 }
 
-/// Whether anybody wants to be told what matters so much.
-pub(in crate::client) fn wanted(host: &impl Host, level: Level) -> bool {
-    is_wanted(host, level) || trace::wanted(level)
-}
-
-/// Whether a host wants to be told what matters so much.
-fn is_wanted(host: &impl Host, level: Level) -> bool {
-    let wants = host.wants();
-    wants.events || wants.notices && level == Level::Warning
+/// The least that somebody wants to be told, a host with these wishes or a subscriber of `tracing`; `None` if nobody listens.
+pub(in crate::client) fn heard(wants: Wants) -> Option<Level> {
+    let least = if wants.notices { Some(Level::Warning) } else { None };
+    if wants.events { Some(Level::Debug) } else { trace::heard().or(least) }
 }
 
 /// Tells those who want it. Whatever an observer does, the call goes on.
-pub(in crate::client) fn tell(host: &mut impl Host, event: Event) {
+pub(in crate::client) fn tell(host: &mut impl Host, wants: Wants, event: Event) {
     trace::log(&event);
-    if is_wanted(host, event.level()) {
+    if wants.events || wants.notices && event.level() == Level::Warning {
         // The panic hook has reported it.
         let _ = std::panic::catch_unwind(AssertUnwindSafe(|| host.tell(event)));
     }

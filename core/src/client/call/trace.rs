@@ -5,6 +5,8 @@
 mod off {
     use std::future::Future;
 
+    use url::Url;
+
     use crate::client::call::events::{Event, Level};
     use crate::record::AttemptRecord;
 
@@ -24,12 +26,12 @@ mod off {
         false
     }
 
-    pub(in crate::client) fn begin(_: &Event) -> Trace {
+    pub(in crate::client) fn begin(_: &Event, _: Option<&Url>) -> Trace {
         Trace(())
     }
 
-    pub(in crate::client) const fn wanted(_: Level) -> bool {
-        false
+    pub(in crate::client) const fn heard() -> Option<Level> {
+        None
     }
 
     pub(in crate::client) fn log(_: &Event) {}
@@ -61,8 +63,8 @@ mod on {
             if let Some(status) = attempt.status {
                 span.record("http.response.status_code", status);
             }
-            if attempt.error.is_some() || attempt.status.is_none_or(|status| status >= 400) {
-                span.record("error.type", &*attempt.outcome());
+            if let Some(error) = attempt.error_type() {
+                span.record("error.type", &*error);
                 span.record("otel.status_code", "ERROR");
             }
             if let Some(peer) = attempt.connection.peer {
@@ -92,11 +94,11 @@ mod on {
         enabled!(target: "reknock", Its::INFO)
     }
 
-    /// The span of the attempt that starts.
-    pub(crate) fn begin(start: &Event) -> Trace {
+    /// The span of the attempt that starts, to this URL, if it has one.
+    pub(crate) fn begin(start: &Event, url: Option<&Url>) -> Trace {
         let (Some(call), EventKind::AttemptStart { attempt, method, target }) = (&start.call, &start.kind) else { return Trace(None) };
-        let url = Url::parse(target).ok();
-        let (host, port) = (url.as_ref().and_then(Url::host_str), url.as_ref().and_then(Url::port_or_known_default));
+        // Addresses of version 6 without the brackets that are a URL's.
+        let host = url.and_then(Url::host_str).map(|host| host.trim_matches(['[', ']']));
         let known = METHODS.contains(&method.as_str());
         let shown = if known { method.as_str() } else { "_OTHER" };
         let first = if known { method.as_str() } else { "HTTP" };
@@ -113,7 +115,7 @@ mod on {
             http.request.resend_count = Empty,
             http.response.status_code = Empty,
             server.address = host,
-            server.port = port,
+            server.port = url.and_then(Url::port_or_known_default),
             url.full = target,
             url.template = call.name.as_deref(),
             network.peer.address = Empty,
@@ -131,13 +133,12 @@ mod on {
         Trace(Some(span))
     }
 
-    /// Whether anybody wants events of this level. What happens with every call is in the spans.
-    pub(crate) fn wanted(level: Level) -> bool {
-        match level {
-            Level::Debug => false,
-            Level::Info => enabled!(target: "reknock", Its::INFO),
-            Level::Warning => enabled!(target: "reknock", Its::WARN),
+    /// The least of events that anybody wants. What happens with every call is in the spans.
+    pub(crate) fn heard() -> Option<Level> {
+        if !enabled!(target: "reknock", Its::WARN) {
+            return None;
         }
+        Some(if enabled!(target: "reknock", Its::INFO) { Level::Info } else { Level::Warning })
     }
 
     /// A retry or a warning.

@@ -45,7 +45,14 @@ struct Watched {
     dialect: Option<Dialect>,
     /// In nanoseconds of the caller's clock.
     looked_at: AtomicU64,
-    stamp: Mutex<Option<Stamp>>,
+    seen: Mutex<Seen>,
+}
+
+/// What was seen of a file.
+struct Seen {
+    stamp: Option<Stamp>,
+    /// It was read once more under this stamp, a look later: what was written twice within one tick of the file system's clock has one stamp.
+    settled: bool,
 }
 
 /// Where a set is from is no part of what it says.
@@ -84,27 +91,28 @@ impl PolicySet {
     pub fn watch(path: impl AsRef<Path>, dialect: Option<Dialect>) -> Result<PolicySet, Error> {
         let path = path.as_ref().to_owned();
         // Before it is read: what is written meanwhile is seen the next time.
-        let stamp = Mutex::new(Stamp::of(&path));
+        let seen = Mutex::new(Seen { stamp: Stamp::of(&path), settled: false });
         let set = PolicySet::load(&path, dialect)?;
-        let watched = Watched { path, dialect, looked_at: AtomicU64::new(0), stamp };
+        let watched = Watched { path, dialect, looked_at: AtomicU64::new(0), seen };
         Ok(set.of_file(File { watched: Arc::new(watched), changes: Vec::new() }))
     }
 
-    /// What its file says now, if that changed.
+    /// What its file says now, if that changed, or may have.
     pub(crate) fn reloaded(&self) -> Option<Result<PolicySet, Error>> {
         let file = self.file()?;
-        let Watched { path, dialect, stamp, .. } = &*file.watched;
+        let Watched { path, dialect, seen, .. } = &*file.watched;
         let now = Stamp::of(path);
         // A forked child may find it locked for ever.
-        let mut known = match stamp.try_lock() {
-            Ok(known) => known,
-            Err(std::sync::TryLockError::Poisoned(known)) => PoisonError::into_inner(known),
+        let mut seen = match seen.try_lock() {
+            Ok(seen) => seen,
+            Err(std::sync::TryLockError::Poisoned(seen)) => PoisonError::into_inner(seen),
             Err(std::sync::TryLockError::WouldBlock) => return None,
         };
-        if *known == now {
+        let same = seen.stamp == now;
+        if same && seen.settled {
             return None;
         }
-        *known = now;
+        *seen = Seen { stamp: now, settled: same };
         let read = PolicySet::load(path, *dialect)
             .and_then(|set| file.changes.iter().try_fold(set, |set, change| set.changed(&**change)).map(|set| set.of_file(file.clone())));
         Some(read)
