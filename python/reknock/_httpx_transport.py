@@ -170,11 +170,9 @@ def transports(package: str) -> tuple[type, type]:
                 if not is_replayable(self.stream, httpx):
                     kind = AsyncRecording if self.is_async else SyncRecording
                     self.stream = kind(self.stream, retry.max_body_buffer)
-            headers, more = self.request.headers, retry.headers
-            if more:
-                headers = headers.copy()
-                for name, value in more:
-                    headers[name] = value
+            headers = httpx.Headers(self.request.headers)
+            for name, value in retry.headers:
+                headers[name] = value
             self.timeout = {
                 "connect": least(self.theirs.get("connect"), limits.connect_timeout, limits.remaining),
                 "pool": least(self.theirs.get("pool"), limits.remaining),
@@ -187,7 +185,10 @@ def transports(package: str) -> tuple[type, type]:
             self.traced = not retry.is_idempotent
             if self.traced:
                 extensions["trace"] = self._trace(extensions.get("trace"))
-            return httpx.Request(self.request.method, self.request.url, headers=headers, stream=self.stream, extensions=extensions)
+            # A copy: to make one anew, which looks at URL and body once more, takes a quarter of all that is done here.
+            outgoing = object.__new__(httpx.Request)
+            outgoing.__dict__.update(vars(self.request), headers=headers, stream=self.stream, extensions=extensions)
+            return outgoing
 
         def _trace(self, theirs: Any) -> Any:
             self.began_to_send = False
