@@ -215,9 +215,9 @@ async fn a_cancelled_call_resets_its_stream_at_once() {
         }
     })
     .await;
+    // A client that went with its call would close the connection, which tells the server as well.
     let client = client("{}");
-    let url = peer.url("/");
-    let call = tokio::spawn(async move { client.get(&url).send().await });
+    let call = tokio::spawn(client.get(&peer.url("/")).send());
     assert_eq!(patient(told.recv()).await, Some(("request", 1)));
     call.abort();
     assert_eq!(patient(told.recv()).await, Some(("reset", 1)));
