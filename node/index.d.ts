@@ -765,11 +765,11 @@ export interface Hop {
 
 /**
  * How an attempt ended: a response, a failure of a kind, a failure of no such kind by its class (which only an opinion has retried), or what
- * gave a value without a status. `local`: this machine alone is short of something (descriptors, ports, memory), so that a retry adds no load and
+ * gave a value without a status. Header fields may be a function, which is called only if they are looked at. `local`: this machine alone is short of something (descriptors, ports, memory), so that a retry adds no load and
  * costs no budget.
  */
 export type Outcome =
-  | { status: number; headers?: HeaderFields }
+  | { status: number; headers?: HeaderFields | (() => HeaderFields) }
   | { error: ErrorKind; evidence?: Evidence; errorClass?: string; local?: boolean }
   | { errorClass: string; evidence?: Evidence }
   | { returned: true };
