@@ -3,20 +3,22 @@ CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
 # Its jobs are its own: those of make are suites.
 CARGO = env -u MAKEFLAGS cargo --locked
-BUILT = $(CARGO_TARGET_DIR)/debug
+# Quoted, as all that is below this folder by its whole path: it may have spaces in it.
+TARGET = "$(CARGO_TARGET_DIR)"
+BUILT = $(TARGET)/debug
 # A workspace of its own: what loom stands on would change everything else's features.
 # The processes of a host share budgets on Linux alone.
-PROOFS = $(if $(filter Linux,$(shell uname)),env CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/proofs $(CARGO) test --manifest-path proofs/Cargo.toml,true)
+PROOFS = $(if $(filter Linux,$(shell uname)),env CARGO_TARGET_DIR=$(TARGET)/proofs $(CARGO) test --manifest-path proofs/Cargo.toml,true)
 PYTHON ?= python3
 NEW_PYTHON = $(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed: make PYTHON=..." if sys.version_info < (3, 11) else 0)'
 VENV = python/.venv
-BIN = $(abspath $(VENV))/bin
+BIN = "$(CURDIR)"/$(VENV)/bin
 # Where Python and Node, their tests and demos, find the scripted server.
-export REKNOCK_TEST_SERVER = $(BUILT)/reknock-test-server
+export REKNOCK_TEST_SERVER = $(CARGO_TARGET_DIR)/debug/reknock-test-server
 # What no default asks for is tested as the rest is.
 FEATURES = --features reknock/reqwest,reknock/serde,reknock/tower-reqwest,reknock/tracing
 # A line before and after, with the time it took.
-STEP = $(CURDIR)/.ci/step
+STEP = "$(CURDIR)"/.ci/step
 # Suites side by side, on as many cores as there are; what each of them says in one piece, where make can do that.
 JOBS := $(shell getconf _NPROCESSORS_ONLN)
 SYNC := $(and $(findstring output-sync,$(.FEATURES)),--output-sync=target)
@@ -68,7 +70,7 @@ test-rust: ## run the tests of the crates
 	@$(STEP) "test what processes share" $(PROOFS) --quiet
 
 share-proof: ## prove what processes share for some minutes: schedules, races, kills, stops, garbage; and what a step costs
-	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/proofs $(CARGO) run --quiet --release --manifest-path proofs/Cargo.toml
+	CARGO_TARGET_DIR=$(TARGET)/proofs $(CARGO) run --quiet --release --manifest-path proofs/Cargo.toml
 
 pytest: python
 	@cd python && $(STEP) "test the Python package" $(BIN)/python -m pytest --durations 10
@@ -82,7 +84,7 @@ test-docs: python node ## run every piece of code in the READMEs and in docs/
 	@$(STEP) "run what the documentation shows" $(BIN)/python -m pytest -p no:cacheprovider docs
 
 docs: docs/.venv/ready python ## build the documentation site: target/site/index.html; a broken link fails
-	@$(STEP) "build the site" docs/.venv/bin/sphinx-build --quiet --fail-on-warning --keep-going -d $(CARGO_TARGET_DIR)/site-trees docs $(CARGO_TARGET_DIR)/site
+	@$(STEP) "build the site" docs/.venv/bin/sphinx-build --quiet --fail-on-warning --keep-going -d $(TARGET)/site-trees docs $(TARGET)/site
 
 docs/.venv/ready: docs/requirements.txt
 	@$(NEW_PYTHON)
@@ -103,8 +105,8 @@ $(VENV)/ready: python/requirements-test.txt python/requirements-adapters.txt pyt
 	@touch $@
 
 dist: dist/.venv/ready built node/node_modules/ready ## build every package for this platform into target/dist, against glibc 2.17, and try them in empty places; about 20 minutes
-	PATH=$(CURDIR)/dist/.venv/bin:$$PATH dist/build $(CARGO_TARGET_DIR)/dist
-	PATH=$(CURDIR)/dist/.venv/bin:$$PATH dist/check $(CARGO_TARGET_DIR)/dist
+	PATH="$(CURDIR)"/dist/.venv/bin:$$PATH dist/build $(TARGET)/dist
+	PATH="$(CURDIR)"/dist/.venv/bin:$$PATH dist/check $(TARGET)/dist
 
 dist/.venv/ready: dist/requirements.txt
 	@$(NEW_PYTHON)
@@ -135,7 +137,7 @@ node: node/node_modules/ready built ## build the Node package in place
 
 pack-node: node/node_modules/ready ## build the Node package for this machine in release: node/reknock-VERSION.tgz, to be installed with npm
 	$(CARGO) build --quiet --release -p reknock-node
-	node node/scripts/place.js $(CARGO_TARGET_DIR)/release
+	node node/scripts/place.js $(TARGET)/release
 	strip -x node/*.node
 	cd node && npm pack --silent
 else
@@ -157,7 +159,7 @@ check: ## format, lints as errors, documentation, generated files unchanged, one
 	$(CARGO) clippy -p reknock --no-default-features --features tower --quiet -- -D warnings
 	@found=$$($(CARGO) tree -p reknock --no-default-features --features tower --edges normal --prefix none --format '{p}' | sort -u | wc -l); \
 	  [ $$found -le 25 ] || { echo "the layer for tower stands on $$found crates, and not on 25 at most"; exit 1; }
-	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/proofs $(CARGO) clippy --all-targets --quiet --manifest-path proofs/Cargo.toml -- -D warnings
+	CARGO_TARGET_DIR=$(TARGET)/proofs $(CARGO) clippy --all-targets --quiet --manifest-path proofs/Cargo.toml -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace $(FEATURES) --no-deps --quiet
 	$(CARGO) run --quiet -p xtask -- gen --check
 	$(CARGO) run --quiet -p xtask -- api --check
@@ -172,10 +174,10 @@ api: ## write the list of the public API of the crate (core/api.txt), from its d
 
 install: ## build and install the C library: header, libraries, reknock.pc, CMake package; PREFIX=/usr/local LIBDIR=lib DESTDIR=
 	$(CARGO) build --quiet --release -p reknock-c
-	LIBDIR=$(LIBDIR) PYTHON=$(PYTHON) bindings/c/install $(DESTDIR)$(PREFIX) $(CARGO_TARGET_DIR)/release
+	LIBDIR=$(LIBDIR) PYTHON=$(PYTHON) bindings/c/install "$(DESTDIR)$(PREFIX)" $(TARGET)/release
 
 fuzz: ## fuzz documents, dialects, durations, hints, matchers and servers, SECONDS_EACH=60
-	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/fuzz fuzz/run
+	CARGO_TARGET_DIR=$(TARGET)/fuzz fuzz/run
 
 real-servers: built ## nginx, haproxy, Envoy, Node, uvicorn, hypercorn, nghttpd, reloaded or killed under load: what they saw against what was recorded; 4 minutes, installs them
 	tests/real/setup
@@ -183,17 +185,18 @@ real-servers: built ## nginx, haproxy, Envoy, Node, uvicorn, hypercorn, nghttpd,
 	tests/real/.venv/bin/python tests/real
 
 bench: ## compare with other clients in every language, in less than 20 minutes; writes bench/results. ONLY='surface:scenario ...' narrows it, and writes bench/results/only
-	bench/setup $(CARGO_TARGET_DIR)
-	cd bench && .venv/bin/python -m harness run --only '$(ONLY)' --built $(CARGO_TARGET_DIR)/release --out $(if $(ONLY),results/only,results)
+	bench/setup $(TARGET)
+	cd bench && .venv/bin/python -m harness run --only '$(ONLY)' --built $(TARGET)/release --out $(if $(ONLY),results/only,results)
 
 bench-quick: ## the same with fewer scenarios and rounds, in less than two minutes; writes bench/results/quick
-	bench/setup $(CARGO_TARGET_DIR)
+	bench/setup $(TARGET)
 	cd bench && .venv/bin/python -m unittest -q test_harness
-	cd bench && .venv/bin/python -m harness run --quick --rounds 3 --seconds 0.15 --limit 112 --built $(CARGO_TARGET_DIR)/release --out results/quick
+	cd bench && .venv/bin/python -m harness run --quick --rounds 3 --seconds 0.15 --limit 112 --built $(TARGET)/release --out results/quick
 
 bench-adapters: ## what each of Python's adapters costs per call, beside tenacity, stamina, httpx-retries, aiohttp-retry; two minutes once built
-	bench/setup $(CARGO_TARGET_DIR) python
-	cd bench && .venv/bin/python adapters.py $(CARGO_TARGET_DIR)/release
+	bench/setup $(TARGET) python
+	cd bench && .venv/bin/python alone.py
+	cd bench && .venv/bin/python adapters.py $(TARGET)/release
 
 machine-bench: ## nanoseconds and allocations of the decision machine
 	$(CARGO) bench --quiet -p reknock --bench machine

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -23,11 +24,12 @@ TEXTS = re.compile(r"(LICEN[CS]E|COPYING|COPYRIGHT|NOTICE|UNLICENSE)([-._].*)?",
 
 
 def compiled_in(crate: str) -> list[dict[str, Any]]:
-    """The crates that are linked into one of ours on this machine, those of other people: no build scripts' and no tests'."""
+    """The crates that are linked into one of ours for CARGO_BUILD_TARGET or this machine, those of other people: no build scripts' and no tests'."""
     host = re.search(r"^host: (.*)$", subprocess.check_output(["rustc", "-vV"], text=True), re.M)
-    assert host
+    target = os.environ.get("CARGO_BUILD_TARGET") or (host and host[1])
+    assert target
     features = ["--features", "reknock-python/jemalloc"] if crate == "reknock-python" else []
-    command = ["cargo", "metadata", "--locked", "--format-version=1", "--filter-platform", host[1], *features]
+    command = ["cargo", "metadata", "--locked", "--format-version=1", "--filter-platform", target, *features]
     metadata = json.loads(subprocess.check_output(command, cwd=ROOT, text=True))
     packages = {package["id"]: package for package in metadata["packages"]}
     nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}

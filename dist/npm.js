@@ -1,17 +1,15 @@
 'use strict';
 
-// node dist/npm.js OUT BUILT: the folders of the npm packages, `reknock` without a binary and `@reknock/PLATFORM` with that of this machine.
+// node dist/npm.js OUT BUILT TARGET: the folders of the npm packages, `reknock` without a binary and `@reknock/PLATFORM` with that of a target of rustc's.
 const { cpSync, mkdirSync, readFileSync, writeFileSync } = require('node:fs');
 const path = require('node:path');
-const { targets } = require('../node/lib/targets.js');
 
-const [out, built] = process.argv.slice(2);
+const [out, built, target] = process.argv.slice(2);
 const source = path.join(__dirname, '..', 'node');
 const about = JSON.parse(readFileSync(path.join(source, 'package.json'), 'utf8'));
 /** All that the loader knows; npm installs the one that fits. */
 const loader = readFileSync(path.join(source, 'lib', 'native.js'), 'utf8');
 const PLATFORMS = [...new Set([...loader.matchAll(/'@reknock\/([\w-]+)'/g)].map(([, platform]) => platform))];
-const [here] = targets;
 
 function write(folder, document) {
   writeFileSync(path.join(out, folder, 'package.json'), `${JSON.stringify(document, null, 2)}\n`);
@@ -28,11 +26,15 @@ write('reknock', {
   optionalDependencies: Object.fromEntries(PLATFORMS.map((platform) => [`@reknock/${platform}`, about.version])),
 });
 
-// This machine's.
-const [os, cpu, abi] = here.split('-');
+// The target's: `x86_64-unknown-linux-gnu` is `linux-x64-gnu`.
+const [architecture, , system, abi] = target.split('-');
+const cpu = { x86_64: 'x64', aarch64: 'arm64' }[architecture];
+const [os, library] = { linux: ['linux', 'libreknock_node.so'], darwin: ['darwin', 'libreknock_node.dylib'], windows: ['win32', 'reknock_node.dll'] }[system];
+const here = [os, cpu, abi].filter(Boolean).join('-');
+if (!PLATFORMS.includes(here)) throw new Error(`${target}: the loader knows no ${here}`);
 const binary = `reknock.${here}.node`;
 mkdirSync(path.join(out, here));
-cpSync(path.join(built, { darwin: 'libreknock_node.dylib', win32: 'reknock_node.dll' }[process.platform] ?? 'libreknock_node.so'), path.join(out, here, binary));
+cpSync(path.join(built, library), path.join(out, here, binary));
 write(here, {
   name: `@reknock/${here}`,
   version: about.version,

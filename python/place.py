@@ -40,7 +40,8 @@ def install() -> None:
     for name, where in project["scripts"].items():
         module, _, function = where.partition(":")
         script = Path(sysconfig.get_path("scripts")) / name
-        script.write_text(f"#!{sys.executable}\nfrom {module} import {function}\n\n{function}()\n")
+        # As pip has it: the line of an interpreter may be neither long nor have spaces.
+        script.write_text(f"#!/bin/sh\n'''exec' \"{sys.executable}\" \"$0\" \"$@\"\n' '''\nfrom {module} import {function}\n\n{function}()\n")
         script.chmod(0o755)
     for old in site.glob(f"{project['name']}-*.dist-info"):
         shutil.rmtree(old)

@@ -211,6 +211,13 @@ async fn a_file_is_followed_whatever_is_done_to_it() {
     std::fs::write(&path, "max_retries: 3\nbackoff: {base: \"100ms\"}\n").unwrap();
     until(&client, &clock, || has(3) && client.policy_error().is_none()).await;
 
+    // Emptied before it is written: that is no policy of defaults.
+    std::fs::write(&path, "").unwrap();
+    until(&client, &clock, || refused("is empty")).await;
+    assert!(has(3));
+    std::fs::write(&path, "max_retries: 3\nbackoff: {base: \"100ms\"}\n").unwrap();
+    until(&client, &clock, || client.policy_error().is_none()).await;
+
     // In place, twice within one tick of the file system's clock: the stamp stays.
     let written = std::fs::metadata(&path).unwrap().modified().unwrap();
     std::fs::write(&path, "max_retries: 4\nbackoff: {base: \"100ms\"}\n").unwrap();

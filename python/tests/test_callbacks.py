@@ -27,6 +27,17 @@ def test_retry_if(serve, call, answer, requests, reason):
     assert (len(script.log()), response.stop_reason) == (requests, reason)
 
 
+@pytest.mark.parametrize("name", ["retry_if", "delay", "before_retry", "on_event"])
+def test_what_is_no_function_is_said_before_anything_is_sent(serve, call, name):
+    script = serve(NO)
+    for make in reknock.Client, reknock.AsyncClient:
+        with pytest.raises(TypeError, match=f"^{name}: must be a function, got int$"):
+            make(**{name: 1})
+    with pytest.raises(TypeError, match=f"^{name}: must be a function, got str$"):
+        call("POST", script.url, **{name: "x"})
+    assert script.log() == [] and call("GET", script.url, **{name: None}).status_code == 503
+
+
 def test_what_callbacks_see(serve, call):
     seen = []
     script = serve(status(503, "slow down", headers=[["retry-after", "0.01"]]), {"do": "reset"}, DONE)

@@ -69,6 +69,43 @@ def test_calls_on_sockets_leave_nothing(serve):
     assert measured(ON_SOCKETS, serve(status(200, "x" * 1000)).url) < 5 * MIB
 
 
+# Each failure is an exception whose traceback knows all that the call had. Of objects, not of pages: a few calls show it.
+FAILING = """
+import gc, logging, weakref
+logging.getLogger('reknock').addHandler(logging.NullHandler())
+left = []
+class Told(Exception): pass
+def retry_if(attempt): raise Told
+def failed(error): left.append(weakref.ref(error))
+ASKED = {}, {'on_event': lambda event: None}, {'retry_if': lambda attempt: None}, {'retry_if': retry_if}, {'policy': False}
+def block(client):
+    for options in ASKED:
+        try: client.get(URL, **options)
+        except (reknock.HTTPError, Told) as error: failed(error)
+        try:
+            with client.stream('GET', URL, **options): pass
+        except (reknock.HTTPError, Told) as error: failed(error)
+async def wait(client):
+    for options in ASKED:
+        try: await client.get(URL, **options)
+        except (reknock.HTTPError, Told) as error: failed(error)
+        try:
+            async with client.stream('GET', URL, **options): pass
+        except (reknock.HTTPError, Told) as error: failed(error)
+block(reknock.Client(policy=FAST))
+asyncio.run(wait(reknock.AsyncClient(policy=FAST)))
+assert len(left) == 4 * len(ASKED), left
+gc.collect()
+print(sum(error() is not None for error in left))
+"""
+
+
+def test_failed_calls_leave_nothing():
+    with socket.socket() as refusing:
+        refusing.bind(("127.0.0.1", 0))
+        assert measured(FAILING, f"http://127.0.0.1:{refusing.getsockname()[1]}/") == 0
+
+
 def giant(server):
     """Answers each request with a GiB, after reading its body."""
     piece = bytes(MIB)

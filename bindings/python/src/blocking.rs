@@ -151,8 +151,7 @@ impl Work {
                 self.held = events;
             } else {
                 let callbacks = Arc::clone(&self.on.callbacks);
-                let turn = Turn { id: 0, callbacks, asked, events: Mutex::new(events), result: None, work: Mutex::new(Some(self)) };
-                return Ok(Py::new(py, turn)?.into_any());
+                return Ok(Py::new(py, Turn::on(0, callbacks, asked, events, Some(self)))?.into_any());
             }
         }
     }
@@ -198,8 +197,7 @@ impl Work {
         if events.is_empty() {
             return result;
         }
-        let turn = Turn { id: 0, callbacks, asked: None, events: Mutex::new(events), result: Some(result), work: Mutex::default() };
-        Ok(Py::new(py, turn)?.into_any())
+        Ok(Py::new(py, Turn::over(0, callbacks, events, result))?.into_any())
     }
 
     /// Runs it until something is to be done with the interpreter.

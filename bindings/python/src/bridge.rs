@@ -264,7 +264,7 @@ impl Bridge {
             let callbacks = lock(&self.slots).get(&id).map(|slot| Arc::clone(&slot.callbacks));
             if let Some(callbacks) = callbacks {
                 let asked = Some(Asked::Pull(Mutex::new(Some(pull))));
-                let turn = Turn { id, callbacks, asked, events: Mutex::default(), result: None, work: Mutex::default() };
+                let turn = Turn::on(id, callbacks, asked, Vec::new(), None);
                 self.hand_over(py, id, Py::new(py, turn).map(Py::into_any), false);
             }
         }
@@ -331,14 +331,12 @@ impl Bridge {
         let Some(slot) = slots.get_mut(&id) else { return Ok(()) };
         let (callbacks, told) = (Arc::clone(&slot.callbacks), slot.events || !events.is_empty());
         drop(slots);
-        let turn = |asked, result| {
-            let callbacks = Arc::clone(&callbacks);
-            let turn = Turn { id, callbacks, asked, events: Mutex::new(events), result, work: Mutex::default() };
-            Ok(Py::new(py, turn)?.into_any())
-        };
         let over = !matches!(item, Item::Question(_));
         let item = match item {
-            Item::Question(question) => Asked::new(py, *question).and_then(|asked| turn(Some(asked), None)),
+            Item::Question(question) => {
+                let asked = Asked::new(py, *question);
+                asked.and_then(|asked| Ok(Py::new(py, Turn::on(id, callbacks, Some(asked), events, None))?.into_any()))
+            }
             item => {
                 let result = match item {
                     Item::Done(Outcome::Response(Ok(response))) => Response::object(py, response),
@@ -355,7 +353,7 @@ impl Bridge {
                     }
                     Item::Question(_) => Err(PyRuntimeError::new_err("a question twice")),
                 };
-                if told { turn(None, Some(result)) } else { result }
+                if told { Py::new(py, Turn::over(id, callbacks, events, result)).map(Py::into_any) } else { result }
             }
         };
         self.hand_over(py, id, item, over);

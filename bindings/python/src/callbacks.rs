@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pyo3::PyTraverseError;
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::gc::PyVisit;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -50,6 +50,10 @@ impl Callbacks {
             }
             _ => return Ok(false),
         };
+        if !value.is_none() && !value.is_callable() {
+            // Found out when it is asked, or told, it would be too late: something was sent.
+            return Err(PyTypeError::new_err(format!("{name}: must be a function, got {}", value.get_type().name()?)));
+        }
         *slot = (!value.is_none()).then(|| value.clone().unbind());
         Ok(true)
     }
@@ -183,13 +187,25 @@ pub struct Turn {
     pub callbacks: Arc<Callbacks>,
     pub asked: Option<Asked>,
     pub events: Mutex<Vec<client::Event>>,
-    /// Of a call that is over.
-    pub result: Option<PyResult<Py<PyAny>>>,
+    /// Of a call that is over, until it is taken.
+    pub result: Mutex<Option<PyResult<Py<PyAny>>>>,
+    pub over: bool,
     /// A blocking call that goes on when it is answered.
     pub work: Mutex<Option<Box<Work>>>,
 }
 
 impl Turn {
+    /// What goes on, and asks something or has something to tell.
+    pub fn on(id: u64, callbacks: Arc<Callbacks>, asked: Option<Asked>, events: Vec<client::Event>, work: Option<Box<Work>>) -> Self {
+        let (events, work) = (Mutex::new(events), Mutex::new(work));
+        Turn { id, callbacks, asked, events, result: Mutex::default(), over: false, work }
+    }
+
+    /// What is over, and has something to tell first.
+    pub fn over(id: u64, callbacks: Arc<Callbacks>, events: Vec<client::Event>, result: PyResult<Py<PyAny>>) -> Self {
+        Turn { result: Mutex::new(Some(result)), over: true, ..Turn::on(id, callbacks, None, events, None) }
+    }
+
     /// The reply to post for an answer, or what it raised.
     pub fn reply(&self, answer: &Bound<'_, PyAny>) -> PyResult<Option<Reply>> {
         self.asked.as_ref().map_or(Ok(None), |asked| asked.reply(answer))
@@ -223,8 +239,9 @@ impl Turn {
 
     /// Whether it is over, and has a result.
     #[getter]
-    fn over(&self) -> bool {
-        self.result.is_some()
+    #[pyo3(name = "over")]
+    fn is_over(&self) -> bool {
+        self.over
     }
 
     /// What is to be told first, once.
@@ -275,13 +292,10 @@ impl Turn {
         }
     }
 
-    /// The result of a call that is over.
-    fn result(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        match &self.result {
-            Some(Ok(result)) => Ok(result.clone_ref(py)),
-            Some(Err(error)) => Err(error.clone_ref(py)),
-            None => Err(PyRuntimeError::new_err("the call is not over")),
-        }
+    /// The result of a call that is over, once: the exception that it may be keeps the frame that has this, in a circle that nobody would see.
+    fn result(&self) -> PyResult<Py<PyAny>> {
+        let result = self.result.lock().unwrap_or_else(PoisonError::into_inner).take();
+        result.unwrap_or_else(|| Err(PyRuntimeError::new_err("there is no result, or it was taken")))
     }
 
     fn __repr__(&self) -> String {

@@ -163,6 +163,32 @@ async fn who_gives_up_waiting_holds_nobody_up() {
     eventually("one connection at most stays open", || seen.open() <= 1);
 }
 
+/// While one call keeps the only connection for days, others come, wait and go.
+#[tokio::test]
+async fn who_gives_up_waiting_leaves_nothing_behind() {
+    struct Nobody;
+    impl std::task::Wake for Nobody {
+        fn wake(self: Arc<Self>) {}
+    }
+    let (address, _seen) = server(answers);
+    let mut options = options();
+    (options.max_connections, options.max_connections_per_origin) = (1, 1);
+    let client = client(options);
+    let held = client.get(&url(address)).stream().await.unwrap();
+    let who = Arc::new(Nobody);
+    let waker = std::task::Waker::from(Arc::clone(&who));
+    for elsewhere in ["localhost", "127.0.0.2", &address.ip().to_string()] {
+        let url = format!("http://{elsewhere}:{}/id/1", address.port());
+        for _ in 0..10 {
+            let mut call = Box::pin(client.get(&url).send());
+            assert!(call.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
+        }
+        assert_eq!(Arc::strong_count(&who), 2, "ours, and that of the waker: nobody else knows of it");
+    }
+    drop(held);
+    assert_eq!(client.get(&url(address)).send().await.unwrap().status(), 200);
+}
+
 #[test]
 fn what_is_idle_is_closed_in_time_for_blocking_clients_too() {
     let (address, seen) = server(answers);

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
-use reknock::client::{Callbacks, Http2};
-use reknock::{Evidence, HttpVersion, StopReason};
+use reknock::client::{Callbacks, Client, Http2, HttpTransport};
+use reknock::{ErrorKind, Evidence, HttpVersion, StopReason};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
@@ -51,6 +51,32 @@ async fn a_silent_connection_is_left() {
         assert_eq!(patient(client.get(&peer.url("/")).send()).await.unwrap().attempts().len(), 1);
     }
     assert_eq!(peer.connections(), 2);
+}
+
+/// Knows no limit that could end what hangs.
+fn without_limits(most: usize) -> Client<HttpTransport> {
+    let mut options = options(Http2::Only);
+    (options.http2_ping, options.max_connections) = (None, most);
+    let policy = policy("{timeout: none, connect_timeout: none, per_try_timeout: none, idle_timeout: none, max_retries: 0, budget: none}");
+    Client::on(Ours(options)).policy(policy).build().unwrap()
+}
+
+/// The frame that answers a ping waits behind a body that the peer does not read, when the connection is reset.
+#[tokio::test]
+async fn a_connection_that_breaks_while_it_cannot_write_is_over() {
+    let peer = Peer::start(|stream, _| async move {
+        let Some(mut frames) = Frames::accept(stream).await else { return };
+        frames.send(SETTINGS, 0, 0, &[0, 4, 0x7f, 0xff, 0xff, 0xff]).await;
+        frames.send(WINDOW_UPDATE, 0, 0, &0x7000_0000_u32.to_be_bytes()).await;
+        frames.next(DATA).await;
+        sleep(Duration::from_millis(200)).await;
+        frames.send(PING, 0, 0, b"are you?").await;
+        sleep(Duration::from_millis(50)).await;
+        frames.break_off();
+    })
+    .await;
+    let error = patient(without_limits(1).post(&peer.url("/")).body(vec![0; 30_000_000]).send()).await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()[0].evidence), (ErrorKind::Reset, Evidence::Unknown), "{error}");
 }
 
 #[tokio::test]
@@ -189,9 +215,9 @@ async fn a_cancelled_call_resets_its_stream_at_once() {
         }
     })
     .await;
+    // A client that went with its call would close the connection, which tells the server as well.
     let client = client("{}");
-    let url = peer.url("/");
-    let call = tokio::spawn(async move { client.get(&url).send().await });
+    let call = tokio::spawn(client.get(&peer.url("/")).send());
     assert_eq!(patient(told.recv()).await, Some(("request", 1)));
     call.abort();
     assert_eq!(patient(told.recv()).await, Some(("reset", 1)));

@@ -110,9 +110,11 @@ pub struct Frames(TcpStream);
 pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
 pub const RESET: u8 = 3;
+pub const PING: u8 = 6;
+pub const WINDOW_UPDATE: u8 = 8;
 pub const GOAWAY: u8 = 7;
 pub const END_STREAM: u8 = 1;
-const SETTINGS: u8 = 4;
+pub const SETTINGS: u8 = 4;
 const END_HEADERS: u8 = 4;
 
 impl Frames {
@@ -154,6 +156,11 @@ impl Frames {
     /// A head of status 200.
     pub async fn ok(&mut self, stream: u32, flags: u8) {
         self.send(HEADERS, END_HEADERS | flags, stream, &[0x88]).await;
+    }
+
+    /// Resets the connection.
+    pub fn break_off(self) {
+        self.0.set_zero_linger().unwrap();
     }
 
     pub async fn goaway(&mut self, last: u32, code: u32) {

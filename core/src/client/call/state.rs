@@ -16,7 +16,7 @@ use super::tell;
 use super::trace::{self, Trace};
 use super::transfer::Meter;
 use crate::client::message::cookies::Cookies;
-use crate::client::message::redact::redacted;
+use crate::client::message::redact::{origin, redacted};
 use crate::client::message::redirect::Redirects;
 use crate::client::message::request::Request;
 use crate::client::system::clock::Clock;
@@ -114,10 +114,9 @@ impl Whose {
 
     /// As people read it, unless it was written before: of a call that this is the request of.
     pub(in crate::client) fn identity(&self, method: &Method, url: &Url) -> Arc<Identity> {
-        self.written.clone().unwrap_or_else(|| {
-            let origin = url.origin().ascii_serialization();
-            Arc::new(Identity::new(self.id, method.to_string(), redacted(url), origin, self.name.clone()))
-        })
+        self.written
+            .clone()
+            .unwrap_or_else(|| Arc::new(Identity::new(self.id, method.to_string(), redacted(url), origin(url), self.name.clone())))
     }
 }
 
@@ -127,6 +126,8 @@ pub(in crate::client) struct Mode {
     pub(in crate::client) redirects: Redirects,
     /// The call is made within an attempt of another one.
     pub(in crate::client) nested: bool,
+    /// Redirects to URLs with credentials are not followed.
+    pub(in crate::client) as_fetch: bool,
     /// A 421 is still to be repeated.
     pub(in crate::client) repeat_misdirected: bool,
     /// The jar of cookies is passed over.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use url::Url;
+use url::{Position, Url};
 
 use crate::identity::{Identity, next_call_id};
 
@@ -27,19 +27,22 @@ fn without_secrets(text: &str) -> String {
 
 /// The URL without userinfo and fragment, with the values of its query replaced by `...`.
 pub(in crate::client) fn redacted(url: &Url) -> String {
-    let mut shown = url.clone();
-    // These two fail only for URLs without a host, which have no userinfo.
-    let _ = shown.set_username("");
-    let _ = shown.set_password(None);
-    shown.set_fragment(None);
-    let Some(query) = url.query() else { return shown.into() };
-    let hidden: Vec<String> = query
-        .split('&')
-        .map(|pair| match pair.split_once('=') {
-            Some((name, _)) => format!("{name}=..."),
-            None => "...".to_owned(),
-        })
-        .collect();
-    shown.set_query(Some(&hidden.join("&")));
-    shown.into()
+    let mut shown = String::with_capacity(url.as_str().len());
+    shown += &url[..Position::BeforeUsername];
+    shown += &url[Position::BeforeHost..Position::AfterPath];
+    let mut before = '?';
+    for pair in url.query().into_iter().flat_map(|query| query.split('&')) {
+        shown.push(std::mem::replace(&mut before, '&'));
+        if let Some((name, _)) = pair.split_once('=') {
+            shown += name;
+            shown.push('=');
+        }
+        shown += "...";
+    }
+    shown
+}
+
+/// Scheme, host and, unless it is the scheme's default, port, of a URL of http or https.
+pub(in crate::client) fn origin(url: &Url) -> String {
+    [&url[..Position::BeforeUsername], &url[Position::BeforeHost..Position::AfterPort]].concat()
 }

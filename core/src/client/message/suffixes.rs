@@ -1,6 +1,6 @@
 //! Public suffixes: domains below which anybody may have one, such as com, co.uk and github.io. No cookie is for all of them.
 //!
-//! The list is data, which is searched as it lies there. As the code of a crate it was 700 kB, a twentieth of a wheel, for a question asked once a cookie that
+//! The list is data, which is searched as it lies there. As the code of a crate it was 660 kB, a twentieth of a wheel, for a question asked once a cookie that
 //! names a domain.
 
 /// A few lines about it, an empty one, and then a rule each line, sorted by their bytes; domains as hosts of URLs are written. `*.x` is every domain right below

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use super::super::{Dialect, Policy};
+use super::super::problem::Problem;
+use super::super::{Dialect, Policy, shown_path};
 use super::PolicySet;
 use crate::error::Error;
 use crate::time::Tick;
@@ -113,8 +114,18 @@ impl PolicySet {
             return None;
         }
         *seen = Seen { stamp: now, settled: same };
-        let read = PolicySet::load(path, *dialect)
+        let read = match now {
+            // As it is for a moment where somebody writes it in place.
+            Some(Stamp(_, 0, _)) => Err(empty(path)),
+            _ => PolicySet::load(path, *dialect),
+        };
+        let read = read
             .and_then(|set| file.changes.iter().try_fold(set, |set, change| set.changed(&**change)).map(|set| set.of_file(file.clone())));
         Some(read)
     }
+}
+
+/// A file that says nothing any more is no policy of defaults: that would turn off what it said before.
+fn empty(path: &Path) -> Error {
+    Problem::new(shown_path(path), "is empty").fix("write {} for the defaults").into()
 }

@@ -39,7 +39,7 @@ pub(super) struct Held {
 impl Expectation {
     /// That of a request which has one, and a body.
     pub(super) fn of(headers: &HeaderMap, body: &OutgoingBody) -> Option<Self> {
-        let expects = headers.get(EXPECT)?.as_bytes().eq_ignore_ascii_case(b"100-continue") && body.length() != Some(0);
+        let expects = body.length() != Some(0) && headers.get(EXPECT)?.as_bytes().eq_ignore_ascii_case(b"100-continue");
         expects.then(|| Expectation(Arc::new(State { said: AtomicU8::new(WAITING), body: AtomicWaker::new() })))
     }
 

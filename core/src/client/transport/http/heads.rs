@@ -123,6 +123,12 @@ impl<S> Heads<S> {
     /// Goes through what is held, and hands out what it can.
     fn sort(&mut self) -> Result<(), HeadError> {
         loop {
+            // Empty lines before a head are passed over (hyper would), and hide nothing of what it is.
+            let blank = self.held.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+            if blank == self.held.len() {
+                return if blank > LARGEST { Err(HeadError::TooLarge) } else { Ok(()) };
+            }
+            self.held.drain(..blank);
             let Some(end) = end_of_head(&self.held, self.searched) else {
                 self.searched = self.held.len();
                 if !begins_as_head(&self.held) {
@@ -375,8 +381,23 @@ mod tests {
         let text = |times: u32| format!("{}HTTP/1.1 200 OK\r\n\r\nbody", interim.repeat(times as usize));
         let (passed, _) = read(text(MOST_INTERIM).as_bytes(), 50).await;
         assert_eq!(passed.unwrap(), b"HTTP/1.1 200 OK\r\n\r\nbody");
-        let (passed, _) = read(text(MOST_INTERIM + 1).as_bytes(), 50).await;
-        assert!(passed.unwrap_err().to_string().contains("interim"));
+        for between in ["", "\r\n", "\n\r\n"] {
+            let text = text(MOST_INTERIM + 1).replace("HTTP", &format!("{between}HTTP"));
+            let (passed, _) = read(text.as_bytes(), 50).await;
+            assert!(passed.unwrap_err().to_string().contains("interim"), "{between:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn empty_lines_before_a_head_are_passed_over() {
+        for size in [1, 3, 1000] {
+            let (passed, _) = read(b"\r\n\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n\r\nHTTP/1.1 200 OK\r\n\r\n\r\nbody", size).await;
+            assert_eq!(passed.unwrap(), b"HTTP/1.1 200 OK\r\n\r\n\r\nbody", "by {size}");
+            let (passed, _) = read(b"\r\n\r\n", size).await;
+            assert_eq!(passed.unwrap(), b"\r\n\r\n", "by {size}");
+        }
+        let (passed, _) = read("\r\n".repeat(LARGEST).as_bytes(), 100_000).await;
+        assert!(passed.unwrap_err().to_string().contains("408 KiB"));
     }
 
     #[tokio::test]

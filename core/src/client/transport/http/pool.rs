@@ -65,12 +65,16 @@ struct Entry {
     idle: VecDeque<Box<Http1>>,
     /// Connections that are open, being opened, or idle.
     open: usize,
-    waiting: VecDeque<Waiting>,
+    /// By their numbers.
+    waiting: BTreeMap<u64, oneshot::Sender<Granted>>,
 }
 
+/// A call's place in the queue, which goes with the call: what came meanwhile is for the next one.
 struct Waiting {
+    pool: Arc<Pool>,
+    origin: Arc<Origin>,
     number: u64,
-    call: oneshot::Sender<Granted>,
+    granted: oneshot::Receiver<Granted>,
 }
 
 /// Leave to have one connection open to an origin. Dropping it gives it to the next call that waits.
@@ -83,15 +87,16 @@ pub(super) struct Lease {
 
 /// What a call gets: a connection that was kept, or leave to open one.
 pub(super) struct Granted {
-    pub(super) lease: Lease,
+    // In this order: its place is free when it is closed.
     pub(super) kept: Option<Box<Http1>>,
+    pub(super) lease: Lease,
 }
 
 /// What a call finds.
 enum Taken {
     Granted(Granted),
     /// It comes later, in order.
-    Later(oneshot::Receiver<Granted>),
+    Later(Waiting),
 }
 
 impl Pool {
@@ -113,12 +118,13 @@ impl Pool {
         loop {
             let mut state = self.lock();
             let entry = state.origins.get_mut(Origin::name(url))?;
-            let mut kept = entry.take_kept()?;
+            let kept = entry.take_kept()?;
             let lease = Lease { pool: Arc::clone(self), origin: Arc::clone(&entry.origin), kept: false };
             state.idle -= 1;
             drop(state);
-            if kept.is_usable() {
-                return Some(Granted { lease, kept: Some(kept) });
+            let mut granted = Granted { kept: Some(kept), lease };
+            if granted.is_usable() {
+                return Some(granted);
             }
         }
     }
@@ -132,20 +138,19 @@ impl Pool {
         loop {
             let mut granted = match self.take(url)? {
                 Taken::Granted(granted) => granted,
-                Taken::Later(waiting) => {
+                Taken::Later(mut waiting) => {
                     let _pausing = pauses.then(|| Pausing::new(progress));
                     let _standing = Standing::new(progress);
-                    match waiting.await {
+                    match (&mut waiting.granted).await {
                         Ok(granted) => granted,
                         // Who would have served it is gone.
                         Err(_) => continue,
                     }
                 }
             };
-            match granted.kept.as_mut().map(|kept| kept.is_usable()) {
-                // Another may be alive. What was taken is closed here, outside of the lock.
-                Some(false) => continue,
-                _ => return Ok(granted),
+            // Another may be alive. What was taken is closed here, outside of the lock.
+            if granted.is_usable() {
+                return Ok(granted);
             }
         }
     }
@@ -159,14 +164,14 @@ impl Pool {
             Some(entry) => entry,
             None => {
                 let origin = Origin::of(url)?;
-                let entry = Entry { origin: Arc::clone(&origin), idle: VecDeque::new(), open: 0, waiting: VecDeque::new() };
+                let entry = Entry { origin: Arc::clone(&origin), idle: VecDeque::new(), open: 0, waiting: BTreeMap::new() };
                 state.origins.entry(origin.name.clone()).or_insert(entry)
             }
         };
         let lease = Lease { pool: Arc::clone(self), origin: Arc::clone(&entry.origin), kept: false };
         if let Some(kept) = entry.take_kept() {
             state.idle -= 1;
-            return Ok(Taken::Granted(Granted { lease, kept: Some(kept) }));
+            return Ok(Taken::Granted(Granted { kept: Some(kept), lease }));
         }
         if entry.open < self.limits.open_per_origin {
             // One that nobody uses makes room. It is closed outside of the lock.
@@ -175,22 +180,22 @@ impl Pool {
                 state.count(&lease.origin, 1);
                 drop(state);
                 drop(gone);
-                return Ok(Taken::Granted(Granted { lease, kept: None }));
+                return Ok(Taken::Granted(Granted { kept: None, lease }));
             }
         }
         let full = state.open >= self.limits.open;
-        let (call, waiting) = oneshot::channel();
+        let (call, granted) = oneshot::channel();
         let number = state.next;
         state.next += 1;
         state.waiting += 1;
         if let Some(entry) = state.origins.get_mut(&lease.origin.name) {
-            entry.waiting.push_back(Waiting { number, call });
+            entry.waiting.insert(number, call);
         }
         drop(state);
         let origin = lease.forget();
         // One that nobody uses gives its place to who waits when it is closed. It may be another runtime's, which may stand still.
         self.gates.give_up_one((!full).then_some(&origin.name));
-        Ok(Taken::Later(waiting))
+        Ok(Taken::Later(Waiting { pool: Arc::clone(self), origin, number, granted }))
     }
 
     /// Closes the connection that has been idle for longest, so that its descriptor is free. False if there is none.
@@ -264,7 +269,7 @@ impl Pool {
         let mut state = self.lock();
         loop {
             let next = state.next_waiting(origin, &self.limits);
-            let Some((other, waiting)) = next else { break };
+            let Some((other, call)) = next else { break };
             if !Arc::ptr_eq(&other, origin) {
                 // Its place goes to another origin.
                 gone.extend(kept.take());
@@ -273,8 +278,8 @@ impl Pool {
             }
             let lease = Lease { pool: Arc::clone(self), origin: other, kept: false };
             drop(state);
-            let refused = waiting.call.send(Granted { lease, kept: kept.take() });
-            let Err(Granted { lease, kept: back }) = refused else { return drop(gone) };
+            let refused = call.send(Granted { kept: kept.take(), lease });
+            let Err(Granted { kept: back, lease }) = refused else { return drop(gone) };
             // That call is gone.
             kept = back;
             let other = lease.forget();
@@ -302,6 +307,28 @@ impl Pool {
     /// How long an unused connection may be kept.
     pub(super) fn age(&self) -> Option<Duration> {
         self.limits.age
+    }
+}
+
+impl Granted {
+    /// Whether it is of use: there is leave, and what was kept is alive.
+    fn is_usable(&mut self) -> bool {
+        self.kept.as_mut().is_none_or(|kept| kept.is_usable())
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let mut state = self.pool.lock();
+        if state.origins.get_mut(&self.origin.name).is_some_and(|entry| entry.waiting.remove(&self.number).is_some()) {
+            state.waiting -= 1;
+            state.count(&self.origin, 0);
+        }
+        drop(state);
+        self.granted.close();
+        if let Ok(Granted { kept: Some(kept), lease }) = self.granted.try_recv() {
+            lease.keep(kept);
+        }
     }
 }
 
@@ -346,20 +373,17 @@ impl State {
         if self.waiting == 0 {
             return None;
         }
-        let first = |entry: &'_ Entry| {
-            let full = entry.origin.name != origin.name && entry.open >= limits.open_per_origin;
-            entry.waiting.front().filter(|_| !full).map(|waiting| waiting.number)
-        };
-        let firsts = self.origins.values().filter_map(|entry| Some((first(entry)?, &entry.origin)));
+        let may = |entry: &&Entry| entry.origin.name == origin.name || entry.open < limits.open_per_origin;
+        let firsts = self.origins.values().filter(may).filter_map(|entry| Some((*entry.waiting.keys().next()?, &entry.origin)));
         Some(firsts.min_by_key(|(number, _)| *number)?.1)
     }
 
     /// The call whose turn it is then.
-    fn next_waiting(&mut self, origin: &Origin, limits: &Limits) -> Option<(Arc<Origin>, Waiting)> {
+    fn next_waiting(&mut self, origin: &Origin, limits: &Limits) -> Option<(Arc<Origin>, oneshot::Sender<Granted>)> {
         let chosen = Arc::clone(self.next_origin(origin, limits)?);
-        let waiting = self.origins.get_mut(&chosen.name)?.waiting.pop_front()?;
+        let (_, call) = self.origins.get_mut(&chosen.name)?.waiting.pop_first()?;
         self.waiting -= 1;
-        Some((chosen, waiting))
+        Some((chosen, call))
     }
 
     /// Keeps a connection; what is too many goes, the longest idle first.

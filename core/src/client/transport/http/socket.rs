@@ -45,6 +45,8 @@ struct State {
     unread: bool,
     /// Nothing more will be read: its end has come, or it broke.
     over: bool,
+    /// Somebody reads.
+    read: bool,
     /// The kernel did not take all that was to be written.
     blocked: bool,
 }
@@ -98,7 +100,7 @@ impl Socket {
     }
 
     fn new(stream: Stream, peer: Option<SocketAddr>) -> Self {
-        let state = Mutex::new(State { stream, failed: None, unread: false, over: false, blocked: false });
+        let state = Mutex::new(State { stream, failed: None, unread: false, over: false, read: false, blocked: false });
         Socket(Arc::new(Shared { state, taken: AtomicU64::new(0), peer }))
     }
 
@@ -107,7 +109,8 @@ impl Socket {
         Line(Arc::clone(&self.0))
     }
 
-    /// What a write has come to. A failure is kept back as long as there may be an answer: the read that finds none tells it.
+    /// What a write has come to. A failure is kept back as long as there may be an answer: the read that finds none tells it. Not where nobody has read
+    /// yet: who begins by writing would wait for ever.
     fn wrote(&self, state: &mut State, result: Poll<io::Result<usize>>, context: &Context<'_>) -> Poll<io::Result<usize>> {
         state.blocked = result.is_pending();
         match result {
@@ -115,7 +118,7 @@ impl Socket {
                 self.0.taken.fetch_add(size as u64, Ordering::Release);
                 Poll::Ready(Ok(size))
             }
-            Poll::Ready(Err(error)) if state.over => Poll::Ready(Err(error)),
+            Poll::Ready(Err(error)) if state.over || !state.read => Poll::Ready(Err(error)),
             Poll::Ready(Err(error)) => {
                 state.failed = Some(error);
                 context.waker().wake_by_ref();
@@ -135,6 +138,11 @@ impl Line {
     /// Whether the last write waits for the peer to read.
     pub(crate) fn is_blocked(&self) -> bool {
         self.0.lock().blocked
+    }
+
+    /// Whether a write has failed, and there may still be something to read.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.0.lock().failed.is_some()
     }
 
     /// The address at the other end: the server's, or the proxy's. None of a Unix socket.
@@ -257,6 +265,7 @@ fn poll_send(stream: &mut Stream, context: &mut Context<'_>, buffers: &[IoSlice<
 impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut state = self.0.lock();
+        state.read = true;
         let before = buffer.filled().len();
         let result = ready!(state.poll_read(context, buffer));
         let ended = result.is_err() || buffer.filled().len() == before && buffer.remaining() > 0;
@@ -297,5 +306,50 @@ impl AsyncWrite for Socket {
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         on!(&mut self.0.lock().stream, stream => Pin::new(stream).poll_shutdown(context))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A connection that the peer has reset, after saying this.
+    async fn reset(said: &[u8]) -> Socket {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (ours, theirs) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (socket, mut theirs) = (Socket::tcp(ours.unwrap()), theirs.unwrap().0);
+        theirs.write_all(said).await.unwrap();
+        theirs.set_zero_linger().unwrap();
+        drop(theirs);
+        while socket.line().look() == Sight::Quiet {
+            tokio::task::yield_now().await;
+        }
+        socket
+    }
+
+    #[tokio::test]
+    async fn a_failed_write_is_kept_back_only_from_those_who_read() {
+        // As those do who have to ask before they are told anything.
+        let mut socket = reset(b"").await;
+        let written = async {
+            // The first may find nothing wrong, where the reset has been told to the one who looked.
+            socket.write_all(b"a").await?;
+            socket.write_all(b"b").await
+        };
+        assert!(tokio::time::timeout(Duration::from_secs(10), written).await.expect("it waits for ever").is_err());
+
+        let mut socket = reset(b"no").await;
+        let mut said = [0; 2];
+        socket.read_exact(&mut said[..1]).await.unwrap();
+        let writing = std::future::poll_fn(|context| Poll::Ready(Pin::new(&mut socket).poll_write(context, b"a").is_pending()));
+        assert!(writing.await && socket.line().has_failed(), "there is an answer to be read");
+        socket.read_exact(&mut said[1..]).await.unwrap();
+        assert!(socket.read(&mut said).await.is_err() && !socket.line().has_failed());
     }
 }

@@ -98,7 +98,7 @@ impl Connection {
             .max_send_buffer_size(MOST_UNSENT)
             .data_frame_budget(MOST_OVERHEAD)
             .enable_push(false)
-            .handshake::<_, Bytes>(Counted::new(stream, Arc::clone(&counts)))
+            .handshake::<_, Bytes>(Counted::new(stream, line.clone(), Arc::clone(&counts)))
             .await?;
         let link = Arc::new(Link {
             counts,

@@ -17,11 +17,16 @@ pub(in crate::client::transport::http) fn request(
     path: PathAndQuery,
     mut headers: HeaderMap,
 ) -> Option<Request<()>> {
-    let authority = match headers.remove(HOST) {
+    // Comparing those few that are there is cheaper than to look for each that should not be.
+    let odd = headers.keys().any(|name| *name == HOST || *name == TE || OF_CONNECTIONS.contains(name));
+    let authority = match odd.then(|| headers.remove(HOST)).flatten() {
         None => authority.clone(),
         Some(host) => Authority::try_from(host.as_bytes().trim_ascii()).ok()?,
     };
-    strip(&mut headers);
+    if odd {
+        strip(&mut headers);
+    }
+    trim(&mut headers);
     let mut parts = http::uri::Parts::default();
     parts.scheme = Some(scheme);
     parts.authority = Some(authority);
@@ -34,7 +39,7 @@ pub(in crate::client::transport::http) fn request(
     Some(request)
 }
 
-/// Takes out what HTTP/2 forbids: fields of the connection, those that `connection` names, and white space around values.
+/// Takes out what HTTP/2 forbids: fields of the connection, and those that `connection` names.
 fn strip(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = headers
@@ -48,16 +53,12 @@ fn strip(headers: &mut HeaderMap) {
             headers.remove(name);
         }
     }
-    // Comparing those few that are there is cheaper than to look for each that should not be.
-    if headers.keys().any(|name| *name == TE || OF_CONNECTIONS.contains(name)) {
-        for name in &OF_CONNECTIONS {
-            headers.remove(name);
-        }
-        if headers.get_all(TE).iter().any(|value| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"trailers")) {
-            headers.remove(TE);
-        }
+    for name in &OF_CONNECTIONS {
+        headers.remove(name);
     }
-    trim(headers);
+    if headers.get_all(TE).iter().any(|value| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"trailers")) {
+        headers.remove(TE);
+    }
 }
 
 /// Takes white space from the ends of values, as all that read HTTP/1 do.

@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::frames::{DATA, Frame, Frames, WINDOW_UPDATE};
 use crate::client::system::clock::{Clock, TokioClock};
+use crate::client::transport::http::socket::Line;
 use crate::time::Tick;
 
 /// What bodies of all streams may send before the peer says more (RFC 9113 6.9.2).
@@ -67,14 +68,22 @@ impl Counts {
 /// A stream whose bytes are counted.
 pub(super) struct Counted<S> {
     stream: S,
+    /// Its socket, where there is one.
+    line: Option<Line>,
     counts: Arc<Counts>,
     coming: Frames,
     going: Frames,
 }
 
 impl<S> Counted<S> {
-    pub(super) fn new(stream: S, counts: Arc<Counts>) -> Self {
-        Counted { stream, counts, coming: Frames::of_server(), going: Frames::of_client() }
+    pub(super) fn new(stream: S, line: Option<Line>, counts: Arc<Counts>) -> Self {
+        Counted { stream, line, counts, coming: Frames::of_server(), going: Frames::of_client() }
+    }
+
+    /// Whether nothing goes out any more, while there may be something to read. What is written then is thrown away: h2 does not read, nor end, before
+    /// it has got rid of what it has.
+    fn has_failed(&self) -> bool {
+        self.line.as_ref().is_some_and(Line::has_failed)
     }
 
     /// Counts what was written of these pieces, and keeps an error: h2 gets one of the same kind.
@@ -123,6 +132,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.has_failed() {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         Pin::new(&mut self.stream).poll_write(context, bytes).map(|result| self.written(result, &[io::IoSlice::new(bytes)]))
     }
 
@@ -131,14 +143,23 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, context: &mut Context<'_>, pieces: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        if self.has_failed() {
+            return Poll::Ready(Ok(pieces.iter().map(|piece| piece.len()).sum()));
+        }
         Pin::new(&mut self.stream).poll_write_vectored(context, pieces).map(|result| self.written(result, pieces))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.has_failed() {
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.stream).poll_flush(context).map_err(|error| self.keep(error))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.has_failed() {
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.stream).poll_shutdown(context).map_err(|error| self.keep(error))
     }
 }
