@@ -195,6 +195,7 @@ bench-quick: ## the same with fewer scenarios and rounds, in less than two minut
 
 bench-adapters: ## what each of Python's adapters costs per call, beside tenacity, stamina, httpx-retries, aiohttp-retry; two minutes once built
 	bench/setup $(TARGET) python
+	cd bench && .venv/bin/python alone.py
 	cd bench && .venv/bin/python adapters.py $(TARGET)/release
 
 machine-bench: ## nanoseconds and allocations of the decision machine

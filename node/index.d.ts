@@ -55,8 +55,8 @@ export interface Client extends PlatformFetch {
   /** The same, to be passed on as a function. */
   readonly fetch: Fetch;
   /**
-   * The same for libraries that set init fields by habit: those that would change what is sent (`mode`, `cache`, `integrity`, `dispatcher`) are passed over with
-   * one warning, where `fetch` refuses them.
+   * The same for libraries that set init fields by habit: the one that would change what is sent (`dispatcher`) is passed over with one warning, where `fetch`
+   * refuses it.
    */
   asFetch(): Fetch;
   /** The lean form: cheaper than a `Response`, and rejects with a `ReknockError`. Sends a body whatever the method. */
@@ -150,8 +150,8 @@ export type BeforeRequest = (request: RetryRequest) => Response | void | Promise
 export type AfterResponse = (response: Response, request: RetryRequest) => Response | 'retry' | void | Promise<Response | 'retry' | void>;
 
 /**
- * The options of a call: those of fetch that are honoured, and ours. Others of fetch's that would change what is sent are refused (`mode`, `cache`,
- * `integrity`, `dispatcher`), those that would not are passed over, and so is what nobody knows.
+ * The options of a call: those of fetch that are honoured, and ours. What else would change what is sent is refused (`dispatcher`), what would not is
+ * passed over, and so is what nobody knows.
  */
 export interface CallOptions extends VerbOptions {
   /** Default: GET. */
@@ -172,6 +172,10 @@ export interface VerbOptions extends Callbacks {
   signal?: AbortSignal | null;
   /** `follow` as the client has it, `manual` for the redirect itself as the response, `error` to reject. */
   redirect?: 'follow' | 'manual' | 'error';
+  /** Hashes, as in `sha256-...`: a body that has none of the strongest kind in it is an error. It comes whole. */
+  integrity?: string;
+  /** There is no cache; but for `default` and `force-cache` those on the way are told so by `cache-control` and `pragma`. */
+  cache?: 'default' | 'no-store' | 'reload' | 'no-cache' | 'force-cache';
   /** Accepted for fetch's sake: streams are sent while the response may come already. */
   duplex?: 'half';
   /** A `Policy` replaces the client's, a plain object is merged over it, false turns retries off. */
@@ -761,11 +765,11 @@ export interface Hop {
 
 /**
  * How an attempt ended: a response, a failure of a kind, a failure of no such kind by its class (which only an opinion has retried), or what
- * gave a value without a status. `local`: this machine alone is short of something (descriptors, ports, memory), so that a retry adds no load and
+ * gave a value without a status. Header fields may be a function, which is called only if they are looked at. `local`: this machine alone is short of something (descriptors, ports, memory), so that a retry adds no load and
  * costs no budget.
  */
 export type Outcome =
-  | { status: number; headers?: HeaderFields }
+  | { status: number; headers?: HeaderFields | (() => HeaderFields) }
   | { error: ErrorKind; evidence?: Evidence; errorClass?: string; local?: boolean }
   | { errorClass: string; evidence?: Evidence }
   | { returned: true };

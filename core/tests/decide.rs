@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reknock::retry::{Answer, Budget, Budgets, Call, Decision, Outcome, Retry};
+use reknock::retry::{Answer, Budget, Budgets, Call, Decision, Headers, Outcome, Retry};
 use reknock::{ErrorKind, Evidence, Policy, Tick, UnixTime};
 use serde_json::Value as Json;
 use support::{counted, vector};
@@ -99,8 +99,9 @@ fn decide(call: &mut Running, step: &Json, now: Tick) -> Decision {
         .as_array()
         .map(|lines| lines.iter().map(|line| (line[0].as_str().expect("a name"), line[1].as_str().expect("a value"))).collect())
         .unwrap_or_default();
+    let mut fields = Fields { lines: &headers, announced: false };
     let outcome = match outcome["status"].as_u64() {
-        Some(status) => Outcome::Response { status: status as u16, headers: &headers.as_slice() },
+        Some(status) => Outcome::Response { status: status as u16, headers: fields.announced(&call.retry, status as u16) },
         None => Outcome::Failure {
             kind: ErrorKind::from_code(outcome["failure"].as_str().expect("a kind")).expect("a known kind"),
             evidence: Evidence::ALL.iter().copied().find(|e| outcome["evidence"] == e.code()).expect("evidence"),
@@ -112,6 +113,47 @@ fn decide(call: &mut Running, step: &Json, now: Tick) -> Decision {
     let answer = Answer { retry: answer["retry"].as_bool(), wait: ms(&answer["wait"]), backoff: ms(&answer["backoff"]) };
     let verdict = call.retry.classify(outcome, UnixTime(1_795_348_800_000));
     call.retry.decide(verdict, answer, call.replayable, now)
+}
+
+/// Header fields at which nobody looks without having said so before.
+struct Fields<'a> {
+    lines: &'a [(&'a str, &'a str)],
+    announced: bool,
+}
+
+impl Fields<'_> {
+    fn announced(&mut self, retry: &Retry, status: u16) -> &Self {
+        self.announced = retry.reads_fields(status);
+        self
+    }
+}
+
+impl Headers for Fields<'_> {
+    fn line(&self, name: &str, index: usize) -> Option<&[u8]> {
+        assert!(self.announced, "{name} is looked at, of which reads_fields said nothing");
+        self.lines.line(name, index)
+    }
+}
+
+#[test]
+fn header_fields_are_read_where_they_say_something() {
+    for (document, status, asked, reads) in [
+        ("{}", 200, false, false),
+        ("{}", 404, false, false),
+        ("{}", 503, false, true),
+        ("{}", 200, true, true),
+        ("{statuses: [404]}", 404, false, true),
+        ("{statuses: [404, not 503]}", 503, false, false),
+        ("{stop_headers: [{name: x-stop, present: true}]}", 200, false, true),
+        ("{response_headers: [{name: x-again, present: true}]}", 200, false, true),
+        ("{refused_headers: [{name: x-refused, present: true}]}", 200, false, true),
+        ("{retry_on: [unavailable]}", 200, false, true),
+        ("{compat: envoy, retry_on: [5xx]}", 200, false, true),
+    ] {
+        let policy = Policy::from_yaml(document).unwrap_or_else(|error| panic!("{document}: {error}"));
+        let call = Call { method: "GET", has_idempotency_key: false, asked };
+        assert_eq!(Retry::begin(&policy, call, None, 0, 0, Tick(0)).reads_fields(status), reads, "{document}: {status}, asked: {asked}");
+    }
 }
 
 fn at(ms: &Json) -> Tick {

@@ -135,7 +135,8 @@ function joined(pieces) {
 
 /** A form as multipart/form-data, in the standard's encoding. */
 function multipart(form) {
-  const boundary = `----reknock-${randomBytes(16).toString('hex')}`;
+  // As long as the platform's: so is the whole.
+  const boundary = `----reknock-${randomBytes(10).toString('hex')}`;
   const pieces = [];
   for (const [name, value] of form) {
     const head = `--${boundary}\r\nContent-Disposition: form-data; name="${escaped(withCrLf(name))}"`;

@@ -20,7 +20,10 @@ const PLATFORM = 128;
 const NESTED = 256;
 const OMIT_COOKIES = 1024;
 const CHECK = 2048;
+/** What fetch says of what it takes, where nobody else does. */
+const ANYTHING = { accept: 4096, 'accept-language': 8192, 'accept-encoding': 16384 };
 const EMPTY = new Uint8Array();
+const ASKED = Object.entries(BITS);
 const HOOKS = ['retryIf', 'delay', 'beforeRetry', 'onEvent', 'withBody'];
 
 /**
@@ -65,11 +68,11 @@ class Call {
   #resolve = null;
   #form;
 
-  constructor(client, { method, url, headers, body, signal, query, redirect, credentials, options, form, delivery, nested, identity }, hooks) {
+  constructor(client, { method, url, headers, body, signal, query, redirect, credentials, options, form, delivery, nested, identity, anything }, hooks) {
     this.#signal = signal;
     this.#form = form;
     this.#nothing = /^head$/i.test(method) ? null : EMPTY;
-    const bits = bitsOf(hooks) | DELIVERY[delivery] | (form.platform ? PLATFORM : 0) | (nested ? NESTED : 0) | (credentials === 'omit' ? OMIT_COOKIES : 0);
+    const bits = bitsOf(hooks) | DELIVERY[delivery] | (form.platform ? PLATFORM : 0) | (nested ? NESTED : 0) | (credentials === 'omit' ? OMIT_COOKIES : 0) | anything;
     const seldom = seldomGiven(query, redirect, options, identity);
     const send = (what) => guard(() => bridge.send(client, method, url, headers.length > 0 ? headers : null, outgoing(body), what, seldom));
     if (signal?.aborted) {
@@ -216,7 +219,7 @@ function tell(hooks, event) {
 /** `beforeAttempt` is telemetry's, no option of the caller's: it is given the event of an attempt's start and returns header fields for that attempt alone. */
 function bitsOf(hooks) {
   let bits = 0;
-  for (const name in BITS) if (hooks[name]) bits |= BITS[name];
+  for (const [name, bit] of ASKED) if (hooks[name]) bits |= bit;
   return bits;
 }
 
@@ -241,4 +244,4 @@ function nameOf({ name }) {
   return name ?? undefined;
 }
 
-module.exports = { send, hooksOf, HOOKS };
+module.exports = { send, hooksOf, ANYTHING, HOOKS };

@@ -1,6 +1,6 @@
 'use strict';
 
-const { hooksOf, send, HOOKS } = require('./call.js');
+const { hooksOf, send, ANYTHING, HOOKS } = require('./call.js');
 const { playing, SCRIPT } = require('./clock.js');
 const { Cookies } = require('./cookies.js');
 const { environment } = require('./environment.js');
@@ -8,6 +8,7 @@ const { ReknockError, ofFetch, wrongType } = require('./errors.js');
 const { guard } = require('./guard.js');
 const { after, aroundOf, before, edited, requestOf, AROUND } = require('./hooks.js');
 const { byteString, deliveryOf, fetchCall, has, ownDelivery, query, FORMS } = require('./input.js');
+const { isAsPromised } = require('./integrity.js');
 const native = require('./native.js');
 const { isNested } = require('./nesting.js');
 const { Policy, PolicySet } = require('./policy.js');
@@ -43,6 +44,8 @@ class Client extends Callable {
   #lenient;
   /** Header fields that are not ASCII: they go out as Latin-1 with each call. */
   #latin;
+  /** Which header fields of fetch's own its calls carry: those that it has none of. */
+  #anything = 0;
 
   constructor(options, around = aroundOf(options)) {
     super((input, init) => readable(this.#fetch(input, init, FORMS.fetch)));
@@ -57,6 +60,8 @@ class Client extends Callable {
     ownDelivery(options);
     isNested(nesting);
     const settings = plain({ ...environment(rest), ...rest });
+    const named = namesOf(settings.headers).concat(settings.compression === false ? 'accept-encoding' : []);
+    for (const [name, bit] of Object.entries(ANYTHING)) if (!named.includes(name)) this.#anything |= bit;
     this.#latin = takeLatin(settings);
     this.#native = guard(() => new native.NativeClient(settings, Policy.native(policy), timeout, Budgets.native(budgets)));
     // The client's own, so that they can be taken out of it.
@@ -167,13 +172,13 @@ class Client extends Callable {
   async #made(given) {
     try {
       const parts = await this.#send(given);
-      if (REDIRECTS.has(parts.status) && this.#follows(given) && parts.leadsNowhere()) {
+      if (REDIRECTS.has(parts.status) && this.#follows(given) && parts.headers().includes('location')) {
         void parts.stream?.cancel();
-        throw nowhere(parts);
+        throw noAnswer(parts, `${parts.statusText()}: its location ${parts.leadsNowhere() ? 'leads nowhere that HTTP goes' : 'is not followed'}`);
       }
       return { parts, response: makeResponse(parts, given.signal) };
     } catch (error) {
-      throw ofFetch(error);
+      throw ofFetch(error, isMisfit(given));
     }
   }
 
@@ -198,7 +203,10 @@ class Client extends Callable {
   #completed(given) {
     for (const [name, value] of this.#latin) if (!has(given.headers, name)) given.headers.push(name, value);
     given.query = joined(this.#query, given.query);
-    given.delivery = deliveryOf(given, this.#options);
+    // Whose bytes were promised gets all of them or none.
+    const delivery = deliveryOf(given, this.#options);
+    given.delivery = given.integrity === '' ? delivery : 'buffered';
+    given.anything = given.form.platform ? this.#anything : 0;
     given.nested = isNested(given.options.nesting ?? this.#options.nesting);
     return given;
   }
@@ -211,6 +219,7 @@ class Client extends Callable {
       void parts.stream?.cancel();
       throw wrongType(`redirect: ${parts.statusText()} although redirect is error`);
     }
+    if (given.integrity !== '' && !(parts.body && isAsPromised(parts.body, given.integrity))) throw noAnswer(parts, 'integrity: the body is not the one that was promised');
     if (!given.form.platform) this.#judge({ parts }, given);
     return parts;
   }
@@ -272,12 +281,23 @@ function plain(options) {
   return rest;
 }
 
+/** Whether the length that header fields give of a body is not its own. */
+function isMisfit({ headers, body }) {
+  const at = body?.kind === 'bytes' ? headers.findIndex((text, at) => at % 2 === 0 && text.toLowerCase() === 'content-length') : -1;
+  return at >= 0 && Number(headers[at + 1]) !== body.bytes.byteLength;
+}
+
 /** Takes the header fields out that are not ASCII. */
 function takeLatin(settings) {
   const isLatin = ([name, value]) => typeof value === 'string' && /[^\0-\x7f]/.test(byteString(name, value));
   const found = typeof settings.headers === 'object' ? pairs(settings.headers).filter((pair) => pair?.length === 2 && isLatin(pair)) : [];
   if (found.length > 0) settings.headers = pairs(settings.headers).filter((pair) => !found.includes(pair) && !isLatin(pair));
   return found.map(([name, value]) => [`${name}`.toLowerCase(), value]);
+}
+
+/** The names of header fields, in lower case; of what is none the addon tells. */
+function namesOf(headers) {
+  return typeof headers === 'object' ? pairs(headers).map((pair) => `${pair?.[0]}`.toLowerCase()) : [];
 }
 
 function pairs(headers) {
@@ -295,9 +315,8 @@ function chunked(list) {
   return Array.from({ length: list.length / 2 }, (_, at) => [list[at * 2], list[at * 2 + 1]]);
 }
 
-/** The error of a redirect that nobody can follow. */
-function nowhere(parts) {
-  const message = `${parts.statusText()}: its location leads nowhere that HTTP goes`;
+/** The error of a response that is none to the caller. */
+function noAnswer(parts, message) {
   const records = { attempts: parts.attempts(), stopReason: parts.stopReason(), explain: parts.explain(), call: parts.call() };
   return new ReknockError({ kind: 'protocol', message, status: parts.status, ...records });
 }

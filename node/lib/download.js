@@ -5,12 +5,15 @@ const { guard, fail } = require('./guard.js');
 const native = require('./native.js');
 const { follow, unfollow } = require('./signals.js');
 
+/** A stream's strategy: nothing is asked for before somebody reads. */
+const ON_DEMAND = Object.freeze({ __proto__: null, highWaterMark: 0 });
+
 /**
  * The body of a response that is read as it comes: a stream that asks for a piece when its reader does. `upload` is the request's body, if
  * it may still be under way; `broke(error)` is told what it ends with and gives the error that its reader gets.
  */
 function download(place, signal, upload, broke) {
-  return new ReadableStream(new Download(place, signal, upload, broke), { highWaterMark: 0 });
+  return new ReadableStream(new Download(place, signal, upload, broke), ON_DEMAND);
 }
 
 /**
@@ -115,4 +118,4 @@ class Download {
   }
 }
 
-module.exports = { download };
+module.exports = { download, ON_DEMAND };

@@ -62,11 +62,18 @@ for (const kind of ['connect', 'connect_timeout', 'tls', 'reset', 'refused_strea
   WORDS[kind] = 'fetch failed';
 }
 
+/** What the causes of Node's fetch are known by where the system has no word for it. */
+const CODES = { connect_timeout: 'UND_ERR_CONNECT_TIMEOUT', per_try_timeout: 'UND_ERR_HEADERS_TIMEOUT', reset: 'UND_ERR_SOCKET', body: 'UND_ERR_SOCKET' };
+
+/** And of a body that is not as long as its header field says. */
+const MISFIT = 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH';
+
 /**
- * An error as fetch has it: where there is no response, or its body breaks, a TypeError whose cause is ours, with the system's code where there is one, as
- * the causes of Node's fetch have. It has what ours has. Anything else is as it was.
+ * An error as fetch has it: where there is no response, or its body breaks, a TypeError whose cause is ours, with the code that
+ * the causes of Node's fetch have, the system's where there is one. It has what ours has. Anything else is as it was. `misfit`: the length that was given of
+ * the body is not its own.
  */
-function ofFetch(error) {
+function ofFetch(error, misfit = false) {
   if (!(error instanceof ReknockError) || standing.has(error) || !(error.kind in WORDS)) return error;
   const outer = new TypeError(WORDS[error.kind] ?? error.message, { cause: error });
   for (const name of ['kind', 'code', 'status', 'stopReason', 'method', 'url', 'callId', 'callName', 'attempts']) {
@@ -76,7 +83,7 @@ function ofFetch(error) {
     if (name !== 'code') Object.defineProperty(error, name, { enumerable: false });
   }
   Object.defineProperty(outer, 'explain', { value: () => error.explain(), configurable: true, writable: true });
-  if (error.cause?.code) error.code = error.cause.code;
+  error.code = error.cause?.code ?? (misfit ? MISFIT : CODES[error.kind]) ?? error.code;
   standing.add(outer);
   return outer;
 }

@@ -68,12 +68,12 @@ function className(error) {
   return (error !== null && typeof error === 'object' && error.constructor?.name) || (error instanceof Error ? error.name : typeof error);
 }
 
-/** The status and the header fields of something that a client returned or threw; undefined if it has none. */
+/** The status and the header fields, once somebody asks for them, of something that a client returned or threw; undefined if it has none. */
 function responseOf(thing) {
   if (thing === null || typeof thing !== 'object') return undefined;
   for (const holder of [thing, thing.response, thing.$response, thing.res]) {
     const status = holder?.status ?? holder?.statusCode;
-    if (Number.isInteger(status) && status >= 100 && status <= 999) return { status, headers: fields(holder.headers) };
+    if (Number.isInteger(status) && status >= 100 && status <= 999) return { status, headers: () => fields(holder.headers) };
   }
   return undefined;
 }

@@ -37,14 +37,26 @@ async function fetchUnder(options, fetch, input, init) {
   const signal = rest.signal === undefined ? request?.signal : rest.signal ?? undefined;
   signal?.throwIfAborted();
   const { replayable, args } = await sendable(input, request, rest);
+  let shown = request;
   const call = {
     options, method, url, signal, replayable, takesFields: true,
     failureOf: failureOfHead,
-    origin: URL.canParse(url) ? new URL(url).origin : labelOf(options),
+    origin: originOf(url) ?? labelOf(options),
     headers: headers && [...new Headers(headers)],
-    request: request ?? { method, url, headers: new Headers(headers) },
+    get request() {
+      return (shown ??= { method, url, headers: new Headers(headers) });
+    },
   };
   return loop(call, (attempt, lines) => sent(call, fetch, args, attempt, lines), drop);
+}
+
+/** Undefined of what is no whole URL. */
+function originOf(url) {
+  try {
+    return new URL(url).origin;
+  } catch {
+    return undefined;
+  }
 }
 
 /**

@@ -7,10 +7,10 @@ const { shown, wrongType } = require('./errors.js');
  * changes nothing that a client without a cache, an origin or a page sends (all, if it is missing).
  */
 const FIELDS = {
-  mode: { values: ['cors', 'no-cors', 'same-origin'], harmless: ['cors'] },
+  mode: { values: ['cors', 'no-cors', 'same-origin'] },
   credentials: { values: ['omit', 'same-origin', 'include'] },
-  cache: { values: ['default', 'no-store', 'reload', 'no-cache', 'force-cache', 'only-if-cached'], harmless: ['default'] },
-  integrity: { harmless: [''] },
+  // Nothing is cached: there is never an answer to what only a cache may answer.
+  cache: { values: ['default', 'no-store', 'reload', 'no-cache', 'force-cache'] },
   referrer: { check: (value) => value === '' || URL.canParse(value, 'http://localhost') },
   referrerPolicy: {
     values: [
@@ -25,11 +25,12 @@ const FIELDS = {
 };
 const NAMES = Object.keys(FIELDS);
 /** Of these a Request tells. */
-const OF_REQUEST = ['mode', 'cache', 'integrity'];
+const OF_REQUEST = ['mode', 'cache'];
 const warned = new Set();
 
 /** Looks at the fields of an init that we do not honour; what would change what is sent is refused, or, if `lenient`, passed over with a warning. */
 function checkInit(options, request, lenient) {
+  if (typeof options !== 'object' && typeof options !== 'function') throw wrongType(`init: must be an object, got ${typeof options}`);
   for (const name of NAMES) {
     const value = options[name];
     if (value !== undefined && value !== null) check(name, value, lenient);

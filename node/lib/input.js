@@ -5,7 +5,7 @@ const { checkInit } = require('./init.js');
 const { shown, wrongType } = require('./errors.js');
 
 /** What of a Request counts. */
-const FETCH = ['method', 'headers', 'body', 'signal', 'redirect', 'credentials', 'duplex'];
+const FETCH = ['method', 'headers', 'body', 'signal', 'redirect', 'credentials', 'duplex', 'cache', 'integrity'];
 const REDIRECTS = new Set(['follow', 'manual', 'error']);
 const DELIVERIES = new Set(['auto', 'buffered', 'streamed']);
 /** Methods that the platform writes in capitals, whatever their case, besides PATCH, which is ours; and those that it never sends, besides CONNECT, which nobody does. */
@@ -22,8 +22,15 @@ const FORMS = {
   request: { delivery: 'buffered', platform: false, lenient: false },
 };
 
+/** What says on the way that nobody wants an old answer, by the mode of the cache. */
+const FRESH = {
+  'no-cache': [['cache-control', 'max-age=0']],
+  'no-store': [['pragma', 'no-cache'], ['cache-control', 'no-cache']],
+};
+FRESH.reload = FRESH['no-store'];
+
 /**
- * A call from what fetch takes: `{method, url, headers, query, body, signal, redirect, credentials, options}`, the lists flat. `options` is the init,
+ * A call from what fetch takes: `{method, url, headers, query, body, signal, redirect, credentials, integrity, options}`, the lists flat. `options` is the init,
  * for what is ours in it. A promise if the body of a `Request` has to be looked at.
  */
 function fetchCall(input, init, form = FORMS.fetch) {
@@ -40,6 +47,9 @@ function fetchCall(input, init, form = FORMS.fetch) {
 function call(input, request, options, body, form) {
   const headers = fields(options.headers ?? request?.headers, form);
   if (body?.type && !has(headers, 'content-type')) headers.push('content-type', body.type);
+  for (const [name, value] of FRESH[options.cache ?? request?.cache] ?? []) if (!has(headers, name)) headers.push(name, value);
+  // Part of what is packed is of no use.
+  if (form.platform && has(headers, 'range') && !has(headers, 'accept-encoding')) headers.push('accept-encoding', 'identity');
   // A Request that was told nothing says follow, too: the client's setting holds.
   const redirect = options.redirect ?? (request?.redirect === 'follow' ? undefined : request?.redirect);
   if (redirect !== undefined && !REDIRECTS.has(redirect)) throw wrongType(`redirect: must be follow, manual or error, got ${shown(redirect)}`);
@@ -52,6 +62,7 @@ function call(input, request, options, body, form) {
     signal: signal(options.signal === undefined ? request?.signal : options.signal),
     redirect,
     credentials: options.credentials ?? request?.credentials,
+    integrity: `${options.integrity ?? request?.integrity ?? ''}`,
     options,
     form,
   };

@@ -51,6 +51,7 @@ class Exchange {
   start() {
     const { method, origin, path, headers } = this.#given;
     const url = `${origin ?? ''}${path}`;
+    let shown;
     const call = {
       options: this.#options,
       method: method ?? 'GET',
@@ -58,7 +59,9 @@ class Exchange {
       origin: `${origin ?? labelOf(this.#options)}`,
       headers: linesOf(headers),
       takesFields: true,
-      request: { method, url, headers: new Headers(linesOf(headers)) },
+      get request() {
+        return (shown ??= { method, url, headers: new Headers(linesOf(headers)) });
+      },
       signal: this.#control.signal,
       replayable: () => this.#body?.replayable ?? true,
       responseOf: (ended) => (ended instanceof Attempt ? ended.response : undefined),
@@ -171,7 +174,7 @@ class Attempt {
   drop() {
     this.#state = 'dropped';
     this.#held = [];
-    const length = this.response.headers.find(([name]) => name.toLowerCase() === 'content-length')?.[1];
+    const length = this.response.headers().find(([name]) => name.toLowerCase() === 'content-length')?.[1];
     if (Number(length ?? NaN) > DRAIN || length === undefined) this.abort(new Error('the response is not wanted'));
     else if (this.controller) this.controller.resume();
     else this.#resume();
@@ -209,7 +212,7 @@ class Attempt {
       onResponseStart: (controller, status, headers, text) => {
         if (status < 200) return outer.onResponseStart(exchange.stable, status, headers, text);
         controller.pause();
-        this.response = { status, raw: headers, headers: linesOf(headers), text };
+        this.response = { status, raw: headers, headers: () => linesOf(headers), text };
         this.#resolve(this);
       },
       onResponseData: (controller, chunk) => void this.#tell(() => outer.onResponseData(exchange.stable, chunk)),
@@ -231,7 +234,7 @@ class Attempt {
       onHeaders: (status, raw, resume, text) => {
         if (status < 200) return outer.onHeaders(status, raw, resume, text);
         this.#resume = resume;
-        this.response = { status, raw, headers: linesOf(raw), text };
+        this.response = { status, raw, headers: () => linesOf(raw), text };
         this.#resolve(this);
         return false;
       },

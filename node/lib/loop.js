@@ -76,7 +76,7 @@ class CurrentAttempt {
 
 /**
  * Sends until the machine says stop. A call is `{options, method, origin, headers, request, replayable(), signal}` and may have `judge(result, error)`
- * (retry, stop or nothing, before anybody is asked), `responseOf`, `failureOf`, and `read(result)`, which reads the body of a response that would be the
+ * (retry, stop or nothing, before anybody is asked), `responseOf`, which gives `{status, headers()}`, `failureOf`, and `read(result)`, which reads the body of a response that would be the
  * result, so that one that breaks is an outcome of its own. Of a request there is a `url`, and `takesFields` if header fields can be added to an attempt.
  * `send(attempt, lines, retry)` makes an attempt with these header lines besides, `drop(result)` frees what a retried response holds.
  */
@@ -92,7 +92,7 @@ async function run(call, send, drop, watch) {
   try {
     for (;;) {
       const attempt = new CurrentAttempt(retry, retry.attempt(clock.now()));
-      const made = (fields) => within(attempt, () => send(attempt, [...retry.headers, ...Object.entries(fields ?? {})], retry));
+      const made = (fields) => within(attempt, () => send(attempt, [...linesOf(retry), ...Object.entries(fields ?? {})], retry));
       let ended = await ending(watch === null ? made(null) : watch.attempt(retry.attempts.at(-1), call.takesFields === true, made));
       signal?.throwIfAborted();
       let verdict = classify(call, retry, ended);
@@ -123,6 +123,11 @@ function begin({ options, method = 'GET', origin = '', headers, judge }, now) {
   const { policy, budgets, retryIf, nesting } = options;
   const asked = Boolean(retryIf) || judge !== undefined;
   return new Retry(policy, { method, origin, headers, budgets, asked, nested: isNested(nesting), now });
+}
+
+/** The header fields that the policy puts on an attempt. There seldom is one. */
+function linesOf(retry) {
+  return Retry.native(retry).headers.length === 0 ? [] : [...retry.headers];
 }
 
 async function ending(promise) {
@@ -174,7 +179,7 @@ function view(call, retry, began, verdict, ended) {
     request: call.request,
     elapsedMs: clock.now() - began,
     status: ended.response?.status ?? null,
-    headers: new Headers(ended.response?.headers),
+    headers: new Headers(ended.response?.headers()),
     error,
     message: ended.error instanceof Error ? ended.error.message : null,
     evidence,

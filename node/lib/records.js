@@ -6,8 +6,18 @@ const known = new WeakMap();
 /** Leaves the records of a call on its result or error; nothing of that is seen. */
 function leave(thing, retry) {
   if ((typeof thing !== 'object' && typeof thing !== 'function') || thing === null) return;
-  const timeline = retry.explain();
-  known.set(thing, Object.freeze({ attempts: Object.freeze(retry.attempts), stopReason: retry.stopReason, explain: () => timeline }));
+  known.set(thing, { retry, written: undefined });
+}
+
+/** What was left, written out when somebody asks, which few do. */
+function written(left) {
+  if (left.written === undefined) {
+    const { attempts, stopReason } = left.retry;
+    const timeline = left.retry.explain();
+    left.written = Object.freeze({ attempts: Object.freeze(attempts), stopReason, explain: () => timeline });
+    left.retry = null;
+  }
+  return left.written;
 }
 
 /**
@@ -17,7 +27,7 @@ function leave(thing, retry) {
 function attemptsOf(thing) {
   for (const holder of [thing, thing?.response, thing?.cause, thing?.cause?.cause]) {
     if (holder === null || (typeof holder !== 'object' && typeof holder !== 'function')) continue;
-    if (known.has(holder)) return known.get(holder);
+    if (known.has(holder)) return written(known.get(holder));
     if (Array.isArray(holder.attempts) && typeof holder.explain === 'function') {
       return Object.freeze({ attempts: holder.attempts, stopReason: holder.stopReason, explain: () => holder.explain() });
     }

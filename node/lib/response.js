@@ -1,6 +1,7 @@
 'use strict';
 
 const { inspect } = require('node:util');
+const { ON_DEMAND } = require('./download.js');
 const { follow, unfollow } = require('./signals.js');
 
 /** Statuses whose responses have no body (Fetch standard). */
@@ -135,14 +136,17 @@ class RetryResponse extends (globalThis.Response ?? NoResponse) {
   }
 
   async bytes() {
-    return new Uint8Array(await this.arrayBuffer());
+    const bytes = this.#take();
+    return new Uint8Array(bytes ? bufferOf(bytes, this.#shared) : await this.#ordinary().arrayBuffer());
   }
 
   async blob() {
+    this.#unlessAborted();
     return this.#ordinary().blob();
   }
 
   async formData() {
+    this.#unlessAborted();
     return this.#ordinary().formData();
   }
 
@@ -168,10 +172,15 @@ class RetryResponse extends (globalThis.Response ?? NoResponse) {
     return !this.#used && !this.#inner && this.#source instanceof Uint8Array;
   }
 
+  /** A body that nobody has read ends with the signal; one that is empty has ended. */
+  #unlessAborted() {
+    if (this.#lazy() && this.#source.length > 0) this.#signal?.throwIfAborted();
+  }
+
   /** The bytes, once; undefined if the inner response has to answer. */
   #take() {
     if (!this.#lazy()) return undefined;
-    this.#signal?.throwIfAborted();
+    this.#unlessAborted();
     const bytes = this.#source;
     this.#used = true;
     this.#source = EMPTY;
@@ -181,7 +190,7 @@ class RetryResponse extends (globalThis.Response ?? NoResponse) {
   /** The ordinary response that answers from now on. */
   #ordinary() {
     if (!this.#inner) {
-      const ending = this.#signal !== null && this.#source instanceof Uint8Array;
+      const ending = this.#signal !== null && this.#source instanceof Uint8Array && this.#source.length > 0;
       this.#inner = new Response(ending ? endedBy(this.#signal, this.#source) : this.#source, { headers: this.headers });
       if (this.#used) void this.#inner.text();
     }
@@ -299,12 +308,12 @@ function endedBy(signal, bytes) {
     pull(controller) {
       unfollow(signal, end);
       // What is handed over is gone, and a clone may have the same bytes.
-      if (bytes.length > 0) controller.enqueue(bytes.slice());
+      controller.enqueue(bytes.slice());
       controller.close();
       controller.byobRequest?.respond(0);
     },
     cancel: () => unfollow(signal, end),
-  }, { highWaterMark: 0 });
+  }, ON_DEMAND);
 }
 
 /** UTF-8 as the standard decodes it: without a byte order mark, with U+FFFD for what is none. */

@@ -52,10 +52,12 @@ class Retry {
     return guard(() => this.#native.attempt(now));
   }
 
-  /** What the policy thinks of `{status, headers}`, of a failure: `{error, evidence, errorClass, local}`, or of what gave a value: `{returned: true}`. */
+  /** What the policy thinks of `{status, headers}`, where headers may be a function that is called only if they are looked at, of a failure: `{error, evidence, errorClass, local}`, or of what gave a value: `{returned: true}`. */
   classify(outcome, wall = Date.now(), now = monotonicNow()) {
     const { status, headers, error, evidence = 'unknown', errorClass, local = false, returned = false } = outcome ?? {};
-    const verdict = guard(() => this.#native.classify(status, flat(headers, 'headers'), error, errorClass, evidence, local, returned, wall, now));
+    const unread = typeof headers === 'function' && typeof status === 'number' && !this.#native.readsFields(status);
+    const lines = unread ? [] : flat(typeof headers === 'function' ? headers() : headers, 'headers');
+    const verdict = guard(() => this.#native.classify(status, lines, error, errorClass, evidence, local, returned, wall, now));
     return { ...verdict, hintMs: verdict.hintMs ?? null, plannedWaitMs: verdict.plannedWaitMs ?? null };
   }
 

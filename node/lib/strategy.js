@@ -67,8 +67,9 @@ class Strategy {
     const now = clock.now();
     const response = responseOf(error?.$response) ?? statusOf(error?.$metadata);
     if (response) {
-      if (hint instanceof Date && !response.headers.some(([name]) => name.toLowerCase() === 'retry-after')) response.headers.push(['retry-after', hint.toUTCString()]);
-      const verdict = retry.classify(response, Date.now(), now);
+      const headers = response.headers();
+      if (hint instanceof Date && !headers.some(([name]) => name.toLowerCase() === 'retry-after')) headers.push(['retry-after', hint.toUTCString()]);
+      const verdict = retry.classify({ status: response.status, headers }, Date.now(), now);
       return verdict.retry || errorType !== 'THROTTLING' ? undefined : true;
     }
     const found = failureOf(error);
@@ -100,7 +101,7 @@ class Token {
 }
 
 function statusOf(metadata) {
-  return Number.isInteger(metadata?.httpStatusCode) ? { status: metadata.httpStatusCode, headers: [] } : undefined;
+  return Number.isInteger(metadata?.httpStatusCode) ? { status: metadata.httpStatusCode, headers: () => [] } : undefined;
 }
 
 module.exports = { retryStrategy };

@@ -19,6 +19,7 @@ test('retryFetch sends by the fetch it is given, or by the global one of the mom
   const { attempts, stopReason, explain } = attemptsOf(response);
   assert.deepEqual([attempts.map((attempt) => attempt.status), stopReason], [[503, 200], 'completed']);
   assert.match(explain(), /#2 200/);
+  assert.equal(attemptsOf(response), attemptsOf(response));
   const before = globalThis.fetch;
   const seen = [];
   globalThis.fetch = async (input, init) => (seen.push([input, init.next]), new Response('mine'));

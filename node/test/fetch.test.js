@@ -2,6 +2,7 @@
 // What fetch does, and libraries built on it count on.
 
 const assert = require('node:assert/strict');
+const { createHash } = require('node:crypto');
 const { test } = require('node:test');
 const { createClient, ReknockError } = require('../index.js');
 const { raw, chunk, END } = require('./support/raw.js');
@@ -14,10 +15,10 @@ const lenient = once.asFetch();
 test('a failure of the network is a TypeError that says which one', async (t) => {
   for (const [outcome, kind, code, words] of [
     [{ do: 'refused' }, 'connect', 'ECONNREFUSED', 'fetch failed'],
-    [{ do: 'close' }, 'reset', undefined, 'fetch failed'],
+    [{ do: 'close' }, 'reset', 'UND_ERR_SOCKET', 'fetch failed'],
     [{ do: 'garbage' }, 'protocol', undefined, 'fetch failed'],
     [{ do: 'redirect', status: 302, location: '$url/again' }, 'too_many_redirects', undefined, 'fetch failed'],
-    [{ do: 'status', status: 200, body: 'cut', body_mode: 'truncate-fin', after: 1 }, 'body', undefined, 'terminated'],
+    [{ do: 'status', status: 200, body: 'cut', body_mode: 'truncate-fin', after: 1 }, 'body', 'UND_ERR_SOCKET', 'terminated'],
   ]) {
     const { url } = await serve(t, outcome);
     for (const send of [once, once.get, lenient]) {
@@ -40,6 +41,13 @@ test('a URL, a method or a header field that cannot be is a TypeError', async ()
   for (const [url, init] of [['http://', {}], ['mailto:a@b', {}], ['http://h/', { method: 'a b' }], ['http://h/', { headers: { 'a b': '1' } }], ['http://h/', { headers: { a: 'x\ny' } }]]) {
     await assert.rejects(once(url, init), { name: 'TypeError', kind: 'invalid_request' });
   }
+});
+
+test('a length that is not that of the body', async () => {
+  const error = await once.post('http://h/', { body: 'abc', headers: { 'Content-Length': '0' } }).catch((caught) => caught);
+  assert.deepEqual([error.constructor, error.kind, error.cause.code], [TypeError, 'invalid_request', 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH']);
+  const other = await once.post('http://h/', { body: 'abc', headers: { 'content-length': '3', 'a b': '1' } }).catch((caught) => caught);
+  assert.equal(other.cause.code, 'REKNOCK_INVALID_REQUEST');
 });
 
 test('what fails for another reason is what it was', async (t) => {
@@ -66,13 +74,45 @@ test('asFetch passes over what fetch refuses, with one warning', async (t) => {
   const warned = (warning) => warnings.push(warning.message);
   process.on('warning', warned);
   t.after(() => process.off('warning', warned));
-  for (const init of [{ cache: 'no-store' }, { cache: 'reload' }, { mode: 'no-cors' }]) assert.equal((await lenient(url, init)).status, 200);
-  assert.equal((await lenient(new Request(url, { cache: 'no-store' }))).status, 200);
+  for (const dispatcher of [{}, []]) assert.equal((await lenient(url, { dispatcher })).status, 200);
   await new Promise((resolve) => setImmediate(resolve));
-  assert.equal(warnings.length, 2);
-  assert.match(warnings[0], /^reknock: cache: 'no-store' would change what is sent, and is not supported: it is passed over$/);
-  await assert.rejects(once(new Request(url, { cache: 'no-store' })), /^TypeError: cache: 'no-store' would change/);
-  await assert.rejects(lenient(url, { cache: 'maybe' }), /^TypeError: cache: must be/);
+  assert.deepEqual(warnings, ['reknock: dispatcher: a value of type object would change what is sent, and is not supported: it is passed over']);
+  await assert.rejects(once(url, { dispatcher: {} }), /^TypeError: dispatcher: a value of type object would change/);
+  await assert.rejects(lenient(url, { mode: 'maybe' }), /^TypeError: mode: must be/);
+});
+
+test('a body is the one that was promised, or none', async (t) => {
+  const { url } = await serve(t, status(200, 'right'));
+  const hash = (name, text = 'right') => `${name}-${createHash(name).update(text).digest('base64')}`;
+  const held = [
+    hash('sha256'), hash('sha384').toUpperCase().slice(0, 7) + hash('sha384').slice(7), `${hash('sha512')}?option`, hash('sha512').replaceAll('+', '-').replaceAll('/', '_'),
+    `${hash('sha256', 'wrong')}\n${hash('sha256')}`, `${hash('sha256', 'wrong')} ${hash('sha512')}`, 'md5-x', ' ',
+  ];
+  const broken = [hash('sha256', 'wrong'), 'sha256-x', `${hash('sha256')} ${hash('sha512', 'wrong')}`];
+  for (const integrity of held) assert.equal(await once(url, { integrity, delivery: 'streamed' }).text(), 'right', integrity);
+  for (const integrity of broken) {
+    for (const send of [once, lenient]) await assert.rejects(send(url, { integrity }), { name: 'TypeError', message: 'fetch failed', kind: 'protocol' }, integrity);
+    await assert.rejects(once(new Request(url, { integrity })), { name: 'TypeError' });
+    await assert.rejects(once.request(url, { integrity }), (error) => error.constructor === ReknockError && error.attempts.length === 1);
+  }
+  await assert.rejects(once.head(url, { integrity: held[0] }), { name: 'TypeError' });
+});
+
+test('somebody spoiled Object.prototype', async (t) => {
+  const { url } = await serve(t, DONE);
+  const spoiled = async (name, property, call) => {
+    Object.defineProperty(Object.prototype, name, { ...property, configurable: true });
+    try {
+      return await call();
+    } finally {
+      delete Object.prototype[name];
+    }
+  };
+  const calls = ['auto', 'streamed'].map((delivery) => async () => (await once(url, { delivery })).body.cancel());
+  for (const call of calls) {
+    for (const name of ['start', 'type', 'size']) await spoiled(name, { get: () => assert.fail(name) }, call);
+    for (const name of ['start', 'type', 'size', 'highWaterMark', 'more']) await spoiled(name, { value: -1, enumerable: true, writable: true }, call);
+  }
 });
 
 for (const [name, location] of [['no URL', 'http://['], ['another scheme', 'mailto:a@b'], ['a data: URL', 'data:text/plain,x'], ['a fragment', '#top']]) {
@@ -102,6 +142,18 @@ test('a redirect from https to http is followed, without credentials; request() 
   own.close();
 });
 
+test('a redirect that would have the caller log in is an error; request() follows it', async (t) => {
+  for (const userinfo of ['u:p@', 'u@', ':p@']) {
+    const next = await serve(t, DONE);
+    const { url } = await serve(t, { do: 'redirect', status: 302, location: next.url.replace('//', `//${userinfo}`) });
+    for (const send of [once, lenient, globalThis.fetch]) await assert.rejects(send(url), { name: 'TypeError', message: 'fetch failed' });
+    assert.equal((await once(url, { redirect: 'manual' })).status, 302);
+    assert.deepEqual(await next.log(), []);
+    assert.equal((await once.request(url)).statusCode, 200);
+    assert.match((await next.log())[0].headers.find(([name]) => name === 'authorization')[1], /^Basic /);
+  }
+});
+
 test('20 redirects are followed, and no more', async (t) => {
   const hops = Array.from({ length: 20 }, () => ({ do: 'redirect', status: 302, location: '$url/x' }));
   const { url } = await serve(t, ...hops, DONE);
@@ -117,6 +169,10 @@ test('a 303 takes what describes the body along with it', async (t) => {
   const [, { method, headers }] = await script.log();
   assert.equal(method, 'GET');
   assert.deepEqual(headers.filter(([name]) => /^(content|x)-/.test(name)), [['x-kept', 'f']]);
+  // What was a GET before is the same request.
+  const again = await serve(t, { do: 'redirect', status: 303, location: '/next' }, DONE);
+  await once(again.url, { headers: { 'content-encoding': 'a', 'content-type': 'd/e' } });
+  assert.deepEqual((await again.log())[1].headers.filter(([name]) => /^content-/.test(name)).sort(), [['content-encoding', 'a'], ['content-type', 'd/e']]);
 });
 
 test('header fields: trimmed, one of each name', async (t) => {

@@ -4,9 +4,9 @@ const assert = require('node:assert/strict');
 const { test } = require('node:test');
 
 const { createClient } = require('..');
-const { FAST, serve } = require('./support/server.js');
+const { FAST, serve, status, DONE } = require('./support/server.js');
 
-const status = (code) => ({ do: 'status', status: code });
+const once = createClient({ policy: false });
 
 test('header fields go out as fetch has them', async (t) => {
   const script = await serve(t, status(200));
@@ -38,4 +38,36 @@ test('what no request is', async (t) => {
   }
   assert.deepEqual(await script.log(), []);
   client.close();
+});
+
+test('modes of a cache are told to those on the way', async (t) => {
+  const script = await serve(t, DONE);
+  const seen = async (init) => {
+    await once(script.url, init);
+    const { headers } = (await script.log()).at(-1);
+    return Object.fromEntries(headers.filter(([name]) => /^(pragma|cache-control)$/.test(name)));
+  };
+  const never = { pragma: 'no-cache', 'cache-control': 'no-cache' };
+  for (const [cache, fields] of [['default', {}], ['force-cache', {}], ['no-cache', { 'cache-control': 'max-age=0' }], ['no-store', never], ['reload', never]]) {
+    assert.deepEqual(await seen({ cache }), fields, cache);
+    assert.deepEqual(await seen({ cache, headers: { 'Cache-Control': 'x', Pragma: 'y' } }), { pragma: 'y', 'cache-control': 'x' });
+  }
+  await assert.rejects(once(script.url, { cache: 'only-if-cached' }), { name: 'TypeError', message: /^cache: must be/ });
+});
+
+test('part of a body is asked for as it is', async (t) => {
+  const script = await serve(t, DONE);
+  for (const headers of [{ Range: 'bytes=0-1' }, { range: 'bytes=0-1', 'Accept-Encoding': 'gzip' }]) await once(script.url, { headers });
+  assert.deepEqual((await script.log()).map(({ headers }) => headers.find(([name]) => name.toLowerCase() === 'accept-encoding')[1]), ['identity', 'gzip']);
+});
+
+test('what is taken is said as fetch says it, unless it is said otherwise', async (t) => {
+  const script = await serve(t, DONE);
+  const plain = createClient({ policy: false, compression: false, headers: { Accept: 'a/b', 'accept-language': null } });
+  for (const call of [() => once(script.url), () => once(script.url, { headers: { ACCEPT: 'c/d' } }), () => plain.get(script.url), () => once.request(script.url)]) await call();
+  const fields = (await script.log()).map(({ headers }) => headers.filter(([name]) => /^accept(-language|-encoding)?$/i.test(name)).map(([name, value]) => `${name.toLowerCase()}: ${value}`).sort());
+  assert.deepEqual(fields, [
+    ['accept-encoding: gzip, deflate', 'accept-language: *', 'accept: */*'], ['accept-encoding: gzip, deflate', 'accept-language: *', 'accept: c/d'], ['accept: a/b'], ['accept-encoding: gzip, br, zstd, deflate'],
+  ]);
+  plain.close();
 });

@@ -230,6 +230,20 @@ for (const { name, steps } of misuse) {
   });
 }
 
+test('header fields may be a function, which is called where they say something', () => {
+  for (const [policy, status, hintMs, times] of [[{}, 200, null, 0], [{}, 404, null, 0], [{}, 503, 2000, 1], [{ statuses: [404] }, 404, 2000, 1]]) {
+    const retry = new Retry(policy);
+    retry.attempt();
+    let asked = 0;
+    const verdict = retry.classify({ status, headers: () => ((asked += 1), { 'retry-after': '2' }) });
+    assert.deepEqual([verdict.hintMs, asked], [hintMs, times], `${status}`);
+  }
+  const retry = new Retry();
+  retry.attempt();
+  assert.throws(() => retry.classify({ status: 503, headers: () => 1 }), /headers: must be an object or pairs/);
+  assert.ok(retry.classify({ status: 503 }).retry);
+});
+
 test('arguments that are none', () => {
   const retry = new Retry();
   retry.attempt();
@@ -319,11 +333,12 @@ for (const { name, policy, call = {}, steps } of driverCases) {
 }
 
 test('one purse for clients and drivers, by the clock of the host', async () => {
-  const policy = new Policy({ budget: { ratio: 0, minPerSecond: 1, ttl: '2s' }, backoff: '1ms' });
+  // As many retries as there are in the budget, which none comes back to for half a minute.
+  const policy = new Policy({ maxRetries: 30, budget: { ratio: 0, minPerSecond: 1, ttl: '30s' }, backoff: '1ms' });
   const budgets = new Budgets();
   const client = createClient({ policy, budgets, proxy: false });
-  await assert.rejects(client('http://127.0.0.1:1/'), ({ attempts }) => attempts.length === 3);
-  assert.equal(budgets.reading(policy, 'http://127.0.0.1:1/path').withdrawals, 2);
+  await assert.rejects(client('http://127.0.0.1:1/'), ({ attempts }) => attempts.length === 31);
+  assert.equal(budgets.reading(policy, 'http://127.0.0.1:1/path').withdrawals, 30);
   const retry = new Retry(policy, { origin: 'http://127.0.0.1:1', budgets });
   retry.attempt();
   retry.classify({ status: 503 });

@@ -64,6 +64,15 @@ async def async_sleep(seconds: float) -> None:
         await asyncio.sleep(seconds)
 
 
+def least(*limits: float | None) -> float | None:
+    """The shortest of limits, of which None is none."""
+    found = None
+    for limit in limits:
+        if limit is not None and (found is None or limit < found):
+            found = limit
+    return found
+
+
 class Cut(Exception):
     """An attempt did not end before its call's time was over."""
 

@@ -151,6 +151,8 @@ def response_of(thing: object) -> tuple[int, Any] | None:
                 return about["HTTPStatusCode"], about.get("HTTPHeaders") or {}
             continue
         headers = getattr(holder, "headers", None)
+        if headers is None:
+            continue
         for name in ("status_code", "status", "code"):
             status = getattr(holder, name, None)
             if type(status) is int and 100 <= status <= 999 and hasattr(headers, "items"):

@@ -55,7 +55,7 @@ class Retried:
         own = self.options.name
         name = own if isinstance(own, str) else name
         judge = self._judge if self.on is not None or self.result is not None else None
-        return Call(self.options, name, method, self.origin or name, judge=judge, is_function=True)
+        return Call(self.options, method, self.origin or name, judge=judge, function=name)
 
     def _judge(self, result: Any, error: Exception | None) -> bool | None:
         if error is None:
@@ -91,12 +91,12 @@ async def _anothing(result: object) -> None:
         _nothing(result)
 
 
-def _call(about: Retried, fn: Callable[..., R], args: Any, kwargs: Any) -> R:
-    return cast(R, run(steps(about.call(_name(fn)), lambda attempt, retry: fn(*args, **kwargs), _nothing, _clock.sleep)))
+def _call(about: Retried, name: str, fn: Callable[..., R], args: Any, kwargs: Any) -> R:
+    return cast(R, run(steps(about.call(name), lambda attempt, retry: fn(*args, **kwargs), _nothing, _clock.sleep)))
 
 
-async def _acall(about: Retried, fn: Callable[..., Awaitable[R]], args: Any, kwargs: Any) -> R:
-    call = about.call(_name(fn))
+async def _acall(about: Retried, name: str, fn: Callable[..., Awaitable[R]], args: Any, kwargs: Any) -> R:
+    call = about.call(name)
 
     async def send(attempt: CurrentAttempt, retry: Retry) -> Any:
         try:
@@ -112,12 +112,12 @@ def call(fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
 
     The last value, or the original error, comes back. What may have had an effect is repeated only if the policy says `methods: any`.
     """
-    return _call(_unsaid, fn, args, kwargs)
+    return _call(_unsaid, _name(fn), fn, args, kwargs)
 
 
 async def acall(fn: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs) -> R:
     """As `call`, of a coroutine function, in asyncio or trio: `await reknock.acall(fetch, url)`."""
-    return await _acall(_unsaid, fn, args, kwargs)
+    return await _acall(_unsaid, _name(fn), fn, args, kwargs)
 
 
 def retrying(policy: Any = None, **options: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -139,11 +139,12 @@ def retrying(policy: Any = None, **options: Any) -> Callable[[Callable[P, R]], C
     about = Retried(policy, **options)
 
     def decorate(fn: Callable[P, R]) -> Callable[P, R]:
+        name = _name(fn)
         if inspect.iscoroutinefunction(fn):
 
             @wraps(fn)
             async def coroutine(*args: P.args, **kwargs: P.kwargs) -> Any:
-                return await _acall(about, fn, args, kwargs)
+                return await _acall(about, name, fn, args, kwargs)
 
             return cast(Callable[P, R], coroutine)
         if inspect.isasyncgenfunction(fn):
@@ -154,8 +155,7 @@ def retrying(policy: Any = None, **options: Any) -> Callable[[Callable[P, R]], C
                     items = fn(*args, **kwargs)
                     return _Begun(items, await anext(items, _END))
 
-                begin.__module__, begin.__qualname__ = fn.__module__, fn.__qualname__
-                begun = await _acall(about, begin, (), {})
+                begun = await _acall(about, name, begin, (), {})
                 try:
                     if begun.first is not _END:
                         yield begun.first
@@ -176,8 +176,7 @@ def retrying(policy: Any = None, **options: Any) -> Callable[[Callable[P, R]], C
                     except StopIteration as done:
                         return _Begun(items, _END, done.value)
 
-                begin.__module__, begin.__qualname__ = fn.__module__, fn.__qualname__
-                begun = _call(about, begin, (), {})
+                begun = _call(about, name, begin, (), {})
                 if begun.first is _END:
                     return begun.value
                 try:
@@ -190,7 +189,7 @@ def retrying(policy: Any = None, **options: Any) -> Callable[[Callable[P, R]], C
 
         @wraps(fn)
         def function(*args: P.args, **kwargs: P.kwargs) -> R:
-            return _call(about, fn, args, kwargs)
+            return _call(about, name, fn, args, kwargs)
 
         return function
 
@@ -257,8 +256,8 @@ class Attempts:
 
     def __init__(self, about: Retried) -> None:
         self._call = about.call("block")
-        self._retry = self._call.begin()
         self._began = _clock.now()
+        self._retry = self._call.begin(self._began)
         self._wait: float | None = 0.0
         self._block: Block | None = None
 

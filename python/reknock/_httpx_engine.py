@@ -6,8 +6,9 @@ from importlib import import_module
 from typing import Any
 
 from ._client import AsyncClient, Client
+from ._clock import least
 from ._exceptions import RequestError
-from ._httpx_transport import is_replayable, least
+from ._httpx_transport import is_replayable
 from ._native import Policy, Retry
 from ._records import Records
 from ._retrying import policy_over

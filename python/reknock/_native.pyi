@@ -726,7 +726,7 @@ class Retry:
         self,
         *,
         status_code: int,
-        headers: HasItems | Iterable[tuple[str, str]] | None = None,
+        headers: HasItems | Iterable[tuple[str, str]] | Callable[[], HasItems | Iterable[tuple[str, str]]] | None = None,
         error: None = None,
         evidence: Literal["unknown"] = "unknown",
         error_class: None = None,

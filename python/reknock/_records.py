@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,11 +22,36 @@ class Records:
     """What was sent, in order."""
     stop_reason: str | None
     """Why nothing further was sent."""
-    timeline: str = field(default="", repr=False)
+    timeline: str = field(default_factory=str, repr=False)
+
+    @classmethod
+    def of(cls, retry: Retry) -> Records:
+        """Of a call that is over: written out when somebody asks, which few do."""
+        records = cls.__new__(cls)
+        records.__dict__["_retry"] = retry
+        return records
+
+    # To checkers every name would be one of ours.
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            retry = self.__dict__.get("_retry")
+            if retry is None or name not in _READ:
+                raise AttributeError(f"'Records' object has no attribute {name!r}", name=name, obj=self)
+            return self.__dict__.setdefault(name, _READ[name](retry))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickles and copies."""
+        return {name: getattr(self, name) for name in _READ}
 
     def explain(self) -> str:
         """The attempts as a short timeline, with the advice that fits the stop reason."""
         return self.timeline
+
+
+_READ: dict[str, Callable[[Retry], Any]] = {
+    "attempts": lambda retry: retry.attempts, "stop_reason": lambda retry: retry.stop_reason, "timeline": lambda retry: retry.explain(),
+}
 
 
 def leave_of(error: BaseException, end: BaseException) -> None:
@@ -42,13 +68,15 @@ def leave_of(error: BaseException, end: BaseException) -> None:
 
 def leave(thing: object, retry: Retry) -> None:
     """Leaves the records of a call on its response or error, where there is a place for them."""
-    records = Records(retry.attempts, retry.stop_reason, retry.explain())
+    records = Records.of(retry)
     extensions = getattr(thing, "extensions", None)
     if isinstance(extensions, dict):
         extensions["reknock"] = records
         return
-    with suppress(AttributeError, TypeError):
+    try:
         thing.reknock = records  # type: ignore[attr-defined]
+    except (AttributeError, TypeError):
+        pass  # numbers and text have no place for it
     # One attempt that nobody wanted to repeat says nothing that the error does not.
     if isinstance(thing, BaseException) and (len(records.attempts) > 1 or records.stop_reason not in (None, "not_retryable")):
         with suppress(AttributeError, TypeError):

@@ -26,11 +26,14 @@ Steps = Generator[Callable[[], Any], Any, T]
 OPTIONS = ("policy", "budgets", "retry_if", "delay", "on_event", "nesting", "name")
 
 
+_DEFAULT = Policy()
+
+
 @dataclass(frozen=True)
 class Options:
     """What an adapter was told; a call may say otherwise."""
 
-    policy: Policy = field(default_factory=Policy)
+    policy: Policy = _DEFAULT
     budgets: Budgets = field(default_factory=Budgets)
     retry_if: Callable[[AttemptView], Any] | None = None
     delay: Callable[[AttemptView], Any] | None = None
@@ -48,7 +51,7 @@ class Options:
     @classmethod
     def of(cls, policy: Any = None, **options: Any) -> Options:
         """Of what a constructor was given; None is the default."""
-        return cls(policy=policy_over(Policy(), policy), **{name: value for name, value in options.items() if value is not None})
+        return cls(policy=policy_over(_DEFAULT, policy), **{name: value for name, value in options.items() if value is not None})
 
     def over(self, options: Any) -> Options:
         """With what a call says: a policy replaces, a dict is merged over it, False turns retries off."""
@@ -73,7 +76,7 @@ def policy_over(base: Policy, policy: Any) -> Policy:
     return base.replace(max_retries=0) if policy is False else base.merge(policy)
 
 
-@dataclass
+@dataclass(slots=True)
 class CurrentAttempt:
     """The attempt that is under way where this is asked: `reknock.current_attempt()`."""
 
@@ -121,38 +124,38 @@ class AttemptView:
         return None if self.exception is None else str(self.exception)
 
 
-@dataclass
+@dataclass(slots=True)
 class Call:
     """One call that somebody else sends."""
 
     options: Options
-    name: str
-    """What events and errors call it."""
     method: str = "GET"
     origin: str = ""
     headers: Any = None
     request: Any = None
     """What callbacks are shown."""
-    replayable: Callable[[], bool] = field(default=lambda: True)
+    replayable: Callable[[], bool] | None = None
+    """Whether its body can be produced again; None is yes."""
     judge: Callable[[Any, Exception | None], bool | None] | None = None
     """What its caller says of outcomes before anybody is asked: retry, stop, or nothing."""
     read: Callable[[Any], Any] | None = None
     """Reads the body of a response that would be handed out, so that one that breaks is an outcome of its own; gives the response."""
     status_of: Callable[[Any], tuple[int, Any] | None] = response_of
+    """Of what was returned or raised: the status, and the header fields or a function that gives them, for they are seldom looked at."""
     failure: Callable[[Exception], tuple[str, str] | None] = failure_of
-    is_function: bool = False
-    """It has no method and no URL of its own."""
+    function: str | None = None
+    """Its name, if it is one: it has no method and no URL of its own."""
     identity: Identity | None = None
     """What observers know it by, once there was something to tell."""
 
-    def begin(self) -> Retry:
+    def begin(self, now: float) -> Retry:
         """The machine of this call, at its beginning."""
         about, around = self.options, current_attempt()
         nested = around is not None and not allows_nesting(about.nesting)
         asked = about.retry_if is not None or self.judge is not None
         return Retry(
             about.policy, method=self.method, origin=self.origin, headers=self.headers, budgets=about.budgets, asked=asked, nested=nested,
-            now=_clock.now(),
+            now=now,
         )
 
     def classify(self, retry: Retry, result: Any, error: Exception | None) -> tuple[Any, Any]:
@@ -161,10 +164,7 @@ class Call:
         about = self.status_of(result if error is None else error)
         if about is not None:
             status, headers = about
-            # Line by line, where they can be had so: `items` of httpx joins them.
-            lines = headers.multi_items() if hasattr(headers, "multi_items") else headers.items() if hasattr(headers, "items") else headers
-            items = [(str(name), str(value)) for name, value in lines]
-            return retry.classify(status_code=status, headers=items, wall=_clock.wall(), now=now), about
+            return retry.classify(status_code=status, headers=lambda: _lines(headers), wall=_clock.wall(), now=now), about
         if error is None:
             return retry.classify(returned=True, now=now), None
         found = (error.failure if isinstance(error, Failed) else None) or self.failure(error)
@@ -181,7 +181,7 @@ class Call:
         last = retry.attempts[-1]
         status, headers = about or (None, {})
         return AttemptView(
-            last.number, retry.retries_left, self.request, _clock.now() - began, status, headers, last.error, last.evidence, verdict.hint,
+            last.number, retry.retries_left, self.request, _clock.now() - began, status, _told(headers), last.error, last.evidence, verdict.hint,
             verdict.retry, verdict.planned_wait, error, result,
         )
 
@@ -192,8 +192,8 @@ class Call:
             return
         try:
             if self.identity is None:
-                if self.is_function:
-                    self.identity = Identity.of_function(self.name, self.origin)
+                if self.function is not None:
+                    self.identity = Identity.of_function(self.function, self.origin)
                 else:
                     self.identity = Identity.of_request(self.method, self.origin, self.options.named(self.method, self.origin))
             event = retry.event(self.identity, now=_clock.now())
@@ -207,6 +207,18 @@ class Call:
                 told(event)
         except Exception as error:
             threading.excepthook(threading.ExceptHookArgs((type(error), error, error.__traceback__, threading.current_thread())))
+
+
+def _told(headers: Any) -> Any:
+    """Header fields, or what the function that stands for them gives."""
+    return headers() if callable(headers) and not hasattr(headers, "items") else headers
+
+
+def _lines(headers: Any) -> list[tuple[str, str]]:
+    """Line by line, where they can be had so: `items` of httpx joins them."""
+    headers = _told(headers)
+    lines = headers.multi_items() if hasattr(headers, "multi_items") else headers.items() if hasattr(headers, "items") else headers
+    return [(str(name), str(value)) for name, value in lines]
 
 
 class Failed(Exception):
@@ -225,7 +237,7 @@ def steps(
 ) -> Steps[Any]:
     """Sends until the machine says stop: `send` makes an attempt, `drop` frees what a retried response holds."""
     began = _clock.now()
-    retry = call.begin()
+    retry = call.begin(began)
     try:
         while True:
             number = retry.attempt(now=_clock.now())
@@ -265,7 +277,7 @@ def steps(
 
 def decided(call: Call, retry: Retry, began: float, verdict: Any, about: Any, result: Any, error: Exception | None) -> Steps[float | None]:
     """Asks whoever is to be asked, then the machine: the wait before a retry, or None."""
-    options, replayable = call.options, call.replayable()
+    options, replayable = call.options, call.replayable is None or call.replayable()
     said: dict[str, Any] = {}
     if call.judge is not None:
         said["retry"] = call.judge(result, error)
@@ -330,7 +342,7 @@ async def arun(steps: Steps[T]) -> T:
 
 def past_deadline(call: Call) -> DeadlineExceeded:
     """The error of a call whose time was over while an attempt was under way."""
-    return DeadlineExceeded(f"{call.name}: the call did not end within its policy's timeout; raise timeout to allow more")
+    return DeadlineExceeded(f"{call.function}: the call did not end within its policy's timeout; raise timeout to allow more")
 
 
 __all__ = ["AttemptView", "Call", "CurrentAttempt", "Failed", "Options", "Records", "SentRequest", "arun", "current_attempt", "past_deadline", "run", "steps"]

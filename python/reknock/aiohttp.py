@@ -41,7 +41,7 @@ class RetryMiddleware:
             limits = retry.limits(now=_clock.now())
             idle[:] = [limits.idle_timeout]
             try:
-                return await _clock.within(min((limits.per_try_timeout, limits.remaining), key=_or_never), handler(request))
+                return await _clock.within(_clock.least(limits.per_try_timeout, limits.remaining), handler(request))
             except _clock.Cut:
                 error = aiohttp.ServerTimeoutError("no response within the limits of the policy; raise per_try_timeout or timeout to allow more")
                 raise Failed(error, ("per_try_timeout", "unknown")) from None
@@ -53,9 +53,8 @@ class RetryMiddleware:
                 raise aiohttp.ServerTimeoutError("the body did not come within the policy's idle_timeout") from None
             return response
 
-        url = request.url
         call = Call(
-            self.options, f"{request.method} {url.with_query(None).with_user(None)}", request.method, str(url), request.headers, request,
+            self.options, request.method, str(request.url), request.headers, request,
             lambda: _is_replayable(request), read=whole if self.buffer else None, status_of=_head,
         )
         try:
@@ -87,12 +86,8 @@ def retrying(
     return RetryMiddleware(Options.of(policy, budgets=budgets, retry_if=retry_if, delay=delay, on_event=on_event, nesting=nesting, name=name), buffer)
 
 
-def _or_never(limit: float | None) -> float:
-    return float("inf") if limit is None else limit
-
-
 def _head(thing: Any) -> tuple[int, Any] | None:
-    return (thing.status, list(thing.headers.items())) if isinstance(thing, aiohttp.ClientResponse) else None
+    return (thing.status, lambda: list(thing.headers.items())) if isinstance(thing, aiohttp.ClientResponse) else None
 
 
 def _is_replayable(request: Any) -> bool:

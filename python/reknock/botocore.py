@@ -61,7 +61,10 @@ class _Handler:
         """The options of an operation's calls, which it names."""
         if self.options.name is not None:
             return self.options
-        return self.of_operation.setdefault(operation, replace(self.options, name=f"{self.service}.{operation}"))
+        found = self.of_operation.get(operation)
+        if found is None:
+            found = self.of_operation[operation] = replace(self.options, name=f"{self.service}.{operation}")
+        return found
 
     def attempt(self, request: Any, operation_name: str, **_: Any) -> None:
         """A request is about to be signed and sent."""
@@ -69,8 +72,8 @@ class _Handler:
         retry: Retry | None = context.get("reknock")
         # Botocore itself begins anew where a bucket turns out to be elsewhere.
         if retry is None or retry.stop_reason is not None:
-            call = Call(self.named(operation_name), operation_name, request.method, request.url, dict(request.headers.items()))
-            context["reknock"] = retry = call.begin()
+            call = Call(self.named(operation_name), request.method, request.url, request.headers.items())
+            context["reknock"] = retry = call.begin(now)
             context["reknock.call"], context["reknock.began"] = call, now
         number = retry.attempt(now=now)
         # What botocore's counter tells services: `amz-sdk-request: attempt=1; max=3`.
@@ -92,7 +95,7 @@ class _Handler:
             code = result.get("Error", {}).get("Code") if isinstance(result, dict) else None
             # Lines as they came, which botocore joins.
             headers = getattr(http.raw, "headers", None) or http.headers
-            about = 429 if code in THROTTLED else http.status_code, list(headers.items())
+            about = 429 if code in THROTTLED else http.status_code, lambda: list(headers.items())
         call.status_of = lambda _: about
         verdict, about = call.classify(retry, result, caught_exception)
         wait = run(decided(call, retry, context["reknock.began"], verdict, about, result, caught_exception))
@@ -104,7 +107,7 @@ class _Handler:
         if caught_exception is not None:
             leave(caught_exception, retry)
         elif isinstance(result, dict):
-            result.setdefault("ResponseMetadata", {})["Reknock"] = Records(retry.attempts, retry.stop_reason, retry.explain())
+            result.setdefault("ResponseMetadata", {})["Reknock"] = Records.of(retry)
         return None
 
 

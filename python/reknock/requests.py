@@ -76,9 +76,8 @@ class RetryAdapter(HTTPAdapter):
             # Bodies are read below, once their status was judged: requests is told to leave them.
             return super(RetryAdapter, self).send(request, True, limits, verify, cert, proxies, **rest)
 
-        where = request.url.partition("?")[0]
         call = Call(
-            self.options, f"{request.method} {where}", request.method, request.url, request.headers, request, lambda: _is_replayable(request),
+            self.options, request.method, request.url, request.headers, request, lambda: _is_replayable(request),
             read=None if stream else _read, status_of=_head,
         )
         return run(steps(call, send, _drop, _clock.sleep))
@@ -93,7 +92,7 @@ def _head(thing: Any) -> tuple[int, Any] | None:
     if not isinstance(thing, requests.Response):
         return None
     raw = getattr(thing.raw, "headers", None)
-    return thing.status_code, list(raw.items()) if raw is not None else thing.headers
+    return thing.status_code, (lambda: list(raw.items())) if raw is not None else thing.headers
 
 
 def _is_replayable(request: Any) -> bool:

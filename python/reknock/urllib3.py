@@ -59,13 +59,14 @@ class PoolManager(urllib3.PoolManager):
                 options["body"] = IterRecording(body, retry.max_body_buffer)
             if attempt.number > 1 and position is not None:
                 rewind_body(body, position)
-            own = {**(headers or {}), **dict(retry.headers)}
+            more = retry.headers
+            own = {**(headers or {}), **dict(more)} if more else headers
             return super(PoolManager, self).urlopen(
                 method, url, False, **{**options, "preload_content": False, "headers": own, "retries": _OFF, "timeout": _clipped(timeout, retry.limits(now=_clock.now()))},
             )
 
         call = Call(
-            about, f"{method} {url.partition('?')[0]}", method, url, headers, None,
+            about, method, url, headers, None,
             lambda: _is_replayable(options.get("body"), position), read=_read if options.get("preload_content", True) else None, status_of=_head,
         )
         response = run(steps(call, send, drain, _clock.sleep))
@@ -109,20 +110,26 @@ def _read(response: Any) -> Any:
 
 
 def _head(thing: Any) -> tuple[int, Any] | None:
-    return (thing.status, list(thing.headers.items())) if isinstance(thing, urllib3.BaseHTTPResponse) else None
+    return (thing.status, lambda: list(thing.headers.items())) if isinstance(thing, urllib3.BaseHTTPResponse) else None
 
 
 def least(*limits: Any) -> float | None:
     """The least of those that are numbers: urllib3 takes none of zero."""
-    return min((max(limit, 0.001) for limit in limits if isinstance(limit, (int, float))), default=None)
+    found = None
+    for limit in limits:
+        if isinstance(limit, (int, float)) and (found is None or limit < found):
+            found = limit
+    return None if found is None else max(found, 0.001)
 
 
 def _clipped(timeout: Any, limits: Any) -> Timeout:
-    theirs = timeout if isinstance(timeout, Timeout) else Timeout(timeout) if timeout is not None else Timeout(None)
-    read = theirs._read
-    connect = theirs._connect
+    if timeout is None:
+        total = connect = read = None
+    else:
+        theirs = timeout if isinstance(timeout, Timeout) else Timeout(timeout)
+        total, connect, read = theirs.total, theirs._connect, theirs._read
     return Timeout(
-        total=least(theirs.total, limits.remaining), connect=least(connect, limits.connect_timeout),
+        total=least(total, limits.remaining), connect=least(connect, limits.connect_timeout),
         read=least(read, limits.per_try_timeout, limits.idle_timeout),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import importlib.metadata
 import pickle
 import re
@@ -152,6 +153,15 @@ def test_broken_bodies(serve, options):
     else:
         assert by_requests("GET", script.url).text == "whole"
     assert len(script.log()) == 2
+
+
+def test_records_are_values(serve):
+    response = by_requests("GET", serve(status(503), status(200)).url)
+    records = reknock.attempts_of(response)
+    assert records is not None and records is reknock.attempts_of(response)
+    assert records == reknock.Records(records.attempts, records.stop_reason, records.explain()) == pickle.loads(pickle.dumps(records)) == copy.deepcopy(records)
+    assert repr(records) == f"Records(attempts={records.attempts!r}, stop_reason='completed')"
+    assert not hasattr(records, "attempt")
 
 
 def test_copies_of_an_adapter():

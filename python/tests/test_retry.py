@@ -140,6 +140,26 @@ def test_verdicts():
     assert retry.decide().stop_reason == "not_idempotent"
 
 
+def test_header_fields_by_a_function():
+    """It is called where they say something, and may use the call meanwhile."""
+    asked = []
+
+    def fields():
+        asked.append(retry.retries_left)
+        return {"Retry-After": "2"}
+
+    for policy, status, hint in (({}, 200, None), ({}, 404, None), ({}, 503, 2), ({"statuses": [404]}, 404, 2), ({"stop_headers": ["x-stop"]}, 200, None)):
+        retry = reknock.Retry(policy)
+        retry.attempt()
+        assert (retry.classify(status_code=status, headers=fields).hint, asked) == (hint, [2] if hint or policy else []), (policy, status)
+        asked.clear()
+    retry = reknock.Retry()
+    retry.attempt()
+    with pytest.raises(ZeroDivisionError):
+        retry.classify(status_code=503, headers=lambda: [("a", str(1 // 0))])
+    assert retry.classify(status_code=503).retry
+
+
 def test_durations_and_clocks():
     """Numbers are seconds; what is not given is read from the clocks of `time`."""
     retry = reknock.Retry({"timeout": "60s", "max_retries": 3}, now=time.monotonic() - 59)

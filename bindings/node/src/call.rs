@@ -30,6 +30,10 @@ const BEFORE_ATTEMPT: u32 = 512;
 const OMIT_COOKIES: u32 = 1024;
 /// It is looked at, and not sent.
 pub const CHECK: u32 = 2048;
+/// What it says of what it takes, as fetch does, unless it says so itself. Over plain HTTP only codings that everybody on the way knows.
+const ANYTHING: [(u32, &str, &str); 3] =
+    [(4096, "accept", "*/*"), (8192, "accept-language", "*"), (OVER_HTTP, "accept-encoding", "gzip, deflate")];
+const OVER_HTTP: u32 = 16384;
 
 /// How the body of the response comes.
 pub enum Delivery {
@@ -65,6 +69,11 @@ impl Call {
         if let Some(lines) = headers {
             append(env, &mut request, &lines)?;
         }
+        for (bit, name, value) in ANYTHING {
+            if bits & bit != 0 && !request.headers().contains_key(name) && (bit != OVER_HTTP || request.url().scheme() == "http") {
+                or_throw(env, request.append_header_bytes(name, value.as_bytes()))?;
+            }
+        }
         let outlet = set_body(&mut request, body)?;
         let has = |bit| bits & bit != 0;
         let wants = Wants {
@@ -76,13 +85,8 @@ impl Call {
             notices: false,
             body: has(BODY),
         };
-        let options = CallOptions {
-            nested: has(NESTED),
-            repeat_misdirected: has(PLATFORM),
-            allow_downgrade: has(PLATFORM),
-            omit_cookies: has(OMIT_COOKIES),
-            ..CallOptions::default()
-        };
+        let options =
+            CallOptions { nested: has(NESTED), as_fetch: has(PLATFORM), omit_cookies: has(OMIT_COOKIES), ..CallOptions::default() };
         let delivery = match (has(STREAM), has(AUTO)) {
             (true, _) => Delivery::Streamed,
             (false, true) => Delivery::Auto,

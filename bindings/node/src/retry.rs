@@ -139,6 +139,12 @@ impl NativeRetry {
         Ok(allowed(env, self.driver.attempt(now))?.number)
     }
 
+    /// Whether the header fields of a response with this status are looked at.
+    #[napi(catch_unwind)]
+    pub fn reads_fields(&self, status: f64) -> bool {
+        self.driver.retry().is_some_and(|retry| retry.reads_fields(status as u16))
+    }
+
     /// The verdict on a response head, whose `headers` are names and values in turn, or on a failure.
     #[napi(catch_unwind)]
     #[allow(clippy::too_many_arguments, reason = "what an outcome may be")]

@@ -177,9 +177,15 @@ pub fn to_bytes(value: &Bound<'_, PyAny>) -> PyResult<Option<Bytes>> {
 
 /// Text as Python's HTTP clients write it: `true` and `false`.
 fn plain(value: &Bound<'_, PyAny>) -> PyResult<PyBackedStr> {
+    // What nearly all of it is.
+    if value.is_exact_instance_of::<PyString>() {
+        return value.extract();
+    }
     let text = if let Ok(flag) = value.cast::<PyBool>() {
         PyString::intern(value.py(), if flag.is_true() { "true" } else { "false" }).into_any()
-    } else if value.is_instance_of::<PyBytes>() || value.is_instance_of::<PyByteArray>() {
+    } else if let Ok(bytes) = value.cast::<PyBytes>() {
+        PyString::new(value.py(), &String::from_utf8_lossy(bytes.as_bytes())).into_any()
+    } else if value.is_instance_of::<PyByteArray>() {
         value.call_method1("decode", ("utf-8", "replace"))?
     } else if value.is_instance_of::<PyMemoryView>() {
         value.call_method0("tobytes")?.call_method1("decode", ("utf-8", "replace"))?

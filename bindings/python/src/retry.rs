@@ -155,8 +155,14 @@ impl Retry {
         seed: u64,
         now: Option<f64>,
     ) -> PyResult<Self> {
-        let base = reknock::Policy::default();
-        let policy = policy.map_or(Ok(None), |policy| chosen(&base, policy))?.unwrap_or(base);
+        let policy = match policy.map(|policy| (policy, policy.cast::<Policy>())) {
+            Some((_, Ok(policy))) => policy.get().0.clone(),
+            Some((said, Err(_))) => {
+                let base = reknock::Policy::default();
+                chosen(&base, said)?.unwrap_or(base)
+            }
+            None => reknock::Policy::default(),
+        };
         let now = tick(py, now)?;
         with_target(method, origin, headers, has_idempotency_key, |target| {
             let budgets = budgets.map(|shared| Arc::clone(&shared.0));
@@ -189,7 +195,7 @@ impl Retry {
         Ok(self.step(py, |driver| driver.attempt(now))?.number)
     }
 
-    /// What the policy thinks of a response, by `status_code` and `headers`, or of a failure, by the kind of `error` (as an exception's
+    /// What the policy thinks of a response, by `status_code` and `headers` (or a function that gives them, called only if they are looked at), or of a failure, by the kind of `error` (as an exception's
     /// `kind`) and its `evidence`. `error_class` names the class of a failure on the record; alone it is of no such kind, and only an opinion
     /// has it retried. `local`: this machine alone is short of something (descriptors, ports, memory), and a retry costs no
     /// budget. `returned`: it gave what was asked, without a status. `wall`: seconds since 1970, for hints that are dates; default:
@@ -212,7 +218,13 @@ impl Retry {
         now: Option<f64>,
     ) -> PyResult<Verdict> {
         let (wall, now) = (wall_time(py, wall)?, tick(py, now)?);
-        let lines = headers.map_or(Ok(Vec::new()), pairs)?;
+        let lines = match (headers, status_code) {
+            (Some(read), Some(status)) if read.is_callable() => match self.reads_fields(status as u16) {
+                true => pairs(&read.call0()?)?,
+                false => Vec::new(),
+            },
+            _ => headers.map_or(Ok(Vec::new()), pairs)?,
+        };
         let lines: Vec<(&str, &str)> = lines.iter().map(|(name, value)| (&**name, &**value)).collect();
         let headers = lines.as_slice();
         let outcome = allowed(py, outcome(status_code, &headers, error, error_class, evidence, local, returned))?;
@@ -395,6 +407,10 @@ impl Retry {
     fn step<T>(&self, py: Python<'_>, step: impl FnOnce(&mut Driver) -> Result<T, Misuse>) -> PyResult<T> {
         let result = step(&mut self.driver());
         allowed(py, result)
+    }
+
+    fn reads_fields(&self, status: u16) -> bool {
+        self.driver().retry().is_some_and(|retry| retry.reads_fields(status))
     }
 
     /// Nothing of Python's runs while it is held.

@@ -109,17 +109,16 @@ pub struct CallOptions {
     pub redirects: Option<Redirects>,
     /// Whether redirects are followed, by these rules or the client's.
     pub follow_redirects: Option<bool>,
-    /// Whether redirects from https to http are followed, too, whatever these rules or the client's say.
-    pub allow_downgrade: bool,
     /// Whether the client's jar of cookies is passed over: nothing of it is sent, and nothing is taken in.
     pub omit_cookies: bool,
     /// What may cancel the call.
     pub cancel: Option<Cancel>,
     /// The call is made within an attempt of another one that retries: see [`Retry::nested`](crate::retry::Retry::nested).
     pub nested: bool,
-    /// Whether a 421 is repeated once and at once, as the Fetch standard has it: a retry like others, whatever the policy's statuses. It takes a new
-    /// connection, as every repetition of a 421 does.
-    pub repeat_misdirected: bool,
+    /// Whether the call is made as the Fetch standard has it, where that differs: a 421 is repeated once and at once, a retry like others, whatever the
+    /// policy's statuses; redirects from https to http are followed, whatever these rules or the client's say, and those to a URL with credentials are
+    /// not, so that a server cannot have a caller log in somewhere.
+    pub as_fetch: bool,
     /// Who is told how much of the bodies has moved: see [`RequestBuilder::on_transfer`](super::RequestBuilder::on_transfer).
     pub on_transfer: Option<OnTransfer>,
 }
@@ -249,7 +248,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
         };
         let mut redirects = options.redirects.unwrap_or(config.redirects);
         redirects.follow = options.follow_redirects.unwrap_or(redirects.follow);
-        redirects.allow_downgrade |= options.allow_downgrade;
+        redirects.allow_downgrade |= options.as_fetch;
         config.complete(&mut request);
         let policy = match &options.policy {
             Some(policy) => config.policy_for(&mut request, policy),
@@ -266,9 +265,9 @@ impl<T: Transport, C: Clock> Client<T, C> {
         {
             tell(&mut host, wants, Event::of_policy(&error));
         }
-        let CallOptions { nested, repeat_misdirected, omit_cookies, .. } = *options;
+        let CallOptions { nested, as_fetch, omit_cookies, .. } = *options;
         let meter = options.on_transfer.as_ref().map(Meter::new);
-        let mode = Mode { delivery, redirects, nested, repeat_misdirected, omit_cookies, meter };
+        let mode = Mode { delivery, redirects, nested, as_fetch, repeat_misdirected: as_fetch, omit_cookies, meter };
         let whose = options.call.clone().map_or_else(|| Whose::next(options.name.clone()), Whose::known);
         Running::begin(&config.calls, on, policy, host, mode, whose, request)
     }

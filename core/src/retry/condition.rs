@@ -196,6 +196,11 @@ impl Conditions {
         Conditions { include: self.include | implied, ..self }.decide(bits)
     }
 
+    /// Whether a token is named that looks at header fields, whatever the status.
+    pub(super) const fn read_fields(self) -> bool {
+        self.wants(GRPC | Condition::EnvoyRatelimited.bit())
+    }
+
     const fn decide(self, bits: u32) -> bool {
         bits & self.include != 0 && bits & self.exclude == 0
     }

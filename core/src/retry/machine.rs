@@ -181,6 +181,18 @@ impl Retry {
         Verdict { hint: self.hint(verdict, HeaderView(headers), wall), ..verdict }
     }
 
+    /// Whether [`classify`](Retry::classify) looks at the header fields of a response with this status: where it does not, a driver for which reading
+    /// them is work may leave them out.
+    pub fn reads_fields(&self, status: u16) -> bool {
+        const NONE: &[(&str, &str)] = &[];
+        let policy = &self.policy;
+        self.asked
+            || policy.compat() == Some(Compat::Envoy)
+            || policy.conditions().read_fields()
+            || [policy.stop_headers(), policy.refused_headers(), policy.response_headers()].iter().any(|matchers| !matchers.is_empty())
+            || self.retryable(status, HeaderView(&NONE))
+    }
+
     /// The wait that these fields ask for, if anybody wants to know.
     fn hint(&self, verdict: Verdict, headers: HeaderView<'_>, wall: UnixTime) -> Option<Duration> {
         if !(verdict.retry || self.asked) || verdict.at_once {

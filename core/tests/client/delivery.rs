@@ -85,9 +85,9 @@ async fn an_event_stream_is_handed_out_with_its_head() {
 
 #[tokio::test(start_paused = true)]
 async fn a_misdirected_request_is_repeated_once_where_that_is_wanted() {
-    let send = async |repeat_misdirected, max_retries| {
+    let send = async |as_fetch, max_retries| {
         let client = Client::on(Scripted::new([Step::status(421)])).policy(policy(&json!({"max_retries": max_retries}))).build().unwrap();
-        let options = CallOptions { repeat_misdirected, ..CallOptions::default() };
+        let options = CallOptions { as_fetch, ..CallOptions::default() };
         let request = Request::new("POST", "http://server.test/").unwrap();
         let response = client.send_with(request, &options, Callbacks::default()).await.unwrap();
         (response.attempts().len(), response.stop_reason(), response.elapsed())

@@ -156,7 +156,7 @@ async fn a_misdirected_request_is_repeated_on_another_connection() {
     ] {
         let peer = peer(script).await;
         let client = client(&peer, document);
-        let options = CallOptions { repeat_misdirected: true, ..CallOptions::default() };
+        let options = CallOptions { as_fetch: true, ..CallOptions::default() };
         let send = async || patient(client.send_with(Request::new("POST", peer.url()).unwrap(), &options, Callbacks::default())).await;
         assert_eq!((seen(&send().await), peer.connections()), (Ok(200), 1));
         let outcome = send().await;

@@ -186,6 +186,8 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         let rules = self.mode.redirects;
         // What a callback edited was for that attempt alone.
         match hop(&self.request, &self.sent().url, received.status.as_u16(), &received.headers, rules) {
+            // With credentials in its location.
+            Hop::To(request) if self.mode.as_fetch && request.lent => Ok(Next::Stop(reason)),
             Hop::None => Ok(Next::Stop(reason)),
             Hop::BodyGone => Ok(Next::Stop(StopReason::BodyNotReplayable)),
             Hop::To(_) if self.retry.hops() >= rules.max => {

@@ -126,6 +126,8 @@ pub(in crate::client) struct Mode {
     pub(in crate::client) redirects: Redirects,
     /// The call is made within an attempt of another one.
     pub(in crate::client) nested: bool,
+    /// Redirects to URLs with credentials are not followed.
+    pub(in crate::client) as_fetch: bool,
     /// A 421 is still to be repeated.
     pub(in crate::client) repeat_misdirected: bool,
     /// The jar of cookies is passed over.

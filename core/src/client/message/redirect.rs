@@ -60,7 +60,7 @@ pub(in crate::client) fn hop(request: &Request, at: &Url, status: u16, headers: 
 
     let mut next = request.clone();
     next.method = method_after(status, &request.method);
-    if next.method != request.method || status == 303 {
+    if next.method != request.method || (status == 303 && request.body.length() != Some(0)) {
         next.body = Body::default();
         OF_BODY.iter().for_each(|name| drop(next.headers.remove(name)));
     } else if !request.body.is_replayable() {

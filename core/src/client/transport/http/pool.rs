@@ -319,7 +319,12 @@ impl Granted {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.pool.lock().leave(&self.origin, self.number);
+        let mut state = self.pool.lock();
+        if state.origins.get_mut(&self.origin.name).is_some_and(|entry| entry.waiting.remove(&self.number).is_some()) {
+            state.waiting -= 1;
+            state.count(&self.origin, 0);
+        }
+        drop(state);
         self.granted.close();
         if let Ok(Granted { kept: Some(kept), lease }) = self.granted.try_recv() {
             lease.keep(kept);
@@ -368,11 +373,8 @@ impl State {
         if self.waiting == 0 {
             return None;
         }
-        let first = |entry: &'_ Entry| {
-            let full = entry.origin.name != origin.name && entry.open >= limits.open_per_origin;
-            entry.waiting.keys().next().copied().filter(|_| !full)
-        };
-        let firsts = self.origins.values().filter_map(|entry| Some((first(entry)?, &entry.origin)));
+        let may = |entry: &&Entry| entry.origin.name == origin.name || entry.open < limits.open_per_origin;
+        let firsts = self.origins.values().filter(may).filter_map(|entry| Some((*entry.waiting.keys().next()?, &entry.origin)));
         Some(firsts.min_by_key(|(number, _)| *number)?.1)
     }
 
@@ -382,16 +384,6 @@ impl State {
         let (_, call) = self.origins.get_mut(&chosen.name)?.waiting.pop_first()?;
         self.waiting -= 1;
         Some((chosen, call))
-    }
-
-    /// A call waits no longer, if it has waited until now.
-    fn leave(&mut self, origin: &Origin, number: u64) {
-        if let Some(entry) = self.origins.get_mut(&origin.name)
-            && entry.waiting.remove(&number).is_some()
-        {
-            self.waiting -= 1;
-            self.count(origin, 0);
-        }
     }
 
     /// Keeps a connection; what is too many goes, the longest idle first.
