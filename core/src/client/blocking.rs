@@ -101,11 +101,13 @@ where
     let (channel, receiver) = HostReceiver::new(host.wants());
     let mut call = pin!(start(channel));
     loop {
-        let done = lane.block_on(async {
+        // Put where it stays: results are large, and each layer of what blocks would copy them.
+        let mut done = None;
+        lane.block_on(async {
             tokio::select! {
                 biased;
-                result = call.as_mut() => Some(result),
-                () = receiver.wanted() => None,
+                result = call.as_mut() => done = Some(result),
+                () = receiver.wanted() => {}
             }
         })?;
         let HostMessages { events, question } = receiver.take();

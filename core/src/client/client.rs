@@ -174,16 +174,19 @@ impl<T: Transport, C: Clock> Client<T, C> {
     }
 
     /// Where a call runs: there, or in the present runtime.
-    pub(super) async fn send_on<H: Host>(
+    #[allow(clippy::manual_async_fn)] // whose arguments are copied once more: these are large
+    pub(super) fn send_on<H: Host>(
         &self,
         on: Option<CallSite<'_, T>>,
         request: Request,
         options: &CallOptions,
         host: H,
-    ) -> Result<Response, Error> {
-        let mut running = self.begin(on, request, options, host, Delivery::Buffered)?;
-        let Finished { head, body, stop_reason } = running.finish(options.cancel.as_ref()).await?;
-        Ok(Response { head: running.head(head, stop_reason), body: body.into_bytes() })
+    ) -> impl Future<Output = Result<Response, Error>> {
+        async move {
+            let mut running = self.begin(on, request, options, host, Delivery::Buffered)?;
+            let Finished { head, body, stop_reason, ended } = running.finish(options.cancel.as_ref()).await?;
+            Ok(Response { head: running.head(head, stop_reason, ended), body: body.into_bytes() })
+        }
     }
 
     pub(super) async fn stream_on<H: Host>(
@@ -218,16 +221,16 @@ impl<T: Transport, C: Clock> Client<T, C> {
         delivery: Delivery,
     ) -> Result<Delivered<T::Body, C>, Error> {
         let mut running = self.begin(on, request, options, host, delivery)?;
-        let Finished { head, body, stop_reason } = running.finish(options.cancel.as_ref()).await?;
+        let Finished { head, body, stop_reason, ended } = running.finish(options.cancel.as_ref()).await?;
         let (early, body) = match body {
-            CallBody::Buffered(body) => return Ok(Delivered::Whole(Response { head: running.head(head, stop_reason), body })),
+            CallBody::Buffered(body) => return Ok(Delivered::Whole(Response { head: running.head(head, stop_reason, ended), body })),
             CallBody::Streamed(early, body) => (early, body),
         };
         let (clock, idle) = (self.0.config.calls.clock.clone(), running.policy.idle_timeout());
         let cancellation = Cancellation { cancel: options.cancel.clone(), closed: running.shared.closed.clone() };
         let (length, progress) = (head.length, Arc::clone(&running.progress));
         let most = self.0.config.calls.max_response_size.filter(|_| delivery == Delivery::Auto);
-        let head = running.head(head, stop_reason);
+        let head = running.head(head, stop_reason, ended);
         let body = Some(body);
         let reader = Reader { early, body, clock, idle, progress, cancellation, length, read: 0, most };
         Ok(Delivered::Open(StreamingResponse::new(head, reader)))

@@ -120,7 +120,8 @@ impl Driver {
         let call = Call { method: target.method, has_idempotency_key, asked: options.asked };
         let origin = origin_of(target.origin);
         let unshared = unshared(options.budgets.as_deref(), budget.as_deref(), &origin);
-        let retry = Retry::begin(&policy, call, budget, options.entropy, 0, now).nested(options.nested);
+        let mut retry = Retry::begin(&policy, call, budget, options.entropy, 0, now);
+        retry.set_nested(options.nested);
         Ok(Driver {
             retry: Some(retry),
             options,

@@ -85,8 +85,13 @@ impl Retry {
     /// retries of the two would multiply.
     #[must_use]
     pub fn nested(mut self, nested: bool) -> Self {
-        self.nested = nested;
+        self.set_nested(nested);
         self
+    }
+
+    /// Likewise, where it is.
+    pub(crate) fn set_nested(&mut self, nested: bool) {
+        self.nested = nested;
     }
 
     /// A redirect is followed: the next attempt goes to another place, counts in that place's budget, and is no retry. Whether somebody
@@ -140,6 +145,11 @@ impl Retry {
 
     /// The policy's verdict on an outcome. `wall` is needed for hints that are dates.
     pub fn classify(&mut self, outcome: Outcome<'_>, wall: UnixTime) -> Verdict {
+        self.classify_with(outcome, || wall)
+    }
+
+    /// Likewise, reading that clock only where it is needed.
+    pub(crate) fn classify_with(&mut self, outcome: Outcome<'_>, wall: impl FnOnce() -> UnixTime) -> Verdict {
         let backoff = self.policy.backoff().wait(self.backoffs + 1, self.previous, self.draw(0));
         let mut verdict = Verdict::new(backoff);
         self.succeeded = false;
@@ -178,7 +188,7 @@ impl Retry {
     /// The verdict on a failure, with the wait that a proxy asks for which refused a tunnel.
     #[cfg(feature = "client")]
     pub(crate) fn hinted(&self, verdict: Verdict, headers: &dyn super::Headers, wall: UnixTime) -> Verdict {
-        Verdict { hint: self.hint(verdict, HeaderView(headers), wall), ..verdict }
+        Verdict { hint: self.hint(verdict, HeaderView(headers), || wall), ..verdict }
     }
 
     /// Whether [`classify`](Retry::classify) looks at the header fields of a response with this status: where it does not, a driver for which reading
@@ -194,14 +204,14 @@ impl Retry {
     }
 
     /// The wait that these fields ask for, if anybody wants to know.
-    fn hint(&self, verdict: Verdict, headers: HeaderView<'_>, wall: UnixTime) -> Option<Duration> {
+    fn hint(&self, verdict: Verdict, headers: HeaderView<'_>, wall: impl FnOnce() -> UnixTime) -> Option<Duration> {
         if !(verdict.retry || self.asked) || verdict.at_once {
             return None;
         }
         let hints = self.policy.retry_after()?;
         match self.policy.compat() {
-            Some(Compat::Envoy) => hints.read_as_envoy(headers, wall),
-            None => hints.read(headers, wall),
+            Some(Compat::Envoy) => hints.read_as_envoy(headers, wall()),
+            None => hints.read(headers, wall()),
         }
     }
 

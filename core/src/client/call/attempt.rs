@@ -27,7 +27,9 @@ const MOST_RESENDS: u32 = 8;
 impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     /// Sends one attempt and waits for its head.
     pub(super) async fn attempt(&mut self) -> AttemptResult<T::Body> {
-        let began = self.config.clock.now();
+        // The first one begins with the call, unless that was told or asked something meanwhile.
+        let at_once = self.records.is_empty() && self.heard.is_none() && !self.wants.before_attempt;
+        let began = if at_once { self.began } else { self.config.clock.now() };
         let attempt = self.retry.attempt(began);
         // The first attempt's was made with the call.
         if !self.records.is_empty() {
@@ -51,13 +53,18 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
             };
             let mut timer = HeadTimer::new(&self.policy, &self.progress, began, attempt.deadline);
             timer.from_upload = self.policy.timeout().filter(|_| counts_from_upload);
+            // Put where it stays: it is large, and each layer of futures would copy it.
+            let mut ended = Err(Limit::Deadline);
             // The exchange is gone before anybody asks what it proves: until then it could still go out.
-            let ended = {
-                let exchange = pin!(transport.send(outgoing));
+            let in_time = {
+                let exchange = pin!(async { ended = Ok(transport.send(outgoing).await) });
                 let exchange = timer.run(&self.config.clock, exchange);
                 // Boxed like all that is no part of a call that nobody watches.
                 if self.spans { Box::pin(self.trace.within(exchange)).await } else { exchange.await }
             };
+            if let Err(limit) = in_time {
+                ended = Err(limit);
+            }
             // Nothing of it was sent: it is the same attempt still.
             let again = matches!(&ended, Ok(Err(failure)) if failure.stale) && self.sent().body.is_replayable();
             if !again || self.progress.resends() >= MOST_RESENDS {

@@ -34,30 +34,27 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     /// Sends until the machine says stop, or somebody cancels it.
     pub(in crate::client) async fn finish(&mut self, cancel: Option<&Cancel>) -> Result<Finished<T::Body>, Error> {
         let closed = &self.shared.closed;
-        let ended = tokio::select! {
+        // Put where it stays: it is large, and each layer of futures would copy it.
+        let mut ended = None;
+        let cancelled = tokio::select! {
             // In this order: a call that is cancelled sends nothing more, nor anything at all.
             biased;
-            kind = cancelled_kind(cancel, closed) => Err(kind),
-            ended = self.run() => Ok(ended),
+            kind = cancelled_kind(cancel, closed) => Some(kind),
+            () = async { ended = Some(self.run().await) } => None,
         };
-        let cancelled = match &ended {
-            Err(kind) => Some(*kind),
-            // Whoever cancels may also end what the call waits for, while it goes on.
-            Ok(Err(_)) => cancelled_now(cancel, closed),
-            Ok(Ok(_)) => None,
-        };
-        let ended = match (ended, cancelled) {
-            (Ok(ended), None) => ended,
-            (_, Some(kind)) | (Err(kind), None) => Err(self.cancelled(kind).await),
-        };
-        match ended {
-            Ok(finished) => {
-                self.close_record();
+        let failure = match ended {
+            Some(Ok(finished)) => {
                 self.tell_end(finished.stop_reason, None);
-                Ok(finished)
+                return Ok(finished);
             }
-            Err(failure) => Err(self.fail(failure)),
-        }
+            // Whoever cancels may also end what the call waits for, while it goes on.
+            Some(Err(failure)) => match cancelled_now(cancel, closed) {
+                None => failure,
+                Some(kind) => self.cancelled(kind).await,
+            },
+            None => self.cancelled(cancelled.unwrap_or(ErrorKind::Cancelled)).await,
+        };
+        Err(self.fail(failure))
     }
 
     async fn run(&mut self) -> Result<Finished<T::Body>, CallFailure> {
@@ -75,8 +72,8 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
                 if self.is_asked_for(&ended) {
                     ended = Box::pin(self.read_first(ended)).await;
                 }
-                let verdict = self.classify(&ended);
-                let next = match self.next(&ended, verdict).await {
+                let (verdict, at) = self.classify(&ended);
+                let next = match self.next(&ended, verdict, at).await {
                     Ok(next) => next,
                     // It takes the place of the outcome, which stays on the record.
                     Err(failure) => return Err(CallFailure::replacing(ended.status(), failure)),
@@ -111,7 +108,8 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
                             Ok((bytes, whole)) => {
                                 let (head, live) = received.split();
                                 let body = if whole { CallBody::Buffered(bytes) } else { CallBody::Streamed(bytes, live) };
-                                return Ok(Finished { head, body, stop_reason: reason });
+                                let ended = self.close_record();
+                                return Ok(Finished { head, body, stop_reason: reason, ended });
                             }
                             // A body that breaks is an outcome of its own, unless its response had been given up on.
                             Err(failure) if judged_on_its_own(reason) => ended = AttemptResult::Failed(failure, status),
@@ -123,29 +121,29 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         }
     }
 
-    /// The verdict on an outcome, noted on its record.
-    fn classify(&mut self, ended: &AttemptResult<T::Body>) -> Verdict {
+    /// The verdict on an outcome, noted on its record, and when it was given.
+    fn classify(&mut self, ended: &AttemptResult<T::Body>) -> (Verdict, Tick) {
         let (outcome, error) = match ended {
             AttemptResult::Response(Received { status, headers, .. }, _) => (Outcome::Response { status: status.as_u16(), headers }, None),
             AttemptResult::Failed(failure, _) => (outcome_of(failure), Some(failure.kind)),
         };
-        let wall = self.config.clock.wall();
-        let mut verdict = self.retry.classify(outcome, wall);
+        let clock = &self.config.clock;
+        let mut verdict = self.retry.classify_with(outcome, || clock.wall());
         if let AttemptResult::Failed(Failure { refusal: Some(refusal), .. }, _) = ended {
-            verdict = self.retry.hinted(verdict, &refusal.headers, wall);
+            verdict = self.retry.hinted(verdict, &refusal.headers, clock.wall());
         }
-        self.close_record();
+        let at = self.close_record();
         if let Some(record) = self.records.last_mut() {
             record.status = ended.status();
             record.error = error;
             record.evidence = verdict.evidence;
             record.hint = verdict.hint;
         }
-        verdict
+        (verdict, at)
     }
 
     /// Asks the callbacks and the machine. A failure is that of a callback, or of too many redirects.
-    async fn next(&mut self, ended: &AttemptResult<T::Body>, verdict: Verdict) -> Result<Next, Failure> {
+    async fn next(&mut self, ended: &AttemptResult<T::Body>, verdict: Verdict, at: Tick) -> Result<Next, Failure> {
         if matches!(ended, AttemptResult::Failed(failure, _) if failure.permanent) {
             return Ok(Next::Stop(StopReason::NotRetryable));
         }
@@ -156,7 +154,9 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         if (misdirected || too_much) && answer == Answer::default() {
             answer = Answer { retry: Some(true), wait: Some(Duration::ZERO), backoff: None };
         }
-        let decision = match self.retry.permit(verdict, answer, replayable, self.config.clock.now()) {
+        // Whoever was asked took time.
+        let now = if self.wants.retry_if { self.config.clock.now() } else { at };
+        let decision = match self.retry.permit(verdict, answer, replayable, now) {
             Err(reason) => Decision::Stop(reason),
             Ok(()) => {
                 answer.backoff = self.delay(ended, verdict, answer).await?;
@@ -237,23 +237,24 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         Ok(())
     }
 
-    /// An attempt lasts until the last byte of its body, when that is read; not while somebody thinks about it.
-    pub(super) fn close_record(&mut self) {
+    /// An attempt lasts until the last byte of its body, when that is read; not while somebody thinks about it. The present moment.
+    pub(super) fn close_record(&mut self) -> Tick {
+        let now = self.config.clock.now();
         if std::mem::take(&mut self.open)
             && let Some(record) = self.records.last_mut()
         {
-            record.duration = self.config.clock.now().since(self.began).saturating_sub(record.start);
+            record.duration = now.since(self.began).saturating_sub(record.start);
             record.first_byte = self.progress.answered_at().map(|at| at.since(self.began).saturating_sub(record.start));
             record.resends = self.progress.resends();
             record.interim = self.progress.interim();
             record.connection = self.progress.connection();
         }
+        now
     }
 
     /// The head of the response that the call ended with.
-    pub(in crate::client) fn head(self, head: Received<()>, stop_reason: StopReason) -> ResponseHead {
-        let now = self.config.clock.now();
-        self.retry.finish(now);
+    pub(in crate::client) fn head(self, head: Received<()>, stop_reason: StopReason, ended: Tick) -> ResponseHead {
+        self.retry.finish(ended);
         let Request { method, url, .. } = self.edited.unwrap_or(self.request);
         ResponseHead {
             status: head.status,
@@ -263,7 +264,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
             method,
             url,
             whose: Some(self.whose),
-            elapsed: now.since(self.began),
+            elapsed: ended.since(self.began),
             attempts: self.records,
             stop_reason,
         }
@@ -277,8 +278,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         {
             record.error = Some(failure.kind);
         }
-        self.close_record();
-        let elapsed = self.config.clock.now().since(self.began);
+        let elapsed = self.close_record().since(self.began);
         let text = self.identity().ended(&failure.message, self.records.len(), elapsed, stop_reason);
         self.tell_end(stop_reason, Some(&text));
         // The machine is not told to finish: a response whose body did not arrive earns the budget nothing.

@@ -209,6 +209,8 @@ pub(in crate::client) struct Finished<B> {
     pub(in crate::client) head: Received<()>,
     pub(in crate::client) body: CallBody<B>,
     pub(in crate::client) stop_reason: StopReason,
+    /// When.
+    pub(in crate::client) ended: Tick,
 }
 
 impl<B> CallBody<B> {
@@ -248,8 +250,8 @@ impl<'a, T: Transport, C: Clock, H: Host> Running<'a, T, C, H> {
         let heard = tell::heard(wants);
         let spans = heard.is_some() && trace::spans();
         let purse = if heard.is_some() { budget.clone() } else { None };
-        let retry =
-            Retry::begin(&policy, facts(&request, wants.retry_if), budget, shared.entropy, shared.next_serial(), began).nested(mode.nested);
+        let mut retry = Retry::begin(&policy, facts(&request, wants.retry_if), budget, shared.entropy, shared.next_serial(), began);
+        retry.set_nested(mode.nested);
         let (records, progress) = (Vec::with_capacity(1), Arc::default());
         let named = config.cookies.is_some().then(|| request.url.origin());
         let mut running = Running {

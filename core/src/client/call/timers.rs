@@ -75,13 +75,15 @@ impl<'a> HeadTimer<'a> {
         }
     }
 
-    /// Runs `exchange` until it ends or a limit fires.
+    /// Runs `exchange`, which begins with the attempt, until it ends or a limit fires.
     pub(super) async fn run<F: Future>(&self, clock: &impl Clock, mut exchange: Pin<&mut F>) -> Result<F::Output, Limit> {
+        let mut now = self.began;
         loop {
-            let next = self.check(clock.now())?;
+            let next = self.check(now)?;
             if let Some(output) = until(clock, next, exchange.as_mut()).await {
                 return Ok(output);
             }
+            now = clock.now();
         }
     }
 }

@@ -24,14 +24,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HOST, HeaderMap, PROXY_AUTHORIZATION, RANGE};
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HOST, PROXY_AUTHORIZATION, RANGE};
 use http::uri::{PathAndQuery, Scheme};
 use http::{Method, Request, Response, StatusCode, Uri};
 use url::{Position, Url};
 
 pub use self::body::HttpBody;
 use self::body::Live;
-use self::connect::{Connected, Connector};
+use self::connect::{Connected, Connector, Forward};
 use self::expect::Expectation;
 use self::http1::Http1;
 use self::http2::{Connection, Exchange, Found, Gate, Gates, Leave, Opened, Place, trim};
@@ -40,7 +40,7 @@ use self::pool::{Granted, Lease, Limits, Pool};
 use self::upload::Upload;
 use super::framing::{declare_length, declared_length};
 use super::options::{Http2, TransportOptions};
-use super::{Failure, Outgoing, OutgoingBody, Pausing, Progress, Received, Transport, coding, said};
+use super::{Failure, Outgoing, Pausing, Progress, Received, Transport, coding, said};
 use crate::error::{Error, ErrorKind};
 use crate::record::Evidence;
 
@@ -149,60 +149,59 @@ impl HttpTransport {
         let connection = Http1::new(connected).await.map_err(|error| failure::exchange(error, false, &**lease.origin()))?;
         Ok(Way::Http1 { connection, lease, kept: false })
     }
+}
 
-    /// Sends a request over HTTP/1.
-    async fn send1(&self, message: Message, connection: Box<Http1>, lease: Lease, kept: bool) -> Result<Answer, Failure> {
-        let Message { method, url, path, mut headers, body, progress } = message;
-        let origin = Arc::clone(lease.origin());
-        if !headers.contains_key(HOST) {
-            headers.insert(HOST, origin.header.clone());
-        }
-        trim(&mut headers);
-        let expectation = Expectation::of(&headers, &body);
-        let mut request = Request::new(Upload::new(body, expectation, Arc::clone(&progress)));
-        *request.uri_mut() = match &connection.forward {
-            None => Uri::from(path),
-            Some(proxy) => {
-                if let Some(user) = &proxy.authorization {
-                    headers.entry(PROXY_AUTHORIZATION).or_insert_with(|| user.clone());
-                }
-                Uri::try_from(&url[..Position::AfterQuery]).map_err(impossible)?
+/// Sends a request over HTTP/1.
+async fn send1(request: Request<Upload>, connection: Box<Http1>, lease: Lease, kept: bool, progress: &Progress) -> Result<Answer, Failure> {
+    let origin = Arc::clone(lease.origin());
+    let peer = connection.line().peer();
+    progress.note_connection(|connection| {
+        connection.reused = Some(kept);
+        connection.peer = peer;
+    });
+    let response = connection.exchange(lease, request, progress).await.map_err(|unanswered| {
+        let failure = failure::exchange(unanswered.error, unanswered.touched, &*origin);
+        // Who takes a kept connection may meet its end: nobody's fault, and nothing was sent.
+        Failure { stale: kept && !unanswered.touched, ..failure }
+    })?;
+    Ok(Answer { response: response.map(Live::Http1), origin, peer })
+}
+
+/// A request as HTTP/1 has it.
+fn request1(outgoing: Outgoing, path: PathAndQuery, origin: &Origin, forward: Option<&Forward>) -> Result<Request<Upload>, Failure> {
+    let Outgoing { method, url, mut headers, body, progress, .. } = outgoing;
+    if !headers.contains_key(HOST) {
+        headers.insert(HOST, origin.header.clone());
+    }
+    trim(&mut headers);
+    let expectation = Expectation::of(&headers, &body);
+    let mut request = Request::new(Upload::new(body, expectation, progress));
+    *request.uri_mut() = match forward {
+        None => Uri::from(path),
+        Some(proxy) => {
+            if let Some(user) = &proxy.authorization {
+                headers.entry(PROXY_AUTHORIZATION).or_insert_with(|| user.clone());
             }
-        };
-        *request.method_mut() = method;
-        *request.headers_mut() = headers;
-        let peer = connection.line().peer();
-        progress.note_connection(|connection| {
-            connection.reused = Some(kept);
-            connection.peer = peer;
-        });
-        let response = connection.exchange(lease, request, &progress).await.map_err(|unanswered| {
-            let failure = failure::exchange(unanswered.error, unanswered.touched, &*origin);
-            // Who takes a kept connection may meet its end: nobody's fault, and nothing was sent.
-            Failure { stale: kept && !unanswered.touched, ..failure }
-        })?;
-        Ok(Answer { response: response.map(Live::Http1), origin, peer })
-    }
-
-    /// Sends a request over HTTP/2.
-    async fn send2(&self, message: Message, place: Place, origin: Arc<Origin>) -> Result<Answer, Failure> {
-        let Message { method, path, mut headers, body, progress, .. } = message;
-        if let Some(length @ 1..) = body.length() {
-            headers.entry(CONTENT_LENGTH).or_insert_with(|| length.into());
+            Uri::try_from(&url[..Position::AfterQuery]).map_err(impossible)?
         }
-        let expectation = Expectation::of(&headers, &body);
-        let scheme = if origin.secure { Scheme::HTTPS } else { Scheme::HTTP };
-        let peer = place.peer();
-        let request = http2::request(method, scheme, &origin.authority, path, headers)
-            .ok_or_else(|| impossible("its host header is none that HTTP/2 could name"))?;
-        let exchange = Exchange::enter(place, request, Upload::new(body, expectation, Arc::clone(&progress)), &progress);
-        let response = match exchange {
-            Ok(exchange) => exchange.await,
-            Err(failure) => Err(failure),
-        };
-        let response = response.map_err(|failure| failure::at(failure, &*origin))?;
-        Ok(Answer { response: response.map(Live::Http2), origin, peer })
+    };
+    *request.method_mut() = method;
+    *request.headers_mut() = headers;
+    Ok(request)
+}
+
+/// Puts a request into a stream of HTTP/2.
+fn enter2(outgoing: Outgoing, path: PathAndQuery, origin: &Origin, place: Place) -> Result<Exchange, Failure> {
+    let Outgoing { method, mut headers, body, progress, .. } = outgoing;
+    if let Some(length @ 1..) = body.length() {
+        headers.entry(CONTENT_LENGTH).or_insert_with(|| length.into());
     }
+    let expectation = Expectation::of(&headers, &body);
+    let scheme = if origin.secure { Scheme::HTTPS } else { Scheme::HTTP };
+    let request = http2::request(method, scheme, &origin.authority, path, headers)
+        .ok_or_else(|| impossible("its host header is none that HTTP/2 could name"))?;
+    let entered = Exchange::enter(place, request, Upload::new(body, expectation, Arc::clone(&progress)), &progress);
+    entered.map_err(|failure| failure::at(failure, origin))
 }
 
 /// A connection for one request.
@@ -229,16 +228,6 @@ impl Leave for Counted {
     fn is_wanted(&self) -> bool {
         self.lease.is_wanted()
     }
-}
-
-/// A request that is ready to be sent, whichever way.
-struct Message {
-    method: Method,
-    url: Url,
-    path: PathAndQuery,
-    headers: HeaderMap,
-    body: OutgoingBody,
-    progress: Arc<Progress>,
 }
 
 /// A response head with its body as it comes.
@@ -288,28 +277,39 @@ impl Transport for HttpTransport {
         self.0.pool.close();
     }
 
-    async fn send(&self, outgoing: Outgoing) -> Result<Received<HttpBody>, Failure> {
-        let Outgoing { method, url, mut headers, body, connect_timeout, progress } = outgoing;
-        declare_length(&method, &mut headers, body.length())?;
-        // Of a coded body a range is of no use to those who asked for one of the plain body.
-        if self.0.compression && !headers.contains_key(RANGE) {
-            headers.entry(ACCEPT_ENCODING).or_insert(coding::ACCEPTED);
+    #[allow(clippy::manual_async_fn)] // whose arguments are copied once more: these are large
+    fn send(&self, mut outgoing: Outgoing) -> impl Future<Output = Result<Received<HttpBody>, Failure>> + Send {
+        async move {
+            let Outgoing { method, url, headers, body, connect_timeout, progress } = &mut outgoing;
+            declare_length(method, headers, body.length())?;
+            // Of a coded body a range is of no use to those who asked for one of the plain body.
+            if self.0.compression && !headers.contains_key(RANGE) {
+                headers.entry(ACCEPT_ENCODING).or_insert(coding::ACCEPTED);
+            }
+            let path = PathAndQuery::try_from(&url[Position::BeforePath..Position::AfterQuery]).map_err(impossible)?;
+            let head = *method == Method::HEAD;
+            let way = self.way(url, *connect_timeout, body.length() != Some(0), progress).await?;
+            let Answer { response, origin, peer } = match way {
+                Way::Http1 { connection, lease, kept } => {
+                    let progress = Arc::clone(progress);
+                    let request = request1(outgoing, path, lease.origin(), connection.forward.as_ref())?;
+                    send1(request, connection, lease, kept, &progress).await?
+                }
+                Way::Http2 { place, origin } => {
+                    let peer = place.peer();
+                    let exchange = enter2(outgoing, path, &origin, place)?;
+                    let response = exchange.await.map_err(|failure| failure::at(failure, &*origin))?;
+                    Answer { response: response.map(Live::Http2), origin, peer }
+                }
+            };
+            let (mut parts, body) = response.into_parts();
+            let bodiless = head || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+            let codings = if bodiless || !self.0.compression { None } else { coding::take(&mut parts.headers) };
+            let length = if bodiless { None } else { declared_length(&parts.headers) };
+            let body = HttpBody::new(body, peer, codings.as_deref(), origin);
+            let reason = said(&parts.extensions);
+            Ok(Received { status: parts.status, reason, version: parts.version, headers: parts.headers, length, body })
         }
-        let path = PathAndQuery::try_from(&url[Position::BeforePath..Position::AfterQuery]).map_err(impossible)?;
-        let way = self.way(&url, connect_timeout, body.length() != Some(0), &progress).await?;
-        let head = method == Method::HEAD;
-        let message = Message { method, url, path, headers, body, progress };
-        let Answer { response, origin, peer } = match way {
-            Way::Http1 { connection, lease, kept } => self.send1(message, connection, lease, kept).await?,
-            Way::Http2 { place, origin } => self.send2(message, place, origin).await?,
-        };
-        let (mut parts, body) = response.into_parts();
-        let bodiless = head || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        let codings = if bodiless || !self.0.compression { None } else { coding::take(&mut parts.headers) };
-        let length = if bodiless { None } else { declared_length(&parts.headers) };
-        let body = HttpBody::new(body, peer, codings.as_deref(), origin);
-        let reason = said(&parts.extensions);
-        Ok(Received { status: parts.status, reason, version: parts.version, headers: parts.headers, length, body })
     }
 }
 
