@@ -178,7 +178,7 @@ export interface VerbOptions extends Callbacks {
   cache?: 'default' | 'no-store' | 'reload' | 'no-cache' | 'force-cache';
   /** Accepted for fetch's sake: streams are sent while the response may come already. */
   duplex?: 'half';
-  /** A `Policy` replaces the client's, a plain object is merged over it, false turns retries off. */
+  /** A `Policy`, or the name of a preset, replaces the client's, a plain object is merged over it, false turns retries off. */
   policy?: PolicyLike;
   /** Limit of the whole call, in milliseconds: attempts, waits, callbacks, reading the body (of a streamed one: up to its head). */
   timeout?: number | Duration | null;
@@ -194,8 +194,8 @@ export interface VerbOptions extends Callbacks {
   name?: string | null;
 }
 
-/** A policy, or what changes one. */
-export type PolicyLike = Policy | PolicySettings | PolicyDocument | false;
+/** A policy, the name of a preset such as 'llm', or what changes one. */
+export type PolicyLike = Policy | PolicySettings | PolicyDocument | string | false;
 /** Header fields. */
 export type HeaderFields = Headers | Iterable<readonly [string, string]> | Readonly<Record<string, string | number | undefined | null>>;
 type Primitive = string | number | bigint | boolean;
@@ -416,7 +416,7 @@ export interface LeanBody extends AsyncIterable<Uint8Array> {
 /** What adapters and functions that are retried are told. */
 export interface AdapterOptions {
   /** A `Policy`, settings over the default one, the name of a preset, false for no retries. */
-  policy?: PolicyLike | string;
+  policy?: PolicyLike;
   /** Budgets to share with clients and other adapters. Default: its own. */
   budgets?: Budgets;
   /** As of a client; the attempt has what was sent, returned or thrown. */
