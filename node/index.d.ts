@@ -178,7 +178,7 @@ export interface VerbOptions extends Callbacks {
   cache?: 'default' | 'no-store' | 'reload' | 'no-cache' | 'force-cache';
   /** Accepted for fetch's sake: streams are sent while the response may come already. */
   duplex?: 'half';
-  /** A `Policy` replaces the client's, a plain object is merged over it, false turns retries off. */
+  /** A `Policy`, or the name of a preset, replaces the client's, a plain object is merged over it, false turns retries off. */
   policy?: PolicyLike;
   /** Limit of the whole call, in milliseconds: attempts, waits, callbacks, reading the body (of a streamed one: up to its head). */
   timeout?: number | Duration | null;
@@ -194,8 +194,8 @@ export interface VerbOptions extends Callbacks {
   name?: string | null;
 }
 
-/** A policy, or what changes one. */
-export type PolicyLike = Policy | PolicySettings | PolicyDocument | false;
+/** A policy, the name of a preset such as 'llm', or what changes one. */
+export type PolicyLike = Policy | PolicySettings | PolicyDocument | string | false;
 /** Header fields. */
 export type HeaderFields = Headers | Iterable<readonly [string, string]> | Readonly<Record<string, string | number | undefined | null>>;
 type Primitive = string | number | bigint | boolean;
@@ -241,8 +241,11 @@ export interface Attempt {
   readonly number: number;
   /** The one in question included. */
   readonly retriesLeft: number;
+  /** What was sent. */
   readonly method: string;
+  /** Where it was sent. */
   readonly url: string;
+  /** The header fields that were sent. */
   readonly requestHeaders: Headers;
   /** Since the start of the call. */
   readonly elapsedMs: number;
@@ -256,6 +259,7 @@ export interface Attempt {
   readonly error: ErrorKind | null;
   /** One line about the failure. */
   readonly message: string | null;
+  /** What is known of whether a server worked on it. */
   readonly evidence: Evidence;
   /** The wait the server asks for. */
   readonly hintMs: number | null;
@@ -267,10 +271,15 @@ export interface Attempt {
 
 /** The request of the next attempt. Edits concern that one alone. */
 export interface RetryRequest {
+  /** Stays as it is. */
   readonly method: string;
+  /** Where it goes. */
   url: string | URL;
+  /** The header fields, to be changed in place. */
   readonly headers: Headers;
+  /** Text or bytes as the body. */
   setBody(body: Piece): void;
+  /** A JSON body, with its `content-type`. */
   setJson(value: unknown): void;
 }
 
@@ -334,6 +343,7 @@ export interface AttemptRecord {
   readonly status: number | null;
   /** The kind of failure, if it failed. */
   readonly error: ErrorKind | null;
+  /** What is known of whether a server worked on it. */
   readonly evidence: Evidence;
   /** The wait that the server asked for. */
   readonly hintMs: number | null;
@@ -416,11 +426,12 @@ export interface LeanBody extends AsyncIterable<Uint8Array> {
 /** What adapters and functions that are retried are told. */
 export interface AdapterOptions {
   /** A `Policy`, settings over the default one, the name of a preset, false for no retries. */
-  policy?: PolicyLike | string;
+  policy?: PolicyLike;
   /** Budgets to share with clients and other adapters. Default: its own. */
   budgets?: Budgets;
   /** As of a client; the attempt has what was sent, returned or thrown. */
   retryIf?: ((attempt: AdapterAttempt) => Opinion | Promise<Opinion>) | null;
+  /** The wait before the next attempt in milliseconds; undefined or null for the policy's. */
   delay?: ((attempt: AdapterAttempt) => number | undefined | null | Promise<number | undefined | null>) | null;
   /** Told of retries and of the end. */
   onEvent?: ((event: Event) => void) | null;
@@ -478,7 +489,9 @@ export function attemptsOf(thing: unknown): SentRecords | undefined;
 
 /** What was sent, and why nothing further was. */
 export interface SentRecords {
+  /** What was sent, in order. */
   readonly attempts: readonly AttemptRecord[];
+  /** Why nothing further was sent. */
   readonly stopReason: StopReason;
   /** The attempts as a short timeline, with the advice that fits the stop reason. */
   explain(): string;
@@ -491,9 +504,11 @@ export function currentAttempt(): CurrentAttempt | undefined;
 export interface CurrentAttempt {
   /** From 1. */
   readonly number: number;
+  /** How many retries the policy leaves after this attempt. */
   readonly retriesLeft: number;
   /** Milliseconds left of the whole call; null if it has no limit. */
   readonly remainingMs: number | null;
+  /** What the policy allows this attempt, none longer than what is left; null if the call is over. */
   readonly limits: Limits | null;
   /** Ends with the attempt's time or the call's. */
   readonly signal: AbortSignal | null;
@@ -505,7 +520,9 @@ export interface BudgetReading {
   readonly balance: number;
   /** What all who share it did. */
   readonly deposits: number;
+  /** Retries granted, without those given back. */
   readonly withdrawals: number;
+  /** Retries refused. */
   readonly refusals: number;
   /** Who shares it: `process` also where the policy says `host` and it could not be had (`why`). */
   readonly share: 'process' | 'host';
@@ -515,7 +532,9 @@ export interface BudgetReading {
   readonly why?: string;
   /** What this process did of it. */
   readonly ownDeposits: number;
+  /** Likewise. */
   readonly ownWithdrawals: number;
+  /** Likewise. */
   readonly ownRefusals: number;
   /** How often a host's purse began anew because somebody had scribbled on its file. */
   readonly resets: number;
@@ -582,10 +601,15 @@ export function compare(policies: Readonly<Record<string, PolicyLike>>, scenario
 
 /** Something that a rule has to say about a policy. */
 export interface Finding {
+  /** The name of the rule, which does not change. */
   readonly rule: string;
+  /** How bad that is. */
   readonly severity: 'note' | 'warning' | 'error';
+  /** The key that it is about, for example `retry_after.max`. */
   readonly path: string;
+  /** What is the case, with the values. */
   readonly text: string;
+  /** What would help. */
   readonly fix: string;
 }
 
@@ -595,6 +619,7 @@ export interface Lint {
   readonly bounds: Readonly<Record<string, string | number | null>>;
   /** What was found, the worst first. */
   readonly findings: readonly Finding[];
+  /** The worst severity of all findings; null if there are none. */
   readonly worst: 'note' | 'warning' | 'error' | null;
   toString(): string;
 }
@@ -704,7 +729,9 @@ export type Dialect = 'reknock' | 'envoy' | 'kgateway' | 'linkerd' | 'ballerina'
 
 /** What differs from the document of another system, and where. */
 export interface PolicyNote {
+  /** Where in the other system's document. */
   readonly path: string;
+  /** What differs. */
   readonly text: string;
 }
 
@@ -712,10 +739,13 @@ export interface PolicyNote {
 export interface LoadedPolicy {
   /** What the document calls it. */
   readonly name: string | null;
+  /** The system whose document it was. */
   readonly dialect: Dialect;
+  /** What the document means here. */
   readonly policy: Policy;
   /** What differs from the original. */
   readonly notes: readonly PolicyNote[];
+  /** As of a policy, with what the document was and what differs from it. */
   explain(): string;
 }
 
@@ -754,6 +784,7 @@ export interface RetryOptions {
 
 /** What is known of the request that a redirect leads to. */
 export interface Hop {
+  /** The method of the next attempt. */
   method: string;
   /** As in `RetryOptions`. */
   origin?: string;
@@ -790,6 +821,7 @@ export interface Limits {
 export interface Verdict {
   /** Whether it would be retried, if method, body, limits, deadline and budget agree. */
   readonly retry: boolean;
+  /** What is known of whether a server worked on it. */
   readonly evidence: Evidence;
   /** The wait the server asks for. */
   readonly hintMs: number | null;
@@ -863,6 +895,7 @@ export class Retry {
  * there once the call has failed, as `tracePromise` has it.
  */
 export interface CallMessage {
+  /** Whose call it is. */
   readonly call: Identity;
   /** Whether another client or a function makes the attempts: `retryFetch`, the interceptor, `retrying`. */
   readonly adapter: boolean;
@@ -870,11 +903,13 @@ export interface CallMessage {
   readonly attempts: readonly AttemptRecord[] | null;
   /** Why nothing further was sent; null likewise. */
   readonly stopReason: StopReason | null;
+  /** What the call failed with. */
   readonly error?: unknown;
 }
 
 /** The message of the tracing channel `reknock:attempt`: one per attempt, those of redirects' hops included. The message of its call has the same `call`. */
 export interface AttemptMessage {
+  /** Whose attempt it is: the same object as in the message of the call. */
   readonly call: Identity;
   /** As the call's. */
   readonly adapter: boolean;
@@ -890,5 +925,6 @@ export interface AttemptMessage {
   readonly headers: Record<string, string> | null;
   /** How it ended; null until it has, and if the call was given up before. */
   readonly record: AttemptRecord | null;
+  /** What the attempt failed with. */
   readonly error?: unknown;
 }

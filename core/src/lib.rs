@@ -72,6 +72,8 @@ pub mod client;
 #[doc(hidden)] // for the packages alone
 pub mod command;
 mod error;
+#[cfg(any(feature = "client", feature = "documents"))]
+mod files;
 mod identity;
 pub mod lint;
 pub mod policy;

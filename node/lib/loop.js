@@ -48,7 +48,7 @@ function over(options, said, who) {
 function policyOver(base, policy) {
   if (policy === undefined) return base;
   if (policy instanceof Policy) return policy;
-  return typeof policy === 'string' ? Policy.preset(policy) : base.merge(policy);
+  return base.merge(policy);
 }
 
 /** The attempt that is under way: what the sender is told, and `currentAttempt()` gives. */

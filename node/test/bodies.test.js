@@ -62,6 +62,20 @@ test('a stream that is too large to be recorded is sent once', async (t) => {
   assert.deepEqual([error.kind, error.stopReason], ['reset', 'body_not_replayable']);
 });
 
+test('a stream goes along with a 307 or a 308 as it was, or fetch fails', async (t) => {
+  for (const code of [307, 308]) {
+    const hop = { do: 'redirect', status: code, location: '/next' };
+    const send = (url, bytes, init) => client(url, { method: 'POST', body: new Blob([bytes]).stream(), duplex: 'half', ...init });
+    const kept = await serve(t, hop, ECHO);
+    assert.equal((await (await send(kept.url, 'abc')).json()).body, 'abc');
+    assert.deepEqual(await sent(kept), new Array(2).fill(digest('abc')));
+    const gone = await serve(t, hop, ECHO);
+    await assert.rejects(send(gone.url, BIG), { name: 'TypeError', kind: 'protocol', stopReason: 'body_not_replayable' });
+    assert.deepEqual(await sent(gone), [digest(BIG)]);
+    assert.equal((await send((await serve(t, hop)).url, BIG, { redirect: 'manual' })).status, code);
+  }
+});
+
 test('a large factory and a large file are sent again', async (t) => {
   const folder = mkdtempSync(path.join(tmpdir(), 'reknock-'));
   t.after(() => rmSync(folder, { recursive: true }));

@@ -219,9 +219,27 @@ test('a 421 is repeated once', async (t) => {
   const { attempts } = await own(kept.url);
   assert.deepEqual(attempts.map(({ reused }) => reused), [true, false]);
   own.close();
-  // It costs a retry, and is no business of those who do not fetch.
-  assert.equal((await once((await serve(t, status(421))).url)).attempts.length, 1);
+  // It is no business of those who do not fetch.
   assert.equal((await client.request((await serve(t, status(421))).url)).attempts.length, 1);
+});
+
+test('a 421 is repeated whatever the policy', async (t) => {
+  for (const fetch of [once, once.asFetch(), (url, init) => client(url, { policy: false, ...init })]) {
+    const { url, log } = await serve(t, DONE, status(421), DONE);
+    await (await fetch(url)).text();
+    const { status: code, attempts } = await fetch(url, { method: 'POST', body: 'x' });
+    assert.deepEqual([code, attempts.map(({ status, reused }) => [status, reused])], [200, [[421, true], [200, false]]]);
+    assert.deepEqual((await log()).map(({ method }) => method), ['GET', 'POST', 'POST']);
+  }
+  const again = await once((await serve(t, status(421))).url);
+  assert.deepEqual([again.status, again.attempts.length, again.stopReason], [421, 2, 'not_retryable']);
+  // After the last retry, too.
+  const late = await serve(t, NO, NO, status(421), DONE);
+  assert.deepEqual((await client(late.url, { policy: { ...FAST, max_retries: 2 } })).attempts.map(({ status }) => status), [503, 503, 421, 200]);
+  // What cannot be sent again is not.
+  const stream = new Blob([Buffer.alloc(2_000_000)]).stream();
+  const gone = await once((await serve(t, status(421), DONE)).url, { method: 'POST', body: stream, duplex: 'half' });
+  assert.deepEqual([gone.status, gone.stopReason], [421, 'body_not_replayable']);
 });
 
 /** A server that sends a head and then what it is told. */
@@ -257,8 +275,11 @@ test('a body that takes its time is read as it comes; what breaks then is told t
   assert.equal(response.stopReason, 'completed');
   const reader = response.body.getReader();
   assert.equal(`${Buffer.from((await reader.read()).value)}`, 'first');
-  socket.destroy();
+  // Nothing that came is dropped, whoever reads it when.
+  socket.end(chunk('second'));
+  assert.equal(`${Buffer.from((await reader.read()).value)}`, 'second');
   const error = await reader.read().catch((caught) => caught);
+  await assert.rejects(reader.closed, (told) => told === error);
   assert.deepEqual([error.constructor, error.message, error.cause.kind], [TypeError, 'terminated', 'body']);
   assert.deepEqual([response.attempts[0].error, response.stopReason], ['body', error.stopReason]);
   assert.match(response.explain(), /body/);

@@ -94,6 +94,17 @@ test('a client has its policy', () => {
   assert.equal(createClient({ timeout: null }).policy.toJSON().timeout, 'none');
 });
 
+test('a preset by name is a policy', () => {
+  const { PolicySet, lint } = require('../index.js');
+  const llm = Policy.preset('llm').toString();
+  assert.equal(createClient({ policy: 'llm' }).policy.toString(), llm);
+  assert.equal(createClient({ policy: { maxRetries: 9 } }).extend({ policy: 'llm' }).policy.toString(), llm);
+  assert.equal(new Policy({ maxRetries: 9 }).merge('llm').toString(), llm);
+  assert.equal(new PolicySet({ policies: { a: 'llm' }, default: 'a' }).policyFor('GET http://a.test/').toString(), llm);
+  assert.equal(lint('llm').toString(), lint(Policy.preset('llm')).toString());
+  assert.throws(() => createClient({ policy: 'lm' }), { kind: 'config', message: /^policy: must be a map, or one of default, none, llm, .*; did you mean "llm"\?$/ });
+});
+
 test('options of clients: the core\'s messages', () => {
   for (const [options, message] of [
     [{ baseUlr: 'x' }, /^baseUlr: unknown key; did you mean baseUrl\?$/],

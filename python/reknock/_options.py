@@ -16,7 +16,7 @@ Seconds: TypeAlias = float | timedelta
 Primitive: TypeAlias = str | int | float | bool | None
 Pairs: TypeAlias = Mapping[str, Primitive | Sequence[Primitive]] | Iterable[tuple[str, Primitive]]
 Block: TypeAlias = Mapping[str, object]
-PolicyLike: TypeAlias = Policy | Block | Literal[False] | None
+PolicyLike: TypeAlias = Policy | Block | str | Literal[False] | None
 Pieces: TypeAlias = Iterable[bytes | str] | AsyncIterable[bytes | str]
 Content: TypeAlias = bytes | bytearray | memoryview | str | IO[bytes] | Pieces | Callable[[], bytes | str | Pieces]
 PartHeaders: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]] | None
@@ -124,7 +124,7 @@ class CallOptions(Callbacks, total=False):
     timeout: Seconds | None
     """Limit of the whole call in seconds: attempts, waits, callbacks, reading the body. None for no limit."""
     policy: PolicyLike
-    """A `Policy` replaces the client's, a dict is merged over it, False turns retries off."""
+    """A `Policy`, or the name of a preset, replaces the client's, a dict is merged over it, False turns retries off."""
     follow_redirects: bool | None
     """Whether redirects are followed."""
     name: str | None

@@ -71,8 +71,6 @@ def policy_over(base: Policy, policy: Any) -> Policy:
         return base
     if isinstance(policy, Policy):
         return policy
-    if isinstance(policy, str):
-        return Policy.preset(policy)
     return base.replace(max_retries=0) if policy is False else base.merge(policy)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import datetime
+import os
 
 import pytest
 import reknock
@@ -61,3 +62,27 @@ def test_load(tmp_path):
     assert reknock.Policy.load(path) == reknock.Policy(max_retries=7)
     with pytest.raises(FileNotFoundError, match="nowhere"):
         reknock.Policy.load(tmp_path / "nowhere.yaml")
+
+
+def test_a_preset_by_name_is_a_policy():
+    llm = reknock.Policy.preset("llm")
+    with reknock.Client(policy="llm") as client:
+        assert client.policy == llm
+        client.set_policy("linkerd")
+        assert client.policy == reknock.Policy.preset("linkerd")
+    assert reknock.Policy(max_retries=9).merge("llm") == llm
+    assert reknock.PolicySet({"policies": {"a": "llm"}, "default": "a"}).policy_for("GET http://a.test/") == llm
+    assert str(reknock.lint("llm")) == str(reknock.lint(llm))
+    with pytest.raises(reknock.ConfigError, match=r'policy: must be a map, or one of default, none, llm, .*, got "lm"; did you mean "llm"\?$'):
+        reknock.Client(policy="lm")
+
+
+def test_only_regular_files_are_read(tmp_path):
+    for name in ("p.yaml", "ca.pem"):
+        os.mkfifo(tmp_path / name)
+    for make in (reknock.Policy.load, reknock.PolicySet.load):
+        with pytest.raises(reknock.ConfigError, match="p.yaml: must be a regular file, got a pipe$"):
+            make(tmp_path / "p.yaml")
+    for option in ("ca_bundle", "cert", "verify"):
+        with pytest.raises(reknock.ConfigError, match=f"^{option}: .*must be a regular file, got a pipe"):
+            reknock.Client(**{option: tmp_path / "ca.pem"})

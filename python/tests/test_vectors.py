@@ -54,7 +54,7 @@ def copies(policy):
     yield from (eval(repr(policy), {"Policy": read}), policy.replace(), policy.merge({}), pickle.loads(pickle.dumps(policy)), copy.deepcopy(policy))
 
 
-@pytest.mark.parametrize("case", named(config(), 502))
+@pytest.mark.parametrize("case", named(config(), 505))
 def test_config(case):
     if "error" in case:
         with pytest.raises(reknock.ConfigError) as caught:
@@ -67,7 +67,7 @@ def test_config(case):
         assert again == policy and hash(again) == hash(policy)
 
 
-@pytest.mark.parametrize("case", named([case for case in config() if text_of(case)[0] is None and case["document"] is not None], 425))
+@pytest.mark.parametrize("case", named([case for case in config() if text_of(case)[0] is None and case["document"] is not None], 427))
 def test_config_of_a_call(call, case):
     """The policy of a call is layered over the client's, `base`."""
     client = {"policy": case.get("base", {}), "transport": Script([200])}

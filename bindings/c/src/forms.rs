@@ -2,7 +2,6 @@
 #![allow(unsafe_code)] // pointers from C; each block says why it may
 
 use std::ffi::c_char;
-use std::fs::File;
 use std::mem::MaybeUninit;
 use std::path::Path;
 
@@ -206,7 +205,7 @@ unsafe fn add(
 /// A body that is a file.
 pub(crate) fn file(path: &Path) -> Result<Body, Fault> {
     let failed = |why: std::io::Error| Error::new(ErrorKind::InvalidRequest, format!("{}: {why}", shown_path(path))).with_source(why);
-    Ok(File::open(path).and_then(Body::file).map_err(failed)?)
+    Ok(Body::open(path).map_err(failed)?)
 }
 
 /// Sets the body to a form as it is now, and content-type, which names its boundary. The form may be changed, used again and freed afterwards.

@@ -115,9 +115,9 @@ pub struct CallOptions {
     pub cancel: Option<Cancel>,
     /// The call is made within an attempt of another one that retries: see [`Retry::nested`](crate::retry::Retry::nested).
     pub nested: bool,
-    /// Whether the call is made as the Fetch standard has it, where that differs: a 421 is repeated once and at once, a retry like others, whatever the
-    /// policy's statuses; redirects from https to http are followed, whatever these rules or the client's say, and those to a URL with credentials are
-    /// not, so that a server cannot have a caller log in somewhere.
+    /// Whether the call is made as the Fetch standard has it, where that differs: a 421 is repeated once and at once, a retry like others but for the
+    /// policy's statuses and `max_retries`; redirects from https to http are followed, whatever these rules or the client's say, and those to a URL with
+    /// credentials are not, so that a server cannot have a caller log in somewhere.
     pub as_fetch: bool,
     /// Who is told how much of the bodies has moved: see [`RequestBuilder::on_transfer`](super::RequestBuilder::on_transfer).
     pub on_transfer: Option<OnTransfer>,

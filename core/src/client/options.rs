@@ -13,6 +13,7 @@ use super::message::cookies::Cookies;
 use super::message::redirect::Redirects;
 use super::transport::options::{ClientCert, Http2, Proxy, TlsOptions, TransportOptions};
 use crate::error::Error;
+use crate::files;
 use crate::policy::{Keys, Node, OptionBlock, OptionRow, Problem, Unit, Value, bytes, or_none, row};
 use crate::retry::Budgets;
 use crate::time::DurationText;
@@ -294,13 +295,16 @@ fn typed(node: &Node<'_>, unit: Unit) -> Result<std::time::Duration, Problem> {
     }
 }
 
+/// The largest file of certificates, in MiB: those of all authorities are a quarter of one.
+const MOST_PEM: u64 = 16;
+
 /// PEM text, or that of the file at a path.
 fn pem(node: &Node<'_>) -> Result<Bytes, Problem> {
     let text = node.text().map_err(|problem| problem.fix("give PEM as text, or the path of its file"))?;
     if text.contains("-----BEGIN") {
         return Ok(Bytes::copy_from_slice(text.as_bytes()));
     }
-    let read = std::fs::read(Path::new(text)).map(Bytes::from);
+    let read = files::read(Path::new(text), MOST_PEM).map(Bytes::from);
     read.map_err(|error| node.must(format!("be PEM text or the path of a file that can be read ({error})")))
 }
 
@@ -409,6 +413,16 @@ mod tests {
                 "ca_bundle",
                 "-----KEY-----\nsecret".into(),
                 "ca_bundle: must be PEM text or the path of a file that can be read (No such file or directory (os error 2)), got text of 20 characters with line breaks",
+            ),
+            (
+                "ca_bundle",
+                "/dev/zero".into(),
+                "ca_bundle: must be PEM text or the path of a file that can be read (must be a regular file, got a device), got \"/dev/zero\"",
+            ),
+            (
+                "cert",
+                Value::list(["-----BEGIN", "/"]),
+                "cert[1]: must be PEM text or the path of a file that can be read (must be a regular file, got a directory), got \"/\"",
             ),
             ("verify", 1.into(), "verify: must be true or false, got 1; give root certificates as text or path, a client's own as cert"),
             (

@@ -5,7 +5,7 @@ use super::node::{Fields, Node, whole_rule};
 use super::options::DOCUMENT;
 use super::problem::Problem;
 use super::value::Value;
-use super::{IdempotencyKey, MOST_RETRIES, Policy, Settings, read_blocks, read_match, validate};
+use super::{IdempotencyKey, MOST_RETRIES, Policy, Settings, dialect, read_blocks, read_match, validate};
 use crate::error::Error;
 use crate::retry::{Conditions, StatusSet};
 
@@ -20,7 +20,7 @@ pub enum Keys {
 }
 
 impl Policy {
-    /// The policy of a document. A missing key means the default.
+    /// The policy of a document: a map, in which a missing key means the default, or the name of a [preset](Policy::preset).
     ///
     /// # Errors
     /// `config` for the first mistake in the order the document was written: `path: rule, got value; fix`.
@@ -37,7 +37,8 @@ impl Policy {
     }
 
     /// This policy with the keys of `document` in place of its own, one by one: a key that is given replaces its whole value,
-    /// a block included. `false`, `none` or `off` as the whole document means `max_retries: 0` and nothing else.
+    /// a block included. `false`, `none` or `off` as the whole document means `max_retries: 0` and nothing else; the name of another
+    /// [preset](Policy::preset) stands for that, and nothing of this policy is left.
     ///
     /// # Errors
     /// As [`Policy::from_value`].
@@ -64,8 +65,10 @@ fn merged(mut settings: Settings, document: &Value, keys: Keys) -> Result<Policy
         settings.max_retries = 0;
         return Ok(Policy::of(settings));
     }
-    if !matches!(document, Value::Map(_)) {
-        return Err(Problem::must("policy", "be a map", document).fix("write {} for the defaults, false for no retries"));
+    match document {
+        Value::Map(_) => {}
+        Value::Str(name) => return dialect::preset(name),
+        _ => return Err(Problem::must("policy", "be a map", document).fix("write {} for the defaults, false for no retries")),
     }
     read(&mut settings, document, keys)?;
     Ok(Policy::of(settings))

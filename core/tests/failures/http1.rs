@@ -40,7 +40,7 @@ async fn closed_while_uploading() {
 #[tokio::test]
 async fn answers_that_are_not_http() {
     let large = format!("HTTP/1.1 200 OK\r\na: {}\r\n\r\n", "b".repeat(2_000_000));
-    let texts: [&[u8]; 8] = [
+    let texts: [&[u8]; 14] = [
         b"garbage\r\n\r\n",
         b"\0\0\x06\x04\0\0\0\0\0\0\x03\0\0\0\x64",
         b"HTTP/3.7 200 OK\r\n\r\n",
@@ -48,6 +48,12 @@ async fn answers_that_are_not_http() {
         b"HTTP/1.1 2000 High\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
         b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2, 3\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2, +2\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2,\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: -2\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 18446744073709551616\r\n\r\n",
         large.as_bytes(),
     ];
     for text in texts {
@@ -76,6 +82,21 @@ async fn odd_but_valid_answers() {
     }
 }
 
+/// RFC 9110 section 8.6: a list of one valid length is that length.
+#[tokio::test]
+async fn lengths_that_are_said_twice() {
+    for lines in ["content-length: 002, 2", "content-length: 2,2", "content-length: 2\r\nContent-Length: 02"] {
+        let address = peer(move |mut stream| async move {
+            read_head(&mut stream).await;
+            let _ = stream.write_all(format!("HTTP/1.1 200 OK\r\n{lines}\r\n\r\nok").as_bytes()).await;
+            until_closed(&mut stream).await;
+        })
+        .await;
+        let received = get(address).await.unwrap();
+        assert_eq!((received.length, read(received.body).await.0), (Some(2), b"ok".to_vec()), "{lines}");
+    }
+}
+
 /// What curl, requests and httpx read is read, whatever the number of fields and however they are written.
 #[tokio::test]
 async fn fields_of_all_kinds() {
@@ -84,15 +105,16 @@ async fn fields_of_all_kinds() {
         return;
     }
     let many = "a: b\r\n".repeat(20_000);
-    let head =
-        format!("HTTP/1.1 200 OK\r\n{many}folded: a\r\n  b\r\nspaced : c\r\nbad: \x01\r\nworse: \x7f\r\ncontent-length: 2\r\n\r\nok");
+    let head = format!(
+        "HTTP/1.1 200 OK\r\n{many}folded: a\r\n  b\r\nspaced : c\r\nbad: \x01\r\nworse: \x7f\r\nworst: a\0b\r\ncontent-length: 2\r\n\r\nok"
+    );
     let received = get(answers(head).await).await.unwrap();
     assert_eq!(received.headers.get_all("a").iter().count(), 20_000);
     assert_eq!(
         (&received.headers["folded"], &received.headers["spaced"]),
         (&HeaderValue::from_static("a b"), &HeaderValue::from_static("c"))
     );
-    assert!(!received.headers.contains_key("bad") && !received.headers.contains_key("worse"));
+    assert!(["bad", "worse", "worst"].iter().all(|name| !received.headers.contains_key(*name)));
     assert_eq!((received.length, read(received.body).await.0), (Some(2), b"ok".to_vec()));
 }
 

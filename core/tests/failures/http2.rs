@@ -174,6 +174,9 @@ async fn broken_rules() {
         ("data on stream 0", frame(DATA, 0, 0, b"x")),
         ("no status", frame(HEADERS, END_HEADERS | END_STREAM, 1, b"\x0f\x0d\x010")),
         ("bad hpack", frame(HEADERS, END_HEADERS | END_STREAM, 1, b"\xff\xff\xff\xff\xff\xff")),
+        ("NUL in a value", frame(HEADERS, END_HEADERS | END_STREAM, 1, &[&[STATUS_200], &b"\0\x01a\x03b\0c"[..]].concat())),
+        ("a line's end in a value", frame(HEADERS, END_HEADERS | END_STREAM, 1, &[&[STATUS_200], &b"\0\x01a\x03b\nc"[..]].concat())),
+        ("a list of lengths", frame(HEADERS, END_HEADERS, 1, &[&[STATUS_200], &b"\x0f\x0d\x042, 2"[..]].concat())),
         ("data before the head", frame(DATA, 0, 1, b"x")),
         ("head too large", large),
     ] {

@@ -88,13 +88,40 @@ async fn tls_server() -> Peer {
 #[tokio::test]
 async fn any_success_opens_a_tunnel() {
     let server = tls_server().await;
-    for answer in ["HTTP/1.1 200 Connection established\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 204 Fine\r\nvia: x\r\n\r\n"] {
+    for answer in [
+        "HTTP/1.1 200 Connection established\r\n\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 204 Fine\r\nvia: x\r\n\r\n",
+        "HTTP/1.1 200 Fine\nvia: x\n\n",
+        "HTTP/1.1 200 Fine\nvia: x\n\r\n",
+        "\r\n\nHTTP/1.1 102 Processing\n\r\n\r\nHTTP/1.1 200 Fine\r\nvia: x\r\n\n",
+    ] {
         let proxy = opening(answer, server.address).await;
         let client = through("http", proxy.address, "{}");
         for _ in 0..3 {
             assert_eq!(patient(client.get("https://target.test/").send()).await.unwrap().text(), "ok");
         }
         assert_eq!(proxy.connections(), 1, "the tunnel is kept");
+    }
+}
+
+/// It stays open: no answer may be waited for that does not come.
+#[tokio::test]
+async fn answers_that_open_no_tunnel() {
+    for (answer, times, what) in [
+        ("HTTP/1.1 103 Early Hints\r\n\r\n", 101, "it sent more than 100 interim answers (1xx)"),
+        ("HTTP/1.1 101 Switching Protocols\r\n\r\n", 1, "refused to open a tunnel: 101"),
+        ("220 ready\r\n\r\n", 1, "it does not speak HTTP"),
+    ] {
+        let proxy = Peer::start(move |mut stream, _| async move {
+            read_head(&mut stream).await;
+            let _ = stream.write_all(answer.repeat(times).as_bytes()).await;
+            let _ = stream.read(&mut [0]).await;
+        })
+        .await;
+        let client = through("http", proxy.address, "{max_retries: 0, connect_timeout: none, timeout: none}");
+        let error = patient(client.get("https://target.test/").send()).await.unwrap_err();
+        assert_eq!((error.kind(), error.attempts()[0].evidence), (ErrorKind::Connect, Evidence::NotSent), "{error}");
+        assert!(error.to_string().contains(what), "{error}");
     }
 }
 

@@ -174,8 +174,9 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
             answer = Answer { retry: Some(true), wait: Some(Duration::ZERO), backoff: None };
         }
         let decision = match self.retry.permit(verdict, answer, replayable, self.config.clock.now()) {
-            Err(reason) => Decision::Stop(reason),
-            Ok(()) => {
+            // To repeat a 421 is a part of fetch, not of the policy: it is done with no retries left, too.
+            Err(reason) if !(misdirected && reason == StopReason::RetriesExhausted) => Decision::Stop(reason),
+            _ => {
                 answer.backoff = self.delay(ended, verdict, answer).await?;
                 self.retry.schedule(verdict, answer, self.config.clock.now())
             }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Seek};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -13,6 +14,7 @@ use futures_util::Stream;
 use futures_util::stream::unfold;
 
 use crate::error::{BoxError, panic_text};
+use crate::files;
 
 /// Pieces of a body, one after the other.
 pub type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>> + Send>>;
@@ -76,12 +78,22 @@ impl Body {
     /// The rest of a file from its present position, read again from there for each attempt. It must not change meanwhile.
     ///
     /// # Errors
-    /// What the system says of its position or size.
+    /// It is no regular file, or what the system says of its position or size.
     pub fn file(mut file: File) -> io::Result<Self> {
+        let data = file.metadata()?;
+        files::regular(&data)?;
         let start = file.stream_position()?;
-        let length = file.metadata()?.len().saturating_sub(start);
+        let length = data.len().saturating_sub(start);
         let file = Arc::new(file);
         Ok(Self::factory(move || Ok(file_stream(Arc::clone(&file), start, length)), Some(length)))
+    }
+
+    /// The file at a path, as [`file`](Body::file) has it.
+    ///
+    /// # Errors
+    /// As there; and if it cannot be opened.
+    pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
+        files::open(path.as_ref()).and_then(Body::file)
     }
 
     /// The number of bytes, if it is known.
@@ -324,6 +336,17 @@ mod tests {
     use futures_util::StreamExt;
 
     use super::*;
+
+    #[test]
+    fn only_regular_files_are_bodies() {
+        let refused = |result: io::Result<Body>| result.err().map(|error| error.to_string());
+        for (path, what) in [("/dev/zero", "a device"), ("/", "a directory")] {
+            let message = format!("must be a regular file, got {what}");
+            assert_eq!(refused(Body::open(path)).as_ref(), Some(&message));
+            assert_eq!(refused(File::open(path).and_then(Body::file)).as_ref(), Some(&message));
+        }
+        assert_eq!(Body::open("Cargo.toml").expect("a file").length(), std::fs::metadata("Cargo.toml").ok().map(|data| data.len()));
+    }
 
     /// However small the pieces are, and how large the buffers that they are views of.
     #[tokio::test]

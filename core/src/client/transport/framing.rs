@@ -33,12 +33,20 @@ pub(super) fn declared_length(headers: &HeaderMap) -> Option<u64> {
     if headers.contains_key(TRANSFER_ENCODING) {
         return None;
     }
-    headers.get(CONTENT_LENGTH).and_then(parse_length)
+    // RFC 9110 section 8.6: fields, and members of a list, that all say the same are one.
+    let lines = headers.get_all(CONTENT_LENGTH).iter();
+    let mut said = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',').map(of_digits));
+    let first = said.next()??;
+    said.all(|other| other == Some(first)).then_some(first)
 }
 
 fn parse_length(value: &HeaderValue) -> Option<u64> {
-    let digits = value.to_str().ok()?.trim();
-    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+    of_digits(value.as_bytes())
+}
+
+fn of_digits(text: &[u8]) -> Option<u64> {
+    let digits = text.trim_ascii();
+    digits.iter().all(u8::is_ascii_digit).then(|| std::str::from_utf8(digits).ok()?.parse().ok())?
 }
 
 #[cfg(test)]
@@ -52,11 +60,31 @@ mod tests {
             headers.extend(given.map(|given| (CONTENT_LENGTH, HeaderValue::from_static(given))));
             declare_length(&method, &mut headers, Some(length as u64)).map(|()| declared_length(&headers)).map_err(|failure| failure.kind)
         };
+        assert_eq!(declare(Method::POST, Some("5, 5"), 5), Err(ErrorKind::InvalidRequest), "servers need not take lists");
         assert_eq!(declare(Method::POST, None, 0), Ok(Some(0)));
         assert_eq!(declare(Method::GET, None, 0), Ok(None));
         assert_eq!(declare(Method::POST, None, 5), Ok(None), "hyper adds it");
         assert_eq!(declare(Method::POST, Some("5"), 5), Ok(Some(5)));
         assert_eq!(declare(Method::POST, Some("6"), 5), Err(ErrorKind::InvalidRequest));
         assert_eq!(declare(Method::POST, Some("+5"), 5), Err(ErrorKind::InvalidRequest));
+    }
+
+    #[test]
+    fn lists_of_one_length_are_that_length() {
+        let rows: [(&[&'static str], Option<u64>); 9] = [
+            (&["030, 30"], Some(30)),
+            (&["30", " 30 ,0030"], Some(30)),
+            (&["30, 31"], None),
+            (&["30", "31"], None),
+            (&["30, +30"], None),
+            (&["30,"], None),
+            (&["-1, -1"], None),
+            (&["18446744073709551616"], None),
+            (&[], None),
+        ];
+        for (lines, length) in rows {
+            let headers = lines.iter().map(|line| (CONTENT_LENGTH, HeaderValue::from_static(line))).collect();
+            assert_eq!(declared_length(&headers), length, "{lines:?}");
+        }
     }
 }

@@ -8,6 +8,7 @@ mod progress;
 #[cfg(feature = "reqwest")]
 pub(super) mod reqwest;
 pub(super) mod script;
+mod source;
 mod tls;
 
 use std::future::Future;

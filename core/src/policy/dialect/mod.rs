@@ -236,10 +236,23 @@ impl Policy {
             "istio" => istio::draft(),
             "envoy-gateway" => envoy_gateway::draft(),
             "linkerd2" => linkerd2::draft(),
-            _ => return Err(unknown_name("preset", name, ["default", "none", "llm"].into_iter().chain(Dialect::names().skip(1))).into()),
+            _ => return Err(unknown_name("preset", name, preset_names()).into()),
         };
         Ok(draft.finish(Dialect::Reknock, None)?.policy)
     }
+}
+
+fn preset_names() -> impl Iterator<Item = &'static str> + Clone {
+    ["default", "none", "llm"].into_iter().chain(Dialect::names().skip(1))
+}
+
+/// The preset that a document names, where a map may stand as well.
+pub(super) fn preset(name: &str) -> Result<Policy, Problem> {
+    Policy::preset(name).map_err(|_| {
+        let rule = format!("be a map, or one of {}", preset_names().collect::<Vec<_>>().join(", "));
+        let near = nearest(name, preset_names()).map(|near| format!("did you mean \"{near}\"?"));
+        Problem::must("policy", rule, &name.into()).maybe_fix(near)
+    })
 }
 
 /// The one policy of a document.

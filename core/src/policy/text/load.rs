@@ -7,7 +7,7 @@ use super::super::dialect::{self, Dialect, Limits, Loaded};
 use super::super::problem::Problem;
 use super::super::{Keys, Policy, PolicySet, Value, set, shown_path};
 use super::place::place;
-use super::{Bounds, Language, ballerina, file_size, read_file, too_long, without_mark};
+use super::{Bounds, Language, ballerina, read_file, without_mark};
 use crate::error::{Error, ErrorKind};
 
 /// The policies of a file, in the order they stand there: `.yaml`, `.yml`, `.json`, `.toml`, or `.bal` for Ballerina source; at most
@@ -62,9 +62,6 @@ fn load_text(path: &Path, dialect: Option<Dialect>) -> Result<(Loads, Language, 
         return Err(Problem::new(name, "must end in .yaml, .yml, .json, .toml or .bal").into());
     };
     let text = read_file(path).map_err(|error| Error::from(Problem::new(name.as_str(), error.to_string())).with_source(error))?;
-    if text.len() > Bounds::FILE.bytes {
-        return Err(too_long(&name, file_size(path, text.len()), Bounds::FILE).into());
-    }
     let loads = read(language, &text, dialect, Bounds::FILE, Limits::FILE);
     loads.map(|loads| (loads, language, text)).map_err(|error| Error::new(ErrorKind::Config, format!("{name}: {error}")))
 }

@@ -11,14 +11,13 @@ mod tests;
 mod toml;
 mod yaml;
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use super::Policy;
 use super::problem::Problem;
 use super::value::Value;
 use crate::error::Error;
+use crate::files;
 
 pub(crate) use load::load_placed;
 pub(super) use load::{Loads, load, read_text};
@@ -236,10 +235,9 @@ impl Policy {
     }
 }
 
-/// The text of a file, or a little more than is allowed of it: UTF-8, or UTF-16 with its mark, as PowerShell writes what a command prints.
+/// The text of a file: UTF-8, or UTF-16 with its mark, as PowerShell writes what a command prints.
 fn read_file(path: &Path) -> std::io::Result<String> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(Bounds::FILE.bytes as u64 + 1).read_to_end(&mut bytes)?;
+    let bytes = files::read(path, Bounds::FILE.bytes as u64 >> 20)?;
     let wide = |unit: fn([u8; 2]) -> u16| bytes[2..].as_chunks().0.iter().map(|pair| unit(*pair)).collect::<Vec<u16>>();
     let text = match bytes.as_slice() {
         [0xff, 0xfe, ..] => String::from_utf16(&wide(u16::from_le_bytes)).ok(),
@@ -247,8 +245,4 @@ fn read_file(path: &Path) -> std::io::Result<String> {
         _ => String::from_utf8(bytes).ok(),
     };
     text.ok_or_else(|| std::io::Error::new(std::io::ErrorKind::InvalidData, "is no text in UTF-8"))
-}
-
-fn file_size(path: &Path, read: usize) -> usize {
-    std::fs::metadata(path).ok().and_then(|data| usize::try_from(data.len()).ok()).unwrap_or(read).max(read)
 }

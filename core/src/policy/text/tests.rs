@@ -173,6 +173,18 @@ fn errors_of_files_begin_with_the_path() {
     begins(&folder.file("big.json", vec![b' '; 65 << 20]), "must be at most 64MiB of text, got 68157440 bytes");
     begins(&folder.file("bytes.yaml", [0xff]), "is no text in UTF-8");
     begins(&folder.file("half.yaml", [0xff, 0xfe, 0x00, 0xd8]), "is no text in UTF-8");
+    let link = |name: &str, to: &str| {
+        let path = folder.0.join(name);
+        std::os::unix::fs::symlink(to, &path).expect("a link");
+        path
+    };
+    begins(&link("d.yaml", "/"), "must be a regular file, got a directory");
+    begins(&link("zero.json", "/dev/zero"), "must be a regular file, got a device");
+    let pipe = folder.0.join("pipe.toml");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("a pipe");
+    begins(&pipe, "must be a regular file, got a pipe");
+    let scenario = Value::load(&pipe).expect_err("a pipe").to_string();
+    assert_eq!(scenario, format!("{}: must be a regular file, got a pipe", pipe.display()));
     let missing = folder.0.join("missing.yaml");
     assert!(message(&missing).starts_with(&format!("{}: ", missing.display())));
     assert!(std::error::Error::source(&Policy::load(&missing).expect_err("missing")).is_some());

@@ -7,10 +7,10 @@ use std::io;
 
 use super::dial::OwnEnd;
 use super::heads::HeadError;
-use super::upload::UploadError;
 use crate::causes::{chain, root};
 pub(super) use crate::causes::{find, is_local};
 use crate::client::transport::Failure;
+use crate::client::transport::source::UploadError;
 use crate::client::transport::tls::failure::{self as tls, Meaning};
 use crate::error::ErrorKind;
 use crate::record::Evidence;

@@ -222,7 +222,7 @@ fn interim_status(bytes: &[u8]) -> u16 {
 }
 
 /// Where the first empty line ends; its end is not before `from`.
-fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
+pub(super) fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
     let empty = |at: &usize| matches!(&bytes[..*at], [.., b'\n'] | [.., b'\n', b'\r']);
     memchr::memchr_iter(b'\n', bytes.get(from..)?).map(|at| from + at).find(empty).map(|at| at + 1)
 }

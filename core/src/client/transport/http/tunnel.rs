@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tower_service::Service;
 use url::Host;
 
+use super::heads::{MOST_INTERIM, end_of_head};
 use super::proxy::{Speaks, Via};
 use crate::client::transport::{Failure, Refusal};
 use crate::error::ErrorKind;
@@ -67,24 +68,21 @@ where
 
 /// The final answer: no byte behind its head is taken.
 async fn answer(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Refusal> {
-    let mut head = Vec::with_capacity(512);
+    let mut interim = 0;
     loop {
-        // One by one: what follows belongs to the server. Heads of proxies are short, and come once per connection.
-        head.push(stream.read_u8().await?);
-        if !head.ends_with(b"\r\n\r\n") && !head.ends_with(b"\n\n") {
-            if head.len() >= MOST_HEAD {
-                return Err(nonsense());
-            }
-            continue;
-        }
+        let head = next_head(stream).await?;
         let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
         let mut response = httparse::Response::new(&mut fields);
         let status = match response.parse(&head) {
             Ok(httparse::Status::Complete(_)) => response.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or_else(nonsense)?,
             _ => return Err(nonsense()),
         };
-        if status.is_informational() {
-            head.clear();
+        // 101 is the last one of a connection, and opens no tunnel.
+        if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
+            interim += 1;
+            if interim > MOST_INTERIM {
+                return Err(io::Error::other(format!("it sent more than {MOST_INTERIM} interim answers (1xx)")));
+            }
             continue;
         }
         let field = |field: &httparse::Header<'_>| {
@@ -96,6 +94,23 @@ async fn answer(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Refusal> {
         }
         return Ok(Refusal { status, headers });
     }
+}
+
+/// The next head, without empty lines before it.
+async fn next_head(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
+    let mut head = Vec::with_capacity(512);
+    for _ in 0..MOST_HEAD {
+        // One by one: what follows belongs to the server. Heads of proxies are short, and come once per connection.
+        let byte = stream.read_u8().await?;
+        if head.is_empty() && matches!(byte, b'\r' | b'\n') {
+            continue;
+        }
+        head.push(byte);
+        if end_of_head(&head, head.len() - 1).is_some() {
+            return Ok(head);
+        }
+    }
+    Err(nonsense())
 }
 
 fn nonsense() -> io::Error {

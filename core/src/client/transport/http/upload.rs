@@ -1,31 +1,20 @@
 //! The request body as a connection takes it, piece by piece: it is as long as it says, and what it does is noted in [`Progress`].
 
-use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use super::expect::{Expectation, Held};
-use crate::client::message::body::BodyStream;
 use crate::client::system::clock::{Clock, TokioClock};
+use crate::client::transport::source::{Source, UploadError};
 use crate::client::transport::{OutgoingBody, Progress};
-use crate::error::{BoxError, ErrorKind, panic_text};
-
-/// Bytes handed over at once: small enough that a slow upload shows as moving, large enough to cost nothing.
-const PIECE: usize = 16 * 1024;
 
 /// The body of one attempt. Whoever drives its connection asks it; dropping it frees its bytes and its source.
 pub(super) struct Upload {
-    /// Bytes at hand.
-    ready: Bytes,
-    /// Where further bytes come from. The lock is never taken: it makes it `Sync`.
-    stream: Option<Mutex<BodyStream>>,
-    declared: Option<u64>,
-    handed: u64,
+    source: Source,
     /// Somebody asked for it.
     begun: bool,
     done: bool,
@@ -34,33 +23,10 @@ pub(super) struct Upload {
     progress: Arc<Progress>,
 }
 
-/// Why a request body ended before its end.
-#[derive(Debug)]
-pub(super) enum UploadError {
-    /// It is longer or shorter than its declared length.
-    Length {
-        /// What was declared, in bytes.
-        declared: u64,
-        /// More came than that; else less.
-        more: bool,
-    },
-    /// Its source failed.
-    Source(BoxError),
-}
-
 impl Upload {
     pub(super) fn new(body: OutgoingBody, expectation: Option<Expectation>, progress: Arc<Progress>) -> Self {
-        let (ready, stream, declared) = match body {
-            OutgoingBody::Bytes(bytes) => {
-                let length = bytes.len() as u64;
-                (bytes, None, Some(length))
-            }
-            // Nothing to come: not asked.
-            OutgoingBody::Stream { length: Some(0), .. } => (Bytes::new(), None, Some(0)),
-            OutgoingBody::Stream { stream, length } => (Bytes::new(), Some(Mutex::new(stream)), length),
-        };
         let held = expectation.map(Expectation::hold);
-        Upload { ready, stream, declared, handed: 0, begun: false, done: false, held, progress }
+        Upload { source: Source::new(body), begun: false, done: false, held, progress }
     }
 
     /// To be told of answers, where it waits for them.
@@ -70,12 +36,12 @@ impl Upload {
 
     /// Whether there is nothing left, as far as that is known without asking.
     pub(super) fn is_over(&self) -> bool {
-        self.ready.is_empty() && self.stream.is_none()
+        self.source.is_over()
     }
 
     /// The number of bytes left, if that is known.
     pub(super) fn left(&self) -> Option<u64> {
-        self.declared.map(|declared| declared - self.handed)
+        self.source.left()
     }
 
     /// Somebody begins to send it, or took a piece.
@@ -102,51 +68,11 @@ impl Upload {
             ready!(held.poll(context));
             self.held = None;
         }
-        if let Err(error) = ready!(self.fill(context)) {
-            return Poll::Ready(Some(Err(error)));
+        let piece = ready!(self.source.poll_piece(context));
+        if piece.is_ok() {
+            self.moved();
         }
-        let piece = self.ready.split_to(self.ready.len().min(PIECE));
-        self.handed += piece.len() as u64;
-        self.moved();
-        Poll::Ready((!piece.is_empty()).then_some(Ok(piece)))
-    }
-
-    /// Asks the source until bytes are at hand, or it ends.
-    fn fill(&mut self, context: &mut Context<'_>) -> Poll<Result<(), UploadError>> {
-        while let Some(stream) = &mut self.stream {
-            let missing = self.declared.map(|declared| declared - self.handed);
-            // The last bytes wait for the end, so that none can come after them.
-            if !self.ready.is_empty() && missing != Some(self.ready.len() as u64) {
-                break;
-            }
-            let stream = stream.get_mut().unwrap_or_else(PoisonError::into_inner);
-            // A panic is the source's failure, not that of whoever drives the connection.
-            let piece = match catch_unwind(AssertUnwindSafe(|| stream.as_mut().poll_next(context))) {
-                Ok(Poll::Pending) => return Poll::Pending,
-                Ok(Poll::Ready(piece)) => piece,
-                Err(panic) => Some(Err(format!("it panicked: {}", panic_text(&*panic)).into())),
-            };
-            match (piece, self.declared) {
-                (Some(Ok(bytes)), _) if bytes.is_empty() => {}
-                (Some(Ok(_)), Some(declared)) if !self.ready.is_empty() => {
-                    return Poll::Ready(Err(UploadError::Length { declared, more: true }));
-                }
-                (Some(Ok(bytes)), declared) => {
-                    if let (Some(missing), Some(declared)) = (missing, declared)
-                        && bytes.len() as u64 > missing
-                    {
-                        return Poll::Ready(Err(UploadError::Length { declared, more: true }));
-                    }
-                    self.ready = bytes;
-                }
-                (Some(Err(error)), _) => return Poll::Ready(Err(UploadError::Source(error))),
-                (None, Some(declared)) if self.handed + (self.ready.len() as u64) < declared => {
-                    return Poll::Ready(Err(UploadError::Length { declared, more: false }));
-                }
-                (None, _) => self.stream = None,
-            }
-        }
-        Poll::Ready(Ok(()))
+        Poll::Ready(Some(piece).filter(|piece| !piece.as_ref().is_ok_and(Bytes::is_empty)))
     }
 }
 
@@ -164,38 +90,5 @@ impl Body for Upload {
 
     fn size_hint(&self) -> SizeHint {
         self.left().map_or_else(SizeHint::default, SizeHint::with_exact)
-    }
-}
-
-impl UploadError {
-    /// What it is for the call.
-    pub(super) fn kind(&self) -> ErrorKind {
-        match self {
-            UploadError::Length { .. } => ErrorKind::InvalidRequest,
-            UploadError::Source(_) => ErrorKind::Callback,
-        }
-    }
-}
-
-impl fmt::Display for UploadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            UploadError::Length { declared, more: true } => {
-                write!(f, "the request body is longer than its declared length of {declared} bytes")
-            }
-            UploadError::Length { declared, more: false } => {
-                write!(f, "the request body is shorter than its declared length of {declared} bytes")
-            }
-            UploadError::Source(error) => write!(f, "the source of the request body failed: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for UploadError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            UploadError::Source(error) => Some(&**error),
-            UploadError::Length { .. } => None,
-        }
     }
 }

@@ -87,8 +87,7 @@ fn judge(error: &reqwest::Error, sent: Sent) -> (ErrorKind, Evidence) {
     if let Some(body) = find::<BodyError>(error) {
         let kind = match body {
             BodyError::Abandoned => Kind::Cancelled,
-            BodyError::Length { .. } => Kind::InvalidRequest,
-            BodyError::Source(_) => Kind::Callback,
+            BodyError::Upload(error) => error.kind(),
         };
         return (kind, probed);
     }

@@ -1,7 +1,6 @@
 //! The request body as the connection sees it: it notes in [`Progress`] what the connection took.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -9,13 +8,9 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use crate::client::message::body::BodyStream;
 use crate::client::system::clock::{Clock, TokioClock};
+use crate::client::transport::source::{Source, UploadError};
 use crate::client::transport::{OutgoingBody, Progress};
-use crate::error::{BoxError, panic_text};
-
-/// Bytes handed over at once: small enough that a slow upload shows as moving, large enough to cost nothing.
-const FRAME: usize = 16 * 1024;
 
 /// The body of one attempt. Its connection calls `is_end_stream` or `poll_frame` when it encodes the request and
 /// not before (hyper 1.12, HTTP/1 and HTTP/2), so that an untouched probe proves that nothing was sent, also with an empty body.
@@ -30,15 +25,7 @@ pub(super) struct Upload(Arc<Shared>);
 pub(super) enum BodyError {
     /// Its attempt was given up. Nobody waits for this: hyper closes the connection or resets the stream.
     Abandoned,
-    /// It is longer or shorter than its declared length.
-    Length {
-        /// What was declared, in bytes.
-        declared: u64,
-        /// More came than that; else less.
-        more: bool,
-    },
-    /// Its source failed.
-    Source(BoxError),
+    Upload(UploadError),
 }
 
 struct Shared {
@@ -47,12 +34,7 @@ struct Shared {
 }
 
 struct State {
-    /// Bytes at hand.
-    ready: Bytes,
-    /// Where further bytes come from.
-    stream: Option<BodyStream>,
-    declared: Option<u64>,
-    handed: u64,
+    source: Source,
     /// The last byte was handed over.
     done: bool,
     abandoned: bool,
@@ -63,13 +45,7 @@ struct State {
 /// A body and the handle that ends it.
 pub(super) fn probe(body: OutgoingBody, progress: Arc<Progress>) -> (Probe, Upload) {
     progress.hold();
-    let (ready, stream, declared) = match body {
-        OutgoingBody::Bytes(bytes) => (bytes.clone(), None, Some(bytes.len() as u64)),
-        // Nothing to come: not asked.
-        OutgoingBody::Stream { length: Some(0), .. } => (Bytes::new(), None, Some(0)),
-        OutgoingBody::Stream { stream, length } => (Bytes::new(), Some(stream), length),
-    };
-    let state = Mutex::new(State { ready, stream, declared, handed: 0, done: false, abandoned: false, waiting: None });
+    let state = Mutex::new(State { source: Source::new(body), done: false, abandoned: false, waiting: None });
     let shared = Arc::new(Shared { state, progress });
     (Probe(shared.clone()), Upload(shared))
 }
@@ -92,7 +68,7 @@ impl Shared {
         if !self.progress.touch(now) {
             refuse();
         }
-        if state.is_over() && !state.done && !state.abandoned {
+        if state.source.is_over() && !state.done && !state.abandoned {
             state.done = true;
             self.progress.uploaded(now);
         }
@@ -108,59 +84,14 @@ fn refuse() {
     std::panic::resume_unwind(Box::new("a request that was given up cannot be sent any more"));
 }
 
-impl State {
-    fn is_over(&self) -> bool {
-        self.ready.is_empty() && self.stream.is_none()
-    }
-
-    /// Asks the source until bytes are at hand, or it ends.
-    fn fill(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
-        while let Some(stream) = &mut self.stream {
-            let missing = self.declared.map(|declared| declared - self.handed);
-            // The last bytes wait for the end, so that none can come after them.
-            if !self.ready.is_empty() && missing != Some(self.ready.len() as u64) {
-                break;
-            }
-            // A panic would take the connection's task with it, and look like a connection that was lost.
-            let piece = match catch_unwind(AssertUnwindSafe(|| stream.as_mut().poll_next(context))) {
-                Ok(Poll::Pending) => return Poll::Pending,
-                Ok(Poll::Ready(piece)) => piece,
-                Err(panic) => Some(Err(format!("it panicked: {}", panic_text(&*panic)).into())),
-            };
-            match (piece, self.declared) {
-                (Some(Ok(bytes)), _) if bytes.is_empty() => {}
-                (Some(Ok(_)), Some(declared)) if !self.ready.is_empty() => {
-                    return Poll::Ready(Err(BodyError::Length { declared, more: true }));
-                }
-                (Some(Ok(bytes)), declared) => {
-                    if let (Some(missing), Some(declared)) = (missing, declared)
-                        && bytes.len() as u64 > missing
-                    {
-                        return Poll::Ready(Err(BodyError::Length { declared, more: true }));
-                    }
-                    self.ready = bytes;
-                }
-                (Some(Err(error)), _) => return Poll::Ready(Err(BodyError::Source(error))),
-                (None, Some(declared)) if self.handed + (self.ready.len() as u64) < declared => {
-                    return Poll::Ready(Err(BodyError::Length { declared, more: false }));
-                }
-                (None, _) => self.stream = None,
-            }
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
 impl Drop for Upload {
     fn drop(&mut self) {
         let mut state = self.0.lock();
-        if !state.done {
-            state.abandoned = true;
-            state.ready = Bytes::new();
-            state.stream = None;
-        }
+        state.abandoned |= !state.done;
+        let source = state.abandoned.then(|| std::mem::take(&mut state.source));
         let waiting = state.waiting.take();
         drop(state);
+        drop(source);
         // The source is gone and would not wake it any more: it would never learn that the upload is over.
         waiting.into_iter().for_each(Waker::wake);
     }
@@ -169,7 +100,7 @@ impl Drop for Upload {
 impl Drop for Probe {
     fn drop(&mut self) {
         // Nobody asks the source any more: it learns so at once, however long the response is kept.
-        let source = self.0.lock().stream.take();
+        let source = std::mem::take(&mut self.0.lock().source);
         drop(source);
         self.0.progress.release();
     }
@@ -185,19 +116,17 @@ impl Body for Probe {
         if state.abandoned {
             return Poll::Ready(Some(Err(BodyError::Abandoned)));
         }
-        match state.fill(context) {
-            Poll::Pending => {
-                state.waiting = Some(context.waker().clone());
-                return Poll::Pending;
-            }
-            Poll::Ready(Err(error)) => return Poll::Ready(Some(Err(error))),
-            Poll::Ready(Ok(())) => state.waiting = None,
-        }
-        let length = state.ready.len().min(FRAME);
-        let frame = state.ready.split_to(length);
-        state.handed += length as u64;
+        let Poll::Ready(piece) = state.source.poll_piece(context) else {
+            state.waiting = Some(context.waker().clone());
+            return Poll::Pending;
+        };
+        let piece = match piece {
+            Ok(piece) => piece,
+            Err(error) => return Poll::Ready(Some(Err(BodyError::Upload(error)))),
+        };
+        state.waiting = None;
         self.0.moved(&mut state);
-        Poll::Ready((length > 0).then(|| Ok(Frame::data(frame))))
+        Poll::Ready((!piece.is_empty()).then(|| Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -207,18 +136,15 @@ impl Body for Probe {
         if state.abandoned {
             return false;
         }
-        if state.is_over() && !state.done {
+        if state.source.is_over() && !state.done {
             self.0.moved(&mut state);
         }
-        state.is_over()
+        state.source.is_over()
     }
 
     fn size_hint(&self) -> SizeHint {
         let state = self.0.lock();
-        match state.declared {
-            Some(declared) if !state.abandoned => SizeHint::with_exact(declared - state.handed),
-            _ => SizeHint::default(),
-        }
+        state.source.left().filter(|_| !state.abandoned).map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 
@@ -232,13 +158,7 @@ impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             BodyError::Abandoned => f.write_str("the attempt was given up while its body was being sent"),
-            BodyError::Length { declared, more: true } => {
-                write!(f, "the request body is longer than its declared length of {declared} bytes")
-            }
-            BodyError::Length { declared, more: false } => {
-                write!(f, "the request body is shorter than its declared length of {declared} bytes")
-            }
-            BodyError::Source(error) => write!(f, "the source of the request body failed: {error}"),
+            BodyError::Upload(error) => error.fmt(f),
         }
     }
 }
@@ -246,17 +166,19 @@ impl fmt::Display for BodyError {
 impl std::error::Error for BodyError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            BodyError::Source(error) => Some(&**error),
-            _ => None,
+            BodyError::Upload(error) => error.source(),
+            BodyError::Abandoned => None,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::time::Duration;
 
     use super::*;
+    use crate::client::transport::source::PIECE;
     use crate::record::Evidence;
 
     fn frame(probe: &mut Probe) -> Option<Result<usize, BodyError>> {
@@ -319,9 +241,9 @@ mod tests {
     #[test]
     fn a_large_body_goes_out_in_frames() {
         let progress = Arc::new(Progress::default());
-        let (mut probe, upload) = probe(OutgoingBody::Bytes(Bytes::from(vec![7; 2 * FRAME + 1])), progress.clone());
-        assert_eq!(frame(&mut probe).unwrap().unwrap(), FRAME);
-        assert_eq!(frame(&mut probe).unwrap().unwrap(), FRAME);
+        let (mut probe, upload) = probe(OutgoingBody::Bytes(Bytes::from(vec![7; 2 * PIECE + 1])), progress.clone());
+        assert_eq!(frame(&mut probe).unwrap().unwrap(), PIECE);
+        assert_eq!(frame(&mut probe).unwrap().unwrap(), PIECE);
         assert!(progress.uploaded_at().is_none());
         assert_eq!(frame(&mut probe).unwrap().unwrap(), 1);
         assert!(progress.uploaded_at().is_some() && probe.is_end_stream());
@@ -346,10 +268,10 @@ mod tests {
     #[test]
     fn giving_up_frees_the_bytes_and_fails_the_body() {
         let progress = Arc::new(Progress::default());
-        let (mut probe, upload) = probe(OutgoingBody::Bytes(Bytes::from(vec![7; 2 * FRAME])), progress.clone());
+        let (mut probe, upload) = probe(OutgoingBody::Bytes(Bytes::from(vec![7; 2 * PIECE])), progress.clone());
         drop(upload);
         assert!(!probe.is_end_stream() && frame(&mut probe).unwrap().is_err());
-        assert!(probe.0.lock().ready.is_empty());
+        assert!(probe.0.lock().source.is_over());
         assert!(progress.is_touched() && !progress.is_untouched_for_good(), "HTTP/2 may have sent the head");
     }
 }

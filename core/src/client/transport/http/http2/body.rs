@@ -13,7 +13,7 @@ use super::failure;
 use super::gate::Place;
 use super::sending::Sending;
 use crate::client::transport::Failure;
-use crate::client::transport::http::upload::UploadError;
+use crate::client::transport::source::UploadError;
 
 /// A body. Dropped before its end, it resets the stream, and ends an upload that is still going on.
 pub(in crate::client::transport::http) struct Http2Body {

@@ -7,7 +7,7 @@ use h2::Reason;
 use super::connection::Link;
 use crate::client::transport::Failure;
 use crate::client::transport::http::failure::find;
-use crate::client::transport::http::upload::UploadError;
+use crate::client::transport::source::UploadError;
 use crate::client::transport::tls::failure as tls;
 use crate::error::ErrorKind;
 use crate::record::Evidence;

@@ -5,7 +5,8 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use h2::{Reason, SendStream};
 
-use crate::client::transport::http::upload::{Upload, UploadError};
+use crate::client::transport::http::upload::Upload;
+use crate::client::transport::source::UploadError;
 
 /// A body that goes out as fast as the peer's windows allow. Dropped before its end, it leaves the stream to be reset.
 pub(super) struct Sending {

@@ -2,6 +2,8 @@
 //!
 //! A connection belongs to no runtime for good: it moves to the one that uses it next. So the calls of all runtimes and lanes share what is there.
 
+mod queue;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use url::Url;
 
+use self::queue::Waiting;
 use super::http1::Http1;
 use super::http2::Gates;
 use super::idle;
@@ -67,14 +70,6 @@ struct Entry {
     open: usize,
     /// By their numbers.
     waiting: BTreeMap<u64, oneshot::Sender<Granted>>,
-}
-
-/// A call's place in the queue, which goes with the call: what came meanwhile is for the next one.
-struct Waiting {
-    pool: Arc<Pool>,
-    origin: Arc<Origin>,
-    number: u64,
-    granted: oneshot::Receiver<Granted>,
 }
 
 /// Leave to have one connection open to an origin. Dropping it gives it to the next call that waits.
@@ -184,13 +179,7 @@ impl Pool {
             }
         }
         let full = state.open >= self.limits.open;
-        let (call, granted) = oneshot::channel();
-        let number = state.next;
-        state.next += 1;
-        state.waiting += 1;
-        if let Some(entry) = state.origins.get_mut(&lease.origin.name) {
-            entry.waiting.insert(number, call);
-        }
+        let (number, granted) = state.queue(&lease.origin);
         drop(state);
         let origin = lease.forget();
         // One that nobody uses gives its place to who waits when it is closed. It may be another runtime's, which may stand still.
@@ -317,21 +306,6 @@ impl Granted {
     }
 }
 
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        let mut state = self.pool.lock();
-        if state.origins.get_mut(&self.origin.name).is_some_and(|entry| entry.waiting.remove(&self.number).is_some()) {
-            state.waiting -= 1;
-            state.count(&self.origin, 0);
-        }
-        drop(state);
-        self.granted.close();
-        if let Ok(Granted { kept: Some(kept), lease }) = self.granted.try_recv() {
-            lease.keep(kept);
-        }
-    }
-}
-
 impl Entry {
     /// The connection to be used next: best one that this runtime's socket wakes.
     fn take_kept(&mut self) -> Option<Box<Http1>> {
@@ -365,25 +339,6 @@ impl State {
         self.idle -= 1;
         self.count(&origin, -1);
         gone
-    }
-
-    /// Where the call leads whose turn it is when `origin` has a place to give: the one that has waited for longest, of all that could use it. So
-    /// an origin that always has calls waiting holds up no other.
-    fn next_origin(&self, origin: &Origin, limits: &Limits) -> Option<&Arc<Origin>> {
-        if self.waiting == 0 {
-            return None;
-        }
-        let may = |entry: &&Entry| entry.origin.name == origin.name || entry.open < limits.open_per_origin;
-        let firsts = self.origins.values().filter(may).filter_map(|entry| Some((*entry.waiting.keys().next()?, &entry.origin)));
-        Some(firsts.min_by_key(|(number, _)| *number)?.1)
-    }
-
-    /// The call whose turn it is then.
-    fn next_waiting(&mut self, origin: &Origin, limits: &Limits) -> Option<(Arc<Origin>, oneshot::Sender<Granted>)> {
-        let chosen = Arc::clone(self.next_origin(origin, limits)?);
-        let (_, call) = self.origins.get_mut(&chosen.name)?.waiting.pop_first()?;
-        self.waiting -= 1;
-        Some((chosen, call))
     }
 
     /// Keeps a connection; what is too many goes, the longest idle first.
