@@ -6,6 +6,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use reknock::ErrorKind;
 use reknock::client::{Callbacks, Client};
@@ -142,6 +143,20 @@ async fn warnings() {
     );
 }
 
+/// A call that is dropped ends the span of its attempt; of an attempt that had ended it changes nothing.
+#[tokio::test(start_paused = true)]
+async fn dropped_calls() {
+    let kept = Kept::default();
+    let _guard = tracing::subscriber::set_default(kept.clone());
+    let hour = Duration::from_secs(3600);
+    let script = Scripted::new([Step::status(503), Step::status(200).head(hour)]);
+    let client = Client::on(script).policy(policy(&json!({"backoff": "5ms", "per_try_timeout": "none"}))).build().unwrap();
+    tokio::time::timeout(Duration::from_secs(1), client.get("http://server.test/").send()).await.unwrap_err();
+    let seen = kept.0.lock().unwrap();
+    let errors: Vec<_> = seen.spans.iter().map(|span| (span["error.type"].as_str(), span["otel.status_code"].as_str())).collect();
+    assert_eq!(errors, [("503", "ERROR"), ("cancelled", "ERROR")]);
+}
+
 /// What clients tell is told of the calls of the layer, and the service is called within the span of its attempt.
 #[cfg(feature = "tower")]
 #[tokio::test(start_paused = true)]
@@ -209,4 +224,41 @@ async fn the_layer_of_tower_too() {
     let seen = kept.0.lock().unwrap();
     let told: Vec<_> = seen.events.iter().map(|(level, fields)| (level.as_str(), fields["reknock.event"].as_str())).collect();
     assert_eq!(told, [("WARN", "notice"), ("WARN", "end")]);
+}
+
+/// A call of the layer that is dropped ends the span of its attempt.
+#[cfg(feature = "tower")]
+#[tokio::test(start_paused = true)]
+async fn dropped_calls_of_the_layer() {
+    use std::convert::Infallible;
+    use std::task::{Context, Poll};
+
+    use reknock::http::{Request, Response};
+    use tower_service::Service;
+
+    #[derive(Clone)]
+    struct Silent;
+
+    impl Service<Request<String>> for Silent {
+        type Response = Response<String>;
+        type Error = Infallible;
+        type Future = std::future::Pending<Result<Response<String>, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Request<String>) -> Self::Future {
+            std::future::pending()
+        }
+    }
+
+    let kept = Kept::default();
+    let _guard = tracing::subscriber::set_default(kept.clone());
+    let layer = reknock::tower::RetryLayer::new(policy(&json!({"per_try_timeout": "none"})));
+    let mut service = tower_layer::Layer::layer(&layer, Silent);
+    let call = service.call(Request::get("http://server.test/").body(String::new()).unwrap());
+    tokio::time::timeout(Duration::from_secs(1), call).await.unwrap_err();
+    let seen = kept.0.lock().unwrap();
+    assert_eq!(seen.spans.iter().map(|span| span["error.type"].as_str()).collect::<Vec<_>>(), ["cancelled"]);
 }

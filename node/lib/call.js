@@ -132,9 +132,9 @@ class Call {
   /** Ends it now, if it is not over. */
   abort(reason) {
     if (waiting.get(this.#id) !== this) return;
-    bridge.cancel(this.#id);
+    const last = bridge.cancel(this.#id);
     this.#over(reason);
-    this.#put({ events: [], thrown: reason });
+    this.#put({ events: [...this.#events.splice(0), ...last], thrown: reason });
   }
 
   /** What has come for it. */

@@ -107,6 +107,45 @@ for (const name of ['retryIf', 'delay', 'beforeRetry']) {
   });
 }
 
+test('an aborted call ends for observers, wherever it is', async (t) => {
+  const patient = createClient({ policy: { backoff: '10m', timeout: 'none' } });
+  const never = () => new Promise(() => {});
+  for (const [step, hooks, error] of [[HANG, {}, 'cancelled'], [NO, {}, null], [NO, { retryIf: never }, null], [NO, { delay: never }, null]]) {
+    const script = await serve(t, step);
+    const control = watched();
+    const events = [];
+    const call = patient(script.url, { signal: control.signal, onEvent: (event) => void events.push(event), ...hooks });
+    await script.until(([arrival]) => (step === HANG ? arrival : arrival?.did));
+    control.abort('now');
+    await ended(call, 'now', control);
+    const kinds = events.map(({ kind }) => kind).filter((kind) => kind !== 'retry');
+    assert.deepEqual(kinds, ['attempt_start', 'attempt_end', 'end']);
+    const end = events.at(-1);
+    assert.deepEqual([end.stopReason, end.failed, end.attempts.length], ['cancelled', false, 1]);
+    if (error) assert.equal(end.attempts[0].error, error);
+  }
+});
+
+test('aborted at any moment, a call has as many ends as starts', async (t) => {
+  const { url } = await serve(t, NO, DONE);
+  const events = [];
+  const quick = createClient({ policy: { backoff: '1ms', budget: 'none' }, onEvent: (event) => void events.push(event) });
+  for (let turns = 0; turns < 200; turns++) {
+    const control = watched();
+    const call = quick(url, { signal: control.signal }).catch(() => {});
+    for (let left = turns; left > 0; left--) await turn();
+    control.abort('now');
+    await call;
+  }
+  const calls = new Set(events.map(({ call }) => call.callId));
+  assert.ok(calls.size > 0);
+  for (const id of calls) {
+    const told = events.filter(({ call }) => call.callId === id);
+    const count = (kind) => told.filter((event) => event.kind === kind).length;
+    assert.deepEqual([count('attempt_end'), count('end'), told.at(-1).kind], [count('attempt_start'), 1, 'end']);
+  }
+});
+
 test('aborted while its body is produced', async (t) => {
   const script = await serve(t, DONE);
   const control = watched();

@@ -62,11 +62,11 @@ def finish(item: Any, watched: Watched | None = None, records: bool = True) -> A
         except Exception as error:
             if records and not item.over:
                 failed(item, error)
-            item.cancel()
+            _give_up(item)
             raise
         except BaseException:
             # Likewise the connection.
-            item.cancel()
+            _give_up(item)
             if watched is not None:
                 watched.abandon("cancelled")
             raise
@@ -91,4 +91,10 @@ def failed(turn: Turn, error: Exception) -> None:
     finally:
         # Should it have been interrupted.
         if item.__class__ is Turn:
-            item.cancel()
+            _give_up(item)
+
+
+def _give_up(turn: Turn) -> None:
+    """Ends a blocking call, if it is not over, and tells of its end."""
+    turn.cancel()
+    tell(turn)

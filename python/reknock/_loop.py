@@ -92,7 +92,8 @@ async def finish(own: Bridge, call: int, future: Awaitable[Any], watched: Watche
                 return item.result()
             if own.over(call):
                 # The end came before this task ran: nobody waits for an answer, and nobody would interrupt the callback.
-                item = await own.next(call)
+                future = own.next(call)
+                item = await future
                 continue
             try:
                 callback, arguments = question
@@ -100,7 +101,8 @@ async def finish(own: Bridge, call: int, future: Awaitable[Any], watched: Watche
                 if hasattr(answer, "__await__"):
                     interrupted, answer = await _guarded(own, call, answer)
                     if interrupted:
-                        item = await own.next(call)
+                        future = own.next(call)
+                        item = await future
                         continue
                 future = own.answer(item, answer)
             except Exception as error:
@@ -109,10 +111,19 @@ async def finish(own: Bridge, call: int, future: Awaitable[Any], watched: Watche
             item = await future
         return item
     except BaseException:
-        own.cancel(call)
+        for turn in (_unread(future), own.cancel(call)):
+            if turn.__class__ is Turn:
+                tell(turn)
         if watched is not None:
             watched.abandon("cancelled")
         raise
+
+
+def _unread(future: Awaitable[Any]) -> Any:
+    """What has come for a task that was cancelled before it went on."""
+    if not asyncio.isfuture(future):
+        return future.unread()  # type: ignore[attr-defined]  # trio's
+    return future.result() if future.done() and not future.cancelled() and future.exception() is None else None
 
 
 async def _failed(own: Bridge, turn: Turn, error: Exception) -> None:

@@ -27,6 +27,10 @@ class Future:
         """Lets the task go on."""
         self._settle(Value(result))
 
+    def unread(self) -> Any:
+        """What it came to, if that is a result."""
+        return self.outcome.value if isinstance(self.outcome, Value) else None
+
     def set_exception(self, error: BaseException) -> None:
         """Raises in the task."""
         self._settle(Error(error))

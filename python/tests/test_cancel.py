@@ -49,6 +49,58 @@ def test_while_waiting(serve, run):
     assert len(script.log()) == 1
 
 
+def whole(events):
+    """The kinds of events of each call that told some, which must have as many ends as starts."""
+    calls = {}
+    for event in events:
+        calls.setdefault(event.call.call_id, []).append(event)
+    for told in calls.values():
+        kinds = [event.kind for event in told]
+        assert kinds.count("attempt_start") == kinds.count("attempt_end") and kinds.count("end") == 1 and kinds[-1] == "end", kinds
+        assert len(told[-1].attempts) == kinds.count("attempt_end")
+    return [told[-1] for told in calls.values()]
+
+
+def test_a_cancelled_call_ends_for_observers(serve, run):
+    def interrupted(attempt):
+        return asyncio.sleep(3600)
+
+    async def main():
+        async with reknock.AsyncClient(policy=LONG) as client:
+            for script, callbacks, error in (HANG, {}, "cancelled"), (NO, {}, None), (NO, {"retry_if": interrupted}, None), (NO, {"delay": interrupted}, None):
+                events = []
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(client.get(serve(script).url, on_event=events.append, **callbacks), 0.2)
+                (end,) = whole(events)
+                assert (end.stop_reason, end.failed, [record.error for record in end.attempts]) == ("cancelled", False, [error])
+
+    run(main())
+
+
+def test_events_at_random_points(serve, run):
+    script = serve(NO, DONE)
+    events = []
+
+    async def main():
+        quick = {"backoff": "1ms", "budget": "none"}
+        async with reknock.AsyncClient(policy=quick, retry_if=lambda attempt: None, on_event=events.append) as client:
+            for _ in range(300):
+                task = asyncio.create_task(client.get(script.url))
+                await asyncio.sleep(random.uniform(0, 0.004))
+                task.cancel()
+                await asyncio.wait([task])
+            # What comes between the cancel and the task's next turn is told as well.
+            tasks = [asyncio.create_task(client.get(script.url)) for _ in range(100)]
+            while len(events) < 100:
+                await asyncio.sleep(0)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    run(main())
+    assert {end.stop_reason for end in whole(events)} >= {"cancelled"}
+
+
 def test_at_random_points(serve, run):
     script = serve(NO, DONE)
 
@@ -83,9 +135,10 @@ def test_close_ends_calls_in_flight(serve, run):
 @pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
 def test_ctrl_c(serve, waiting, asynchronous):
     script = serve(NO if waiting else HANG)
-    options = "policy={'backoff': '1h', 'timeout': 'none'}, delay=lambda attempt: print('waits', flush=True)"
+    options = "policy={'backoff': '1h', 'timeout': 'none'}, delay=lambda attempt: print('waits', flush=True), on_event=lambda event: told.append(event.kind)"
     send = f"asyncio.run(reknock.AsyncClient().get(URL, {options}))" if asynchronous else f"reknock.get(URL, {options})"
-    with child(f"try: {send}\nexcept KeyboardInterrupt: print('interrupted', time.monotonic())", script.url) as process:
+    code = f"told = []\ntry: {send}\nexcept KeyboardInterrupt: print('interrupted', time.monotonic(), *told)"
+    with child(code, script.url) as process:
         script.until(bool)
         if waiting:
             assert process.stdout.readline() == "waits\n"
@@ -94,6 +147,7 @@ def test_ctrl_c(serve, waiting, asynchronous):
     assert out.startswith("interrupted"), err
     # A tenth of a second is wanted; five times that is for busy machines.
     assert float(out.split()[1]) - begun < 0.5
+    assert [kind for kind in out.split()[2:] if kind != "retry"] == ["attempt_start", "attempt_end", "end"]
     assert len(script.log()) == 1
     if not waiting:
         script.until(lambda log: "client_gone_ms" in log[0])

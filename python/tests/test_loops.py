@@ -177,9 +177,10 @@ class TestTrio:
 
     def test_cancelling(self, serve):
         script = serve(HANG)
+        events = []
 
         async def main():
-            async with reknock.AsyncClient(policy=FAST) as client, trio.open_nursery() as nursery:
+            async with reknock.AsyncClient(policy=FAST, on_event=lambda event: events.append(event.kind)) as client, trio.open_nursery() as nursery:
                 nursery.start_soon(client.get, script.url)
                 await trio.to_thread.run_sync(script.until, bool)
                 assert bridge().in_flight == 1
@@ -187,6 +188,7 @@ class TestTrio:
             return bridge().in_flight
 
         assert trio.run(main) == 0
+        assert events == ["attempt_start", "attempt_end", "end"]
         script.until(lambda log: "client_gone_ms" in log[0])
 
     def test_the_deadline_covers_coroutines(self, serve):

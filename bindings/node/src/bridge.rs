@@ -186,11 +186,12 @@ impl Bridge {
         Ok(())
     }
 
-    /// Ends a call that is not over, whatever its state. Nothing further comes of it.
+    /// Ends a call that is not over, whatever its state. Nothing further comes of it; returns the events that have not come yet.
     #[napi(catch_unwind)]
-    pub fn cancel(&self, env: &Env, id: f64) -> Result<()> {
-        self.queue.cancel(id as u64);
-        self.ended(env, 1)
+    pub fn cancel<'env>(&self, env: &'env Env, id: f64) -> Result<Unknown<'env>> {
+        let events = self.queue.cancel(id as u64);
+        self.ended(env, 1)?;
+        listed(env, &events)
     }
 
     /// Keeps the process alive until `release`: a request body is sent on although its call is over.

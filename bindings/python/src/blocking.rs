@@ -128,8 +128,12 @@ impl Work {
                 let step = match self.step(py) {
                     Ok(step) => step,
                     Err(error) => {
-                        (*self).close(py);
-                        return Err(error);
+                        let callbacks = Arc::clone(&self.on.callbacks);
+                        events.extend((*self).close(py));
+                        if events.is_empty() {
+                            return Err(error);
+                        }
+                        return Ok(Py::new(py, Turn::over(0, callbacks, events, Err(error)))?.into_any());
                     }
                 };
                 let told = self.receiver.take();
@@ -162,11 +166,13 @@ impl Work {
         events.iter().all(|event| nobody && matches!(event.kind, EventKind::AttemptStart { .. }))
     }
 
-    /// Ends it, whatever its state.
-    pub fn close(self, py: Python<'_>) {
-        let Work { future, on: OnLane { lane, callbacks, pulls }, .. } = self;
+    /// Ends it, whatever its state; returns what is still to be told of it.
+    pub fn close(self, py: Python<'_>) -> Vec<Event> {
+        let Work { future, on: OnLane { lane, callbacks, pulls }, receiver, mut held, .. } = self;
         py.detach(|| drop((future, lane, pulls)));
         drop(callbacks);
+        held.extend(receiver.take().events);
+        held
     }
 
     /// What it comes to.

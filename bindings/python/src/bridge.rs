@@ -151,8 +151,14 @@ impl Bridge {
         if lock(&self.slots).contains_key(&id)
             && let Ok(queue) = self.queue()
         {
-            queue.cancel(id);
-            self.hand_over(py, id, Err(PyErr::from_value(error)), true);
+            let events = py.detach(|| queue.cancel(id));
+            let error = Err(PyErr::from_value(error));
+            let callbacks = lock(&self.slots).get(&id).map(|slot| Arc::clone(&slot.callbacks));
+            let item = match callbacks {
+                Some(callbacks) if !events.is_empty() => Py::new(py, Turn::over(id, callbacks, events, error)).map(Py::into_any),
+                _ => error,
+            };
+            self.hand_over(py, id, item, true);
         }
     }
 
@@ -240,15 +246,15 @@ impl Bridge {
         interrupted
     }
 
-    /// Ends a call, whatever its state.
-    fn cancel(&self, id: u64) {
+    /// Ends a call, whatever its state; returns what is still to be told of it, up to its end.
+    fn cancel(&self, py: Python<'_>, id: u64) -> Option<Turn> {
         let _ours = Ours::here();
-        let slot = lock(&self.slots).remove(&id);
-        if slot.is_some()
-            && let Ok(queue) = self.queue()
-        {
-            queue.cancel(id);
-        }
+        let slot = lock(&self.slots).remove(&id)?;
+        let queue = self.queue().ok().filter(|_| self.pid == process_id());
+        let last = queue.map(|queue| py.detach(move || queue.cancel(id))).unwrap_or_default();
+        let mut events = events_of(py, slot.ready.iter().chain(&slot.end));
+        events.extend(last);
+        (!events.is_empty()).then(|| Turn::on(id, Arc::clone(&slot.callbacks), None, events, None))
     }
 
     /// Settles the futures of what has come. Never runs user code.
@@ -383,8 +389,16 @@ impl Bridge {
         };
         let gone = if over { slots.remove(&id) } else { None };
         drop(slots);
-        drop(gone);
-        settle(py, &future, item);
+        let refused = settle(py, &future, item);
+        if let Some(turn) = refused.filter(|item| item.bind(py).cast::<Turn>().is_ok()) {
+            // Its task was cancelled and does not know yet: it will ask for what is still to be told.
+            let mut slots = lock(&self.slots);
+            match (gone, slots.get_mut(&id)) {
+                (Some(slot), _) => drop(slots.insert(id, Slot { end: Some(Ok(turn)), ..slot })),
+                (None, Some(slot)) => slot.ready.push_back(Ok(turn)),
+                (None, None) => {}
+            }
+        }
     }
 
     /// Ends all calls. In a forked child nothing inherited is touched: its locks may be held by threads that are gone.
@@ -405,21 +419,28 @@ impl Drop for Bridge {
 /// Lets the end of a call tell observers first what the turns would have told that it overtook.
 fn earlier_events(py: Python<'_>, overtaken: &VecDeque<PyResult<Py<PyAny>>>, end: &Py<PyAny>) {
     let Ok(end) = end.bind(py).cast::<Turn>() else { return };
-    let turns = overtaken.iter().flatten().filter_map(|item| item.bind(py).cast::<Turn>().ok());
-    let mut events: Vec<_> = turns.flat_map(|turn| turn.get().take_events()).collect();
+    let mut events = events_of(py, overtaken.iter());
     let mut own = lock(&end.get().events);
     events.append(&mut own);
     *own = events;
 }
 
-/// Sets a future, unless it was cancelled meanwhile.
-fn settle(py: Python<'_>, future: &Py<PyAny>, item: PyResult<Py<PyAny>>) {
-    let set = match item {
-        Ok(item) => future.call_method1(py, intern!(py, "set_result"), (item,)),
-        Err(error) => future.call_method1(py, intern!(py, "set_exception"), (error.into_value(py),)),
+/// What turns would have told that nobody got to see.
+fn events_of<'a>(py: Python<'_>, items: impl Iterator<Item = &'a PyResult<Py<PyAny>>>) -> Vec<client::Event> {
+    let turns = items.flatten().filter_map(|item| item.bind(py).cast::<Turn>().ok());
+    turns.flat_map(|turn| turn.get().take_events()).collect()
+}
+
+/// Sets a future, unless it was cancelled meanwhile: then it gives back the result.
+fn settle(py: Python<'_>, future: &Py<PyAny>, item: PyResult<Py<PyAny>>) -> Option<Py<PyAny>> {
+    let (set, item) = match item {
+        Ok(item) => (future.call_method1(py, intern!(py, "set_result"), (&item,)), Some(item)),
+        Err(error) => (future.call_method1(py, intern!(py, "set_exception"), (error.into_value(py),)), None),
     };
     // What no future takes (StopIteration) is told in its place. InvalidStateError, both times: its task was cancelled, and will say so.
     if let Err(problem) = set {
         drop(future.call_method1(py, intern!(py, "set_exception"), (problem.into_value(py),)));
+        return item;
     }
+    None
 }

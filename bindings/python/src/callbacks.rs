@@ -284,11 +284,12 @@ impl Turn {
         work.run(py)
     }
 
-    /// Ends a blocking call that waits for its answer.
+    /// Ends a blocking call that waits for its answer. It may have more to tell then.
     fn cancel(&self, py: Python<'_>) {
         let _ours = Ours::here();
         if let Some(work) = self.take_work() {
-            work.close(py);
+            let last = work.close(py);
+            self.events.lock().unwrap_or_else(PoisonError::into_inner).extend(last);
         }
     }
 

@@ -237,6 +237,12 @@ impl<S, B, M: Sealed<B>> Call<S, B, M> {
     }
 }
 
+impl<S, B, M: Sealed<B>> Drop for Call<S, B, M> {
+    fn drop(&mut self) {
+        self.trace.given_up(&self.driver);
+    }
+}
+
 /// Reads a response that nobody wants, if that is cheap: its connection can then be used again.
 async fn drain(body: impl Body, deadline: Tick) {
     let end = TokioClock.now().after(DRAIN.1).min(deadline);

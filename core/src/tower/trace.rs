@@ -22,6 +22,8 @@ mod off {
         pub(in crate::tower) fn ended(&mut self, _: &Driver, _: Option<http::Version>) {}
 
         pub(in crate::tower) fn decided(&self, _: &mut Driver, _: Tick) {}
+
+        pub(in crate::tower) fn given_up(&mut self, _: &Driver) {}
     }
 }
 
@@ -33,7 +35,9 @@ mod on {
     use url::Url;
 
     use crate::client::{Event, EventKind, trace};
+    use crate::error::ErrorKind;
     use crate::identity::Identity;
+    use crate::record::AttemptRecord;
     use crate::retry::driver::Driver;
     use crate::time::Tick;
 
@@ -72,6 +76,13 @@ mod on {
                 let mut attempt = attempt.clone();
                 attempt.connection.version = version.map(Into::into);
                 self.attempt.end(&attempt);
+            }
+        }
+
+        /// The call was dropped, and with it the attempt that has not ended, if there is one.
+        pub(in crate::tower) fn given_up(&mut self, driver: &Driver) {
+            if let (Some(_), Some(attempt)) = (&self.call, driver.records().last()) {
+                self.attempt.end(&AttemptRecord { error: Some(ErrorKind::Cancelled), ..attempt.clone() });
             }
         }
 

@@ -2,7 +2,8 @@
 
 use crate::support::{Scripted, Step, policy};
 use reknock::ErrorKind;
-use reknock::client::{Callbacks, Client, EventKind, Notice, Redirects};
+use reknock::client::{Callbacks, Client, EventKind, Notice, Opinion, Redirects, Request};
+use reknock::{BoxError, Evidence, StopReason};
 use serde_json::json;
 
 use super::callbacks::{Seen, URL, client, ms};
@@ -160,4 +161,81 @@ async fn a_budget_that_is_not_the_hosts_is_told() {
     let text =
         format!("the retry budget of http://server.test is this process's alone (share: host): {why}; share_required makes that an error");
     assert_eq!(*notices, [text]);
+}
+
+/// Whatever a call waits for when its future is dropped: what began has an end, once.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_dropped_ends() {
+    let connecting = Step { connect: ms(20_000), ..Step::status(200) };
+    let (head, late) = (Step::status(200).head(ms(20_000)), (ms(20_000), Some(10)));
+    let body = Step::status(200).body([(ms(1), Some(10)), late]);
+    let drained = [Step::status(503).body([late]), Step::status(200)];
+    let cancelled = [Some("cancelled")];
+    let plain = Callbacks::new;
+    let asked = Callbacks::new().retry_if_async(|_| std::future::pending::<Result<Opinion, BoxError>>());
+    let edited = Callbacks::new().before_retry_async(|_, _| std::future::pending::<Result<Request, BoxError>>());
+    let cases = [
+        ("connect", vec![connecting], plain(), cancelled.to_vec()),
+        ("head", vec![head.clone()], plain(), cancelled.to_vec()),
+        ("body", vec![body], plain(), cancelled.to_vec()),
+        ("drain", drained.to_vec(), plain(), vec![None]),
+        ("wait", vec![Step::status(503)], plain(), vec![None]),
+        ("second", vec![Step::fail(ErrorKind::Reset), head], plain(), vec![Some("reset"), Some("cancelled")]),
+        ("retry_if", vec![Step::status(503)], asked, vec![None]),
+        ("before_retry", vec![Step::status(503)], edited, vec![None]),
+    ];
+    for (state, script, callbacks, errors) in cases {
+        let (seen, script) = (Seen::default(), Scripted::new(script));
+        let told = seen.clone();
+        let observe = callbacks.on_event(move |event| told.lock().unwrap().push(event.kind.clone()));
+        let backoff = if matches!(state, "wait" | "drain") { "30s" } else { "1ms" };
+        let about = json!({"backoff": backoff, "budget": "none", "connect_timeout": "none", "per_try_timeout": "none"});
+        let client = client(&script, &about);
+        let call = client.get(URL).callbacks(observe).send();
+        tokio::time::timeout(ms(40), call).await.expect_err(state);
+        let seen = std::mem::take(&mut *seen.lock().unwrap());
+        let count = |code| seen.iter().filter(|kind| kind.code() == code).count();
+        let counts = [count("attempt_start"), count("attempt_end"), count("end")];
+        assert_eq!(counts, [errors.len(), errors.len(), 1], "{state}: {seen:?}");
+        let Some(EventKind::End { attempts, stop_reason, failed, text, .. }) = seen.last() else { panic!("{state}: {seen:?}") };
+        assert_eq!((*stop_reason, *failed), (StopReason::Cancelled, false), "{state}");
+        assert!(text.contains("the call was cancelled"), "{state}: {text}");
+        let found: Vec<_> = attempts.iter().map(|record| record.error.map(ErrorKind::code)).collect();
+        assert_eq!(found, errors, "{state}");
+        let ends = seen.iter().filter(|kind| kind.code() == "attempt_end").filter_map(EventKind::attempt);
+        assert_eq!(ends.map(|record| record.error.map(ErrorKind::code)).collect::<Vec<_>>(), errors, "{state}");
+        let evidence = if state == "connect" { Evidence::NotSent } else { Evidence::Unknown };
+        assert_eq!(attempts.last().unwrap().evidence, evidence, "{state}");
+    }
+}
+
+/// A response that is handed out has ended its call: dropping it tells nothing more. Nor does an observer that panics while a thread unwinds.
+#[tokio::test(start_paused = true)]
+async fn a_call_ends_once() {
+    let script = Scripted::new([Step::status(200).body([(ms(1), Some(10)), (ms(20_000), Some(10))])]);
+    let seen = Seen::default();
+    let told = seen.clone();
+    let observe = Callbacks::new().on_event(move |event| told.lock().unwrap().push(event.kind.code()));
+    let mut response = client(&script, &json!({})).get(URL).callbacks(observe).stream().await.unwrap();
+    response.chunk().await.unwrap();
+    drop(response);
+    assert_eq!(*seen.lock().unwrap(), ["attempt_start", "attempt_end", "end"]);
+
+    let script = Scripted::new([Step::status(200).head(ms(20_000))]);
+    let seen = Seen::default();
+    let told = seen.clone();
+    let broken = Callbacks::new().on_event(move |event| {
+        told.lock().unwrap().push(event.kind.code());
+        panic!("an observer");
+    });
+    let call = tokio::spawn(async move {
+        let client = client(&script, &json!({}));
+        let call = client.get(URL).callbacks(broken).send();
+        let _ = tokio::join!(call, async {
+            tokio::time::sleep(ms(5)).await;
+            panic!("the program");
+        });
+    });
+    assert!(call.await.unwrap_err().is_panic());
+    assert_eq!(*seen.lock().unwrap(), ["attempt_start", "attempt_end", "end"]);
 }

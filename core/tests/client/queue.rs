@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::support::{Scripted, Step, policy};
 use reknock::client::queue::{Delivery, Item, Queue};
-use reknock::client::{CallOptions, Client, EventKind, Opinion, Question, Reply, Request, Response, Wants, runtime};
+use reknock::client::{CallOptions, Client, Event, EventKind, Opinion, Question, Reply, Request, Response, Wants, runtime};
 use reknock::{Error, ErrorKind, StopReason};
 use reknock_test_server::Server;
 use serde_json::json;
@@ -150,6 +150,36 @@ fn a_cancelled_call_delivers_nothing() {
     let quick = self::client(&Scripted::new([Step::status(200)]));
     let other = submit(&queue, &quick, Wants::default());
     assert_eq!(only(next(&queue, &woken)).id, other);
+}
+
+/// Wherever it is: what had not come out comes from the cancel, up to the end of the call.
+#[test]
+fn a_cancelled_call_tells_its_end() {
+    let (queue, woken) = queue();
+    let codes = |events: Vec<Event>| events.iter().map(|event| event.kind.code()).collect::<Vec<_>>();
+    let whole = ["attempt_start", "attempt_end", "end"];
+    let wants = Wants { events: true, ..Wants::default() };
+
+    let script = Scripted::new([Step::status(200).head(Duration::from_secs(3600))]);
+    let id = submit(&queue, &client(&script), wants);
+    while script.sent().is_empty() {
+        std::thread::yield_now();
+    }
+    assert_eq!(codes(queue.cancel(id)), whole);
+    assert_eq!((codes(queue.cancel(id)).len(), queue.running()), (0, 0));
+
+    // It had ended, or asked, and nobody has looked yet.
+    let id = submit(&queue, &client(&Scripted::new([Step::status(200)])), wants);
+    woken.recv_timeout(Duration::from_secs(20)).unwrap();
+    assert_eq!(codes(queue.cancel(id)), whole);
+    let id = submit(&queue, &client(&Scripted::new([Step::status(503)])), Wants { retry_if: true, ..wants });
+    woken.recv_timeout(Duration::from_secs(20)).unwrap();
+    assert_eq!(codes(queue.cancel(id)), whole);
+    let id = submit(&queue, &client(&Scripted::new([Step::status(503)])), Wants { retry_if: true, ..wants });
+    let asked = only(next(&queue, &woken));
+    assert_eq!(codes(asked.events), ["attempt_start"]);
+    assert_eq!(codes(queue.cancel(id)), whole[1..]);
+    assert!(queue.take().is_empty());
 }
 
 #[test]

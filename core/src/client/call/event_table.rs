@@ -65,7 +65,8 @@ pub const EVENTS: &[EventRow] = &[
     EventRow {
         code: "attempt_end",
         level: "debug",
-        when: "After each attempt, and after the body of its response where that is read into memory.",
+        when: "After each attempt, and after the body of its response where that is read into memory. Also if the call is given up meanwhile: its error is \
+               then `cancelled`, unless it had an outcome.",
         fields: &[ATTEMPT],
     },
     EventRow {
@@ -89,7 +90,9 @@ pub const EVENTS: &[EventRow] = &[
     EventRow {
         code: "end",
         level: "debug, or warning if the call failed",
-        when: "Once per call, when its result is there. A body that is streamed may still break after it.",
+        when: "Once per call, when its result is there. A body that is streamed may still break after it. A call that is given up has one too, with the stop \
+               reason `cancelled`: by a signal or a cancel, by dropping its future (Rust), by cancelling its task or by Ctrl-C (Python). Not if the queue that \
+               it was submitted to is freed (C), or its event loop ends with it.",
         fields: &[
             field("attempts", "list of records", "attempts", "The records of all attempts."),
             field("stop_reason", "text", "stop_reason", "Why nothing further was sent."),

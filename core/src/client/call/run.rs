@@ -10,7 +10,7 @@ use super::drain::drain;
 use super::early::{EARLY, is_made_while_read};
 use super::question::Host;
 use super::state::{AttemptResult, CallBody, CallFailure, Delivery, Finished, Running, facts};
-use super::trace;
+use super::trace::{self, Trace};
 use crate::client::message::redirect::{Hop, hop};
 use crate::client::message::request::Request;
 use crate::client::message::response::ResponseHead;
@@ -34,11 +34,13 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     /// Sends until the machine says stop, or somebody cancels it.
     pub(in crate::client) async fn finish(&mut self, cancel: Option<&Cancel>) -> Result<Finished<T::Body>, Error> {
         let closed = &self.shared.closed;
+        let given_up = GivenUp(self);
+        let running = &mut *given_up.0;
         let ended = tokio::select! {
             // In this order: a call that is cancelled sends nothing more, nor anything at all.
             biased;
             kind = cancelled_kind(cancel, closed) => Err(kind),
-            ended = self.run() => Ok(ended),
+            ended = running.run() => Ok(ended),
         };
         let cancelled = match &ended {
             Err(kind) => Some(*kind),
@@ -48,8 +50,13 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         };
         let ended = match (ended, cancelled) {
             (Ok(ended), None) => ended,
-            (_, Some(kind)) | (Err(kind), None) => Err(self.cancelled(kind).await),
+            (_, Some(kind)) | (Err(kind), None) => {
+                let evidence = running.progress.proof(&running.config.clock).await;
+                Err(running.cancelled(kind, evidence))
+            }
         };
+        // Nothing is awaited from here on.
+        std::mem::forget(given_up);
         match ended {
             Ok(finished) => {
                 self.close_record();
@@ -62,13 +69,8 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
 
     async fn run(&mut self) -> Result<Finished<T::Body>, CallFailure> {
         loop {
-            if self.spans {
-                let start = self.attempt_start();
-                self.trace = trace::begin(&start, Some(&self.sent().url));
-            }
-            if self.wants.before_attempt {
-                let trace = self.trace.clone();
-                trace.within(Box::pin(self.before_attempt())).await.map_err(|failure| CallFailure::replacing(None, failure))?;
+            if self.spans || self.wants.before_attempt {
+                self.prepare().await.map_err(|failure| CallFailure::replacing(None, failure))?;
             }
             let mut ended = self.attempt().await;
             loop {
@@ -121,6 +123,21 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
                 }
             }
         }
+    }
+
+    /// Begins the span of the next attempt, and asks within it for the attempt's fields.
+    async fn prepare(&mut self) -> Result<(), Failure> {
+        let mut trace = Trace::default();
+        if self.spans {
+            let start = self.attempt_start();
+            trace = trace::begin(&start, Some(&self.sent().url));
+        }
+        if self.wants.before_attempt {
+            trace.within(Box::pin(self.before_attempt())).await?;
+        }
+        // Not before: should the call end meanwhile, the attempt before is the last one.
+        self.trace = trace;
+        Ok(())
     }
 
     /// The verdict on an outcome, noted on its record.
@@ -292,8 +309,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     }
 
     /// The failure of a call that was cancelled, or whose client was closed, in whatever state it was.
-    async fn cancelled(&mut self, kind: ErrorKind) -> CallFailure {
-        let evidence = self.progress.proof(&self.config.clock).await;
+    fn cancelled(&mut self, kind: ErrorKind, evidence: Evidence) -> CallFailure {
         let status = self.records.last_mut().and_then(|record| {
             if self.open && record.status.is_none() {
                 record.evidence = evidence;
@@ -302,6 +318,19 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         });
         let stop_reason = StopReason::of_kind(kind).unwrap_or(StopReason::Cancelled);
         CallFailure { failure: Failure::new(kind, evidence, cancel_message(kind)), status, stop_reason }
+    }
+}
+
+/// A call that has begun and not ended. Dropped, it was given up without a cancel: it ends all the same for those who are told.
+struct GivenUp<'r, 'a, T: Transport, C: Clock, H: Host>(&'r mut Running<'a, T, C, H>);
+
+impl<T: Transport, C: Clock, H: Host> Drop for GivenUp<'_, '_, T, C, H> {
+    fn drop(&mut self) {
+        if self.0.heard.is_some() {
+            let evidence = self.0.progress.seal();
+            let failure = self.0.cancelled(ErrorKind::Cancelled, evidence);
+            drop(self.0.fail(failure));
+        }
     }
 }
 

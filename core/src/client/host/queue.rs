@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::runtime::Handle;
@@ -66,7 +67,14 @@ struct Shared<R> {
 struct Running {
     task: Option<AbortHandle>,
     asked: Asked,
+    /// Somebody is told of what it does.
+    heard: bool,
+    /// Where its last events go, if it was cancelled.
+    cancelled: Option<mpsc::Sender<Vec<Event>>>,
 }
+
+/// How long a cancel waits for the call's last events at most. The runtime ends it at once, unless it is stuck.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Where the answer to the present question goes.
 type Asked = Arc<Mutex<Option<oneshot::Sender<Result<Reply, BoxError>>>>>;
@@ -112,10 +120,18 @@ impl<R> Drop for End<R> {
         let Some(shared) = self.shared.upgrade() else { return };
         let gone = || Item::Failed(Error::new(ErrorKind::Closed, "reknock was shut down in this process"));
         let item = self.item.take().unwrap_or_else(gone);
-        let delivery = Delivery { id: self.id, events: std::mem::take(&mut *lock(&self.told)), item };
+        let events = std::mem::take(&mut *lock(&self.told));
         // Delivered before anybody finds its number gone: who cancels it then takes it back, and counts it once.
         let mut running = lock(&shared.running);
-        let wakes = running.remove(&self.id).is_some() && self.done.add(delivery);
+        let wakes = match running.remove(&self.id) {
+            None => false,
+            Some(Running { cancelled: None, .. }) => self.done.add(Delivery { id: self.id, events, item }),
+            Some(Running { cancelled: Some(waiting), .. }) => {
+                // Nobody, if it took too long.
+                let _ = waiting.send(events);
+                false
+            }
+        };
         drop(running);
         if wakes {
             self.done.waker.wake();
@@ -155,7 +171,7 @@ impl<R: Send + 'static> Queue<R> {
         // Boxed where it is made: it is large, and would be moved several times.
         let work = std::panic::AssertUnwindSafe(Box::pin(start(host))).catch_unwind();
         // Before the task starts, so that its end finds its entry; not held meanwhile, as it may end at once.
-        lock(&self.0.running).insert(id, Running { task: None, asked });
+        lock(&self.0.running).insert(id, Running { task: None, asked, heard: wants.events, cancelled: None });
         let end = End { id, shared: Arc::downgrade(&self.0), done: Arc::clone(&self.0.done), told, item: None };
         let task = runtime.spawn(async move {
             // Moved in before the work begins, and so dropped with it.
@@ -187,13 +203,27 @@ impl<R: Send + 'static> Queue<R> {
         }
     }
 
-    /// Ends a submission at once; nothing further comes under its number.
-    pub fn cancel(&self, id: u64) {
-        let running = lock(&self.0.running).remove(&id);
-        if let Some(task) = running.and_then(|running| running.task) {
+    /// Ends a submission at once; nothing further comes under its number. Gives the events that have not come out yet, up to the end of the call: where
+    /// they are wanted, it waits for the moment that the runtime takes to end it.
+    pub fn cancel(&self, id: u64) -> Vec<Event> {
+        let mut running = lock(&self.0.running);
+        let (task, last) = match running.get_mut(&id) {
+            Some(call) if call.heard => {
+                let (waiting, last) = mpsc::channel();
+                call.cancelled = Some(waiting);
+                (call.task.clone(), Some(last))
+            }
+            _ => (running.remove(&id).and_then(|call| call.task), None),
+        };
+        drop(running);
+        if let Some(task) = task {
             task.abort();
         }
-        lock(&self.0.done.items).retain(|delivery| delivery.id != id);
+        let last = last.and_then(|last| last.recv_timeout(PATIENCE).ok());
+        lock(&self.0.running).remove(&id);
+        let mut items = lock(&self.0.done.items);
+        let events: Vec<Event> = items.extract_if(.., |delivery| delivery.id == id).flat_map(|delivery| delivery.events).collect();
+        events.into_iter().chain(last.into_iter().flatten()).collect()
     }
 }
 
