@@ -51,9 +51,9 @@ def report(result: Response | HTTPError) -> dict[str, Any]:
 def send(options: argparse.Namespace) -> Response | HTTPError:
     """Makes the call."""
     headers = [(name.strip(), value.strip()) for name, _, value in (field.partition(":") for field in options.headers)]
-    content: str | bytes | None = options.data
-    if isinstance(content, str) and content.startswith("@"):
-        content = Path(content[1:]).read_bytes()
+    content = None if options.data is None else options.data.encode(errors="surrogateescape")
+    if content is not None and options.data.startswith("@"):
+        content = Path(options.data[1:]).read_bytes()
     method = options.method or ("GET" if content is None else "POST")
     try:
         with Client(policy=PolicySet.load(options.policy) if options.policy else None) as client:
@@ -78,7 +78,9 @@ def get(options: argparse.Namespace) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs a command; returns its exit status."""
-    finished = command_run(PROGRAM, sys.argv[1:] if argv is None else argv)
+    given = sys.argv[1:] if argv is None else argv
+    # Bytes that are no text (surrogates, to Python) name no file that the core could read: it says so.
+    finished = command_run(PROGRAM, [word.encode(errors="surrogateescape").decode(errors="replace") for word in given])
     if finished is not None:
         out, err, status = finished
         sys.stderr.write(err)

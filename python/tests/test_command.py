@@ -105,3 +105,11 @@ def test_explain(tmp_path):
     (tmp_path / "policy.yaml").write_text("max_retries: 5")
     assert reknock("explain", str(tmp_path / "policy.yaml")).stdout == Policy(max_retries=5).explain()
     assert "Traceback" not in reknock("explain", str(tmp_path / "nowhere.yaml")).stderr
+
+
+def test_words_that_are_no_text(serve):
+    ran = reknock("lint", b"\xff.yaml")
+    assert (ran.returncode, ran.stdout) == (2, "") and ran.stderr.startswith("config: \ufffd.yaml: ")
+    script = serve({"do": "echo"})
+    assert reknock("get", script.url, "-d", b"\xff").returncode == 0
+    assert script.log()[0]["body_size"] == 1

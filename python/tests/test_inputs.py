@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import ssl
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -244,3 +245,9 @@ print('done')
 def test_nothing_panics_without_descriptors():
     ran = subprocess.run([sys.executable, "-S", "-c", f"import sys; sys.path[:0] = {sys.path!r}\n" + NO_DESCRIPTORS], capture_output=True, text=True, check=False)
     assert ran.stdout == "done\n" and "panicked" not in ran.stderr, ran.stderr
+
+
+def test_a_context_of_ssl_is_refused_with_what_to_give_instead():
+    for make in (reknock.Client, reknock.AsyncClient):
+        with pytest.raises(reknock.ConfigError, match="^verify: must be true or false, got a value of type SSLContext; give root certificates as text or path, a client's own as cert$"):
+            make(verify=ssl.create_default_context())
