@@ -923,7 +923,7 @@ export interface AttemptMessage {
   readonly url: string;
   /** What subscribers of `start` put in here is sent with this attempt, in place of header fields of the same names; null where nothing can be added. */
   readonly headers: Record<string, string> | null;
-  /** How it ended; null until it has, and if the call was given up before. */
+  /** How it ended; null until it has, and if the call of an adapter was given up before. */
   readonly record: AttemptRecord | null;
   /** What the attempt failed with. */
   readonly error?: unknown;

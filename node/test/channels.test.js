@@ -115,7 +115,7 @@ test('failures and calls that are given up end what began', async (t) => {
   control.abort(new Error('enough'));
   await assert.rejects(call, /enough/);
   assert.deepEqual(order(heard).slice(-8), ['attempt 1 start', 'attempt 1 end', 'attempt 1 error', 'attempt 1 asyncStart', 'attempt 1 asyncEnd', 'call error', 'call asyncStart', 'call asyncEnd']);
-  assert.deepEqual([heard.at(-4)[2].record, heard.at(-1)[2].error.message], [null, 'enough']);
+  assert.deepEqual([heard.at(-4)[2].record.error, heard.at(-1)[2].error.message], ['cancelled', 'enough']);
 });
 
 test('stores that are bound to a call hold in its callbacks; a subscriber that throws fails no call', async (t) => {

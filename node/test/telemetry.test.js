@@ -164,7 +164,7 @@ test('the hook tells spans of others how often a request was sent before', async
   assert.deepEqual(numbers, [undefined, 1, 2]);
 });
 
-test('a call that is given up ends its span, and is no duration', async (t) => {
+test('a call that is given up ends its span, and is a duration of what was cancelled', async (t) => {
   const { spans, metrics } = seen(t);
   const script = await serve(t, HANG);
   const control = new AbortController();
@@ -172,8 +172,9 @@ test('a call that is given up ends its span, and is no duration', async (t) => {
   await script.until((arrivals) => arrivals.length === 1);
   control.abort();
   await assert.rejects(call, { name: 'AbortError' });
-  assert.deepEqual(spans().map(({ status: { code }, attributes }) => [code, attributes['error.type']]), [[SpanStatusCode.ERROR, 'AbortError']]);
-  assert.equal((await metrics())['http.client.request.duration'], undefined);
+  assert.deepEqual(spans().map(({ status: { code }, attributes }) => [code, attributes['error.type']]), [[SpanStatusCode.ERROR, 'cancelled']]);
+  const { points } = (await metrics())['http.client.request.duration'];
+  assert.deepEqual(points.map(([attributes, { count }]) => [attributes['error.type'], count]), [['cancelled', 1]]);
 });
 
 test('it begins and ends when one says so, and takes no option that there is not', async (t) => {
