@@ -12,6 +12,7 @@ use reknock::client::testing::Engine;
 use reknock::client::{CLIENT_OPTIONS, Client, allows_nesting, default_policies};
 use reknock::policy::{Keys, Value};
 
+use crate::budgets::Budgets;
 use crate::call::NativeCall;
 use crate::callbacks::Callbacks;
 use crate::convert::{UNIT, address, to_value};
@@ -20,7 +21,6 @@ use crate::ending::Ours;
 use crate::errors::raised;
 use crate::policy::Policy;
 use crate::policy_set::{self, PolicySet};
-use crate::retry::Budgets;
 use crate::testing::{self, Script};
 
 /// Connections, budgets, defaults and callbacks.

@@ -3,6 +3,7 @@
 mod blocking;
 mod body;
 mod bridge;
+mod budgets;
 mod call;
 mod callbacks;
 mod client;
@@ -55,7 +56,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<request::RequestHeaders>()?;
     module.add_class::<response::ResponseHead>()?;
     module.add_class::<response::Response>()?;
-    module.add_class::<retry::Budgets>()?;
+    module.add_class::<budgets::Budgets>()?;
     module.add_class::<retry::Decision>()?;
     module.add_class::<retry::Limits>()?;
     module.add_class::<retry::Retry>()?;

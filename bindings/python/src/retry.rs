@@ -5,48 +5,19 @@ use std::time::Duration;
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
-use reknock::client::{entropy_or, minted_key, process_budgets_with};
-use reknock::policy::{Keys, Value};
-use reknock::retry::driver::{self, Driver, Misuse, Options, Target, outcome};
+use pyo3::types::PyTuple;
+use reknock::client::{entropy_or, minted_key};
+use reknock::retry::driver::{Driver, Misuse, Options, Target, outcome};
 use reknock::retry::{self, Answer};
 use reknock::{Measured, StopReason, Tick, UnixTime, client};
 
+use crate::budgets::Budgets;
 use crate::callbacks::opinion_of;
-use crate::client::BudgetReading;
 use crate::convert::{UNIT, hint_seconds, pairs, to_value};
 use crate::errors::raised;
 use crate::events::{Event, Identity};
 use crate::policy::{Policy, chosen};
 use crate::records::records;
-
-/// Retry budgets that calls share: keep one beside each client of your own, or give the same to clients, adapters and functions. Any number
-/// of threads may use it at once. Those with names are shared with all of the process. `budget_dir`, `share_required`: as of a Client.
-#[pyclass(frozen, weakref, module = "reknock")]
-pub struct Budgets(pub Arc<retry::Budgets>);
-
-#[pymethods]
-impl Budgets {
-    /// `budget_dir`, `share_required`: as of a Client.
-    #[new]
-    #[pyo3(signature = (**options))]
-    fn new(py: Python<'_>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        let options = options.map_or(Ok(Value::Map(Vec::new())), |options| to_value(options.as_any()))?;
-        let budgets = process_budgets_with(&options, Keys::Snake).map_err(|error| raised(py, &error))?;
-        Ok(Budgets(Arc::new(budgets)))
-    }
-
-    /// What the budget of a policy has for an origin; None if no call used it yet. `now`: as for `Retry`.
-    #[pyo3(signature = (policy, origin, *, now=None))]
-    fn reading(&self, py: Python<'_>, policy: &Policy, origin: &str, now: Option<f64>) -> PyResult<Option<BudgetReading>> {
-        let now = tick(py, now)?;
-        Ok(driver::reading(&self.0, &policy.0, origin, now).map(BudgetReading::from))
-    }
-
-    fn __repr__(&self) -> &'static str {
-        "<Budgets>"
-    }
-}
 
 /// One call on its way, decided step by step, for those who keep an HTTP client of their own: it sends nothing and waits for nothing.
 /// Per attempt: `attempt()`, your send, `classify(...)`, `decide()`, which says to wait and go on, or why not; at the end `finish()`.
@@ -440,7 +411,7 @@ fn allowed<T>(py: Python<'_>, result: Result<T, Misuse>) -> PyResult<T> {
     })
 }
 
-fn tick(py: Python<'_>, now: Option<f64>) -> PyResult<Tick> {
+pub fn tick(py: Python<'_>, now: Option<f64>) -> PyResult<Tick> {
     UNIT.tick("now", clock(py, "monotonic", now)?).map_err(|error| raised(py, &error))
 }
 

@@ -9,6 +9,7 @@ mod client;
 mod host;
 mod lane;
 mod message;
+mod option_values;
 mod options;
 mod policies;
 mod request_builder;
