@@ -35,6 +35,17 @@ struct Live {
 }
 
 impl Live {
+    /// What is there already needs nothing of the connection.
+    fn poll_data(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, h2::Error>>> {
+        let first = self.stream.poll_data(context);
+        let link = &self.place.connection().link;
+        if first.is_ready() || !link.is_for_one_call() {
+            return first;
+        }
+        link.drive_by_call(context);
+        self.stream.poll_data(context)
+    }
+
     /// Whether everything had come when the connection was lost. h2 forgets the end of a response that comes in one go with the connection's, as long as
     /// the request has none.
     fn is_whole(&self, error: &h2::Error) -> bool {
@@ -48,7 +59,7 @@ impl Http2Body {
         let over = stream.is_end_stream();
         let mut body = Http2Body { live: Some(Live { stream, place, bodiless, waiting: false, left: length }), rest };
         if over {
-            body.end();
+            body.finish();
         }
         body
     }
@@ -57,7 +68,7 @@ impl Http2Body {
     pub(in crate::client::transport::http) fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
         let Some(live) = &mut self.live else { return Poll::Ready(None) };
         loop {
-            let piece = match live.stream.poll_data(context) {
+            let piece = match live.poll_data(context) {
                 Poll::Pending if live.bodiless => None,
                 Poll::Pending => {
                     live.waiting = true;
@@ -74,7 +85,7 @@ impl Http2Body {
                         continue;
                     }
                     if live.stream.is_end_stream() {
-                        self.end();
+                        self.finish();
                     }
                     return Poll::Ready(Some(Ok(bytes)));
                 }
@@ -92,12 +103,21 @@ impl Http2Body {
         }
     }
 
+    /// All has come.
+    fn finish(&mut self) {
+        if let (Some(live), None) = (&self.live, &self.rest) {
+            live.place.connection().link.rest();
+        }
+        self.end();
+    }
+
     /// Nothing more comes.
     fn end(&mut self) {
         let live = self.live.take();
         if let (Some(live), Some(rest)) = (live, &mut self.rest)
             && !rest.task.is_finished()
         {
+            live.place.connection().link.hand_over();
             rest.place = Some(live.place);
         }
     }
