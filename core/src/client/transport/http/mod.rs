@@ -14,6 +14,7 @@ pub(crate) mod idle;
 mod origin;
 mod pool;
 mod proxy;
+mod resolve;
 mod socket;
 mod stream;
 mod tunnel;
