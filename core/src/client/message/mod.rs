@@ -6,6 +6,7 @@ pub(super) mod cookies;
 mod known;
 pub(super) mod memory;
 pub(super) mod multipart;
+pub(super) mod page;
 pub(super) mod redact;
 pub(super) mod redirect;
 pub(super) mod request;
