@@ -39,7 +39,7 @@ fn calls() -> u64 {
 
 async fn stormy(stream: TcpStream, number: usize, seen: Seen) {
     let mut dice = Dice(0x9e37_79b9 ^ ((number as u64 + 1) * 7919));
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         // However it ends, by a reset.
         stream.set_zero_linger().unwrap();
     }
