@@ -47,7 +47,8 @@
 //!   comes in trailers after messages is the reader's. All calls are POST: say `methods: any` for what may be repeated.
 //! - A call within an attempt of another such layer (the request carries an [`Attempt`]) makes one attempt, `nested`.
 //! - Dropping the future cancels the call, in any state.
-//! - With the feature `tracing` each attempt is a span, as those of [`Client`](crate::client::Client) are; the service is called within it.
+//! - With the feature `tracing` each attempt is a span, as those of [`Client`](crate::client::Client) are; the service is called within it. Calls are named by
+//!   [`RetryLayer::name`], or a [`CallName`] among the request's extensions.
 //!
 //! Without the other features this is the machine, tokio's timers and the crates `http`, `http-body`, `tower-layer`, `tower-service`.
 
@@ -64,5 +65,5 @@ mod trace;
 pub use self::reqwest::ReqwestService;
 pub use body::{Cloned, Mapped, Recorded, Replay, ReplayBody};
 pub use failure::{Classify, Failure, KnownErrors};
-pub use layer::{Attempt, Attempted, RetryFuture, RetryLayer, RetryService};
+pub use layer::{Attempt, Attempted, CallName, RetryFuture, RetryLayer, RetryService};
 pub use outcome::{Records, RetryError};
