@@ -21,6 +21,7 @@ use super::call::transfer::{Meter, OnTransfer};
 use super::host::callbacks::Callbacks;
 use super::host::lanes::LanePool;
 use super::message::cookies::Cookies;
+use super::message::fields::Fields;
 use super::message::redirect::Redirects;
 use super::message::request::Request;
 use super::message::response::Response;
@@ -53,7 +54,7 @@ pub(super) struct Config<T, C> {
     pub(super) transport: Box<dyn Fn() -> Result<T, Error> + Send + Sync>,
     pub(super) calls: CallConfig<C>,
     pub(super) policies: Arc<Policies>,
-    pub(super) headers: HeaderMap,
+    pub(super) headers: Arc<HeaderMap>,
     pub(super) redirects: Redirects,
     pub(super) callbacks: Callbacks,
     pub(super) base_url: Option<Url>,
@@ -414,8 +415,8 @@ impl<T, C> Config<T, C> {
 
     /// The policy of one request: what its header fields change, and whether they allow retries at all.
     fn policy_for<'a>(&self, request: &mut Request, policy: &'a Policy) -> Cow<'a, Policy> {
-        let asked = self.envoy_headers.then(|| envoy::with_request_headers(policy, &request.headers));
-        let head = head(request, &request.headers);
+        let asked = self.envoy_headers.then(|| envoy::with_request_headers(policy, &*request.headers));
+        let head = head(request, &*request.headers);
         match asked {
             None => policy.for_request(&head),
             Some(policy) => {
@@ -428,6 +429,10 @@ impl<T, C> Config<T, C> {
 
     /// Adds what every request of this client carries, under what it brings itself.
     fn complete(&self, request: &mut Request) {
+        if request.headers.is_empty() && request.without.is_empty() {
+            request.headers = Fields::Shared(Arc::clone(&self.headers));
+            return;
+        }
         for name in self.headers.keys() {
             if !request.headers.contains_key(name) && !request.without.contains(name) {
                 for value in self.headers.get_all(name) {

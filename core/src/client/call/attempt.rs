@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{COOKIE, HeaderName, HeaderValue};
+use http::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
 
 use super::early::{EARLY, is_made_while_read};
 use super::question::Host;
@@ -39,7 +39,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
             exchanges.begin(&self.progress);
         }
         let mut record = AttemptRecord::begun(attempt.number, self.retry.hops(), began.since(self.began));
-        record.outer_retry = retry::outer_retry(&self.sent().headers);
+        record.outer_retry = retry::outer_retry(&*self.sent().headers);
         self.records.push(record);
         self.open = true;
         self.tell_start();
@@ -107,7 +107,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
 
     fn outgoing(&mut self, attempt: &retry::Attempt, began: Tick) -> Result<Outgoing, Failure> {
         let request = self.sent();
-        let mut headers = request.headers.clone();
+        let mut headers = HeaderMap::clone(&request.headers);
         if let Some(cookies) = self.jar().filter(|_| !headers.contains_key(COOKIE) && !request.without.contains(&COOKIE)) {
             let named = self.named.as_ref() == Some(&request.url.origin());
             headers.extend(cookies.value(&request.url, named).map(|line| (COOKIE, line)));
