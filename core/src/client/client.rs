@@ -142,7 +142,8 @@ impl<T: Transport, C: Clock> Client<T, C> {
     /// The original failure of the last attempt, or `deadline`; with the attempts and the stop reason. A response of any
     /// status is no error.
     pub async fn send(&self, request: Request) -> Result<Response, Error> {
-        self.send_with(request, &CallOptions::default(), self.0.config.callbacks.clone()).await
+        // Boxed, so that what callers hold, and move to where it runs, is small.
+        Box::pin(self.send_with(request, &CallOptions::default(), self.0.config.callbacks.clone())).await
     }
 
     /// Likewise, with options of its own, asking `host` in place of the client's callbacks.
