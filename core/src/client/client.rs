@@ -259,8 +259,8 @@ impl<T: Transport, C: Clock> Client<T, C> {
             Some(policy) => config.policy_for(&mut request, policy),
             None => {
                 let policies = config.policies.at(|| config.calls.clock.now(), &on.shared.budgets);
-                let policy = config.chosen(&policies, &request).clone();
-                Cow::Owned(config.policy_for(&mut request, &policy).into_owned())
+                let policy = config.chosen(&policies, &request);
+                Cow::Owned(config.policy_for(&mut request, policy).into_owned())
             }
         };
         if config.policies.is_untold()

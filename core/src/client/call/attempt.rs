@@ -80,9 +80,6 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         }
         match ended {
             Ok(Ok(received)) => {
-                if self.progress.answered_at().is_none() {
-                    self.progress.answered(self.config.clock.now());
-                }
                 if let Some(cookies) = self.jar() {
                     cookies.keep(&self.sent().url, &received.headers);
                 }
@@ -174,6 +171,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     /// Reads it.
     pub(super) async fn read_first(&mut self, ended: AttemptResult<T::Body>) -> AttemptResult<T::Body> {
         let AttemptResult::Response(mut received, None) = ended else { return ended };
+        self.progress.answered(self.config.clock.now());
         // A body that breaks is judged by what its head said.
         let outcome = Outcome::Response { status: received.status.as_u16(), headers: &received.headers };
         let _ = self.retry.classify(outcome, self.config.clock.wall());
