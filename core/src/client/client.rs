@@ -142,8 +142,15 @@ impl<T: Transport, C: Clock> Client<T, C> {
     /// The original failure of the last attempt, or `deadline`; with the attempts and the stop reason. A response of any
     /// status is no error.
     pub async fn send(&self, request: Request) -> Result<Response, Error> {
-        // Boxed, so that what callers hold, and move to where it runs, is small.
-        Box::pin(self.send_with(request, &CallOptions::default(), self.0.config.callbacks.clone())).await
+        self.send_boxed(request, &CallOptions::default(), self.0.config.callbacks.clone()).await
+    }
+
+    /// As [`send_with`](Client::send_with), on the heap: what callers hold, and move to where it runs, is small then.
+    pub(super) async fn send_boxed<H: Host>(&self, request: Request, options: &CallOptions, host: H) -> Result<Response, Error> {
+        // Room first: a box that is made of a future takes a copy of all of it, which is more than a tenth of a call.
+        let mut room = Box::pin(None);
+        room.set(Some(self.send_on(None, request, options, host)));
+        room.as_mut().as_pin_mut().expect("put there just now").await
     }
 
     /// Likewise, with options of its own, asking `host` in place of the client's callbacks.
@@ -410,6 +417,9 @@ impl<T, C: Clock> Config<T, C> {
 impl<T, C> Config<T, C> {
     /// The policy that the client's rules choose for a request.
     fn chosen<'a>(&self, policies: &'a PolicySet, request: &Request) -> &'a Policy {
+        if policies.rules().is_empty() {
+            return policies.default_policy();
+        }
         let headers = Completed { own: &request.headers, given: &self.headers };
         policies.for_request(&head(request, &headers)).policy
     }
