@@ -262,6 +262,7 @@ impl<T: Transport, C: Clock> Client<T, C> {
         redirects.follow = options.follow_redirects.unwrap_or(redirects.follow);
         redirects.allow_downgrade |= options.as_fetch;
         config.complete(&mut request);
+        request.tell_page();
         let policy = match &options.policy {
             Some(policy) => config.policy_for(&mut request, policy),
             None => {

@@ -7,6 +7,7 @@ pub(super) mod fields;
 mod known;
 pub(super) mod memory;
 pub(super) mod multipart;
+pub(super) mod page;
 pub(super) mod redact;
 pub(super) mod redirect;
 pub(super) mod request;

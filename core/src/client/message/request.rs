@@ -11,6 +11,7 @@ use super::fields::Fields;
 use super::known::{self, is_plain};
 use super::memory::{self, Written};
 use super::multipart::Multipart;
+use super::page::Page;
 use super::redact::redacted;
 use crate::error::{Error, ErrorKind};
 use crate::policy::ShownText;
@@ -28,6 +29,8 @@ pub struct Request {
     of_url: Option<HeaderValue>,
     /// It came in a URL that a redirect led to: it is for that hop alone.
     pub(in crate::client) lent: bool,
+    /// What it tells of where it comes from; most tell nothing.
+    pub(super) page: Option<Box<Page>>,
 }
 
 /// Without secrets: the query's values, the headers' values and the body are left out.
@@ -157,8 +160,8 @@ impl Request {
 
     /// Likewise, to a URL that was parsed before.
     pub(in crate::client) fn to(method: Method, url: Url) -> Result<Self, Error> {
-        let mut request =
-            Request { method, url, headers: Fields::default(), body: Body::default(), without: Vec::new(), of_url: None, lent: false };
+        let (headers, body) = (Fields::default(), Body::default());
+        let mut request = Request { method, url, headers, body, without: Vec::new(), of_url: None, lent: false, page: None };
         request.settle_url()?;
         request.lent = false;
         Ok(request)
@@ -350,6 +353,20 @@ impl Request {
     pub fn set_json_text(&mut self, text: impl Into<Body>) {
         self.set_content_type("application/json");
         self.body = text.into();
+    }
+
+    /// Has it tell where it comes from, with each hop anew.
+    #[doc(hidden)]
+    pub fn set_page(&mut self, page: Page) {
+        self.page = Some(Box::new(page));
+    }
+
+    /// Writes what its first hop tells of that.
+    pub(in crate::client) fn tell_page(&mut self) {
+        if let Some(mut page) = self.page.take() {
+            page.begin(self);
+            self.page = Some(page);
+        }
     }
 
     /// The body.
