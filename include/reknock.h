@@ -2223,7 +2223,7 @@ const uint8_t *reknock_response_body(const struct reknock_response *response,
  * reknock_client_stream left to come; a whole response can be read likewise, from its start. One thread at a time.
  *
  * Errors: REKNOCK_ERROR_BODY if the body is cut, corrupt, of another length than announced, or silent for the policy's
- * idle_timeout.
+ * idle_timeout; REKNOCK_ERROR_CLOSED if a function that produces the request's body frees the response meanwhile.
  */
 reknock_status reknock_response_read(struct reknock_response *response,
                                      uint8_t *buffer,
@@ -2532,6 +2532,17 @@ reknock_status reknock_retry_classify_failure(struct reknock_retry *retry,
                                               uint64_t now_ns,
                                               struct reknock_verdict *out,
                                               struct reknock_error **error);
+
+/**
+ * The verdict on an attempt that ended well without a status, in `*out` (which may be NULL): of what is no HTTP, or has no response. Only an answer has it
+ * made again.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_ARGUMENT, also where no attempt is under way.
+ */
+reknock_status reknock_retry_classify_returned(struct reknock_retry *retry,
+                                               uint64_t now_ns,
+                                               struct reknock_verdict *out,
+                                               struct reknock_error **error);
 
 /**
  * What happens after the outcome that was classified last, in `*out`. `answer` may be NULL. replayable: not 0 if the request's

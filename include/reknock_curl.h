@@ -98,7 +98,7 @@ typedef struct reknock_curl_call {
   struct curl_slist *sent;
   uint64_t moved_ns;
   curl_off_t moved;
-  int stage, woken;
+  int stage, woken, uploaded;
   reknock_status ended;
 } reknock_curl_call;
 
@@ -134,12 +134,20 @@ static inline reknock_status reknock_curl_fault_(reknock_status status, const ch
   return status;
 }
 
+/* Whether libcurl has followed a redirect, and the status is that redirect's: what it led to has not answered. */
+static inline int reknock_curl_followed_(CURL *easy, long status) {
+  return status / 100 == 3 && reknock_curl_info_(easy, CURLINFO_REDIRECT_COUNT) > 0;
+}
+
 /* Of libcurl's progress: the limits of silence, and the cancel. The stages: connecting, waiting for the head, reading the body. */
 static inline int reknock_curl_progress_(void *data, curl_off_t dltotal, curl_off_t dlnow, curl_off_t ultotal, curl_off_t ulnow) {
   reknock_curl_call *call = (reknock_curl_call *)data;
   uint64_t now_ns = reknock_now_ns();
-  int stage = reknock_curl_info_(call->easy, CURLINFO_RESPONSE_CODE) >= 200 ? 2 : reknock_curl_info_t_(call->easy, CURLINFO_PRETRANSFER_TIME_T) > 0;
+  long status = reknock_curl_info_(call->easy, CURLINFO_RESPONSE_CODE);
+  int head = status >= 200 && !reknock_curl_followed_(call->easy, status);
+  int stage = head ? 2 : reknock_curl_info_t_(call->easy, CURLINFO_PRETRANSFER_TIME_T) > 0;
   int64_t limit_ns = stage == 0 ? -1 : stage == 1 ? call->limits.per_try_ns : call->limits.idle_ns;
+  if (ulnow > 0) call->uploaded = 1;
   if (stage != call->stage || dlnow + ulnow != call->moved) {
     call->stage = stage;
     call->moved = dlnow + ulnow;
@@ -224,6 +232,7 @@ static inline reknock_status reknock_curl_prepare_(reknock_curl_call *call, rekn
   call->moved_ns = now_ns;
   call->moved = 0;
   call->stage = 0;
+  call->uploaded = 0;
   call->ended = REKNOCK_OK;
   if (theirs->prepare != NULL && theirs->prepare(theirs->user_data, call->easy, number)) {
     return reknock_curl_fault_(REKNOCK_ERROR_CALLBACK, "prepare answered with an error", error);
@@ -265,6 +274,9 @@ static inline reknock_status reknock_curl_kind_(const reknock_curl_call *call, i
   case CURLE_UNSUPPORTED_PROTOCOL: return not_sent ? REKNOCK_ERROR_INVALID_REQUEST : REKNOCK_ERROR_PROTOCOL;
   case CURLE_URL_MALFORMAT:
   case CURLE_FAILED_INIT:
+  case CURLE_NOT_BUILT_IN:
+  case CURLE_UNKNOWN_OPTION:
+  case CURLE_RECURSIVE_API_CALL:
   case CURLE_BAD_FUNCTION_ARGUMENT: return REKNOCK_ERROR_INVALID_REQUEST;
   case CURLE_COULDNT_RESOLVE_HOST: case CURLE_COULDNT_RESOLVE_PROXY: case CURLE_COULDNT_CONNECT:
   case CURLE_INTERFACE_FAILED: case CURLE_PROXY: return REKNOCK_ERROR_CONNECT;
@@ -279,6 +291,7 @@ static inline reknock_status reknock_curl_kind_(const reknock_curl_call *call, i
   case CURLE_TOO_MANY_REDIRECTS: return REKNOCK_ERROR_TOO_MANY_REDIRECTS;
   case CURLE_ABORTED_BY_CALLBACK: return REKNOCK_ERROR_CANCELLED;
   case CURLE_WRITE_ERROR:
+  case CURLE_SEND_FAIL_REWIND:
   case CURLE_READ_ERROR: return REKNOCK_ERROR_CALLBACK;
   case CURLE_FILESIZE_EXCEEDED: return REKNOCK_ERROR_RESPONSE_TOO_LARGE;
   case CURLE_OUT_OF_MEMORY: return REKNOCK_ERROR_INTERNAL;
@@ -296,9 +309,8 @@ static inline reknock_status reknock_curl_kind_(const reknock_curl_call *call, i
 static inline long reknock_curl_head_(const reknock_curl_call *call) {
   long status = reknock_curl_info_(call->easy, CURLINFO_RESPONSE_CODE);
   int whole = call->code == CURLE_OK || call->code == CURLE_HTTP_RETURNED_ERROR;
-  int followed = status / 100 == 3 && reknock_curl_info_(call->easy, CURLINFO_REDIRECT_COUNT) > 0;
   struct curl_header *field;
-  if (status < 200 || (!whole && followed)) return 0;
+  if (status < 200 || (!whole && reknock_curl_followed_(call->easy, status))) return 0;
   /* Half a head has a status, too; a whole one ends with the first byte of its body or the end of the exchange. */
   if (whole || reknock_curl_info_t_(call->easy, CURLINFO_SIZE_DOWNLOAD_T) > 0) return status;
   return curl_easy_header(call->easy, "content-length", 0, CURLH_HEADER, -1, &field) == CURLHE_OK ||
@@ -332,7 +344,8 @@ static inline int reknock_curl_replayable_(const reknock_curl_call *call) {
   const char *method = NULL;
   if (call->options.replayable || reknock_curl_not_sent_(call)) return 1;
   curl_easy_getinfo(call->easy, CURLINFO_EFFECTIVE_METHOD, &method);
-  return reknock_curl_info_t_(call->easy, CURLINFO_SIZE_UPLOAD_T) == 0 &&
+  /* What was uploaded before a redirect shows in none of these any more. */
+  return !call->uploaded && reknock_curl_info_t_(call->easy, CURLINFO_SIZE_UPLOAD_T) == 0 &&
          !(method != NULL && (strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0 || strcmp(method, "PATCH") == 0));
 }
 
@@ -365,6 +378,11 @@ static inline reknock_status reknock_curl_settle_(reknock_curl_call *call, CURLc
     /* A body that broke is an outcome of its own. A response that was given up on stays given up. */
     over = decision->stop_reason != REKNOCK_STOP_COMPLETED && decision->stop_reason != REKNOCK_STOP_NOT_RETRYABLE &&
            decision->stop_reason != REKNOCK_STOP_PREDICATE_STOP;
+  }
+  /* No HTTP, or CURLOPT_CONNECT_ONLY. */
+  if (code == CURLE_OK) {
+    if ((failed = reknock_retry_classify_returned(call->retry, reknock_now_ns(), NULL, error))) return failed;
+    return reknock_curl_decide_(call, decision, error);
   }
   if ((failed = reknock_retry_classify_failure(call->retry, kind, evidence, reknock_now_ns(), NULL, error))) return failed;
   return over ? REKNOCK_OK : reknock_curl_decide_(call, decision, error);

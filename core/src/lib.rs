@@ -75,6 +75,8 @@ mod error;
 #[cfg(any(feature = "client", feature = "documents"))]
 mod files;
 mod identity;
+#[cfg(any(feature = "client", feature = "tower"))]
+mod kept;
 pub mod lint;
 pub mod policy;
 mod record;

@@ -110,6 +110,17 @@ fn convert_writes_our_words() {
 }
 
 #[test]
+fn a_preset_is_a_policy_wherever_a_file_is() {
+    assert!(ran(&["lint", "default"]).out.starts_with("# default\n"));
+    assert!(ran(&["lint", "llm", "--format", "sarif"]).out.contains("llm"));
+    assert_eq!(ran(&["explain", "default"]).out, reknock::Policy::default().explain());
+    assert!(ran(&["explain", "envoy", "--for", "GET http://a/"]).out.contains("max_retries"));
+    let converted = ran(&["policy", "convert", "ktor"]);
+    assert_eq!(reknock::Policy::from_yaml(&converted.out).expect("a policy"), reknock::Policy::preset("ktor").expect("a preset"));
+    assert!(ran(&["lint", "ktro"]).err.starts_with("config: ktro: "));
+}
+
+#[test]
 fn mistakes_are_told_with_their_fix() {
     let cases: &[(&[&str], &str)] = &[
         (&["lint"], "lint takes one file"),

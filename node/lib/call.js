@@ -68,12 +68,12 @@ class Call {
   #resolve = null;
   #form;
 
-  constructor(client, { method, url, headers, body, signal, query, redirect, credentials, options, form, delivery, nested, identity, anything }, hooks) {
+  constructor(client, { method, url, headers, body, signal, query, redirect, credentials, page, options, form, delivery, nested, identity, anything }, hooks) {
     this.#signal = signal;
     this.#form = form;
     this.#nothing = /^head$/i.test(method) ? null : EMPTY;
     const bits = bitsOf(hooks) | DELIVERY[delivery] | (form.platform ? PLATFORM : 0) | (nested ? NESTED : 0) | (credentials === 'omit' ? OMIT_COOKIES : 0) | anything;
-    const seldom = seldomGiven(query, redirect, options, identity);
+    const seldom = seldomGiven(query, redirect, page, options, identity);
     const send = (what) => guard(() => bridge.send(client, method, url, headers.length > 0 ? headers : null, outgoing(body), what, seldom));
     if (signal?.aborted) {
       body?.cancel?.(signal.reason);
@@ -230,12 +230,12 @@ function outgoing(body) {
 }
 
 /** What most calls do not have. */
-function seldomGiven(query, redirect, options, call) {
+function seldomGiven(query, redirect, page, options, call) {
   const { policy, timeout } = options;
   const name = nameOf(options);
   const followRedirects = redirect === undefined ? undefined : redirect === 'follow';
-  if (query.length === 0 && policy === undefined && timeout === undefined && followRedirects === undefined && (name ?? call) === undefined) return undefined;
-  return { query, followRedirects, policy: Policy.native(policy), timeout, name, call };
+  if (query.length === 0 && page === undefined && policy === undefined && timeout === undefined && followRedirects === undefined && (name ?? call) === undefined) return undefined;
+  return { query, followRedirects, page, policy: Policy.native(policy), timeout, name, call };
 }
 
 /** What the caller names the call. */

@@ -11,6 +11,7 @@ const { byteString, deliveryOf, fetchCall, has, ownDelivery, query, FORMS } = re
 const { isAsPromised } = require('./integrity.js');
 const native = require('./native.js');
 const { isNested } = require('./nesting.js');
+const { absolute } = require('./page.js');
 const { Policy, PolicySet } = require('./policy.js');
 const { readable } = require('./readable.js');
 const { Budgets } = require('./retry.js');
@@ -44,6 +45,8 @@ class Client extends Callable {
   #lenient;
   /** Header fields that are not ASCII: they go out as Latin-1 with each call. */
   #latin;
+  /** Whether its relative URLs have a base of their own. */
+  #based;
   /** Which header fields of fetch's own its calls carry: those that it has none of. */
   #anything = 0;
 
@@ -63,6 +66,7 @@ class Client extends Callable {
     const named = namesOf(settings.headers).concat(settings.compression === false ? 'accept-encoding' : []);
     for (const [name, bit] of Object.entries(ANYTHING)) if (!named.includes(name)) this.#anything |= bit;
     this.#latin = takeLatin(settings);
+    this.#based = (settings.baseUrl ?? settings.base_url ?? null) !== null;
     this.#native = guard(() => new native.NativeClient(settings, Policy.native(policy), timeout, Budgets.native(budgets)));
     // The client's own, so that they can be taken out of it.
     for (const verb of VERBS) own(this, verb, (input, init) => this(input, { ...init, method: verb.toUpperCase() }));
@@ -178,7 +182,7 @@ class Client extends Callable {
       }
       return { parts, response: makeResponse(parts, given.signal) };
     } catch (error) {
-      throw ofFetch(error, isMisfit(given));
+      throw ofFetch(error, error?.kind === 'invalid_request' && isWellFormed(given), isMisfit(given));
     }
   }
 
@@ -202,6 +206,7 @@ class Client extends Callable {
 
   #completed(given) {
     for (const [name, value] of this.#latin) if (!has(given.headers, name)) given.headers.push(name, value);
+    if (given.form.platform && !this.#based) given.url = absolute(given.url);
     given.query = joined(this.#query, given.query);
     // Whose bytes were promised gets all of them or none.
     const delivery = deliveryOf(given, this.#options);
@@ -217,7 +222,7 @@ class Client extends Callable {
     if (given.redirect === 'error' && REDIRECTS.has(parts.status)) {
       // Nobody gets the response who could.
       void parts.stream?.cancel();
-      throw wrongType(`redirect: ${parts.statusText()} although redirect is error`);
+      throw noAnswer(parts, `redirect: ${parts.statusText()} although redirect is error`);
     }
     if (given.integrity !== '' && !(parts.body && isAsPromised(parts.body, given.integrity))) throw noAnswer(parts, 'integrity: the body is not the one that was promised');
     if (!given.form.platform) this.#judge({ parts }, given);
@@ -279,6 +284,15 @@ function plain(options) {
   if (globalThis.Headers && headers instanceof Headers) rest.headers = [...headers];
   else if (headers !== undefined) rest.headers = headers;
   return rest;
+}
+
+/** Whether the platform would make a request of it. */
+function isWellFormed({ url, method, headers }) {
+  try {
+    return new Request(url, { method, headers: chunked(headers) }) !== null;
+  } catch {
+    return false;
+  }
 }
 
 /** Whether the length that header fields give of a body is not its own. */

@@ -21,6 +21,9 @@ const GET = {
 
 /** Runs a command line; sets the exit status. */
 async function main(argv) {
+  // Where nobody reads on it ends as a program that SIGPIPE ends.
+  process.stdout.on('error', (error) => process.exit(error.code === 'EPIPE' ? 141 : complain(`stdout: ${error.message}`)));
+  process.stderr.on('error', () => {});
   process.exitCode = await run(argv);
 }
 

@@ -57,9 +57,10 @@ function ofSystem(text, errno) {
 }
 
 /** Kinds of failures for which fetch has a TypeError, and what those say: others know them by these words. */
+const FAILED = 'fetch failed';
 const WORDS = { body: 'terminated', response_too_large: 'terminated', invalid_request: undefined };
 for (const kind of ['connect', 'connect_timeout', 'tls', 'reset', 'refused_stream', 'protocol', 'per_try_timeout', 'deadline', 'too_many_redirects']) {
-  WORDS[kind] = 'fetch failed';
+  WORDS[kind] = FAILED;
 }
 
 /** What the causes of Node's fetch are known by where the system has no word for it. */
@@ -70,12 +71,12 @@ const MISFIT = 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH';
 
 /**
  * An error as fetch has it: where there is no response, or its body breaks, a TypeError whose cause is ours, with the code that
- * the causes of Node's fetch have, the system's where there is one. It has what ours has. Anything else is as it was. `misfit`: the length that was given of
- * the body is not its own.
+ * the causes of Node's fetch have, the system's where there is one. It has what ours has. Anything else is as it was. `made`: the platform would make a
+ * request of what was given, so that it is its fetch that fails; `misfit`: the length that was given of the body is not its own.
  */
-function ofFetch(error, misfit = false) {
+function ofFetch(error, made = false, misfit = false) {
   if (!(error instanceof ReknockError) || standing.has(error) || !(error.kind in WORDS)) return error;
-  const outer = new TypeError(WORDS[error.kind] ?? error.message, { cause: error });
+  const outer = new TypeError(WORDS[error.kind] ?? (made ? FAILED : error.message), { cause: error });
   for (const name of ['kind', 'code', 'status', 'stopReason', 'method', 'url', 'callId', 'callName', 'attempts']) {
     if (error[name] === undefined) continue;
     Object.defineProperty(outer, name, { value: error[name], enumerable: true, configurable: true, writable: true });

@@ -2,6 +2,7 @@
 // What failures of other clients mean: kinds and evidence by classes and codes, never by the text of a message. Unknown unless one of them proves it.
 
 const NOT_SENT = 'not_sent';
+const REFUSED = 'refused';
 const UNKNOWN = 'unknown';
 
 const of = (kind, evidence, ...codes) => codes.map((code) => [code, { error: kind, evidence }]);
@@ -46,7 +47,9 @@ function failureOf(error) {
     const { code, syscall } = found;
     // One of ours, by whatever copy of the package.
     if (typeof found.kind === 'string' && typeof found.explain === 'function' && `${code}`.startsWith('REKNOCK_')) {
-      return { error: found.kind, evidence: found.attempts?.at(-1)?.evidence ?? UNKNOWN };
+      // Its attempts are one here: the least that is proved of any of them.
+      const proved = found.attempts?.map((attempt) => attempt.evidence) ?? [];
+      return { error: found.kind, evidence: [UNKNOWN, REFUSED, NOT_SENT].find((least) => proved.includes(least)) ?? UNKNOWN };
     }
     if (syscall === 'connect' && CONNECTING[code]) return { error: CONNECTING[code], evidence: NOT_SENT };
     if (NAMES[found.name]) return NAMES[found.name];

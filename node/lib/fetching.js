@@ -8,6 +8,7 @@ const { failureOfHead } = require('./failures.js');
 const { gathered, isRequest } = require('./input.js');
 const { limited } = require('./limits.js');
 const { labelOf, loop, optionsOf, over } = require('./loop.js');
+const { page } = require('./page.js');
 
 /** Bodies that can be passed on again as they are. */
 const AGAIN = new Set(['Blob', 'FormData', 'URLSearchParams']);
@@ -50,10 +51,10 @@ async function fetchUnder(options, fetch, input, init) {
   return loop(call, (attempt, lines) => sent(call, fetch, args, attempt, lines), drop);
 }
 
-/** Undefined of what is no whole URL. */
+/** Undefined of what is no URL. */
 function originOf(url) {
   try {
-    return new URL(url).origin;
+    return new URL(url, page()).origin;
   } catch {
     return undefined;
   }
@@ -69,7 +70,7 @@ async function sendable(input, request, init) {
   }
   if (!request?.body) return { replayable: () => true, args: () => [input, { ...init }] };
   if (request.bodyUsed) throw wrongType('body: the Request was used before');
-  const body = await gathered(request.body);
+  const body = await gathered(request.body, request.headers.get('content-type'));
   if (body.kind === 'bytes') return { replayable: () => true, args: () => [request.url, { ...ofRequest(request), ...init, body: body.bytes }] };
   const stream = ReadableStream.from ? ReadableStream.from(pieces(body)) : pieces(body);
   return { replayable: () => false, args: () => [request.url, { ...ofRequest(request), ...init, body: stream, duplex: 'half' }] };
@@ -105,8 +106,10 @@ function sent({ signal }, fetch, args, attempt, lines) {
 /** Frees what a response holds that nobody wants: small bodies are read, so that the connection is kept. */
 async function drop({ body, headers }) {
   if (!body || body.locked) return;
-  const length = Number(headers?.get('content-length') ?? NaN);
-  if (!(length <= DRAIN[0])) {
+  const isSmall = Number(headers?.get('content-length') ?? NaN) <= DRAIN[0];
+  // Of a stream of Node's (node-fetch).
+  if (typeof body.getReader !== 'function') return isSmall ? void body.resume?.() : void body.destroy?.();
+  if (!isSmall) {
     body.cancel().catch(() => {});
     return;
   }

@@ -1,6 +1,7 @@
 'use strict';
 
 const { shown, wrongType } = require('./errors.js');
+const { page } = require('./page.js');
 
 /**
  * What the platform's init has besides what we honour. `values`: what it may be (others are TypeErrors of the platform's, too); `harmless`: what
@@ -11,7 +12,7 @@ const FIELDS = {
   credentials: { values: ['omit', 'same-origin', 'include'] },
   // Nothing is cached: there is never an answer to what only a cache may answer.
   cache: { values: ['default', 'no-store', 'reload', 'no-cache', 'force-cache'] },
-  referrer: { check: (value) => value === '' || URL.canParse(value, 'http://localhost') },
+  referrer: { check: (value) => value === '' || URL.canParse(value, page()) },
   referrerPolicy: {
     values: [
       '', 'no-referrer', 'no-referrer-when-downgrade', 'same-origin', 'origin', 'strict-origin', 'origin-when-cross-origin',

@@ -3,14 +3,16 @@
 const { bytePiece, nameOf, tagOf, toBody } = require('./body.js');
 const { checkInit } = require('./init.js');
 const { shown, wrongType } = require('./errors.js');
+const { pageOf } = require('./page.js');
 
 /** What of a Request counts. */
-const FETCH = ['method', 'headers', 'body', 'signal', 'redirect', 'credentials', 'duplex', 'cache', 'integrity'];
+const FETCH = ['method', 'headers', 'body', 'signal', 'redirect', 'credentials', 'duplex', 'cache', 'integrity', 'mode', 'referrer', 'referrerPolicy'];
 const REDIRECTS = new Set(['follow', 'manual', 'error']);
 const DELIVERIES = new Set(['auto', 'buffered', 'streamed']);
 /** Methods that the platform writes in capitals, whatever their case, besides PATCH, which is ours; and those that it never sends, besides CONNECT, which nobody does. */
 const CAPITALS = /^(?:get|head|post|put|delete|options|patch)$/i;
 const FORBIDDEN = /^(?:trace|track)$/i;
+const SIMPLE = new Set(['GET', 'HEAD', 'POST']);
 
 /**
  * The ways to make a call. `delivery`: of its response, unless the call or the client says otherwise; `platform`: what the platform's fetch
@@ -30,7 +32,7 @@ const FRESH = {
 FRESH.reload = FRESH['no-store'];
 
 /**
- * A call from what fetch takes: `{method, url, headers, query, body, signal, redirect, credentials, integrity, options}`, the lists flat. `options` is the init,
+ * A call from what fetch takes: `{method, url, headers, query, body, signal, redirect, credentials, integrity, page, options}`, the lists flat. `options` is the init,
  * for what is ours in it. A promise if the body of a `Request` has to be looked at.
  */
 function fetchCall(input, init, form = FORMS.fetch) {
@@ -41,7 +43,7 @@ function fetchCall(input, init, form = FORMS.fetch) {
   const own = options.json !== undefined ? json(options) : toBody(options.body);
   if (own || !request?.body) return call(input, request, options, own, form);
   if (request.bodyUsed) throw wrongType('body: the Request was used before');
-  return gathered(request.body).then((body) => call(input, request, options, body, form));
+  return gathered(request.body, request.headers.get('content-type')).then((body) => call(input, request, options, body, form));
 }
 
 function call(input, request, options, body, form) {
@@ -54,7 +56,7 @@ function call(input, request, options, body, form) {
   const redirect = options.redirect ?? (request?.redirect === 'follow' ? undefined : request?.redirect);
   if (redirect !== undefined && !REDIRECTS.has(redirect)) throw wrongType(`redirect: must be follow, manual or error, got ${shown(redirect)}`);
   return {
-    method: methodOf(options.method ?? request?.method ?? 'GET', body, form),
+    method: methodOf(options.method ?? request?.method ?? 'GET', body, form, options.mode ?? request?.mode),
     url: request ? request.url : `${input}`,
     headers,
     query: options.searchParams === undefined ? [] : query(options.searchParams),
@@ -63,15 +65,17 @@ function call(input, request, options, body, form) {
     redirect,
     credentials: options.credentials ?? request?.credentials,
     integrity: `${options.integrity ?? request?.integrity ?? ''}`,
+    page: form.platform ? pageOf(options, request) : undefined,
     options,
     form,
   };
 }
 
-function methodOf(given, body, { platform }) {
+function methodOf(given, body, { platform }, mode) {
   const method = CAPITALS.test(given) ? `${given}`.toUpperCase() : `${given}`;
   if (!platform) return method;
   if (FORBIDDEN.test(method)) throw wrongType(`method: ${method} is none that fetch sends`);
+  if (mode === 'no-cors' && !SIMPLE.has(method)) throw wrongType(`method: ${method} is none that fetch sends if mode is 'no-cors'`);
   if (body && (method === 'GET' || method === 'HEAD')) throw wrongType(`body: ${method} has none in fetch; client.request() sends one`);
   return method;
 }
@@ -160,20 +164,27 @@ function has(list, name) {
   return list.some((item, i) => i % 2 === 0 && item.toLowerCase() === name);
 }
 
+/** How the platform names the boundary of a form that it made a Request of; the most that is gathered of such a form. */
+const FORM = /^multipart\/form-data; boundary=-+formdata-undici-/;
+const MOST = 1 << 20;
+
 /**
- * The body of a Request. One made of a text or of bytes comes in one piece before the next turn of the event loop: it is bytes again,
- * with a length, and can be sent again whatever its size.
+ * The body of a Request whose content-type is `type`. One made of text, of bytes or of a small Blob comes in one piece within a few turns of the event loop, and
+ * one made of a form has an end: they are bytes again, with a length, and can be sent again whatever their size.
  */
-async function gathered(stream) {
-  const later = new Promise((resolve) => setImmediate(resolve));
+async function gathered(stream, type) {
+  const isForm = FORM.test(type);
+  const later = turns(4);
   const reader = stream.getReader();
   const pieces = [];
-  while (pieces.length < 2) {
+  let size = 0;
+  while (isForm ? size <= MOST : pieces.length < 2) {
     const piece = reader.read();
     pieces.push(piece);
-    const come = await Promise.race([piece, later]);
-    if (come?.done) return { kind: 'bytes', bytes: pieces.length > 1 ? bytePiece((await pieces[0]).value) : new Uint8Array() };
+    const come = await (isForm ? piece : Promise.race([piece, later]));
     if (!come) break;
+    if (come.done) return { kind: 'bytes', bytes: await joined(pieces.slice(0, -1)) };
+    size += come.value.byteLength;
   }
   const rest = {
     ofBytes: true,
@@ -182,6 +193,16 @@ async function gathered(stream) {
     [Symbol.asyncIterator]: () => rest,
   };
   return toBody(rest);
+}
+
+async function turns(count) {
+  for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** What was read, as one piece. */
+async function joined(pieces) {
+  const all = (await Promise.all(pieces)).map(({ value }) => bytePiece(value));
+  return all.length === 1 ? all[0] : Buffer.concat(all);
 }
 
 module.exports = { byteString, deliveryOf, fetchCall, flat, gathered, has, isRequest, ownDelivery, query, FORMS };

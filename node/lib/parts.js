@@ -39,6 +39,11 @@ class Parts {
     return native.headRedirected(this.#head);
   }
 
+  /** Whether redirects led to another origin. */
+  strayed() {
+    return this.redirected() && new URL(this.url()).origin !== this.call()?.origin;
+  }
+
   /** Whether it is a redirect whose location leads nowhere. */
   leadsNowhere() {
     return native.headLeadsNowhere(this.#head);

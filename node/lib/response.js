@@ -89,7 +89,7 @@ class RetryResponse extends (globalThis.Response ?? NoResponse) {
   }
 
   get type() {
-    return 'basic';
+    return this.#parts.strayed() ? 'cors' : 'basic';
   }
 
   get httpVersion() {

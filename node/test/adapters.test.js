@@ -142,6 +142,15 @@ test('one purse for fetches, functions and clients', async (t) => {
   assert.equal(budgets.reading(new Policy(policy), url).refusals, 3);
 });
 
+test('a call whose first hop was served is not repeated, though the next one could not be reached', async (t) => {
+  const elsewhere = await serve(t, { do: 'refused' });
+  for (const send of [createClient({}), createClient({}).request]) {
+    const script = await serve(t, { do: 'status', status: 303, headers: [['location', elsewhere.url]] });
+    await assert.rejects(retrying(() => send(script.url, { method: 'POST' }), { policy: FAST })(), { kind: 'connect' });
+    assert.equal((await script.log()).length, 1);
+  }
+});
+
 test('an inner loop within an attempt of an outer one makes one attempt, and says so', async (t) => {
   const { url } = await serve(t, NO);
   const inner = retryFetch({ policy: MANY });

@@ -3,7 +3,7 @@
 
 const assert = require('node:assert/strict');
 const { execFile } = require('node:child_process');
-const { mkdtempSync, rmSync, writeFileSync } = require('node:fs');
+const { existsSync, mkdtempSync, rmSync, writeFileSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const path = require('node:path');
 const { test } = require('node:test');
@@ -20,6 +20,13 @@ function reknock(...args) {
     execFile(process.execPath, [PROGRAM, ...args], options, (error, stdout, stderr) => {
       resolve({ status: error ? error.code : 0, bytes: stdout, stdout: `${stdout}`, stderr: `${stderr}` });
     });
+  });
+}
+
+/** Runs it by a shell. */
+function bash(line) {
+  return new Promise((resolve) => {
+    execFile('bash', ['-c', line], { timeout: 20_000 }, (error, stdout, stderr) => resolve({ status: error ? error.code : 0, stderr }));
   });
 }
 
@@ -105,4 +112,18 @@ test('policies explained', async (t) => {
   assert.equal(other.status, 2);
   assert.match(other.stderr, /^config: .*ktor: no policy found/);
   assert.equal((await reknock('explain', file('policy.yaml'))).stdout, new Policy({ maxRetries: 5 }).explain());
+});
+
+test('a stdout that takes nothing', { skip: !existsSync('/dev/full') && 'no device that is full' }, async (t) => {
+  const { url } = await serve(t, { do: 'status', status: 200, body: 'x'.repeat(100_000) });
+  for (const line of ['lint default', '--help', '--version', `get ${url}`, `get ${url} --json`]) {
+    for (const [to, status, said] of [['>/dev/full', 2, /^stdout: .*ENOSPC.*\n$/m], ['| true', 141, /^/]]) {
+      const ran = await bash(`set -o pipefail; '${process.execPath}' '${PROGRAM}' ${line} ${to}`);
+      // A pipe takes what little there is before its reader is gone.
+      assert.ok(ran.status === status || (status === 141 && ran.status === 0), `${line} ${to}: ${ran.status} ${ran.stderr}`);
+      assert.match(ran.stderr, said);
+      assert.doesNotMatch(ran.stderr, /^ +at /m);
+    }
+    assert.equal((await bash(`'${process.execPath}' '${PROGRAM}' ${line} >/dev/null 2>/dev/full`)).status, 0);
+  }
 });

@@ -43,6 +43,19 @@ test('a URL, a method or a header field that cannot be is a TypeError', async ()
   }
 });
 
+test('what the platform makes a request of, and does not send, fails as a fetch', async (t) => {
+  const streamed = () => ({ method: 'POST', body: new ReadableStream(), duplex: 'half' });
+  for (const [url, make] of [['mailto:a@b', () => ({})], ['invalid:', streamed], ['http://h/', () => ({ headers: { 'transfer-encoding': 'x' } })]]) {
+    const failed = { name: 'TypeError', message: 'fetch failed', kind: 'invalid_request' };
+    await assert.rejects(once(url, make()), failed);
+    await assert.rejects(once(new Request(url, make())), failed);
+  }
+  for (const url of ['/rel', 'http://']) await assert.rejects(once(url), (error) => error.message !== 'fetch failed' && error.message.startsWith('url: '));
+  const { url } = await serve(t, { do: 'redirect', status: 302, location: '$url/next' });
+  await assert.rejects(once(url, { redirect: 'error' }), { name: 'TypeError', message: 'fetch failed', kind: 'protocol', status: 302 });
+  await assert.rejects(once.request(url, { redirect: 'error' }), (error) => error.constructor === ReknockError && error.kind === 'protocol');
+});
+
 test('a length that is not that of the body', async () => {
   const error = await once.post('http://h/', { body: 'abc', headers: { 'Content-Length': '0' } }).catch((caught) => caught);
   assert.deepEqual([error.constructor, error.kind, error.cause.code], [TypeError, 'invalid_request', 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH']);

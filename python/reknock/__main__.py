@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
+import os
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from . import Client, HTTPError, PolicySet, Response, __version__
 from ._native import command_help, command_run
@@ -65,15 +67,47 @@ def send(options: argparse.Namespace) -> Response | HTTPError:
 def get(options: argparse.Namespace) -> int:
     """Sends a request: 0 for a response below 400, 1 for any other, 2 for none."""
     result = send(options)
+    status = 2 if isinstance(result, HTTPError) else int(result.is_error)
     if options.json:
-        print(json.dumps(report(result)))
-    elif isinstance(result, Response):
-        sys.stdout.buffer.write(result.content)
-        sys.stdout.flush()
-        print(f"{result.status_code} {result.reason_phrase}".strip(), result.explain(), sep="\n", end="", file=sys.stderr)
-    else:
-        print(f"{result.kind}: {result}\n{result.explain()}", end="", file=sys.stderr)
-    return 2 if isinstance(result, HTTPError) else int(result.is_error)
+        return finish(json.dumps(report(result)) + "\n", "", status)
+    if isinstance(result, Response):
+        return finish(result.content, f"{f'{result.status_code} {result.reason_phrase}'.strip()}\n{result.explain()}", status)
+    return finish("", f"{result.kind}: {result}\n{result.explain()}", status)
+
+
+def finish(out: str | bytes, err: str, status: int) -> int:
+    """Writes what a command says; its exit status. That is 2 where stdout does not take it, and that of a program that SIGPIPE ends where nobody reads on."""
+    try:
+        write(out)
+    except OSError as error:
+        give_up(sys.stdout)
+        status, said = (141, "") if isinstance(error, BrokenPipeError) else (2, f"stdout: {error.strerror}\n")
+        err += said
+    try:
+        if sys.stderr is not None:
+            sys.stderr.write(err)
+            sys.stderr.flush()
+    except OSError:
+        give_up(sys.stderr)
+    return status
+
+
+def give_up(stream: TextIO | None) -> None:
+    """At its end the interpreter would try once more to write what is left."""
+    if stream is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def write(out: str | bytes) -> None:
+    """Writes to stdout all of it, now."""
+    if sys.stdout is None:
+        if out:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        return
+    if isinstance(out, str):
+        out = out.encode(sys.stdout.encoding, "backslashreplace")
+    sys.stdout.buffer.write(out)
+    sys.stdout.flush()
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -82,16 +116,14 @@ def main(argv: list[str] | None = None) -> int:
     # Bytes that are no text (surrogates, to Python) name no file that the core could read: it says so.
     finished = command_run(PROGRAM, [word.encode(errors="surrogateescape").decode(errors="replace") for word in given])
     if finished is not None:
-        out, err, status = finished
-        sys.stderr.write(err)
-        sys.stdout.write(out)
-        return status
-    options = arguments().parse_args(argv)
+        return finish(*finished)
     try:
-        return get(options)
+        return get(arguments().parse_args(argv))
     except OSError as error:
-        print(error, file=sys.stderr)
-        return 2
+        return finish("", f"{error}\n", 2)
+    except SystemExit as end:
+        # Of the help, the version, or a wrong line. What it wrote may not be out yet.
+        return finish("", "", end.code if isinstance(end.code, int) else 2)
 
 
 def program() -> NoReturn:

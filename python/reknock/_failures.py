@@ -12,6 +12,7 @@ Evidence: TypeAlias = Literal["not_sent", "refused", "unknown"]
 Failure: TypeAlias = tuple[str, Evidence]
 
 NOT_SENT: Evidence = "not_sent"
+REFUSED: Evidence = "refused"
 UNKNOWN: Evidence = "unknown"
 
 _HTTPX: dict[str, Failure] = {
@@ -95,8 +96,9 @@ def failure_of(error: BaseException) -> Failure | None:
     """The kind of a failure and what it proves, or None if it is none of HTTP."""
     kind = getattr(type(error), "kind", None)
     if isinstance(kind, str) and type(error).__module__.startswith("reknock"):
-        last = getattr(error, "attempts", ())
-        return kind, last[-1].evidence if last else UNKNOWN
+        # Its attempts are one here: the least that is proved of any of them.
+        proved = {attempt.evidence for attempt in getattr(error, "attempts", ())}
+        return kind, next((least for least in (UNKNOWN, REFUSED, NOT_SENT) if least in proved), UNKNOWN)
     inner = _inner(error)
     if inner is not None and (found := failure_of(inner)) is not None:
         return found

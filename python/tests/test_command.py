@@ -113,3 +113,22 @@ def test_words_that_are_no_text(serve):
     script = serve({"do": "echo"})
     assert reknock("get", script.url, "-d", b"\xff").returncode == 0
     assert script.log()[0]["body_size"] == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
+def test_a_stdout_that_takes_nothing(serve):
+    """A message and a status, whatever the command, and no trace of ours."""
+    url = serve({"do": "status", "status": 200, "body": "x" * 100_000}).url
+    for line in ["lint default", "explain default", "simulate default --scenario batch --seeds 1", "policy convert default", "--help", "--version", "lint -h", f"get {url}", f"get {url} --json"]:
+        command = f"{sys.executable} -m reknock {line}"
+        for to, status, said in [(">/dev/full", 2, "stdout: No space left on device\n"), (">&-", 2, "stdout: Bad file descriptor\n"), ("| true", 141, "")]:
+            ran = subprocess.run(["bash", "-c", f"set -o pipefail; {command} {to}"], capture_output=True, text=True, timeout=20)
+            # Nobody who has no stdout is shown the help there.
+            if to == ">&-" and line.startswith("--"):
+                assert ran.returncode == 0 and "Traceback" not in ran.stderr
+                continue
+            # A pipe takes what little there is before its reader is gone.
+            assert ran.returncode in (status, 0 if to == "| true" else status), (command, to, ran.stderr)
+            assert ran.stderr.endswith(said) and "Traceback" not in ran.stderr and "Exception ignored" not in ran.stderr, ran.stderr
+        assert subprocess.run(["bash", "-c", f"{command} >/dev/null 2>/dev/full"], timeout=20).returncode in (0, 1)
+        assert subprocess.run(["bash", "-c", f"{command} >/dev/null 2>&-"], timeout=20).returncode in (0, 1)

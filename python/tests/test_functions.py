@@ -193,6 +193,14 @@ def test_clients_within_attempts(call, client, options, sends):
     assert len(call("GET", "http://service.test/", {**inner, "transport": testing.Script([503])}, **options).attempts) == 3
 
 
+def test_a_call_whose_first_hop_was_served_is_not_repeated(call, serve):
+    """That the target of a redirect cannot be reached proves nothing of the request that was redirected."""
+    script = serve({"do": "status", "status": 303, "headers": [["location", serve({"do": "refused"}).url]]})
+    with pytest.raises(reknock.HTTPError) as caught:
+        reknock.retrying({"backoff": "1ms"})(lambda: call("POST", script.url, {}))()
+    assert caught.value.kind == "connect" and len(script.log()) == 1
+
+
 def test_clients_within_attempts_of_adapters():
     """An engine within a loop; what outlives an attempt is within none."""
     httpx2 = pytest.importorskip("httpx2")

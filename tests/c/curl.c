@@ -1,4 +1,4 @@
-/* curl FLAKY REFUSED RETRIED FAILING SLOW: what the caller of reknock_curl.h is promised beside the outcomes of calls, and what it is refused. */
+/* curl FLAKY REFUSED RETRIED FAILING SLOW SEE_OTHER LED_ASTRAY AGAIN: what the caller of reknock_curl.h is promised beside the outcomes of calls, and what it is refused. */
 #include "check.h"
 
 #include <reknock_curl.h>
@@ -214,13 +214,14 @@ static void cancelled(const char *url) {
 }
 
 /* On a multi handle, where nothing happens: the policy's limits are minded all the same, long before its timeout. */
-static void silence(const char *url) {
+static void silence(const char *url, long follows) {
     state all;
     CURL *easy = new_easy(url, &all);
     CURLM *multi = curl_multi_init();
-    reknock_retry *retry = new_retry("GET", url, "{backoff: none, max_retries: 1, per_try_timeout: 100ms, timeout: 1h}");
+    reknock_retry *retry = new_retry("GET", url, "{backoff: none, max_retries: 1, per_try_timeout: 100ms, idle_timeout: 1h, timeout: 1h}");
     reknock_curl_call call;
     int64_t wait_ns = 0;
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, follows);
     reknock_curl_call_init(&call, easy, retry, NULL);
     while (wait_ns >= 0) {
         CURLMsg *message = NULL;
@@ -240,6 +241,67 @@ static void silence(const char *url) {
     curl_easy_cleanup(easy);
 }
 
+/* What is no HTTP has no status, and is over when it is done. */
+static void no_status(const char *url, long connect_only) {
+    state all;
+    CURL *easy = new_easy(url, &all);
+    reknock_retry *retry = new_retry("GET", url, "{backoff: none}");
+    CURLcode code = CURLE_GOT_NOTHING;
+    curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, connect_only);
+    OK(reknock_curl_perform(easy, retry, NULL, &code, error));
+    CHECK(code == CURLE_OK && reknock_retry_attempt_count(retry) == 1 && reknock_retry_stop_reason(retry) == REKNOCK_STOP_COMPLETED);
+    CHECK(reknock_retry_record(retry, 0)->http_status == 0 && reknock_retry_record(retry, 0)->error == REKNOCK_OK);
+    reknock_retry_finish(retry, reknock_now_ns());
+    curl_easy_cleanup(easy);
+}
+
+/* A body that was sent to what redirected: what answers then is a GET of nothing, and the body gone all the same. */
+static void sent_before_a_redirect(const char *url) {
+    state all;
+    CURL *easy = new_easy(url, &all);
+    reknock_retry *retry = new_retry("POST", url, "{backoff: none, methods: any}");
+    CURLcode code = CURLE_OK;
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
+    curl_easy_setopt(easy, CURLOPT_POST, 1L);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, 5L);
+    curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
+    curl_easy_setopt(easy, CURLOPT_READDATA, &all);
+    OK(reknock_curl_perform(easy, retry, NULL, &code, error));
+    CHECK(code == CURLE_OK && reknock_retry_attempt_count(retry) == 1 && all.reads == 1);
+    CHECK(reknock_retry_stop_reason(retry) == REKNOCK_STOP_BODY_NOT_REPLAYABLE);
+    reknock_retry_finish(retry, reknock_now_ns());
+    curl_easy_cleanup(easy);
+}
+
+static int no_seek(void *user_data, curl_off_t offset, int origin) {
+    (void)offset;
+    (void)origin;
+    ((state *)user_data)->asked++;
+    return CURL_SEEKFUNC_FAIL;
+}
+
+/* AGAIN answers 307, which wants the body again. What cannot be rewound is the program's own failure. */
+static void a_seek_that_fails(const char *url) {
+    state all;
+    CURL *easy = new_easy(url, &all);
+    reknock_retry *retry = new_retry("PUT", url, "{backoff: none}");
+    reknock_curl_options options = REKNOCK_CURL_OPTIONS_INIT;
+    CURLcode code = CURLE_OK;
+    options.replayable = 1;
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
+    curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+    curl_easy_setopt(easy, CURLOPT_INFILESIZE, 5L);
+    curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
+    curl_easy_setopt(easy, CURLOPT_READDATA, &all);
+    curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, no_seek);
+    curl_easy_setopt(easy, CURLOPT_SEEKDATA, &all);
+    OK(reknock_curl_perform(easy, retry, &options, &code, error));
+    CHECK(code == CURLE_SEND_FAIL_REWIND && all.asked == 1 && reknock_retry_attempt_count(retry) == 1);
+    CHECK(reknock_retry_record(retry, 0)->error == REKNOCK_ERROR_CALLBACK && reknock_retry_stop_reason(retry) == REKNOCK_STOP_CALLBACK);
+    reknock_retry_finish(retry, reknock_now_ns());
+    curl_easy_cleanup(easy);
+}
+
 static void errors_of_ones_own(void) {
     reknock_error *error = NULL;
     CHECK(reknock_error_new(REKNOCK_ERROR_CALLBACK, "why", &error) == REKNOCK_OK);
@@ -251,7 +313,7 @@ static void errors_of_ones_own(void) {
 }
 
 int main(int argc, char **argv) {
-    CHECK(argc == 6);
+    CHECK(argc == 9);
     curl_global_init(CURL_GLOBAL_DEFAULT);
     misuse(argv[1]);
     nothing_sent(argv[2]);
@@ -259,7 +321,12 @@ int main(int argc, char **argv) {
     uploads(argv[4], 0, "body_not_replayable", 1);
     callbacks(argv[4]);
     cancelled(argv[4]);
-    silence(argv[5]);
+    silence(argv[5], 0);
+    silence(argv[7], 1);
+    no_status(argv[4], 1);
+    no_status("file:///dev/null", 0);
+    sent_before_a_redirect(argv[6]);
+    a_seek_that_fails(argv[8]);
     errors_of_ones_own();
     curl_global_cleanup();
     return 0;

@@ -53,14 +53,15 @@ pub(crate) struct OnLane {
 }
 
 impl OnLane {
-    /// The next piece; none at the end.
-    pub(crate) fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
-        let Some(lane) = self.lane.take() else { return Ok(None) };
+    /// The next piece; none at the end, nor once it is `over`: a function of the caller's gave it up.
+    pub(crate) fn chunk(&mut self, over: impl Fn() -> bool) -> Result<Option<Bytes>, Error> {
+        let Some(lane) = &self.lane else { return Ok(None) };
         let piece = match &self.cancels {
-            None => serving(&lane, &mut self.pulls, self.stream.chunk())?,
-            Some((own, theirs)) => serving(&lane, &mut self.pulls, either(pin!(self.stream.chunk()), own, Some(theirs)))?,
+            None => serving(lane, &mut self.pulls, self.stream.chunk(), over)?,
+            Some((own, theirs)) => serving(lane, &mut self.pulls, either(pin!(self.stream.chunk()), own, Some(theirs)), over)?,
         };
-        self.lane = lane.after(&piece);
+        let Some(piece) = piece else { return Ok(None) };
+        self.lane = self.lane.take().and_then(|lane| lane.after(&piece));
         piece
     }
 }
@@ -115,16 +116,17 @@ impl Functions {
     }
 }
 
-/// Runs something that has no callbacks, and what the call's body asks for meanwhile.
-pub(crate) fn serving<T>(lane: &Lane, pulls: &mut Pulls, work: impl Future<Output = T>) -> Result<T, Error> {
+/// Runs something that has no callbacks, and what the call's body asks for meanwhile. `None` once it is over.
+fn serving<T>(lane: &Lane, pulls: &mut Pulls, work: impl Future<Output = T>, over: impl Fn() -> bool) -> Result<Option<T>, Error> {
     let (receiver, mut work) = (HostReceiver::new(Wants::default()).1, pin!(work));
-    loop {
+    while !over() {
         match step(lane, work.as_mut(), &receiver, pulls)? {
-            Step::Done(result) => return Ok(result),
+            Step::Done(result) => return Ok(Some(result)),
             Step::Messages => {}
-            Step::Pull(pull) => pull.run(|| false),
+            Step::Pull(pull) => pull.run(&over),
         }
     }
+    Ok(None)
 }
 
 enum Step<T> {

@@ -36,12 +36,12 @@ impl Live {
         }
     }
 
-    /// The next piece, on this thread; empty at the end.
-    fn wait(&mut self) -> Result<Bytes, Error> {
+    /// The next piece, on this thread; empty at the end, and once it is over.
+    fn wait(&mut self, over: impl Fn() -> bool) -> Result<Bytes, Error> {
         match self {
             Live::Queue(body) => runtime()?.block_on(body.piece()),
             Live::Lane(body) => loop {
-                match body.chunk()? {
+                match body.chunk(&over)? {
                     // An empty piece is not the end.
                     Some(piece) if piece.is_empty() => {}
                     piece => return Ok(piece.unwrap_or_default()),
@@ -121,8 +121,10 @@ impl Place {
     pub(crate) fn read(&self, size: usize) -> Result<Bytes, Fault> {
         let mut live = self.take()?;
         let rest = std::mem::take(&mut self.state().rest);
-        let read = if rest.is_empty() { live.wait() } else { Ok(rest) };
-        self.put(live, read)?;
+        let read = if rest.is_empty() { live.wait(|| self.is_freed()) } else { Ok(rest) };
+        if !self.put(live, read)? {
+            return Err(Error::new(ErrorKind::Closed, "the response was freed while it was read").into());
+        }
         let mut state = self.state();
         let most = size.min(state.rest.len());
         Ok(state.rest.split_to(most))
@@ -152,6 +154,10 @@ impl Place {
                 Err(Fault::Argument("response: another read of it is under way".to_owned()))
             }
         }
+    }
+
+    fn is_freed(&self) -> bool {
+        matches!(self.state().body, Body::Freed)
     }
 
     /// Puts the body back with what was read of it. False if the response was freed meanwhile.

@@ -86,24 +86,30 @@ pub extern "C" fn reknock_response_body(response: Option<&reknock_response>, len
 /// reknock_client_stream left to come; a whole response can be read likewise, from its start. One thread at a time.
 ///
 /// Errors: REKNOCK_ERROR_BODY if the body is cut, corrupt, of another length than announced, or silent for the policy's
-/// idle_timeout.
+/// idle_timeout; REKNOCK_ERROR_CLOSED if a function that produces the request's body frees the response meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn reknock_response_read(
-    response: Option<&mut reknock_response>,
+    response: *mut reknock_response,
     buffer: *mut u8,
     size: usize,
     read: Option<&mut MaybeUninit<usize>>,
     error: Option<&mut MaybeUninit<*mut reknock_error>>,
 ) -> reknock_status {
     entry(error, || {
-        let (response, read) = (given(response, "response")?, given(read, "read")?);
+        let (response, read) = (given((!response.is_null()).then_some(response), "response")?, given(read, "read")?);
         let buffer = given((!buffer.is_null()).then_some(buffer), "buffer")?;
         if size == 0 {
             return Err(Fault::Argument("size: must not be 0, which would look like the end".to_owned()));
         }
-        let piece = match &response.place {
+        // SAFETY: a live response. Only its place is held while it is read: a function that produces the request's body may free the response.
+        let place = unsafe { (*response).place.clone() };
+        let piece = match place {
             Some(place) => place.read(size)?,
-            None => response.rest.split_to(size.min(response.rest.len())),
+            None => {
+                // SAFETY: no function of the caller runs here.
+                let rest = unsafe { &mut (*response).rest };
+                rest.split_to(size.min(rest.len()))
+            }
         };
         // SAFETY: the piece is no longer than the buffer, which is the caller's.
         unsafe { std::ptr::copy_nonoverlapping(piece.as_ptr(), buffer, piece.len()) };

@@ -322,6 +322,26 @@ pub extern "C" fn reknock_retry_classify_failure(
     })
 }
 
+/// The verdict on an attempt that ended well without a status, in `*out` (which may be NULL): of what is no HTTP, or has no response. Only an answer has it
+/// made again.
+///
+/// Errors: REKNOCK_ERROR_INVALID_ARGUMENT, also where no attempt is under way.
+#[unsafe(no_mangle)]
+pub extern "C" fn reknock_retry_classify_returned(
+    retry: Option<&mut reknock_retry>,
+    now_ns: u64,
+    out: Option<&mut MaybeUninit<reknock_verdict>>,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    entry(error, || {
+        let verdict = classify(retry, Outcome::Returned, 0, now_ns)?;
+        if let Some(out) = out {
+            out.write(verdict);
+        }
+        Ok(())
+    })
+}
+
 /// What happens after the outcome that was classified last, in `*out`. `answer` may be NULL. replayable: not 0 if the request's
 /// body can be produced again.
 ///

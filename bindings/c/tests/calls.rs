@@ -85,6 +85,11 @@ fn misuse_is_answered_and_breaks_nothing() {
 }
 
 #[test]
+fn functions_may_give_up_what_their_call_is_made_of() {
+    listed(&scripts(), "within");
+}
+
+#[test]
 fn calls_have_functions_of_their_own() {
     listed(&scripts(), "call_functions");
 }

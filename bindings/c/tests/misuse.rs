@@ -44,6 +44,7 @@ const NULLABLE: &[(&str, &str)] = &[
     ("reknock_retry_attempt", "number"),
     ("reknock_retry_classify_response", "out"),
     ("reknock_retry_classify_failure", "out"),
+    ("reknock_retry_classify_returned", "out"),
     ("reknock_retry_decide", "answer"),
 ];
 /// NULL options are all defaults; these functions need a method at least.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use napi::bindgen_prelude::{ClassInstance, FromNapiValue, JsObjectValue, Null, Object, Unknown};
 use napi::{Env, Result, ValueType};
 use reknock::client::testing::Engine;
-use reknock::client::{CallOptions, Request, Wants};
+use reknock::client::{CallOptions, Page, Request, Wants};
 
 use crate::body::{Outlet, pulled};
 use crate::client::NativeClient;
@@ -100,6 +100,10 @@ impl Call {
         let query: Option<Vec<String>> = options.get("query")?;
         if let Some(query) = query {
             or_throw(env, self.request.append_query(query.chunks_exact(2).map(|pair| (&pair[0], &pair[1]))))?;
+        }
+        let page: Option<Vec<String>> = options.get("page")?;
+        if let Some([url, referrer, policy, mode]) = page.as_deref() {
+            self.request.set_page(Page::new(url, referrer, policy, mode));
         }
         let name: Option<String> = options.get("name")?;
         self.options.name = name.map(Into::into);

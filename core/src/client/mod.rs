@@ -61,6 +61,7 @@ pub use {
     host::channel::{AnswerSender, ChannelHost, HostMessages, HostReceiver},
     host::queue,
     message::memory::copied,
+    message::page::Page,
     options::{CLIENT_OPTIONS, allows_nesting, client_default, process_budgets_with, whole_option},
     system::entropy::seed_or as entropy_or,
     system::process::process_id,

@@ -75,16 +75,13 @@ pub(super) fn typed(node: &Node<'_>, unit: Unit) -> Result<std::time::Duration, 
     }
 }
 
-/// The largest file of certificates, in MiB: those of all authorities are a quarter of one.
-const MOST_PEM: u64 = 16;
-
 /// PEM text, or that of the file at a path.
 pub(super) fn pem(node: &Node<'_>) -> Result<Bytes, Problem> {
     let text = node.text().map_err(|problem| problem.fix("give PEM as text, or the path of its file"))?;
     if text.contains("-----BEGIN") {
         return Ok(Bytes::copy_from_slice(text.as_bytes()));
     }
-    let read = files::read(Path::new(text), MOST_PEM).map(Bytes::from);
+    let read = files::read(Path::new(text), files::MOST_PEM).map(Bytes::from);
     read.map_err(|error| node.must(format!("be PEM text or the path of a file that can be read ({error})")))
 }
 

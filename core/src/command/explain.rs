@@ -2,7 +2,6 @@
 
 use super::Finished;
 use super::offline::{Chosen, Done, Refused, Word, next, text};
-use crate::policy::PolicySet;
 
 pub(super) fn run(arguments: &[String]) -> Done {
     let mut chosen = Chosen::default();
@@ -25,7 +24,7 @@ pub(super) fn run(arguments: &[String]) -> Done {
     let file = chosen.one_file("explain")?;
     let out = match (request, &chosen.policy) {
         (Some(_), Some(_)) => return Err(Refused::Usage("--for chooses the policy: --policy does not go with it".to_owned())),
-        (Some(request), None) => PolicySet::load(file, chosen.dialect)?.explain_for(&request)?,
+        (Some(request), None) => chosen.load_set(file)?.explain_for(&request)?,
         (None, None) => whole(file, &chosen)?,
         (None, Some(_)) => each(file, &chosen)?,
     };
@@ -34,7 +33,7 @@ pub(super) fn run(arguments: &[String]) -> Done {
 
 /// A set of ours has rules to tell of besides its policies.
 fn whole(file: &str, chosen: &Chosen) -> Result<String, Refused> {
-    let set = PolicySet::load(file, chosen.dialect)?;
+    let set = chosen.load_set(file)?;
     if set.is_of_ours() { Ok(set.explain()) } else { each(file, chosen) }
 }
 

@@ -39,7 +39,8 @@ get: send a request; the body goes to stdout, the timeline of its attempts to st
   --json                      print one JSON object with the attempts instead
   exit status: 0 for a response below 400, 1 for any other, 2 for none
 
-explain: tell what the policies of a file say, how long they wait, the worst that can happen
+explain: tell what the policies of a file say, how long they wait, the worst that can happen; here and below the name of a preset
+         (default, none, llm, envoy, ...) stands for a file of that policy
   --dialect NAME              whose words the file is written in, if it does not show
   --policy NAME               the policy of this name alone
   --for 'METHOD URL'          which rule a request meets, and the policy that it has
@@ -51,7 +52,7 @@ lint: tell what is provably true of the policies of a file, and which settings c
   --fail-on LEVEL             note, warning or error (default error): from where on the exit status is 1
   --dialect, --policy         as for explain
 
-simulate: run the policies of files through a scenario in virtual time; \"default\" and the names of presets are policies too
+simulate: run the policies of files through a scenario in virtual time
   --scenario NAME|FILE        spike (default), brown-out, outage, flapping, rate-limit, slow-start, batch, or a file
   --seeds N, --processes N    in place of the scenario's
   --one-purse                 the processes of a host share one budget, as with share: host

@@ -9,7 +9,7 @@ use lexopt::Arg;
 use super::{Finished, explain, help};
 use crate::error::Error;
 use crate::lint::{self, Severity, Surroundings};
-use crate::policy::{Dialect, Loaded, Policy, PolicySet, Problem, Value, load_all, named};
+use crate::policy::{Dialect, Loaded, Policy, PolicySet, Problem, Value, load_all, named, read_all_from_value};
 use crate::simulate::{Comparison, Report, Scenario, simulate};
 
 /// Why a command was not carried out.
@@ -87,12 +87,28 @@ impl Chosen {
     }
 
     pub(super) fn load(&self, file: &str) -> Result<Vec<Loaded>, Error> {
-        let all = load_all(file, self.dialect)?;
+        let all = match preset(file) {
+            Some(name) => read_all_from_value(&name, None)?,
+            None => load_all(file, self.dialect)?,
+        };
         match &self.policy {
             Some(name) => Ok(named(&all, name)?.into_iter().cloned().collect()),
             None => Ok(all),
         }
     }
+
+    /// The policies of a file, with the rules that choose one.
+    pub(super) fn load_set(&self, file: &str) -> Result<PolicySet, Error> {
+        match preset(file) {
+            Some(name) => PolicySet::read_value(&name, None),
+            None => PolicySet::load(file, self.dialect),
+        }
+    }
+}
+
+/// The document that a preset's name is, if no file is called so.
+fn preset(file: &str) -> Option<Value> {
+    (!Path::new(file).exists() && Policy::preset(file).is_ok()).then(|| file.into())
 }
 
 /// A file, or an option with its dashes.
@@ -158,7 +174,10 @@ fn lint_files(arguments: &[String]) -> Done {
     let mut finished = Finished::default();
     let mut findings = Vec::new();
     let mut values = Vec::new();
-    let mut all = lint::lint_file(file, chosen.dialect, surroundings)?;
+    let mut all = match preset(file) {
+        Some(_) => chosen.load(file)?.into_iter().map(|loaded| (loaded.clone(), lint::lint(&loaded.policy, surroundings))).collect(),
+        None => lint::lint_file(file, chosen.dialect, surroundings)?,
+    };
     if let Some(name) = &chosen.policy {
         named(all.iter().map(|(loaded, _)| loaded), name)?;
         all.retain(|(loaded, _)| loaded.name.as_ref() == Some(name));
@@ -220,11 +239,12 @@ fn simulate_files(arguments: &[String]) -> Done {
     let mut finished = Finished::default();
     let mut results = Vec::new();
     for file in &chosen.files {
-        for (title, policy) in policies(&chosen, file)? {
+        for loaded in chosen.load(file)? {
+            let title = title(file, &loaded);
             if std::io::stderr().is_terminal() {
                 eprintln!("simulating {title}: {} runs of {}", scenario.seeds(), scenario.name());
             }
-            let report = simulate(&policy, &scenario);
+            let report = simulate(&loaded.policy, &scenario);
             finished.status = finished.status.max(u8::from(!report.passed()));
             match json {
                 true => {
@@ -257,16 +277,6 @@ fn read_scenario(name: &str, own: Vec<(&str, Value)>) -> Result<Scenario, Error>
         }
     }
     Scenario::from_value(&document)
-}
-
-/// The policies of a file, or the preset of this name if there is no such file.
-fn policies(chosen: &Chosen, file: &str) -> Result<Vec<(String, Policy)>, Error> {
-    if !Path::new(file).exists()
-        && let Ok(policy) = Policy::preset(file)
-    {
-        return Ok(vec![(file.to_owned(), policy)]);
-    }
-    Ok(chosen.load(file)?.into_iter().map(|loaded| (title(file, &loaded), loaded.policy)).collect())
 }
 
 /// The numbers that decide, a line each.
@@ -323,7 +333,7 @@ fn convert(arguments: &[String]) -> Done {
     }
     let file = chosen.one_file("policy convert")?;
     let mut finished = Finished::default();
-    let set = PolicySet::load(file, chosen.dialect)?;
+    let set = chosen.load_set(file)?;
     if chosen.policy.is_none() && (as_set || set.is_of_ours()) {
         finished.out = match format.as_str() {
             "yaml" => set.to_yaml(),

@@ -15,7 +15,7 @@ use tower_service::Service;
 use super::body::sealed::Sealed;
 use super::layer::Config;
 use super::trace::Trace;
-use super::{Attempt, Attempted, CallName, Classify, Failure, KnownErrors, Records, RetryError};
+use super::{Attempt, Attempted, CallName, Failure, Records, RetryError};
 use crate::error::{BoxError, Error, ErrorKind};
 use crate::policy::{Policy, RequestHead};
 use crate::record::Evidence;
@@ -82,7 +82,7 @@ impl<S, B, M: Sealed<B>> Call<S, B, M> {
     /// Sends until the machine says stop.
     pub(super) async fn run<R>(mut self) -> Result<Response<R>, RetryError>
     where
-        S: Service<Request<M::Sent>, Response = Response<R>>,
+        S: Service<Request<M::Sent>, Response = Response<R>> + Clone,
         S::Error: Into<BoxError>,
         R: Body,
     {
@@ -112,6 +112,7 @@ impl<S, B, M: Sealed<B>> Call<S, B, M> {
                     let records = Records::of(&self.driver);
                     return match ended {
                         Ended::Response(mut response) => {
+                            M::release(&mut self.body);
                             response.extensions_mut().insert(records);
                             Ok(response)
                         }
@@ -125,7 +126,7 @@ impl<S, B, M: Sealed<B>> Call<S, B, M> {
     /// Waits until the service takes a request, sends one, and waits for its head.
     async fn attempt<R>(&mut self) -> Result<Ended<R>, RetryError>
     where
-        S: Service<Request<M::Sent>, Response = Response<R>>,
+        S: Service<Request<M::Sent>, Response = Response<R>> + Clone,
         S::Error: Into<BoxError>,
     {
         let now = TokioClock.now();
@@ -139,6 +140,8 @@ impl<S, B, M: Sealed<B>> Call<S, B, M> {
             Some(Err(error)) => {
                 let error = error.into();
                 let failure = Failure { evidence: Evidence::NotSent, ..self.failure(&*error) };
+                // A service that failed so takes nothing more.
+                self.service = self.service.clone();
                 return Ok(Ended::Failed(error, failure));
             }
             None => return Ok(self.past_deadline(Evidence::NotSent)),
@@ -179,11 +182,10 @@ impl<S, B, M: Sealed<B>> Call<S, B, M> {
     }
 
     fn failure(&self, error: &(dyn std::error::Error + 'static)) -> Failure {
-        if M::state(&self.body).failed {
-            return Failure::new(ErrorKind::Callback, Evidence::Unknown);
+        match M::state(&self.body).failed {
+            Some(kind) => Failure::new(kind, Evidence::Unknown),
+            None => self.config.failure(error),
         }
-        let asked = self.config.classify.as_ref().and_then(|classify| classify.failure(error));
-        asked.or_else(|| KnownErrors.failure(error)).unwrap_or(Failure::unknown())
     }
 
     fn past_deadline<R>(&self, evidence: Evidence) -> Ended<R> {
@@ -251,7 +253,8 @@ async fn drain(body: impl Body, deadline: Tick) {
     let read = async {
         let mut left = DRAIN.0;
         while let Some(Ok(frame)) = poll_fn(|context| body.as_mut().poll_frame(context)).await {
-            match left.checked_sub(frame.data_ref().map_or(0, Buf::remaining)) {
+            // A frame of nothing counts, too: there may be no end of them.
+            match left.checked_sub(frame.data_ref().map_or(1, Buf::remaining).max(1)) {
                 Some(rest) => left = rest,
                 None => break,
             }

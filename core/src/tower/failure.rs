@@ -57,9 +57,12 @@ impl Classify for KnownErrors {
     }
 }
 
-/// Of a retry loop of ours within: what it found.
+/// Of a retry loop of ours within: what it found. Its attempts are one here, so the least that is proved of any of them.
 fn of_ours(error: &(dyn StdError + 'static)) -> Option<Failure> {
-    let proved = |attempts: &[AttemptRecord]| attempts.last().map_or(Evidence::Unknown, |last| last.evidence);
+    let proved = |attempts: &[AttemptRecord]| {
+        let weakest = Evidence::ALL.iter().rev().find(|least| attempts.iter().any(|attempt| attempt.evidence == **least));
+        weakest.copied().unwrap_or(Evidence::Unknown)
+    };
     if let Some(inner) = find::<RetryError>(error) {
         return Some(Failure { kind: inner.kind(), evidence: proved(inner.attempts()), local: false });
     }

@@ -15,7 +15,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::call::Call;
-use super::{Classify, Cloned, Mapped, Recorded, Replay, RetryError};
+use super::{Classify, Cloned, Failure, KnownErrors, Mapped, Recorded, Replay, RetryError};
 use crate::error::{BoxError, ErrorKind};
 use crate::policy::PolicySet;
 use crate::record::Evidence;
@@ -42,6 +42,12 @@ impl Config {
     /// What seeds the waits of the next call.
     pub(super) fn next_seed(&self) -> u64 {
         mix(self.entropy, self.calls.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// What an error of the inner service means.
+    pub(super) fn failure(&self, error: &(dyn StdError + 'static)) -> Failure {
+        let asked = self.classify.as_ref().and_then(|classify| classify.failure(error));
+        asked.or_else(|| KnownErrors.failure(error)).unwrap_or(Failure::unknown())
     }
 }
 
@@ -173,7 +179,11 @@ where
     type Future = RetryFuture<R>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), RetryError>> {
-        self.inner.poll_ready(context).map_err(|error| RetryError::new(error.into(), None, Default::default()))
+        self.inner.poll_ready(context).map_err(|error| {
+            let error = error.into();
+            let kind = self.layer.config.failure(&*error).kind;
+            RetryError::new(error, kind, Default::default())
+        })
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {

@@ -44,7 +44,8 @@
 //! - Redirects are the inner service's.
 //! - What an error means is known by its type: [`KnownErrors`], and a [`Classify`] of yours before it. An error that nobody knows is retried if `retry_if` says so.
 //! - gRPC: the policy's conditions (`unavailable`, `resource-exhausted`, ...) read `grpc-status` of the head, which is where a call that fails at once has it ("trailers only"). What
-//!   comes in trailers after messages is the reader's. All calls are POST: say `methods: any` for what may be repeated.
+//!   comes in trailers after messages is the reader's. All calls are POST: say `methods: any` for what may be repeated. Streams may go both ways at once: the response is
+//!   handed out while the request goes on. A `grpc-timeout` is each attempt's own, and what a channel ends by it is not retried; the policy's `timeout` limits the call.
 //! - A call within an attempt of another such layer (the request carries an [`Attempt`]) makes one attempt, `nested`.
 //! - Dropping the future cancels the call, in any state.
 //! - With the feature `tracing` each attempt is a span, as those of [`Client`](crate::client::Client) are; the service is called within it. Calls are named by

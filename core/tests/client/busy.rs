@@ -5,10 +5,12 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::stream::repeat_with;
 use http::{HeaderMap, StatusCode, Version};
 use reknock::client::transport::{Failure, Incoming, Outgoing, Received, Transport};
-use reknock::client::{Callbacks, Cancel, Client, ClientBuilder};
+use reknock::client::{Body as RequestBody, Callbacks, Cancel, Client, ClientBuilder};
 use reknock::{Error, ErrorKind, Policy};
+use reknock_test_server::Server as TestServer;
 
 const URL: &str = "http://server.test/";
 
@@ -161,4 +163,19 @@ fn blocking_calls_that_are_busy_come_back_after_their_slice() {
         (0..3).all(|_| lane.block_for(Duration::from_millis(10), call.as_mut()).unwrap().is_none())
     });
     assert!(came_back);
+}
+
+/// A request's body of which there is always another piece, and nothing in any of them.
+#[test]
+fn a_body_of_nothing_without_end_is_left() {
+    let left = ended("a body of nothing", || {
+        block_on(true, async {
+            let server = TestServer::start().await.unwrap();
+            let script = server.script(serde_json::json!([{"do": "hang"}])).await.unwrap();
+            let client = Client::builder().policy(Policy::from_yaml("{timeout: 200ms}").unwrap()).build().unwrap();
+            let body = RequestBody::stream(repeat_with(|| Ok(Bytes::new())), None);
+            kind(client.put(script.url()).body(body).send().await)
+        })
+    });
+    assert_eq!(left, Some(ErrorKind::Deadline));
 }

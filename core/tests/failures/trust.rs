@@ -113,6 +113,33 @@ fn roots_whose_file_changes_are_read_anew() {
     });
 }
 
+/// What has no end, or waits for somebody who writes, is no file of roots: there are none then.
+#[test]
+fn roots_that_are_no_file_are_none() {
+    const CHILD: &str = "REKNOCK_TEST_NO_ROOTS";
+    if std::env::var_os(CHILD).is_none() {
+        let pipe = std::env::temp_dir().join(format!("reknock-roots-{}.pipe", std::process::id()));
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+        let ran = ["/dev/zero".as_ref(), pipe.as_path()].map(|file| {
+            let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+            child.args(["trust::roots_that_are_no_file_are_none", "--exact"]).env("SSL_CERT_FILE", file).env_remove("SSL_CERT_DIR");
+            child.env(CHILD, "1").status().unwrap().success()
+        });
+        std::fs::remove_file(&pipe).unwrap();
+        return assert_eq!(ran, [true, true]);
+    }
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+        let authority = Authority::new();
+        let address = serve(authority.server("named.test", V13, false)).await;
+        let mut options = authority.trusted();
+        options.tls.system_roots = true;
+        assert_eq!(get(&options, address).await.unwrap(), 204, "the bundle is trusted");
+        options.tls.ca_bundle = None;
+        let failure = get(&options, address).await.unwrap_err();
+        assert!(failure.message.contains("no root certificates"), "{}", failure.message);
+    });
+}
+
 const V1_CERTIFICATE: &str = "\
 -----BEGIN CERTIFICATE-----\n\
 MIIBODCB3wIUR7AzC3BAhAtmpHw7LQxyQycnTnUwCgYIKoZIzj0EAwIwHjEcMBoG\n\

@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use http::Request;
 use reknock::tower::{Classify, Failure, KnownErrors, RetryLayer};
@@ -62,6 +64,21 @@ async fn retry_if_may_have_retried_what_nobody_knows() {
     let asked = layer.retry_if(|attempt| attempt.error.is_some_and(|error| error.is::<Strange>()));
     let error = asked.layer(failing(|| Strange("again").into())).call(post()).await.unwrap_err();
     assert_eq!(error.attempts().len(), 3);
+}
+
+/// The attempts of a loop within are one for the loop around it: a last one that did not leave proves nothing of those before.
+#[tokio::test]
+async fn the_least_that_is_proved_of_attempts_within_holds() {
+    let sent = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&sent);
+    let innermost = failing(move || match count.fetch_add(1, Ordering::Relaxed) {
+        0 => io::Error::from(io::ErrorKind::ConnectionReset).into(),
+        _ => io::Error::from(io::ErrorKind::ConnectionRefused).into(),
+    });
+    let within = RetryLayer::new(Policy::from_yaml("{backoff: none, methods: any, retry_on: [reset]}").unwrap()).allow_nesting();
+    let error = layer().layer(within.layer(innermost)).call(post()).await.unwrap_err();
+    assert_eq!((error.kind(), error.stop_reason()), (Some(ErrorKind::Connect), Some(StopReason::NotIdempotent)));
+    assert_eq!((sent.load(Ordering::Relaxed), error.attempts()[0].evidence), (3, Evidence::Unknown));
 }
 
 #[test]

@@ -5,9 +5,11 @@ mod bodies;
 mod calls;
 #[path = "../calls/compare.rs"]
 mod compare;
+mod duplex;
 mod failures;
 #[path = "../support/live.rs"]
 mod live;
+mod readiness;
 mod services;
 #[path = "../support/mod.rs"]
 mod support;

@@ -5,6 +5,7 @@ mod bodies;
 mod connects;
 #[cfg(unix)]
 mod ends;
+mod hostile;
 mod pool;
 mod races;
 mod uploads;

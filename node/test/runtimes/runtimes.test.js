@@ -66,7 +66,7 @@ for (const [name, [program, ...args]] of Object.entries(RUNTIMES)) {
 
 const newest = path.join(__dirname, 'node_modules', RUNTIMES.Node[0]);
 
-for (const program of ['libraries.mjs', 'msw.mjs']) {
+for (const program of ['libraries.mjs', 'ky.mjs', 'msw.mjs']) {
   test(`the newest Node: ${program}`, async () => {
     const { NODE_TEST_CONTEXT, ...env } = process.env;
     const { stdout } = await promisify(execFile)(newest, ['--test', '--test-reporter=tap', path.join(__dirname, program)], { env, timeout: 120_000 });

@@ -44,6 +44,8 @@ const LIBRARIES = {
   urql: { body: { data: { order } }, alone: 1 },
   wretch: { body: order, alone: 1 },
   supabase: { body: [order], off: ', retry: false', alone: 4 },
+  'node-fetch': { body: order, alone: 1 },
+  'cross-fetch': { body: order, alone: 1 },
 };
 
 let busy;
@@ -98,7 +100,7 @@ for (const [name, library] of Object.entries(LIBRARIES)) {
 
   test(`${name}: its own retries`, { timeout: 60_000 }, async () => {
     const { off, on = '', alone } = library;
-    const code = sections.get(name).replace(/createClient\(.*?\)(?=[.;])/, 'createClient({ policy: false })').replace("retrying((url)", "((url)").replace(', { idempotent: true })', ')');
+    const code = sections.get(name).replace(/createClient\(.*?\)(?=[.;])/, 'createClient({ policy: false })').replace('retrying((url)', '((url)').replace('retryFetch(', '(').replace(', { idempotent: true })', ')');
     assert.ok(off === undefined || code.includes(off), off);
     const error = await run(name, off === undefined ? code : code.replace(off, on), library, 100);
     assert.equal(sends, alone, `${error}`);

@@ -57,6 +57,14 @@ const REDIRECT: Want = Url(r#"[{"do": "redirect", "status": 307, "location": "$u
         {"do": "redirect", "status": 307, "location": "$url/next"}, {"do": "redirect", "status": 307, "location": "$url/next"},
         {"do": "redirect", "status": 307, "location": "$url/next"}, {"do": "status", "status": 200}]"#);
 const COOKIES: Want = Url(r#"[{"do": "status", "status": 503, "headers": [["set-cookie", "a=1; Path=/"]]}, {"do": "echo"}]"#);
+const SEE_OTHER: Want = Url(
+    r#"[{"do": "redirect", "status": 303, "location": "$url/next"}, {"do": "status", "status": 503}, {"do": "status", "status": 200}]"#,
+);
+const LED_ASTRAY: Want = Url(r#"[{"do": "redirect", "status": 302, "location": "$url/next"}, {"do": "hang"},
+        {"do": "redirect", "status": 302, "location": "$url/next"}, {"do": "hang"}]"#);
+const AGAIN: Want = Url(r#"[{"do": "redirect", "status": 307, "location": "$url/next"}]"#);
+const HALF_EARLY: Want =
+    Url(r#"[{"do": "status", "status": 200, "body_size": 100, "body_mode": "stall", "after": 10, "read_body": false}]"#);
 const THOUSAND: Want = Url(r#"[{"do": "status", "status": 200, "body_size": 1000}]"#);
 const TLS: Want = Url(r#"{"tls": "trusted", "script": [{"do": "status", "status": 200}]}"#);
 const DOWNGRADE: Want = Url(r#"{"tls": "trusted", "script": [{"do": "redirect", "status": 307, "location": "$url:first/"}]}"#);
@@ -76,7 +84,10 @@ pub const PROGRAMS: &[Program] = &[
     program("examples/c/demo.c", &[Control]),
     Program { library: Some("libcurl"), ..program("examples/c/curl_easy.c", &[FLAKY, File("curl.yaml", "{backoff: 10ms}")]) },
     Program { library: Some("libcurl"), ..program("examples/c/curl_multi.c", &[FLAKY, Text("10")]) },
-    Program { library: Some("libcurl"), ..program("tests/c/curl.c", &[FAILING, REFUSED, RETRIED, FAILING, SLOW]) },
+    Program {
+        library: Some("libcurl"),
+        ..program("tests/c/curl.c", &[FAILING, REFUSED, RETRIED, FAILING, SLOW, SEE_OTHER, LED_ASTRAY, AGAIN])
+    },
     Program {
         stdin: "$url\tGET\tfalse\t{\"backoff\": \"none\"}\t2\t\ttrue\t-1\t-1\t1\t-1\tfalse\tx-a\t1\n",
         library: Some("libcurl"),
@@ -89,6 +100,7 @@ pub const PROGRAMS: &[Program] = &[
     program("tests/c/errors.c", &[REFUSED, TWO_LINES]),
     program("tests/c/watch.c", &[FAILING, File("watched.yaml", "")]),
     program("tests/c/async.c", &[FLAKY, SLOW, FLAKY, FLAKY, FLAKY]),
+    program("tests/c/within.c", &[FAILING, SLOW, HALF_EARLY]),
     program("tests/c/threads.c", &[FINE, SLOW]),
     program("tests/c/stream.c", &[BIG, CUT, RETRIED, Bytes("body.txt", 140_000), STALLED, FINE]),
     program("tests/c/queue_stream.c", &[BIG, CUT, STALLED, REFUSED]),

@@ -16,7 +16,8 @@ pub(super) async fn drain(clock: &impl Clock, mut body: impl Incoming, deadline:
     let read = async {
         let mut left = DRAIN.0;
         while let Ok(Some(piece)) = body.frame().await {
-            match left.checked_sub(piece.len()) {
+            // A piece of nothing counts, too: there may be no end of them.
+            match left.checked_sub(piece.len().max(1)) {
                 Some(rest) => left = rest,
                 None => break,
             }

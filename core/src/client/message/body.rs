@@ -9,12 +9,13 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::stream::unfold;
 
 use crate::error::{BoxError, panic_text};
 use crate::files;
+use crate::kept::Kept;
 
 /// Pieces of a body, one after the other.
 pub type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>> + Send>>;
@@ -136,7 +137,7 @@ impl Body {
     pub(in crate::client) fn is_replayable(&self) -> bool {
         match &self.0 {
             Kind::Bytes(_) | Kind::Factory { .. } => true,
-            Kind::Once { stream, .. } => !lock(stream).lost,
+            Kind::Once { stream, .. } => !lock(stream).kept.lost,
         }
     }
 
@@ -146,11 +147,11 @@ impl Body {
             Kind::Bytes(_) | Kind::Factory { .. } => true,
             Kind::Once { stream, .. } => {
                 let mut once = lock(stream);
-                if !once.lost {
+                if !once.kept.lost {
                     once.pass += 1;
-                    once.settle();
+                    once.kept.settle();
                 }
-                !once.lost
+                !once.kept.lost
             }
         }
     }
@@ -193,20 +194,12 @@ impl fmt::Debug for Body {
     }
 }
 
-/// Pieces below this size are put together where they are kept, to pieces of at least the other.
-const SMALL: usize = 4 * 1024;
-const TOGETHER: usize = 64 * 1024;
-
 /// A stream that can be consumed once, and what it yielded so far.
 #[derive(Default)]
 struct Once {
     source: Option<BodyStream>,
-    kept: Vec<Bytes>,
-    /// Small pieces, put together: each of them may be the view of a large buffer.
-    tail: BytesMut,
-    size: u64,
-    /// Something it yielded is kept nowhere, or it failed: it cannot be sent again.
-    lost: bool,
+    /// Lost, too, once it failed: it cannot be sent again.
+    kept: Kept,
     /// Which pass may read on: one that is outdated must not take from the source what the next one needs.
     pass: u64,
 }
@@ -243,9 +236,9 @@ impl Stream for Replay {
         }
         let Some(source) = &mut once.source else { return Poll::Ready(None) };
         // Lost, should it panic.
-        let lost = std::mem::replace(&mut once.lost, true);
+        let lost = std::mem::replace(&mut once.kept.lost, true);
         let polled = source.as_mut().poll_next(context);
-        once.lost = lost;
+        once.kept.lost = lost;
         let piece = match polled {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(None) => {
@@ -255,45 +248,11 @@ impl Stream for Replay {
             Poll::Ready(Some(piece)) => piece,
         };
         match &piece {
-            Ok(bytes) => once.keep(bytes, this.most),
-            Err(_) => once.lose(),
+            Ok(bytes) => once.kept.keep(bytes, this.most),
+            Err(_) => once.kept.lose(),
         }
         this.next = once.kept.len();
         Poll::Ready(Some(piece))
-    }
-}
-
-impl Once {
-    fn keep(&mut self, piece: &Bytes, most: u64) {
-        self.size = self.size.saturating_add(piece.len() as u64);
-        if self.size > most {
-            self.lose();
-        }
-        if self.lost {
-            return;
-        }
-        if piece.len() < SMALL {
-            self.tail.extend_from_slice(piece);
-            if self.tail.len() >= TOGETHER {
-                self.settle();
-            }
-        } else {
-            self.settle();
-            self.kept.push(piece.clone());
-        }
-    }
-
-    /// Nothing is put to the small pieces so far.
-    fn settle(&mut self) {
-        if !self.tail.is_empty() {
-            self.kept.push(self.tail.split().freeze());
-        }
-    }
-
-    fn lose(&mut self) {
-        self.lost = true;
-        self.kept = Vec::new();
-        self.tail = BytesMut::new();
     }
 }
 

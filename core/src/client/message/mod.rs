@@ -3,9 +3,11 @@
 pub(super) mod auth;
 pub(super) mod body;
 pub(super) mod cookies;
+pub(super) mod fields;
 mod known;
 pub(super) mod memory;
 pub(super) mod multipart;
+pub(super) mod page;
 pub(super) mod redact;
 pub(super) mod redirect;
 pub(super) mod request;

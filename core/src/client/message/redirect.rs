@@ -77,6 +77,12 @@ pub(in crate::client) fn hop(request: &Request, at: &Url, status: u16, headers: 
     }
     next.url = target;
     next.take_userinfo();
+    if let Some(mut page) = next.page.take() {
+        if !page.follow(&request.url, headers, &mut next) {
+            return Hop::None;
+        }
+        next.page = Some(page);
+    }
     Hop::To(Box::new(next))
 }
 

@@ -7,9 +7,11 @@ use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, Heade
 use url::{Position, Url};
 
 use super::body::Body;
+use super::fields::Fields;
 use super::known::{self, is_plain};
 use super::memory::{self, Written};
 use super::multipart::Multipart;
+use super::page::Page;
 use super::redact::redacted;
 use crate::error::{Error, ErrorKind};
 use crate::policy::ShownText;
@@ -19,7 +21,7 @@ use crate::policy::ShownText;
 pub struct Request {
     pub(in crate::client) method: Method,
     pub(in crate::client) url: Url,
-    pub(in crate::client) headers: HeaderMap,
+    pub(in crate::client) headers: Fields,
     pub(in crate::client) body: Body,
     /// What the client would add, and shall not.
     pub(in crate::client) without: Vec<HeaderName>,
@@ -27,6 +29,8 @@ pub struct Request {
     of_url: Option<HeaderValue>,
     /// It came in a URL that a redirect led to: it is for that hop alone.
     pub(in crate::client) lent: bool,
+    /// What it tells of where it comes from; most tell nothing.
+    pub(super) page: Option<Box<Page>>,
 }
 
 /// Without secrets: the query's values, the headers' values and the body are left out.
@@ -85,10 +89,13 @@ fn field_of_bytes(name: &str, value: &[u8]) -> Result<(HeaderName, HeaderValue),
 
 /// A URL as somebody wrote it.
 pub(in crate::client) fn parse_url(url: &str) -> Result<Url, Error> {
-    written_well(url)?;
-    if let Some(url) = known::url(url) {
+    // What is known is plain, and has nothing of what is looked for below.
+    if url.len() <= LONGEST_URL
+        && let Some(url) = known::url(url)
+    {
         return Ok(url);
     }
+    written_well(url)?;
     // The parser would pass over missing or further slashes without a word.
     let web = url.split_once(':').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"));
     if let Some((scheme, rest)) = web
@@ -153,8 +160,8 @@ impl Request {
 
     /// Likewise, to a URL that was parsed before.
     pub(in crate::client) fn to(method: Method, url: Url) -> Result<Self, Error> {
-        let mut request =
-            Request { method, url, headers: HeaderMap::new(), body: Body::default(), without: Vec::new(), of_url: None, lent: false };
+        let (headers, body) = (Fields::default(), Body::default());
+        let mut request = Request { method, url, headers, body, without: Vec::new(), of_url: None, lent: false, page: None };
         request.settle_url()?;
         request.lent = false;
         Ok(request)
@@ -346,6 +353,20 @@ impl Request {
     pub fn set_json_text(&mut self, text: impl Into<Body>) {
         self.set_content_type("application/json");
         self.body = text.into();
+    }
+
+    /// Has it tell where it comes from, with each hop anew.
+    #[doc(hidden)]
+    pub fn set_page(&mut self, page: Page) {
+        self.page = Some(Box::new(page));
+    }
+
+    /// Writes what its first hop tells of that.
+    pub(in crate::client) fn tell_page(&mut self) {
+        if let Some(mut page) = self.page.take() {
+            page.begin(self);
+            self.page = Some(page);
+        }
     }
 
     /// The body.

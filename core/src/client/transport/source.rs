@@ -86,7 +86,11 @@ impl Source {
                 Err(panic) => Some(Err(format!("it panicked: {}", panic_text(&*panic)).into())),
             };
             match (piece, self.declared) {
-                (Some(Ok(bytes)), _) if bytes.is_empty() => {}
+                (Some(Ok(bytes)), _) if bytes.is_empty() => {
+                    // There may be no end of them: whoever minds the call's limits has a look in between.
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 (Some(Ok(_)), Some(declared)) if !self.ready.is_empty() => {
                     return Poll::Ready(Err(UploadError::Length { declared, more: true }));
                 }

@@ -63,8 +63,9 @@ fn build(options: &TlsOptions, http2: Http2) -> Result<(ClientConfig, bool), Err
         .with_safe_default_protocol_versions()
         .map_err(|error| Error::config("tls: no usable protocol version").with_source(error))?;
     let bundle = options.ca_bundle.as_ref().map(certificates).transpose()?.unwrap_or_default();
-    let pinned = if options.verify { [bundle.clone(), roots::of_the_user(options.system_roots)].concat() } else { Vec::new() };
-    let verifier = verifier(options, bundle, &provider)?;
+    let trusted = if options.verify && options.system_roots { roots::of_the_user() } else { None };
+    let pinned = if options.verify { [bundle.as_slice(), trusted.as_deref().unwrap_or_default()].concat() } else { Vec::new() };
+    let verifier = verifier(options, bundle, trusted.is_some(), &provider);
     let complete = verifier.is_some();
     let mut verifier = verifier.unwrap_or_else(|| Arc::new(TrustNobody(provider.clone())));
     if !pinned.is_empty() {
@@ -83,24 +84,25 @@ fn build(options: &TlsOptions, http2: Http2) -> Result<(ClientConfig, bool), Err
     Ok((config, complete))
 }
 
-/// `None` if there is nobody to trust.
+/// `None` if there is nobody to trust. `system`: its roots are trusted, and can be read.
 fn verifier(
     options: &TlsOptions,
     bundle: Vec<CertificateDer<'static>>,
+    system: bool,
     provider: &Arc<CryptoProvider>,
-) -> Result<Option<Arc<dyn ServerCertVerifier>>, Error> {
+) -> Option<Arc<dyn ServerCertVerifier>> {
     if !options.verify {
-        return Ok(Some(Arc::new(TrustEverybody(provider.clone()))));
+        return Some(Arc::new(TrustEverybody(provider.clone())));
     }
-    if options.system_roots {
+    if system {
         // The bundle was checked, so that the only failure left is a system without roots.
         let verifier = rustls_platform_verifier::Verifier::new_with_extra_roots(bundle, provider.clone());
-        return Ok(verifier.ok().map(|verifier| Arc::new(verifier) as Arc<dyn ServerCertVerifier>));
+        return verifier.ok().map(|verifier| Arc::new(verifier) as Arc<dyn ServerCertVerifier>);
     }
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(bundle);
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build();
-    Ok(verifier.ok().map(|verifier| verifier as Arc<dyn ServerCertVerifier>))
+    verifier.ok().map(|verifier| verifier as Arc<dyn ServerCertVerifier>)
 }
 
 /// The certificates of a CA bundle, each one checked.

@@ -2,11 +2,14 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::SystemTime;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+
+use crate::files;
 
 /// Where OpenSSL looks, too. Changes of a system's own store elsewhere show in none of these files, and come with the next process.
 const USUAL: &[&str] = &[
@@ -65,8 +68,12 @@ fn named() -> (Option<OsString>, Option<OsString>) {
     (std::env::var_os("SSL_CERT_FILE"), std::env::var_os("SSL_CERT_DIR"))
 }
 
-/// The certificates of the file that the user names in the environment.
-pub(super) fn of_the_user(trusted: bool) -> Vec<CertificateDer<'static>> {
-    let (Some(file), true) = (named().0, trusted) else { return Vec::new() };
-    CertificateDer::pem_file_iter(file).map(|found| found.filter_map(Result::ok).collect()).unwrap_or_default()
+/// The certificates of the file that the user names in the environment. `None` if that is no file that can be read to its end: nobody may try.
+pub(super) fn of_the_user() -> Option<Vec<CertificateDer<'static>>> {
+    let Some(file) = named().0 else { return Some(Vec::new()) };
+    match files::read(Path::new(&file), files::MOST_PEM) {
+        Ok(pem) => Some(CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok).collect()),
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::InvalidData) => None,
+        Err(_) => Some(Vec::new()),
+    }
 }
