@@ -97,13 +97,14 @@ impl Http2Body {
                 Some(Ok(bytes)) => {
                     live.release(bytes.len());
                     live.left = live.left.map(|left| left.saturating_sub(bytes.len() as u64));
-                    if live.bodiless || bytes.is_empty() {
+                    let over = live.stream.is_end_stream();
+                    let empty = live.bodiless || bytes.is_empty();
+                    if over {
+                        self.finish();
+                    } else if empty {
                         continue;
                     }
-                    if live.stream.is_end_stream() {
-                        self.finish();
-                    }
-                    return Poll::Ready(Some(Ok(bytes)));
+                    return Poll::Ready((!empty).then_some(Ok(bytes)));
                 }
                 Some(Err(error)) if !live.bodiless && !live.is_whole(&error) => {
                     let link = &live.place.connection().link;
