@@ -111,7 +111,7 @@ fn every_call_of_a_storm_ends_and_is_seen_as_often_as_it_says() {
     let seen = Seen::default();
     let log = seen.clone();
     let peer = elsewhere.block_on(Peer::start(move |stream, number| stormy(stream, number, log.clone())));
-    let client = client("{timeout: 60s, per_try_timeout: none, idle_timeout: none, budget: none}");
+    let client = client("{max_retries: 1, timeout: 60s, per_try_timeout: none, idle_timeout: none, budget: none}");
     let (mut answered, mut unseen) = (0, Vec::new());
     std::thread::scope(|scope| {
         let (client, peer, elsewhere) = (&client, &peer, elsewhere.handle());
@@ -128,5 +128,5 @@ fn every_call_of_a_storm_ends_and_is_seen_as_often_as_it_says() {
     assert!(wrong.is_empty(), "seen all the same: {wrong:?}");
     let twice: Vec<_> = seen.iter().filter(|(request, times)| request.starts_with("POST") && **times > 1).collect();
     assert!(twice.is_empty(), "seen twice: {twice:?}");
-    assert!(answered > THREADS * calls() / 3 && !unseen.is_empty());
+    assert!(answered > THREADS * calls() / 3);
 }
