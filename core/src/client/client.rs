@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -142,15 +143,10 @@ impl<T: Transport, C: Clock> Client<T, C> {
     /// The original failure of the last attempt, or `deadline`; with the attempts and the stop reason. A response of any
     /// status is no error.
     pub async fn send(&self, request: Request) -> Result<Response, Error> {
-        self.send_boxed(request, &CallOptions::default(), self.0.config.callbacks.clone()).await
-    }
-
-    /// As [`send_with`](Client::send_with), on the heap: what callers hold, and move to where it runs, is small then.
-    pub(super) async fn send_boxed<H: Host>(&self, request: Request, options: &CallOptions, host: H) -> Result<Response, Error> {
-        // Room first: a box that is made of a future takes a copy of all of it, which is more than a tenth of a call.
-        let mut room = Box::pin(None);
-        room.set(Some(self.send_on(None, request, options, host)));
-        room.as_mut().as_pin_mut().expect("put there just now").await
+        let options = CallOptions::default();
+        let mut call = room();
+        call.set(Some(self.send_on(None, request, &options, self.0.config.callbacks.clone())));
+        call.as_mut().as_pin_mut().expect("put there just now").await
     }
 
     /// Likewise, with options of its own, asking `host` in place of the client's callbacks.
@@ -382,6 +378,12 @@ impl<T: Transport, C: Clock> Client<T, C> {
         let origin = request.origin();
         self.own().ok()?.calls.budgets.reading(spec, origin, self.0.config.calls.clock.now())
     }
+}
+
+/// Room on the heap for the future of a call: what callers hold, and move to where it runs, is small then. To be filled where it stands, as to make a box
+/// of a future copies all of it, which is more than a tenth of a call.
+pub(super) fn room<F>() -> Pin<Box<Option<F>>> {
+    Box::into_pin(Box::default())
 }
 
 fn head<'a>(request: &'a Request, headers: &'a dyn Headers) -> RequestHead<'a> {

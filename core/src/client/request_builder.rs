@@ -10,7 +10,7 @@ use super::call::cancel::Cancel;
 use super::call::question::Attempt;
 use super::call::stream::StreamingResponse;
 use super::call::transfer::{OnTransfer, Transfer};
-use super::client::{CallOptions, Client};
+use super::client::{CallOptions, Client, room};
 use super::host::callbacks::Callbacks;
 use super::message::body::Body;
 use super::message::multipart::Multipart;
@@ -196,7 +196,9 @@ impl<T: Transport, C: Clock> RequestBuilder<T, C> {
     /// `invalid_request` for the first mistake above, else as [`Client::send_with`].
     pub async fn send(self) -> Result<Response, Error> {
         let callbacks = self.callbacks.over(self.client.callbacks());
-        self.client.send_boxed(self.request?, &self.options, callbacks).await
+        let mut call = room();
+        call.set(Some(self.client.send_on(None, self.request?, &self.options, callbacks)));
+        call.as_mut().as_pin_mut().expect("put there just now").await
     }
 
     /// Sends it and hands out the response once its head is there.
