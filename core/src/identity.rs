@@ -51,7 +51,7 @@ impl Identity {
     /// The first line of a timeline.
     pub(crate) fn headline(&self) -> String {
         match &self.name {
-            Some(name) => format!("{self} ({name}, call {})\n", self.call_id),
+            Some(name) => format!("{self} ({}, call {})\n", OneLine(name), self.call_id),
             None => format!("{self} (call {})\n", self.call_id),
         }
     }
@@ -72,8 +72,40 @@ pub(crate) fn next_call_id() -> u64 {
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.url.is_empty() {
-            return f.write_str(self.name.as_deref().unwrap_or_default());
+            return OneLine(self.name.as_deref().unwrap_or_default()).fmt(f);
         }
-        write!(f, "{} {}", self.method, self.url)
+        write!(f, "{} {}", OneLine(&self.method), OneLine(&self.url))
+    }
+}
+
+/// What others named, for lines of logs: what would end the line, or is not seen, is escaped.
+struct OneLine<'a>(&'a str);
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for piece in self.0.split_inclusive(ends_a_line) {
+            let shown = piece.trim_end_matches(ends_a_line);
+            f.write_str(shown)?;
+            piece[shown.len()..].chars().try_for_each(|end| end.escape_default().fmt(f))?;
+        }
+        Ok(())
+    }
+}
+
+fn ends_a_line(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Identity;
+
+    #[test]
+    fn a_call_is_one_line() {
+        let name = "a\r\n\0b\u{2028}c";
+        let function = Identity::of_function(name, String::new());
+        assert_eq!((function.to_string().as_str(), function.name.as_deref()), ("a\\r\\n\\u{0}b\\u{2028}c", Some(name)));
+        let request = Identity::new(7, "G\nT".into(), "/a\nb é".into(), String::new(), Some("x\ny".into()));
+        assert_eq!(request.headline(), "G\\nT /a\\nb é (x\\ny, call 7)\n");
     }
 }

@@ -43,7 +43,7 @@ fn allocations(run: impl FnOnce()) -> usize {
 
 /// Allocations of a call with one attempt, its request and its response included. One of them is the copy of a remembered origin, which spares parsing
 /// it: some 5,000 instructions.
-const CALL: usize = 10;
+const CALL: usize = 8;
 /// Allocations of each further attempt.
 const ATTEMPT: usize = 6;
 
@@ -111,7 +111,7 @@ fn a_call_allocates_little() {
 }
 
 /// Allocations of a blocking call over a kept connection, at most: those of the executor, of hyper, and of the heads on both ways.
-const OVER_A_SOCKET: usize = 22;
+const OVER_A_SOCKET: usize = 14;
 
 #[test]
 fn a_blocking_call_over_a_socket_allocates_little() {

@@ -100,3 +100,44 @@ fn take(driver: &mut Driver, step: &Json, about: &str) {
         other => panic!("no step: {other}"),
     }
 }
+
+/// What observers are told of a call that others send, when it is given up wherever it is.
+#[test]
+fn given_up() {
+    use reknock::client::Event;
+    use reknock::retry::driver::response;
+    use reknock::{ErrorKind, Identity};
+    use std::sync::Arc;
+
+    let states = [
+        ("sent", Some(ErrorKind::Cancelled), None),
+        ("judged", None, Some(503)),
+        ("waiting", None, Some(503)),
+        ("reading", Some(ErrorKind::Cancelled), Some(200)),
+    ];
+    for (state, error, status) in states {
+        let mut driver = begun(&json!({"backoff": "1s"}), &json!({}));
+        driver.attempt(Tick(0)).expect(state);
+        if let Some(status) = status {
+            let _ =
+                driver.classify(response(status.into(), &[].as_slice()).expect(state), None, UnixTime(0), Tick(1_000_000)).expect(state);
+        }
+        if matches!(state, "waiting" | "reading") {
+            let _ = driver.decide(Answer::default(), true, Tick(2_000_000)).expect(state);
+        }
+        driver.give_up(ErrorKind::Cancelled, Tick(5_000_000));
+        driver.give_up(ErrorKind::Callback, Tick(9_000_000));
+        driver.abandon();
+        let call = Arc::new(Identity::of_request("GET", "http://a.test/", None));
+        let event = Event::of_driver(call, &driver, Tick(5_000_000));
+        assert_eq!(event.to_string(), "GET http://a.test/: the call was cancelled after 1 attempt in 5ms (cancelled)", "{state}");
+        let record = &driver.records()[0];
+        assert_eq!((record.error, record.status), (error, status), "{state}");
+        assert_eq!(record.duration, Duration::from_millis(if error.is_some() { 5 } else { 1 }), "{state}");
+        assert!(driver.retry().is_none() && !driver.has_failed(), "{state}");
+    }
+    let mut driver = begun(&json!({"backoff": "1s"}), &json!({}));
+    driver.attempt(Tick(0)).expect("an attempt");
+    driver.give_up(ErrorKind::InvalidRequest, Tick(0));
+    assert_eq!((driver.stop_reason().map(reknock::StopReason::code), driver.has_failed()), (Some("not_retryable"), true));
+}

@@ -128,6 +128,28 @@ async fn a_file_is_followed_and_a_broken_one_is_not() {
     assert_eq!(retries(), 0, "a policy given by hand is no file's");
 }
 
+/// Each of several clients that were given one set.
+#[tokio::test]
+async fn clients_of_one_set_follow_its_file_each() {
+    let (folder, clock) = (Folder::new("shared"), Moved::default());
+    let set = PolicySet::watch(folder.write("max_retries: 1\n"), None).unwrap();
+    let make = || Client::on(Scripted::new([Step::status(200)])).clock(clock.clone()).policy(set.clone()).build().unwrap();
+    let clients = [make(), make()];
+    clients[1].set_policy(set.clone()).unwrap();
+    for retries in [2, 3] {
+        folder.write(&format!("max_retries: {retries}\n"));
+        for client in &clients {
+            // The first one has settled before the other looks.
+            for _ in 0..2 {
+                until(client, &clock, || client.policy().max_retries() == retries).await;
+                clock.seconds(1);
+                client.get(URL).send().await.unwrap();
+                tokio::task::spawn_blocking(|| {}).await.unwrap();
+            }
+        }
+    }
+}
+
 #[test]
 fn a_file_is_looked_at_once_a_second() {
     // With one thread for what blocks: what it is given later it does later.

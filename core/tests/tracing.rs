@@ -262,3 +262,48 @@ async fn dropped_calls_of_the_layer() {
     let seen = kept.0.lock().unwrap();
     assert_eq!(seen.spans.iter().map(|span| span["error.type"].as_str()).collect::<Vec<_>>(), ["cancelled"]);
 }
+
+/// Calls of the layer are named by it, or one by one.
+#[cfg(feature = "tower")]
+#[tokio::test(start_paused = true)]
+async fn names_of_the_layers_calls() {
+    use std::convert::Infallible;
+    use std::task::{Context, Poll};
+
+    use reknock::http::{Request, Response};
+    use reknock::tower::{CallName, RetryLayer};
+    use tower_service::Service;
+
+    #[derive(Clone)]
+    struct Busy;
+
+    impl Service<Request<String>> for Busy {
+        type Response = Response<String>;
+        type Error = Infallible;
+        type Future = std::future::Ready<Result<Response<String>, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Request<String>) -> Self::Future {
+            std::future::ready(Ok(Response::builder().status(503).body(String::new()).unwrap()))
+        }
+    }
+
+    let kept = Kept::default();
+    let _guard = tracing::subscriber::set_default(kept.clone());
+    let layer = RetryLayer::new(policy(&json!({"backoff": "none", "max_retries": 1}))).name("orders");
+    let mut service = tower_layer::Layer::layer(&layer, Busy);
+    let request = || Request::get("http://server.test/orders/7").body(String::new()).unwrap();
+    service.call(request()).await.unwrap();
+    let mut own = request();
+    own.extensions_mut().insert(CallName::from("/orders/{id}"));
+    service.call(own).await.unwrap();
+    let seen = kept.0.lock().unwrap();
+    let names: Vec<_> = seen.spans.iter().map(|span| (span["otel.name"].as_str(), span["url.template"].as_str())).collect();
+    let (all, one) = (("GET orders", "orders"), ("GET /orders/{id}", "/orders/{id}"));
+    assert_eq!(names, [all, all, one, one]);
+    let logged: Vec<_> = seen.events.iter().map(|(_, fields)| fields["reknock.name"].as_str()).collect();
+    assert_eq!(logged, ["orders", "orders", "/orders/{id}", "/orders/{id}"]);
+}

@@ -1,6 +1,7 @@
 'use strict';
 // Whose call it is that others send: a number, and what is known of its request.
 
+const { wrongType } = require('./errors.js');
 const native = require('./native.js');
 
 /** The identity of one more call: `{native, shown}`, for the addon and for people. `call` is what `loop` is given. */
@@ -14,7 +15,9 @@ function identityOf({ method, url, origin, options: { name, who } }) {
 function nameOf(name, method, url) {
   if (typeof name !== 'function') return name;
   try {
-    return name(method, url) ?? undefined;
+    const made = name(method, url) ?? undefined;
+    if (made !== undefined && typeof made !== 'string') throw wrongType(`name: must give a text or nothing, gave ${typeof made}`);
+    return made;
   } catch (error) {
     process.nextTick(() => {
       throw error;

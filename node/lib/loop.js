@@ -13,8 +13,6 @@ const { Budgets, Retry } = require('./retry.js');
 
 const OPTIONS = ['policy', 'budgets', 'retryIf', 'delay', 'onEvent', 'nesting', 'name'];
 const CALLBACKS = ['retryIf', 'delay', 'onEvent'];
-/** Why a response is the result that is not worth another attempt by itself. */
-const ON_ITS_OWN = new Set(['completed', 'not_retryable', 'predicate_stop']);
 
 /** What an adapter was told. `more`: the names of options of its own. */
 function optionsOf(given, who, more = []) {
@@ -27,8 +25,12 @@ function optionsOf(given, who, more = []) {
     const hook = options[name];
     if (hook !== undefined && hook !== null && typeof hook !== 'function') throw wrongType(`${name}: must be a function, got ${typeof hook}`);
   }
+  const { name } = options;
+  if (name !== undefined && name !== null && typeof name !== 'string' && typeof name !== 'function') {
+    throw wrongType(`name: must be a text, or a function of method and URL, got ${typeof name}`);
+  }
   isNested(options.nesting);
-  return { ...options, name: options.name ?? undefined, who, policy: policyOver(new Policy(), options.policy), budgets: options.budgets ?? new Budgets() };
+  return { ...options, name: name ?? undefined, who, policy: policyOver(new Policy(), options.policy), budgets: options.budgets ?? new Budgets() };
 }
 
 /** What stands for the origin of a call that has none. */
@@ -76,8 +78,8 @@ class CurrentAttempt {
 
 /**
  * Sends until the machine says stop. A call is `{options, method, origin, headers, request, replayable(), signal}` and may have `judge(result, error)`
- * (retry, stop or nothing, before anybody is asked), `responseOf`, which gives `{status, headers()}`, `failureOf`, and `read(result)`, which reads the body of a response that would be the
- * result, so that one that breaks is an outcome of its own. Of a request there is a `url`, and `takesFields` if header fields can be added to an attempt.
+ * (retry, stop or nothing, before anybody is asked), `responseOf`, which gives `{status, headers()}`, and `failureOf`. Of a request
+ * there is a `url`, and `takesFields` if header fields can be added to an attempt.
  * `send(attempt, lines, retry)` makes an attempt with these header lines besides, `drop(result)` frees what a retried response holds.
  */
 async function loop(call, send, drop) {
@@ -89,33 +91,31 @@ async function run(call, send, drop, watch) {
   const { options, signal } = call;
   const began = clock.now();
   const retry = begin(call, began);
+  let over = false;
+  /** How the attempt ended that is under way, once that is known. */
+  let ended;
   try {
     for (;;) {
+      ended = undefined;
       const attempt = new CurrentAttempt(retry, retry.attempt(clock.now()));
       const made = (fields) => within(attempt, () => send(attempt, [...linesOf(retry), ...Object.entries(fields ?? {})], retry));
-      let ended = await ending(watch === null ? made(null) : watch.attempt(retry.attempts.at(-1), call.takesFields === true, made));
+      const came = await ending(watch === null ? made(null) : watch.attempt(retry.attempts.at(-1), call.takesFields === true, made));
       signal?.throwIfAborted();
-      let verdict = classify(call, retry, ended);
-      let wait = await decide(call, retry, began, verdict, ended);
-      if (wait === null && call.read && !('error' in ended)) {
-        const read = await ending(call.read(ended.result));
-        if ('error' in read) {
-          ended = read;
-          const own = ON_ITS_OWN.has(retry.stopReason);
-          verdict = classify(call, retry, ended);
-          // A response that was given up on stays given up.
-          if (own) wait = await decide(call, retry, began, verdict, ended);
-        }
-      }
+      ended = came;
+      const verdict = classify(call, retry, ended);
+      const wait = await decide(call, retry, began, verdict, ended);
       watch?.ended(retry.attempts.at(-1), ended.error);
-      if (wait === null) return finish(call, retry, ended, watch);
+      if (wait === null) {
+        over = true;
+        return finish(call, retry, ended, watch);
+      }
       tell(call, retry, watch);
       if (!('error' in ended)) await drop(ended.result);
       await clock.sleep(wait, signal);
     }
-  } finally {
-    // Of a call that is over it is nothing.
-    retry.abandon();
+  } catch (error) {
+    if (!over) giveUp(call, retry, error, ended, watch);
+    throw error;
   }
 }
 
@@ -205,6 +205,15 @@ function finish(call, retry, ended, watch) {
   }
   leave(ended.error, retry);
   throw ended.error;
+}
+
+/** What is neither the result of an attempt nor its failure ends the call: its signal, or a callback that failed. */
+function giveUp(call, retry, error, ended, watch) {
+  const cancelled = call.signal?.aborted === true;
+  Retry.native(retry).giveUp(cancelled ? 'cancelled' : 'callback', clock.now());
+  watch?.ended(retry.attempts.at(-1), ended === undefined ? error : ended.error);
+  tell(call, retry, watch);
+  if (!cancelled) leave(error, retry);
 }
 
 /** Whose call it is: worked out once, when somebody wants to know. */

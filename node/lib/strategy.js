@@ -41,6 +41,12 @@ class Strategy {
 
   async refreshRetryTokenForRetry(token, { error, errorType, retryAfterHint } = {}) {
     const { retry, call } = token;
+    // By the signal of its caller.
+    if (error?.name === 'AbortError') {
+      Retry.native(retry).giveUp('cancelled', clock.now());
+      tell(call, retry, watchOf(call));
+      throw error;
+    }
     const opinion = this.#classify(retry, error, errorType, retryAfterHint);
     const { waitMs, stopReason } = retry.decide({ retry: opinion }, clock.now());
     if (stopReason !== null) retry.finish(clock.now());
@@ -55,11 +61,12 @@ class Strategy {
     return token;
   }
 
-  recordSuccess({ retry }) {
+  recordSuccess({ retry, call }) {
     const now = clock.now();
     retry.classify({ status: 200 }, Date.now(), now);
     retry.decide({}, now);
     retry.finish(now);
+    tell(call, retry, watchOf(call));
   }
 
   /** Tells the machine of a failure; what the SDK thinks of it, where the policy has no opinion. */

@@ -8,7 +8,7 @@ const native = require('./native.js');
 const { currentAttempt } = require('./nesting.js');
 
 const SCHEMA = { schemaUrl: 'https://opentelemetry.io/schemas/1.44.0' };
-const METHODS = new Set(['CONNECT', 'DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT', 'TRACE']);
+const METHODS = new Set(native.knownMethods());
 const PORTS = { 'http:': 80, 'https:': 443 };
 /** What the conventions advise, in seconds. */
 const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
@@ -73,7 +73,7 @@ class Telemetry {
     const meter = meterProvider.getMeter('reknock', native.version(), SCHEMA);
     const seconds = (description, explicitBucketBoundaries) => ({ unit: 's', description, advice: { explicitBucketBoundaries } });
     this.#meter = {
-      duration: meter.createHistogram('http.client.request.duration', seconds('Duration of HTTP client requests: of each attempt.', BUCKETS)),
+      duration: meter.createHistogram('http.client.request.duration', seconds('Duration of HTTP client requests.', BUCKETS)),
       retries: meter.createCounter('reknock.retries', { unit: '{retry}', description: 'Retries, by what they were made for.' }),
       waits: meter.createHistogram('reknock.wait.duration', seconds('Waits before retries.', WAITS)),
       refused: meter.createCounter('reknock.budget.refused', { unit: '{retry}', description: 'Calls whose retry a budget refused.' }),

@@ -3,7 +3,7 @@
 
 const assert = require('node:assert/strict');
 const { execFileSync } = require('node:child_process');
-const { mkdtempSync, rmSync, writeFileSync } = require('node:fs');
+const { mkdirSync, mkdtempSync, renameSync, rmdirSync, rmSync, symlinkSync, unlinkSync, writeFileSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const path = require('node:path');
 const { test } = require('node:test');
@@ -99,4 +99,44 @@ test('policies are replaced by hand, and files are followed', async (t) => {
   client.setPolicy({ maxRetries: 0 });
   assert.deepEqual([client.policyError, (await client(url)).attempts.length], [null, 1]);
   assert.throws(() => client.setPolicy({ maxRetrys: 1 }), { kind: 'config' });
+});
+
+test('a file is followed whatever is done to it, by each of two clients of one set', async (t) => {
+  const { url } = await serve(t, status(200));
+  const folder = mkdtempSync(path.join(tmpdir(), 'reknock-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const at = (...names) => path.join(folder, ...names);
+  const file = at('policy.yaml');
+  // As Kubernetes swaps the versions of a ConfigMap.
+  const version = (name, text) => {
+    mkdirSync(at(name));
+    writeFileSync(at(name, 'policy.yaml'), text);
+    symlinkSync(name, at('..next'));
+    renameSync(at('..next'), at('..data'));
+  };
+  version('..1', 'max_retries: 1\n');
+  symlinkSync('..data/policy.yaml', file);
+  const policy = PolicySet.load(file, undefined, { watch: true });
+  const clients = [createClient({ policy }), createClient({ policy })];
+  const has = async (retries, refused) => {
+    const isSo = (client) => client.policy.toJSON().max_retries === retries && (refused ? client.policyError?.message.includes(refused) : client.policyError === null);
+    for (const end = Date.now() + 60_000; !clients.every(isSo); await new Promise((resolve) => setTimeout(resolve, 20))) {
+      assert.ok(Date.now() < end, clients.map((client) => `${client.policy.toJSON().max_retries} ${client.policyError?.message}`).join());
+      for (const client of clients) await client(url);
+    }
+  };
+  version('..2', 'max_retries: 2\n');
+  await has(2);
+  writeFileSync(at('new'), 'max_retries: 3\n');
+  renameSync(at('new'), file);
+  await has(3);
+  writeFileSync(file, 'max_retries: 4\nbackoff: {base: "1');
+  await has(3, 'YAML line 2');
+  unlinkSync(file);
+  await has(3, 'No such file');
+  mkdirSync(file);
+  await has(3, 'directory');
+  rmdirSync(file);
+  writeFileSync(file, 'max_retries: 4\nbackoff: {base: "1s"}\n');
+  await has(4);
 });

@@ -246,7 +246,7 @@ class Block:
         self._current._active = False
         _nesting.attempt.reset(self._token)
         if error is not None and not isinstance(error, Exception):
-            self._owner.abandon()
+            self._owner.give_up(error)
             return False
         return self._owner.ended(self.result, error)
 
@@ -261,16 +261,20 @@ class Attempts:
         self._wait: float | None = 0.0
         self._block: Block | None = None
 
-    def abandon(self) -> None:
-        """Gives back what the call holds of its budget."""
+    def give_up(self, error: BaseException) -> None:
+        """Ends the call, unless it is over: gives back what it holds of its budget."""
         self._wait = None
-        self._retry.abandon()
+        self._call.give_up(self._retry, error)
 
     def ended(self, result: Any, error: Exception | None) -> bool:
         """Decides about an attempt; whether its error is dropped."""
         self._block = None
-        verdict, about = self._call.classify(self._retry, result, error)
-        self._wait = run(decided(self._call, self._retry, self._began, verdict, about, result, error))
+        try:
+            verdict, about = self._call.classify(self._retry, result, error)
+            self._wait = run(decided(self._call, self._retry, self._began, verdict, about, result, error))
+        except BaseException as caught:
+            self.give_up(caught)
+            raise
         if self._wait is not None:
             self._call.tell(self._retry)
             return True
@@ -285,20 +289,28 @@ class Attempts:
 
     def _next(self) -> Block:
         if self._block is not None:
-            self.abandon()
+            self.give_up(GeneratorExit())
             raise RuntimeError("the block of this attempt was not entered: write `with attempt:` in the loop")
         number = self._retry.attempt(now=_clock.now())
         self._block = Block(self, CurrentAttempt(number, self._retry.retries_left, self._retry))
         return self._block
 
     def __iter__(self) -> Iterator[Block]:
-        while (wait := self._wait) is not None:
-            if wait:
-                _clock.sleep(wait)
-            yield self._next()
+        try:
+            while (wait := self._wait) is not None:
+                if wait:
+                    _clock.sleep(wait)
+                yield self._next()
+        except BaseException as left:
+            self.give_up(left)
+            raise
 
     async def __aiter__(self) -> AsyncIterator[Block]:
-        while (wait := self._wait) is not None:
-            if wait:
-                await _clock.async_sleep(wait)
-            yield self._next()
+        try:
+            while (wait := self._wait) is not None:
+                if wait:
+                    await _clock.async_sleep(wait)
+                yield self._next()
+        except BaseException as left:
+            self.give_up(left)
+            raise

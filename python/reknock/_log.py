@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from ._native import unraisable
+
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
@@ -34,7 +36,10 @@ def wanted() -> int:
 def notice(notice: Event) -> None:
     """Writes what whoever runs the program should know of a call that others send."""
     if wanted():
-        event(notice)
+        try:
+            event(notice)
+        except Exception as error:
+            unraisable(error, event)
 
 
 def event(event: Event) -> None:

@@ -5,7 +5,6 @@ Written once, as a generator of steps: what it yields is done by `run` or `arun`
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from inspect import isawaitable
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from . import _clock, _log, _nesting, _watch
 from ._exceptions import DeadlineExceeded
 from ._failures import class_name, failure_of, followed, response_of
-from ._native import Budgets, Event, Identity, Limits, Policy, Retry, SentRequest, allows_nesting, shown_text
+from ._native import Budgets, Event, Identity, Limits, Policy, Retry, SentRequest, allows_nesting, shown_text, unraisable
 from ._nesting import current_attempt
 from ._records import Records, leave
 
@@ -43,10 +42,8 @@ class Options:
 
     def __post_init__(self) -> None:
         allows_nesting(self.nesting)
-
-    def named(self, method: str, url: str) -> str | None:
-        """What the call of a request is named."""
-        return self.name(method, url) if callable(self.name) else self.name
+        if self.name is not None and not isinstance(self.name, str) and not callable(self.name):
+            raise TypeError(f"name: must be a text, or a function of method and URL, got {type(self.name).__name__}")
 
     @classmethod
     def of(cls, policy: Any = None, **options: Any) -> Options:
@@ -145,6 +142,8 @@ class Call:
     """Its name, if it is one: it has no method and no URL of its own."""
     identity: Identity | None = None
     """What observers know it by, once there was something to tell."""
+    over: bool = False
+    """Its end was told."""
 
     def begin(self, now: float) -> Retry:
         """The machine of this call, at its beginning."""
@@ -187,27 +186,54 @@ class Call:
         )
 
     def tell(self, retry: Retry) -> None:
-        """Tells observers and the log of a retry, or of the end. What they raise fails no call."""
+        """Tells observers and the log of a retry, or of the end. What they raise fails no call, and is kept from no other."""
         told, watcher, log = self.options.on_event, _watch.watcher, _log.wanted()
         if told is None and watcher is None and log < (1 if retry.failed else 2):
             return
+        if self.identity is None:
+            self.identity = self._identified()
+        event = retry.event(self.identity, now=_clock.now())
+        if told is not None:
+            for notice in retry.notices(self.identity):
+                _say(told, notice)
+        _say(_log.event, event)
+        if watcher is not None:
+            _say(watcher.told, self, event)
+        if told is not None:
+            _say(told, event)
+
+    def _identified(self) -> Identity:
+        if self.function is not None:
+            return Identity.of_function(self.function, self.origin)
+        name = self.options.name
         try:
-            if self.identity is None:
-                if self.function is not None:
-                    self.identity = Identity.of_function(self.function, self.origin)
-                else:
-                    self.identity = Identity.of_request(self.method, self.origin, self.options.named(self.method, self.origin))
-            event = retry.event(self.identity, now=_clock.now())
-            if told is not None:
-                for notice in retry.notices(self.identity):
-                    told(notice)
-            _log.event(event)
-            if watcher is not None:
-                watcher.told(self, event)
-            if told is not None:
-                told(event)
+            return Identity.of_request(self.method, self.origin, name(self.method, self.origin) if callable(name) else name)
         except Exception as error:
-            threading.excepthook(threading.ExceptHookArgs((type(error), error, error.__traceback__, threading.current_thread())))
+            unraisable(error, name)
+            return Identity.of_request(self.method, self.origin, None)
+
+    def end(self, retry: Retry) -> None:
+        """Tells of the end, once."""
+        if not self.over:
+            self.over = True
+            self.tell(retry)
+
+    def give_up(self, retry: Retry, error: BaseException) -> None:
+        """What is neither the result of an attempt nor its failure ends the call, unless it is over: its caller cancels it, or a callback failed."""
+        if self.over:
+            return
+        is_ours = isinstance(error, Exception)
+        retry.give_up("callback" if is_ours else "cancelled", now=_clock.now())
+        self.end(retry)
+        if is_ours:
+            leave(error, retry)
+
+
+def _say(observer: Callable[..., object], *what: Any) -> None:
+    try:
+        observer(*what)
+    except Exception as error:
+        unraisable(error, observer)
 
 
 def _told(headers: Any) -> Any:
@@ -271,8 +297,8 @@ def steps(
             if own is None:
                 yield lambda: drop(result)
             yield lambda: sleep(wait)
-    except BaseException:
-        retry.abandon()
+    except BaseException as caught:
+        call.give_up(retry, caught)
         raise
 
 
@@ -297,7 +323,7 @@ def decided(call: Call, retry: Retry, began: float, verdict: Any, about: Any, re
 def finished(call: Call, retry: Retry, result: Any, error: Exception | None) -> Any:
     """The end of a call: the last response as it is, or the last error, each with its records."""
     retry.finish(now=_clock.now())
-    call.tell(retry)
+    call.end(retry)
     if error is None:
         leave(result, retry)
         return result

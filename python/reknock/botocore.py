@@ -47,6 +47,7 @@ def install(
     events.unregister(f"request-created.{service}", unique_id=f"seed-max-attempts-{service}")
     events.register_last(f"needs-retry.{service}", handler.decide, unique_id="reknock")
     events.register_first(f"request-created.{service}", handler.attempt, unique_id="reknock-attempt")
+    handler.watch(client._endpoint)
     return client
 
 
@@ -65,6 +66,28 @@ class _Handler:
         if found is None:
             found = self.of_operation[operation] = replace(self.options, name=f"{self.service}.{operation}")
         return found
+
+    def watch(self, endpoint: Any) -> None:
+        """Sees calls end that botocore tells nobody of: by Ctrl-C, or because a request could not be signed."""
+        make = endpoint.make_request
+
+        def make_request(operation_model: Any, request_dict: dict[str, Any]) -> Any:
+            try:
+                return make(operation_model, request_dict)
+            except BaseException as error:
+                context = request_dict["context"]
+                call: Call | None = context.get("reknock.call")
+                if call is not None and not call.over:
+                    retry: Retry = context["reknock"]
+                    if isinstance(error, Exception):
+                        retry.give_up("invalid_request", now=_clock.now())
+                        call.end(retry)
+                        leave(error, retry)
+                    else:
+                        call.give_up(retry, error)
+                raise
+
+        endpoint.make_request = make_request
 
     def attempt(self, request: Any, operation_name: str, **_: Any) -> None:
         """A request is about to be signed and sent."""
@@ -97,13 +120,17 @@ class _Handler:
             headers = getattr(http.raw, "headers", None) or http.headers
             about = 429 if code in THROTTLED else http.status_code, lambda: list(headers.items())
         call.status_of = lambda _: about
-        verdict, about = call.classify(retry, result, caught_exception)
-        wait = run(decided(call, retry, context["reknock.began"], verdict, about, result, caught_exception))
+        try:
+            verdict, about = call.classify(retry, result, caught_exception)
+            wait = run(decided(call, retry, context["reknock.began"], verdict, about, result, caught_exception))
+        except BaseException as caught:
+            call.give_up(retry, caught)
+            raise
         if wait is not None:
             call.tell(retry)
             return 0 if _clock.leapt(wait) else wait
         retry.finish(now=_clock.now())
-        call.tell(retry)
+        call.end(retry)
         if caught_exception is not None:
             leave(caught_exception, retry)
         elif isinstance(result, dict):

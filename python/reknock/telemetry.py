@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from . import _watch
-from ._native import __version__, unraisable
+from ._native import __version__, known_methods, unraisable
 from ._nesting import current_attempt
 
 try:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from ._retrying import Call
 
 SCHEMA = "https://opentelemetry.io/schemas/1.44.0"
-METHODS = {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"}
 # What the conventions advise, in seconds.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 WAITS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -81,10 +80,11 @@ class Telemetry:
 
     def __init__(self, tracer_provider: trace.TracerProvider | None, meter_provider: metrics.MeterProvider | None) -> None:
         self.providers = tracer_provider, meter_provider
+        self.known_methods = frozenset(known_methods())
         self.tracer = trace.get_tracer("reknock", __version__, tracer_provider, SCHEMA)
         meter = metrics.get_meter("reknock", __version__, meter_provider, SCHEMA)
         self.duration = meter.create_histogram(
-            "http.client.request.duration", "s", "Duration of HTTP client requests: of each attempt.", explicit_bucket_boundaries_advisory=BUCKETS,
+            "http.client.request.duration", "s", "Duration of HTTP client requests.", explicit_bucket_boundaries_advisory=BUCKETS,
         )
         self.retries = meter.create_counter("reknock.retries", "{retry}", "Retries, by what they were made for.")
         self.waits = meter.create_histogram("reknock.wait.duration", "s", "Waits before retries.", explicit_bucket_boundaries_advisory=WAITS)
@@ -175,7 +175,7 @@ class Watched:
         assert call is not None and method is not None and target is not None and number is not None, "an attempt begins"
         labels = self._labels = _labels(_origin(target), call.name)
         self._telemetry.keep(self._client, labels, partial(_of_client, target))
-        known = method in METHODS
+        known = method in self._telemetry.known_methods
         self._method = method if known else "_OTHER"
         attributes: dict[str, Any] = {"http.request.method": self._method, "url.full": target, **dict(labels)}
         if not known:

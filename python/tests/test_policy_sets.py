@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import os
 import pickle
@@ -125,6 +126,47 @@ def test_a_client_follows_its_file(serve, tmp_path):
         follow(client, url, lambda: client.policy_error is not None)
         assert isinstance(client.policy_error, reknock.ConfigError) and "did you mean max_retries?" in str(client.policy_error)
         assert client.policy.max_retries == 5
+
+
+def test_a_file_is_followed_whatever_is_done_to_it(serve, tmp_path):
+    """Links are swapped as Kubernetes does it, another file takes its place, it is cut while it is written, taken away and back: by each of two clients of one set."""
+    path, url = tmp_path / "policy.yaml", serve(status(200)).url
+
+    def version(name, text):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "policy.yaml").write_text(text)
+        (tmp_path / "..next").symlink_to(name)
+        (tmp_path / "..next").rename(tmp_path / "..data")
+
+    def has(retries, refused="None"):
+        deadline = time.monotonic() + 60
+        while any(client.policy.max_retries != retries or refused not in str(client.policy_error) for client in (sync, other)):
+            assert time.monotonic() < deadline, [(client.policy.max_retries, client.policy_error) for client in (sync, other)]
+            sync.get(url)
+            loop.run(other.get(url))
+            time.sleep(0.02)
+
+    version("..1", "max_retries: 1\n")
+    path.symlink_to("..data/policy.yaml")
+    policies = PolicySet.load(path, watch=True)
+    with asyncio.Runner() as loop, reknock.Client(policy=policies) as sync:
+        other = reknock.AsyncClient(policy=policies)
+        version("..2", "max_retries: 2\n")
+        has(2)
+        new = tmp_path / "new"
+        new.write_text("max_retries: 3\n")
+        new.rename(path)
+        has(3)
+        path.write_text('max_retries: 4\nbackoff: {base: "1')
+        has(3, "YAML line 2")
+        path.unlink()
+        has(3, "No such file")
+        os.mkfifo(path)
+        has(3, "regular file")
+        path.unlink()
+        path.write_text('max_retries: 4\nbackoff: {base: "1s"}\n')
+        has(4)
+        loop.run(other.aclose())
 
 
 def test_policies_are_replaced_by_hand(serve, call):

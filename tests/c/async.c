@@ -28,6 +28,49 @@ static void on_event(void *user_data, const reknock_event *event) {
     events++;
 }
 
+/* Of one call at a time: how each of its attempts began and ended, and its end, by their kinds. */
+static int told[8], tellings;
+
+static void keep_kinds(void *user_data, const reknock_event *event) {
+    (void)user_data;
+    CHECK(tellings < 8);
+    told[tellings++] = event->kind;
+    if (event->kind == REKNOCK_EVENT_ATTEMPT_END) CHECK(event->attempts[0].error == REKNOCK_ERROR_CANCELLED);
+    if (event->kind != REKNOCK_EVENT_END) return;
+    CHECK(event->stop_reason == REKNOCK_STOP_CANCELLED && event->failed == 0 && event->attempt_count <= 1);
+    CHECK(strstr(event->text, "the call was cancelled after ") != NULL);
+}
+
+/* Whoever cancels is told of what had begun, by the time that the call is completed; then no more. */
+static void cancelled_calls_tell_their_end(reknock_queue *queue, const char *url) {
+    reknock_client *client = new_client("{}");
+    reknock_request *request = new_request("GET", url);
+    reknock_completion completion;
+    reknock_call call = 0;
+    int turn, look;
+    OK(reknock_client_set_on_event(client, keep_kinds, NULL, NULL, error));
+    for (turn = 0; turn < 2; turn++) {
+        tellings = 0;
+        OK(reknock_client_submit(client, request, NULL, queue, NULL, &call, error));
+        for (look = 0; turn == 0 && look < 3; look++) {
+            readable(queue, 10);
+            CHECK(reknock_queue_next(queue, &completion) == REKNOCK_EMPTY);
+        }
+        reknock_call_cancel(queue, call);
+        completion = next_completion(queue);
+        CHECK(completion.call == call && completion.status == REKNOCK_ERROR_CANCELLED);
+        reknock_error_free(completion.error);
+        reknock_call_cancel(queue, call);
+        CHECK(reknock_queue_next(queue, &completion) == REKNOCK_EMPTY);
+        /* One that is cancelled at once may not have begun its attempt. */
+        CHECK(tellings == 3 || (turn == 1 && tellings == 1));
+        CHECK(told[tellings - 1] == REKNOCK_EVENT_END);
+        if (tellings == 3) CHECK(told[0] == REKNOCK_EVENT_ATTEMPT_START && told[1] == REKNOCK_EVENT_ATTEMPT_END);
+    }
+    reknock_request_free(request);
+    reknock_client_free(client);
+}
+
 static void count_free(void *user_data) {
     (void)user_data;
     freed++;
@@ -213,6 +256,7 @@ int main(int argc, char **argv) {
     OK(reknock_queue_new(&queue, error));
     callbacks_run_where_the_queue_is_drained(queue, argv[1]);
     cancelled_calls_complete(queue, argv[2]);
+    cancelled_calls_tell_their_end(queue, argv[2]);
     a_queue_drained_bit_by_bit_stays_readable(queue, argv[1]);
     queues_are_freed_with_calls_in_flight(argv[1], argv[2]);
     nothing_is_called_behind_a_free(argv + 3);

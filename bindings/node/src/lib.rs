@@ -29,6 +29,12 @@ pub fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }
 
+/// The methods that spans and metrics tell as they are.
+#[napi(catch_unwind)]
+pub fn known_methods() -> Vec<&'static str> {
+    reknock::client::known_methods().iter().map(String::as_str).collect()
+}
+
 /// The help of a command line that is called as `program`.
 #[napi(catch_unwind)]
 pub fn command_help(program: String) -> String {

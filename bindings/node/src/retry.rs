@@ -8,9 +8,9 @@ use napi::{Env, Error, Result, Status};
 use napi_derive::napi;
 use reknock::client::{Event, Opinion, entropy_or, minted_key, process_budgets_with};
 use reknock::policy::{Argument, Value};
-use reknock::retry::driver::{self, Driver, Misuse, Options, Target, outcome};
+use reknock::retry::driver::{self, Driver, Misuse, Options, Target, no_error, outcome};
 use reknock::retry::{Answer, Budgets, Decision, Retry};
-use reknock::{StopReason, Tick};
+use reknock::{ErrorKind, StopReason, Tick};
 
 use crate::client::{BudgetReading, reading};
 use crate::error::{or_throw, thrown};
@@ -229,6 +229,14 @@ impl NativeRetry {
     #[napi(catch_unwind)]
     pub fn abandon(&mut self) {
         self.driver.abandon();
+    }
+
+    /// Likewise, of a call that observers are told of: it ends by what ended it, an error of this kind.
+    #[napi(catch_unwind)]
+    pub fn give_up(&mut self, env: &Env, kind: String, now: Unknown<'_>) -> Result<()> {
+        let kind = ErrorKind::from_code(&kind).ok_or_else(|| no_error(&Value::from(&*kind)));
+        self.driver.give_up(allowed(env, kind)?, tick(env, now)?);
+        Ok(())
     }
 
     /// The limits of an attempt that is made now; none if the call is over.

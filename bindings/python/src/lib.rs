@@ -77,6 +77,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(simulate::simulate, module)?)?;
     module.add_function(wrap_pyfunction!(simulate::command_run, module)?)?;
     module.add_function(wrap_pyfunction!(command_help, module)?)?;
+    module.add_function(wrap_pyfunction!(known_methods, module)?)?;
     module.add_function(wrap_pyfunction!(shown_text, module)?)?;
     module.add_function(wrap_pyfunction!(errors::kinds, module)?)?;
     module.add_function(wrap_pyfunction!(errors::stop_reasons, module)?)?;
@@ -87,6 +88,12 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
 #[pyfunction]
 fn command_help(program: &str) -> String {
     reknock::command::help(program)
+}
+
+/// The methods that spans and metrics tell as they are.
+#[pyfunction]
+fn known_methods() -> Vec<&'static str> {
+    reknock::client::known_methods().iter().map(String::as_str).collect()
 }
 
 /// What a user gave, as messages show it.

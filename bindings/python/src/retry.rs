@@ -7,9 +7,10 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use reknock::client::{entropy_or, minted_key};
-use reknock::retry::driver::{Driver, Misuse, Options, Target, outcome};
+use reknock::policy::Value;
+use reknock::retry::driver::{Driver, Misuse, Options, Target, no_error, outcome};
 use reknock::retry::{self, Answer};
-use reknock::{Measured, StopReason, Tick, UnixTime, client};
+use reknock::{ErrorKind, Measured, StopReason, Tick, UnixTime, client};
 
 use crate::budgets::Budgets;
 use crate::callbacks::opinion_of;
@@ -265,6 +266,15 @@ impl Retry {
     /// The call is given up: what it holds of its budget is given back.
     fn abandon(&self) {
         self.driver().abandon();
+    }
+
+    /// Likewise, of a call that observers are told of: it ends by what ended it, an error of kind "cancelled", "callback" or "invalid_request".
+    #[pyo3(signature = (kind, *, now=None))]
+    fn give_up(&self, py: Python<'_>, kind: &str, now: Option<f64>) -> PyResult<()> {
+        let now = tick(py, now)?;
+        let kind = ErrorKind::from_code(kind).ok_or_else(|| no_error(&Value::from(kind)));
+        self.driver().give_up(allowed(py, kind)?, now);
+        Ok(())
     }
 
     /// The limits of an attempt that is made now. None if the call is over.

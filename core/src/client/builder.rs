@@ -311,7 +311,7 @@ impl<S: IntoTransport, C: Clock> ClientBuilder<S, C> {
             transport: Box::new(move || transport.clone().into_transport(&given.get())),
             calls: CallConfig { clock: self.clock, max_response_size: self.max_response_size, cookies: self.cookies },
             policies,
-            headers: self.headers,
+            headers: Arc::new(self.headers),
             redirects: self.redirects,
             callbacks: self.callbacks,
             base_url,

@@ -21,6 +21,7 @@ use super::call::transfer::{Meter, OnTransfer};
 use super::host::callbacks::Callbacks;
 use super::host::lanes::LanePool;
 use super::message::cookies::Cookies;
+use super::message::fields::Fields;
 use super::message::redirect::Redirects;
 use super::message::request::Request;
 use super::message::response::Response;
@@ -53,7 +54,7 @@ pub(super) struct Config<T, C> {
     pub(super) transport: Box<dyn Fn() -> Result<T, Error> + Send + Sync>,
     pub(super) calls: CallConfig<C>,
     pub(super) policies: Arc<Policies>,
-    pub(super) headers: HeaderMap,
+    pub(super) headers: Arc<HeaderMap>,
     pub(super) redirects: Redirects,
     pub(super) callbacks: Callbacks,
     pub(super) base_url: Option<Url>,
@@ -141,7 +142,15 @@ impl<T: Transport, C: Clock> Client<T, C> {
     /// The original failure of the last attempt, or `deadline`; with the attempts and the stop reason. A response of any
     /// status is no error.
     pub async fn send(&self, request: Request) -> Result<Response, Error> {
-        self.send_with(request, &CallOptions::default(), self.0.config.callbacks.clone()).await
+        self.send_boxed(request, &CallOptions::default(), self.0.config.callbacks.clone()).await
+    }
+
+    /// As [`send_with`](Client::send_with), on the heap: what callers hold, and move to where it runs, is small then.
+    pub(super) async fn send_boxed<H: Host>(&self, request: Request, options: &CallOptions, host: H) -> Result<Response, Error> {
+        // Room first: a box that is made of a future takes a copy of all of it, which is more than a tenth of a call.
+        let mut room = Box::pin(None);
+        room.set(Some(self.send_on(None, request, options, host)));
+        room.as_mut().as_pin_mut().expect("put there just now").await
     }
 
     /// Likewise, with options of its own, asking `host` in place of the client's callbacks.
@@ -258,8 +267,8 @@ impl<T: Transport, C: Clock> Client<T, C> {
             Some(policy) => config.policy_for(&mut request, policy),
             None => {
                 let policies = config.policies.at(|| config.calls.clock.now(), &on.shared.budgets);
-                let policy = config.chosen(&policies, &request).clone();
-                Cow::Owned(config.policy_for(&mut request, &policy).into_owned())
+                let policy = config.chosen(&policies, &request);
+                Cow::Owned(config.policy_for(&mut request, policy).into_owned())
             }
         };
         if config.policies.is_untold()
@@ -409,14 +418,17 @@ impl<T, C: Clock> Config<T, C> {
 impl<T, C> Config<T, C> {
     /// The policy that the client's rules choose for a request.
     fn chosen<'a>(&self, policies: &'a PolicySet, request: &Request) -> &'a Policy {
+        if policies.rules().is_empty() {
+            return policies.default_policy();
+        }
         let headers = Completed { own: &request.headers, given: &self.headers };
         policies.for_request(&head(request, &headers)).policy
     }
 
     /// The policy of one request: what its header fields change, and whether they allow retries at all.
     fn policy_for<'a>(&self, request: &mut Request, policy: &'a Policy) -> Cow<'a, Policy> {
-        let asked = self.envoy_headers.then(|| envoy::with_request_headers(policy, &request.headers));
-        let head = head(request, &request.headers);
+        let asked = self.envoy_headers.then(|| envoy::with_request_headers(policy, &*request.headers));
+        let head = head(request, &*request.headers);
         match asked {
             None => policy.for_request(&head),
             Some(policy) => {
@@ -429,6 +441,10 @@ impl<T, C> Config<T, C> {
 
     /// Adds what every request of this client carries, under what it brings itself.
     fn complete(&self, request: &mut Request) {
+        if request.headers.is_empty() && request.without.is_empty() {
+            request.headers = Fields::Shared(Arc::clone(&self.headers));
+            return;
+        }
         for name in self.headers.keys() {
             if !request.headers.contains_key(name) && !request.without.contains(name) {
                 for value in self.headers.get_all(name) {

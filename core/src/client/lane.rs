@@ -26,7 +26,7 @@ use super::client::{CallOptions, Client, Shared};
 use super::host::lanes::LaneRuntime;
 use super::message::request::Request;
 use super::message::response::Response;
-use super::system::clock::{Clock, TokioClock};
+use super::system::clock::{Clock, PolledAgain, TokioClock};
 use super::system::process::process_id;
 use super::system::runtime;
 use super::transport::Transport;
@@ -134,10 +134,16 @@ impl<T: Transport, C: Clock> Lane<T, C> {
             if again || track.has_news() {
                 yield_now().await;
             }
-            let output = poll_fn(|context| match future.as_mut().poll(context) {
-                Poll::Ready(output) => Poll::Ready(Some(output)),
-                // Also where the future has used up what the runtime lets a task do in one turn.
-                Poll::Pending => pin!(unconstrained(alarm.as_mut())).poll(context).map(|()| None),
+            let again = TokioClock::tick(alarm.deadline());
+            let output = poll_fn(|context| {
+                let again = PolledAgain::at(again, context);
+                let polled = future.as_mut().poll(context);
+                drop(again);
+                match polled {
+                    Poll::Ready(output) => Poll::Ready(Some(output)),
+                    // Also where the future has used up what the runtime lets a task do in one turn.
+                    Poll::Pending => pin!(unconstrained(alarm.as_mut())).poll(context).map(|()| None),
+                }
             })
             .await;
             track.keep(alarm);

@@ -54,6 +54,7 @@ pub use transport::reqwest::{ReqwestBody, ReqwestBuilder, ReqwestTransport};
 #[doc(hidden)]
 pub use {
     builder::default_policies,
+    call::conventions::known_methods,
     call::event_table::{CALL_FIELDS, EVENTS, EVERY_EVENT, EventField, EventRow, RECORD_FIELDS},
     call::question::wait,
     host::answers::{STOP, delay_from_value},

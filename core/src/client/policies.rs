@@ -21,7 +21,7 @@ pub(super) struct Policies {
 
 impl Policies {
     pub(super) fn new(set: PolicySet) -> Arc<Self> {
-        Arc::new(Policies { set: ArcSwap::from_pointee(set), error: ArcSwapOption::empty(), untold: AtomicBool::new(false) })
+        Arc::new(Policies { set: ArcSwap::from_pointee(own(set)), error: ArcSwapOption::empty(), untold: AtomicBool::new(false) })
     }
 
     pub(super) fn get(&self) -> PolicySet {
@@ -46,6 +46,7 @@ impl Policies {
     /// `config`, and nothing is changed: a budget has to be the host's and cannot.
     pub(super) fn replace(&self, set: PolicySet, budgets: &Budgets) -> Result<(), Error> {
         budgets.replace(set.all().filter_map(Policy::budget))?;
+        let set = own(set);
         // First: who sees the new set sees no error of the old one.
         self.error.store(None);
         self.set.store(Arc::new(set));
@@ -91,6 +92,13 @@ impl Policies {
             }
         }
     }
+}
+
+/// A set for one client alone.
+fn own(set: PolicySet) -> PolicySet {
+    #[cfg(feature = "documents")]
+    let set = set.followed_anew();
+    set
 }
 
 /// Holds the budgets that a set names, so that a clash shows before it is used.

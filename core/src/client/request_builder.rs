@@ -196,7 +196,7 @@ impl<T: Transport, C: Clock> RequestBuilder<T, C> {
     /// `invalid_request` for the first mistake above, else as [`Client::send_with`].
     pub async fn send(self) -> Result<Response, Error> {
         let callbacks = self.callbacks.over(self.client.callbacks());
-        self.client.send_with(self.request?, &self.options, callbacks).await
+        self.client.send_boxed(self.request?, &self.options, callbacks).await
     }
 
     /// Sends it and hands out the response once its head is there.

@@ -284,6 +284,19 @@ impl Driver {
         }
     }
 
+    /// As [`abandon`](Driver::abandon), of a call that observers are told of: it ends by what ended it, whatever was decided. That is its caller
+    /// (`cancelled`), a callback that failed (`callback`), or a request that cannot be made (`invalid_request`). An attempt that is under way, or whose
+    /// body is being read, ends now, by the same.
+    pub fn give_up(&mut self, why: ErrorKind, now: Tick) {
+        if self.retry.take().is_none() {
+            return;
+        }
+        self.stop_reason = Some(StopReason::of_kind(why).unwrap_or(StopReason::NotRetryable));
+        if let (State::Sent | State::Stopped(_), Some(record)) = (self.state, self.records.last_mut()) {
+            (record.error, record.duration) = (Some(why), now.since(self.sent));
+        }
+    }
+
     /// The machine, until the call is over.
     pub fn retry(&self) -> Option<&Retry> {
         self.retry.as_ref()

@@ -1,9 +1,11 @@
 //! The only place that reads clocks.
 
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+use std::ptr::null;
 use std::sync::OnceLock;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
@@ -36,6 +38,14 @@ pub trait Clock: Clone + Send + Sync + 'static {
 /// counts by that clock may share budgets with a client.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TokioClock;
+
+impl TokioClock {
+    /// A moment of the present runtime.
+    #[cfg(feature = "client")]
+    pub(crate) fn tick(at: Instant) -> Tick {
+        Anchor::get().tick(at.into_std())
+    }
+}
 
 /// One moment on the clock of `std`, which tells no numbers, and on the host's.
 struct Anchor {
@@ -120,18 +130,56 @@ impl Clock for TokioClock {
 /// Runs `step` until it ends, or (`None`) until `when`. After each turn of it that ends nothing the clock decides: a timer beside it would never fire where
 /// the step uses up what the runtime lets a task do in one turn, as one does that goes through much which gives nothing.
 pub(crate) async fn until<F: Future>(clock: &impl Clock, when: Tick, mut step: Pin<&mut F>) -> Option<F::Output> {
-    let mut timer = pin!(clock.sleep_until(when));
-    poll_fn(|context| match step.as_mut().poll(context) {
-        Poll::Ready(output) => Poll::Ready(Some(output)),
-        // The end of time never comes, not even where a clock has got there by waits that no clock can count to. But time that leaps does so in here.
-        Poll::Pending if when == Tick::MAX => {
-            let _ = timer.as_mut().poll(context);
-            Poll::Pending
+    // Made when it is needed: what ends in its first turn needs none.
+    let mut timer = pin!(None);
+    poll_fn(|context| {
+        if let Poll::Ready(output) = step.as_mut().poll(context) {
+            return Poll::Ready(Some(output));
         }
-        Poll::Pending if clock.now() >= when => Poll::Ready(None),
-        Poll::Pending => timer.as_mut().poll(context).map(|()| None),
+        // The end of time never comes, not even where a clock has got there by waits that no clock can count to. But time that leaps does so in here.
+        let ends = when < Tick::MAX;
+        if clock.is_of_the_host() && PolledAgain::is_before(when, context) {
+            return Poll::Pending;
+        }
+        if ends && clock.now() >= when {
+            return Poll::Ready(None);
+        }
+        if timer.is_none() {
+            timer.set(Some(clock.sleep_until(when)));
+        }
+        let fired = timer.as_mut().as_pin_mut().is_some_and(|timer| timer.poll(context).is_ready());
+        if fired && ends { Poll::Ready(None) } else { Poll::Pending }
     })
     .await
+}
+
+thread_local! {
+    /// With which waker whoever runs this thread polls, and when it does so again.
+    static AGAIN: Cell<(*const (), Tick)> = const { Cell::new((null(), Tick::MAX)) };
+}
+
+/// While it lives, what is polled on this thread is polled again at some moment of the host's clock, if nothing wakes it before: limits that come later
+/// need no timer of their own, which is set and taken away for nothing in nearly every call.
+#[cfg_attr(not(feature = "client"), expect(dead_code))] // lanes alone poll so
+pub(crate) struct PolledAgain((*const (), Tick));
+
+impl PolledAgain {
+    #[cfg(feature = "client")]
+    pub(crate) fn at(when: Tick, context: &Context<'_>) -> Self {
+        PolledAgain(AGAIN.replace((context.waker().data(), when)))
+    }
+
+    /// Whether that is so, and not after `when`. Whoever polls with a waker of its own looks at nothing that has not woken it.
+    fn is_before(when: Tick, context: &Context<'_>) -> bool {
+        let (waker, again) = AGAIN.get();
+        again <= when && waker == context.waker().data()
+    }
+}
+
+impl Drop for PolledAgain {
+    fn drop(&mut self) {
+        AGAIN.set(self.0);
+    }
 }
 
 /// Whether this runs in a runtime of tokio's that has timers. It tells by a panic alone, which is caught here instead of ending a call in its middle.

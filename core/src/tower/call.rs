@@ -15,7 +15,7 @@ use tower_service::Service;
 use super::body::sealed::Sealed;
 use super::layer::Config;
 use super::trace::Trace;
-use super::{Attempt, Attempted, Failure, Records, RetryError};
+use super::{Attempt, Attempted, CallName, Failure, Records, RetryError};
 use crate::error::{BoxError, Error, ErrorKind};
 use crate::policy::{Policy, RequestHead};
 use crate::record::Evidence;
@@ -74,7 +74,8 @@ impl<S, B, M: Sealed<B>> Call<S, B, M> {
         let began = TokioClock.now();
         let driver = Driver::begin(&policy, target, options, began).map_err(|misuse| RetryError::before(refused(misuse)))?;
         let body = mode.keep(body, policy.max_body_buffer());
-        let trace = Trace::begin(method, &url);
+        let name = || parts.extensions.get::<CallName>().map(|name| Arc::clone(&name.0)).or_else(|| config.name.clone());
+        let trace = Trace::begin(method, &url, name);
         Ok(Call { service, config, policy, driver, parts, mode, body, began, trace })
     }
 

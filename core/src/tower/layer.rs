@@ -32,6 +32,7 @@ pub(super) struct Config {
     pub(super) classify: Option<Arc<dyn Classify>>,
     pub(super) retry_if: Option<Arc<RetryIf>>,
     pub(super) origin: Box<str>,
+    pub(super) name: Option<Arc<str>>,
     pub(super) allows_nesting: bool,
     entropy: u64,
     calls: Arc<AtomicU64>,
@@ -74,6 +75,7 @@ impl RetryLayer {
             classify: None,
             retry_if: None,
             origin: "the service".into(),
+            name: None,
             allows_nesting: false,
             entropy: entropy::seed(),
             calls: Arc::default(),
@@ -117,6 +119,13 @@ impl<M> RetryLayer<M> {
     #[must_use]
     pub fn origin(self, name: impl Into<Box<str>>) -> Self {
         self.with(|config| config.origin = name.into())
+    }
+
+    /// What the layer's calls are named in spans and events (feature `tracing`), such as `orders.get`: by operation, never by what varies. A request with a
+    /// [`CallName`] among its extensions says otherwise. Default: nothing.
+    #[must_use]
+    pub fn name(self, name: impl Into<Arc<str>>) -> Self {
+        self.with(|config| config.name = Some(name.into()))
     }
 
     /// Calls that are made within an attempt of another such layer retry as well, which multiplies (default: one attempt, `nested`).
@@ -185,6 +194,17 @@ where
             Ok(call) => Box::pin(call.run()),
             Err(error) => Box::pin(std::future::ready(Err(error))),
         }
+    }
+}
+
+/// What one call is named, such as `orders.get` or `/orders/{id}`: put among the extensions of its request, in place of the layer's
+/// [`name`](RetryLayer::name).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallName(pub Arc<str>);
+
+impl<T: Into<Arc<str>>> From<T> for CallName {
+    fn from(name: T) -> Self {
+        CallName(name.into())
     }
 }
 

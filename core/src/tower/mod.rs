@@ -48,7 +48,8 @@
 //!   handed out while the request goes on. A `grpc-timeout` is each attempt's own, and what a channel ends by it is not retried; the policy's `timeout` limits the call.
 //! - A call within an attempt of another such layer (the request carries an [`Attempt`]) makes one attempt, `nested`.
 //! - Dropping the future cancels the call, in any state.
-//! - With the feature `tracing` each attempt is a span, as those of [`Client`](crate::client::Client) are; the service is called within it.
+//! - With the feature `tracing` each attempt is a span, as those of [`Client`](crate::client::Client) are; the service is called within it. Calls are named by
+//!   [`RetryLayer::name`], or a [`CallName`] among the request's extensions.
 //!
 //! Without the other features this is the machine, tokio's timers and the crates `http`, `http-body`, `tower-layer`, `tower-service`.
 
@@ -65,5 +66,5 @@ mod trace;
 pub use self::reqwest::ReqwestService;
 pub use body::{Cloned, Mapped, Recorded, Replay, ReplayBody};
 pub use failure::{Classify, Failure, KnownErrors};
-pub use layer::{Attempt, Attempted, RetryFuture, RetryLayer, RetryService};
+pub use layer::{Attempt, Attempted, CallName, RetryFuture, RetryLayer, RetryService};
 pub use outcome::{Records, RetryError};

@@ -2,6 +2,8 @@
 
 #[cfg(not(feature = "tracing"))]
 mod off {
+    use std::sync::Arc;
+
     use crate::retry::driver::Driver;
     use crate::time::Tick;
 
@@ -9,7 +11,7 @@ mod off {
     pub(in crate::tower) struct Trace(());
 
     impl Trace {
-        pub(in crate::tower) fn begin(_: &str, _: &str) -> Self {
+        pub(in crate::tower) fn begin(_: &str, _: &str, _: impl FnOnce() -> Option<Arc<str>>) -> Self {
             Trace(())
         }
 
@@ -50,9 +52,9 @@ mod on {
     }
 
     impl Trace {
-        pub(in crate::tower) fn begin(method: &str, url: &str) -> Self {
+        pub(in crate::tower) fn begin(method: &str, url: &str, name: impl FnOnce() -> Option<Arc<str>>) -> Self {
             let listens = trace::heard().is_some();
-            let call = listens.then(|| Arc::new(Identity::of_request(method, url, None)));
+            let call = listens.then(|| Arc::new(Identity::of_request(method, url, name())));
             Trace { call, method: if listens { method.to_owned() } else { String::new() }, attempt: trace::Trace::default() }
         }
 

@@ -2,7 +2,9 @@
 
 use crate::support::{Scripted, Step, policy};
 use reknock::ErrorKind;
-use reknock::client::{Callbacks, Client, EventKind, Notice, Opinion, Redirects, Request};
+use reknock::client::{
+    CallOptions, Callbacks, Client, Event, EventKind, Host, Notice, Opinion, Question, Redirects, Reply, Request, Wants,
+};
 use reknock::{BoxError, Evidence, StopReason};
 use serde_json::json;
 
@@ -206,6 +208,49 @@ async fn a_call_that_is_dropped_ends() {
         assert_eq!(ends.map(|record| record.error.map(ErrorKind::code)).collect::<Vec<_>>(), errors, "{state}");
         let evidence = if state == "connect" { Evidence::NotSent } else { Evidence::Unknown };
         assert_eq!(attempts.last().unwrap().evidence, evidence, "{state}");
+    }
+}
+
+/// Likewise while telemetry is asked for the fields of an attempt, which then never begins.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_dropped_before_an_attempt_ends() {
+    /// Never answers for this attempt.
+    struct Slow(Seen<EventKind>, u32);
+
+    impl Host for Slow {
+        fn wants(&self) -> Wants {
+            Wants { before_attempt: true, events: true, ..Wants::default() }
+        }
+
+        async fn ask(&mut self, question: Question) -> Result<Reply, BoxError> {
+            match question {
+                Question::BeforeAttempt(start) if start.kind.attempt().map(|attempt| attempt.number) == Some(self.1) => {
+                    std::future::pending().await
+                }
+                Question::BeforeAttempt(_) => Ok(Reply::Fields(Default::default())),
+                other => panic!("{other:?}"),
+            }
+        }
+
+        fn tell(&mut self, event: Event) {
+            self.0.lock().unwrap().push(event.kind);
+        }
+    }
+
+    let attempt = ["attempt_start", "attempt_end", "retry", "end"];
+    for (number, told) in [(1, &attempt[3..]), (2, &attempt[..])] {
+        let (seen, script) = (Seen::<EventKind>::default(), Scripted::new([Step::status(503), Step::status(200)]));
+        let about = json!({"backoff": "1ms", "timeout": "none", "budget": {"kind": "concurrency", "percent": 0, "min": 1}});
+        let client = client(&script, &about);
+        let (request, options) = (Request::new("GET", URL).unwrap(), CallOptions::default());
+        tokio::time::timeout(ms(40), client.send_with(request, &options, Slow(seen.clone(), number))).await.expect_err("dropped");
+        let seen = std::mem::take(&mut *seen.lock().unwrap());
+        assert_eq!(seen.iter().map(EventKind::code).collect::<Vec<_>>(), told);
+        let Some(EventKind::End { attempts, stop_reason, failed, text, .. }) = seen.last() else { panic!("{seen:?}") };
+        let statuses: Vec<_> = attempts.iter().map(|record| (record.status, record.error)).collect();
+        assert_eq!((*stop_reason, *failed, statuses), (StopReason::Cancelled, false, vec![(Some(503), None); number as usize - 1]));
+        assert!(text.contains("the call was cancelled after "), "{text}");
+        assert_eq!(client.budget(URL).unwrap().balance, 1);
     }
 }
 

@@ -96,7 +96,9 @@ fn instructions(name: &str, url: &str, calls: u64) -> u64 {
     let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
     if let Ok(file) = std::env::var("PROFILE") {
-        command.arg(format!("--callgrind-out-file={file}.{name}.{calls}")).arg("--dump-instr=no");
+        // Names have commas, blanks and slashes.
+        let name = name.replace(|letter: char| !letter.is_alphanumeric(), "-");
+        command.arg(format!("--callgrind-out-file={file}.{name}.{calls}")).arg("--dump-instr=yes");
     }
     let output = command.arg(std::env::current_exe().unwrap()).args(["--workload", name, url, &calls.to_string()]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);

@@ -10,6 +10,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use reknock::client::{CallOptions, Callbacks, Cancel, Client, ClientBuilder, Lane, Opinion, Proxy, TransportOptions};
 use reknock::policy::Value;
 use reknock::{ErrorKind, Policy, StopReason};
@@ -172,6 +174,21 @@ fn a_call_in_slices_goes_on_where_it_was() {
         };
         assert_eq!(response.text(), "done");
         assert!(slices > 0 || response.attempts().len() == 1, "the wait of the first call is longer than a slice");
+    }
+}
+
+/// A lane polls its call again every second, so that limits which come later set no timer; who polls with a waker of its own does not.
+#[test]
+fn limits_that_are_far_away_end_calls() {
+    let peer = Peer::new(json!([{"do": "hang"}]));
+    let client = client("{timeout: 1200ms}");
+    let options = CallOptions::default();
+    let lane = client.lane().unwrap();
+    let call = || lane.send_with(client.get(peer.url()).build().unwrap(), &options, Callbacks::new());
+    let alone = lane.block_on(call()).unwrap();
+    let among_others = lane.block_on(FuturesUnordered::from_iter([call()]).next()).unwrap().unwrap();
+    for ended in [alone, among_others] {
+        assert_eq!(ended.unwrap_err().kind(), ErrorKind::Deadline);
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{COOKIE, HeaderName, HeaderValue};
+use http::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
 
 use super::early::{EARLY, is_made_while_read};
 use super::question::Host;
@@ -39,7 +39,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
             exchanges.begin(&self.progress);
         }
         let mut record = AttemptRecord::begun(attempt.number, self.retry.hops(), began.since(self.began));
-        record.outer_retry = retry::outer_retry(&self.sent().headers);
+        record.outer_retry = retry::outer_retry(&*self.sent().headers);
         self.records.push(record);
         self.open = true;
         self.tell_start();
@@ -80,9 +80,6 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         }
         match ended {
             Ok(Ok(received)) => {
-                if self.progress.answered_at().is_none() {
-                    self.progress.answered(self.config.clock.now());
-                }
                 if let Some(cookies) = self.jar() {
                     cookies.keep(&self.sent().url, &received.headers);
                 }
@@ -107,7 +104,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
 
     fn outgoing(&mut self, attempt: &retry::Attempt, began: Tick) -> Result<Outgoing, Failure> {
         let request = self.sent();
-        let mut headers = request.headers.clone();
+        let mut headers = HeaderMap::clone(&request.headers);
         if let Some(cookies) = self.jar().filter(|_| !headers.contains_key(COOKIE) && !request.without.contains(&COOKIE)) {
             let named = self.named.as_ref() == Some(&request.url.origin());
             headers.extend(cookies.value(&request.url, named).map(|line| (COOKIE, line)));
@@ -174,6 +171,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
     /// Reads it.
     pub(super) async fn read_first(&mut self, ended: AttemptResult<T::Body>) -> AttemptResult<T::Body> {
         let AttemptResult::Response(mut received, None) = ended else { return ended };
+        self.progress.answered(self.config.clock.now());
         // A body that breaks is judged by what its head said.
         let outcome = Outcome::Response { status: received.status.as_u16(), headers: &received.headers };
         let _ = self.retry.classify(outcome, self.config.clock.wall());

@@ -4,6 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use http::HeaderMap;
 
 use super::question::{Attempt, Host, Question, Reply};
 use super::state::{AttemptResult, Running};
@@ -30,7 +31,7 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
             retries_left: self.retry.retries_left(),
             method: request.method.clone(),
             url: request.url.clone(),
-            request_headers: request.headers.clone(),
+            request_headers: HeaderMap::clone(&request.headers),
             elapsed: self.config.clock.now().since(self.began),
             status: ended.status(),
             headers,

@@ -91,8 +91,8 @@ pub const EVENTS: &[EventRow] = &[
         code: "end",
         level: "debug, or warning if the call failed",
         when: "Once per call, when its result is there. A body that is streamed may still break after it. A call that is given up has one too, with the stop \
-               reason `cancelled`: by a signal or a cancel, by dropping its future (Rust), by cancelling its task or by Ctrl-C (Python). Not if the queue that \
-               it was submitted to is freed (C), or its event loop ends with it.",
+               reason `cancelled`: by a signal or a cancel, by dropping its future (Rust), by cancelling its task or by Ctrl-C (Python); so do those of adapters and functions. Not if the \
+               queue that it was submitted to is freed (C), or its event loop ends with it.",
         fields: &[
             field("attempts", "list of records", "attempts", "The records of all attempts."),
             field("stop_reason", "text", "stop_reason", "Why nothing further was sent."),

@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::cancel::cancel_message;
 use crate::client::message::status::outcome_text;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::identity::Identity;
 use crate::record::{AttemptRecord, StopReason, explain};
 use crate::retry::driver::Driver;
@@ -164,7 +165,12 @@ impl Event {
             (None, Some(attempt)) => EventKind::Retry { attempt: attempt.clone(), reason: attempt.outcome().into_owned() },
             (reason, _) => {
                 let (stop_reason, elapsed) = (reason.unwrap_or(StopReason::Cancelled), driver.elapsed(now));
-                let text = call.ended(&outcome_text(last), attempts.len(), elapsed, stop_reason);
+                let what = match stop_reason {
+                    StopReason::Cancelled => cancel_message(ErrorKind::Cancelled).to_owned(),
+                    StopReason::Callback => "a callback failed".to_owned(),
+                    _ => outcome_text(last),
+                };
+                let text = call.ended(&what, attempts.len(), elapsed, stop_reason);
                 EventKind::End { attempts: attempts.to_vec(), stop_reason, elapsed, failed: driver.has_failed(), text }
             }
         };

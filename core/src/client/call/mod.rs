@@ -3,6 +3,7 @@
 mod attempt;
 pub(super) mod cancel;
 mod consult;
+pub(super) mod conventions;
 mod drain;
 mod early;
 pub(super) mod event_table;

@@ -1,5 +1,8 @@
 //! The loop of one call around the decision machine. It decides nothing itself.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -38,11 +41,20 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         let running = &mut *given_up.0;
         // Put where it stays: it is large, and each layer of futures would copy it.
         let mut ended = None;
-        let cancelled = tokio::select! {
-            // In this order: a call that is cancelled sends nothing more, nor anything at all.
-            biased;
-            kind = cancelled_kind(cancel, closed) => Some(kind),
-            () = async { ended = Some(running.run().await) } => None,
+        let cancelled = {
+            let mut run = pin!(async { ended = Some(running.run().await) });
+            let mut cancelled = pin!(cancelled_kind(cancel, closed));
+            poll_fn(|context| {
+                // In this order: a call that is cancelled sends nothing more, nor anything at all. One that never waits needs nobody to wake it.
+                if let Some(kind) = cancelled_now(cancel, closed) {
+                    return Poll::Ready(Some(kind));
+                }
+                match run.as_mut().poll(context) {
+                    Poll::Ready(()) => Poll::Ready(None),
+                    Poll::Pending => cancelled.as_mut().poll(context).map(Some),
+                }
+            })
+            .await
         };
         let failure = match ended {
             Some(Ok(finished)) => {
@@ -109,7 +121,8 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
                             Ok((bytes, whole)) => {
                                 let (head, live) = received.split();
                                 let body = if whole { CallBody::Buffered(bytes) } else { CallBody::Streamed(bytes, live) };
-                                let ended = self.close_record();
+                                let ended = self.config.clock.now();
+                                self.close_record(ended);
                                 return Ok(Finished { head, body, stop_reason: reason, ended });
                             }
                             // A body that breaks is an outcome of its own, unless its response had been given up on.
@@ -148,7 +161,11 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         if let AttemptResult::Failed(Failure { refusal: Some(refusal), .. }, _) = ended {
             verdict = self.retry.hinted(verdict, &refusal.headers, clock.wall());
         }
-        let at = self.close_record();
+        let at = self.config.clock.now();
+        if let AttemptResult::Response(..) = ended {
+            self.progress.answered(at);
+        }
+        self.close_record(at);
         if let Some(record) = self.records.last_mut() {
             record.status = ended.status();
             record.error = error;
@@ -254,9 +271,8 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         Ok(())
     }
 
-    /// An attempt lasts until the last byte of its body, when that is read; not while somebody thinks about it. The present moment.
-    pub(super) fn close_record(&mut self) -> Tick {
-        let now = self.config.clock.now();
+    /// An attempt lasts until the last byte of its body, when that is read; not while somebody thinks about it.
+    pub(super) fn close_record(&mut self, now: Tick) {
         if std::mem::take(&mut self.open)
             && let Some(record) = self.records.last_mut()
         {
@@ -266,7 +282,6 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
             record.interim = self.progress.interim();
             record.connection = self.progress.connection();
         }
-        now
     }
 
     /// The head of the response that the call ended with.
@@ -295,7 +310,9 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         {
             record.error = Some(failure.kind);
         }
-        let elapsed = self.close_record().since(self.began);
+        let now = self.config.clock.now();
+        self.close_record(now);
+        let elapsed = now.since(self.began);
         let text = self.identity().ended(&failure.message, self.records.len(), elapsed, stop_reason);
         self.tell_end(stop_reason, Some(&text));
         // The machine is not told to finish: a response whose body did not arrive earns the budget nothing.

@@ -46,11 +46,9 @@ mod on {
     use tracing::{Level as Its, Span, enabled, info, span, warn};
     use url::Url;
 
+    use crate::client::call::conventions::known_methods;
     use crate::client::call::events::{Event, EventKind, Level};
     use crate::record::AttemptRecord;
-
-    /// Methods that the conventions know; others are `_OTHER`.
-    const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
     /// The span of an attempt.
     #[derive(Clone, Debug, Default)]
@@ -99,7 +97,7 @@ mod on {
         let (Some(call), EventKind::AttemptStart { attempt, method, target }) = (&start.call, &start.kind) else { return Trace(None) };
         // Addresses of version 6 without the brackets that are a URL's.
         let host = url.and_then(Url::host_str).map(|host| host.trim_matches(['[', ']']));
-        let known = METHODS.contains(&method.as_str());
+        let known = known_methods().contains(method);
         let shown = if known { method.as_str() } else { "_OTHER" };
         let first = if known { method.as_str() } else { "HTTP" };
         let name = call.name.as_deref().map_or_else(|| first.to_owned(), |name| format!("{first} {name}"));

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::future::pending;
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,13 +12,14 @@ use crate::client::call::events::Event;
 use crate::client::call::question::{Host, Question, Reply, Wants};
 use crate::error::BoxError;
 
-/// Where the questions and events of a call wait for the thread that runs it.
-pub struct HostReceiver(Arc<Channel>);
+/// Where the questions and events of a call wait for the thread that runs it. There is no channel for a call that has none.
+pub struct HostReceiver(Option<Arc<Channel>>);
 
 /// The host of a call that is run by somebody with a [`HostReceiver`].
 pub struct ChannelHost {
     wants: Wants,
-    channel: Arc<Channel>,
+    /// `None` where nothing is wanted: such a host is neither asked nor told anything.
+    channel: Option<Arc<Channel>>,
 }
 
 /// What a call has said.
@@ -42,18 +44,22 @@ struct Channel {
 impl HostReceiver {
     /// A receiver, and the host that brings everything to it.
     pub fn new(wants: Wants) -> (ChannelHost, HostReceiver) {
-        let channel = Arc::new(Channel::default());
-        (ChannelHost { wants, channel: Arc::clone(&channel) }, HostReceiver(channel))
+        let channel = (wants != Wants::default()).then(Arc::<Channel>::default);
+        (ChannelHost { wants, channel: channel.clone() }, HostReceiver(channel))
     }
 
     /// Completes when there is something.
     pub async fn wanted(&self) {
-        self.0.wanted.notified().await;
+        match &self.0 {
+            Some(channel) => channel.wanted.notified().await,
+            None => pending().await,
+        }
     }
 
     /// What there is.
     pub fn take(&self) -> HostMessages {
-        std::mem::take(&mut *self.0.messages.lock().unwrap_or_else(PoisonError::into_inner))
+        let Some(channel) = &self.0 else { return HostMessages::default() };
+        std::mem::take(&mut *channel.messages.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -72,8 +78,10 @@ impl AnswerSender {
 
 impl ChannelHost {
     fn put(&self, change: impl FnOnce(&mut HostMessages)) {
-        change(&mut self.channel.messages.lock().unwrap_or_else(PoisonError::into_inner));
-        self.channel.wanted.notify_one();
+        if let Some(channel) = &self.channel {
+            change(&mut channel.messages.lock().unwrap_or_else(PoisonError::into_inner));
+            channel.wanted.notify_one();
+        }
     }
 }
 

@@ -5,18 +5,16 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::client::system::clock::{Clock, TokioClock};
 use crate::client::system::runtime;
 #[cfg(unix)]
 use crate::client::system::signals;
 use crate::client::transport::http::idle;
 use crate::client::transport::{Exchanges, Transport};
 use crate::error::{Error, ErrorKind};
-use crate::time::Tick;
 
 /// The most lanes that a client keeps while they are not in use. Each has three descriptors: where there are few, fewer are kept.
 const MOST: usize = 32;
@@ -30,7 +28,6 @@ pub(in crate::client) struct LaneRuntime<T> {
     runtime: Option<Runtime>,
     pub(in crate::client) transport: Arc<T>,
     pub(in crate::client) exchanges: Exchanges,
-    given_back: Tick,
     /// A timer that stays set between calls. A runtime that learns of an earlier timer than it knows wakes itself, with a `write` and one
     /// more `epoll_wait`; as long as it knows this one, the limits of a call come later. Setting a timer to a later time costs nothing.
     alarm: Mutex<Option<Pin<Box<Sleep>>>>,
@@ -42,7 +39,7 @@ pub(in crate::client) struct LaneRuntime<T> {
 impl<T: Transport> LaneRuntime<T> {
     pub(in crate::client) fn new(transport: Arc<T>) -> Result<Self, Error> {
         let runtime = loop {
-            match runtime::of_ours(&mut Builder::new_current_thread()).thread_keep_alive(THREAD_KEPT).build() {
+            match runtime::of_lane().thread_keep_alive(THREAD_KEPT).build() {
                 Ok(runtime) => break runtime,
                 // It takes three descriptors.
                 Err(_) if transport.give_up_one() => {}
@@ -58,7 +55,6 @@ impl<T: Transport> LaneRuntime<T> {
             runtime: Some(runtime),
             transport,
             exchanges: Exchanges::default(),
-            given_back: Tick(0),
             alarm: Mutex::default(),
             #[cfg(unix)]
             guarded,
@@ -96,14 +92,23 @@ impl<T> LaneRuntime<T> {
 
     /// A timer that fires after `slice`: the one that is kept, unless another thread has it.
     pub(in crate::client) fn alarm(&self, slice: Duration) -> Pin<Box<Sleep>> {
-        let kept = self.alarm.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let kept = self.lock_alarm().take();
         let Some(mut alarm) = kept else { return Box::pin(sleep(slice)) };
         alarm.as_mut().reset(Instant::now() + slice);
         alarm
     }
 
     pub(in crate::client) fn keep(&self, alarm: Pin<Box<Sleep>>) {
-        *self.alarm.lock().unwrap_or_else(PoisonError::into_inner) = Some(alarm);
+        *self.lock_alarm() = Some(alarm);
+    }
+
+    /// Whether it has not run for longer than this, to within a slice: the alarm was set when it did.
+    fn is_unused_for(&self, limit: Duration, now: Instant) -> bool {
+        self.lock_alarm().as_ref().is_some_and(|alarm| now.saturating_duration_since(alarm.deadline()) > limit)
+    }
+
+    fn lock_alarm(&self) -> MutexGuard<'_, Option<Pin<Box<Sleep>>>> {
+        self.alarm.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs what was woken by dropping a call: its connection closes, or resets its stream.
@@ -157,8 +162,8 @@ impl<T: Transport> LanePool<T> {
         let last = tracks.pop()?;
         let aged = match last.transport.idle_limit() {
             Some(limit) if !tracks.is_empty() => {
-                let now = TokioClock.now();
-                let young = tracks.partition_point(|track| now.since(track.given_back) > limit);
+                let now = Instant::now();
+                let young = tracks.partition_point(|track| track.is_unused_for(limit, now));
                 tracks.drain(..young).collect()
             }
             _ => Vec::new(),
@@ -168,8 +173,7 @@ impl<T: Transport> LanePool<T> {
         Some(last)
     }
 
-    pub(in crate::client) fn push(&self, mut track: LaneRuntime<T>) {
-        track.given_back = TokioClock.now();
+    pub(in crate::client) fn push(&self, track: LaneRuntime<T>) {
         let mut tracks = self.lock();
         let kept = tracks.len() < self.most;
         let over = if kept {

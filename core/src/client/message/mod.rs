@@ -3,6 +3,7 @@
 pub(super) mod auth;
 pub(super) mod body;
 pub(super) mod cookies;
+pub(super) mod fields;
 mod known;
 pub(super) mod memory;
 pub(super) mod multipart;

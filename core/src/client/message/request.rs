@@ -7,6 +7,7 @@ use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, Heade
 use url::{Position, Url};
 
 use super::body::Body;
+use super::fields::Fields;
 use super::known::{self, is_plain};
 use super::memory::{self, Written};
 use super::multipart::Multipart;
@@ -20,7 +21,7 @@ use crate::policy::ShownText;
 pub struct Request {
     pub(in crate::client) method: Method,
     pub(in crate::client) url: Url,
-    pub(in crate::client) headers: HeaderMap,
+    pub(in crate::client) headers: Fields,
     pub(in crate::client) body: Body,
     /// What the client would add, and shall not.
     pub(in crate::client) without: Vec<HeaderName>,
@@ -88,10 +89,13 @@ fn field_of_bytes(name: &str, value: &[u8]) -> Result<(HeaderName, HeaderValue),
 
 /// A URL as somebody wrote it.
 pub(in crate::client) fn parse_url(url: &str) -> Result<Url, Error> {
-    written_well(url)?;
-    if let Some(url) = known::url(url) {
+    // What is known is plain, and has nothing of what is looked for below.
+    if url.len() <= LONGEST_URL
+        && let Some(url) = known::url(url)
+    {
         return Ok(url);
     }
+    written_well(url)?;
     // The parser would pass over missing or further slashes without a word.
     let web = url.split_once(':').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"));
     if let Some((scheme, rest)) = web
@@ -156,7 +160,7 @@ impl Request {
 
     /// Likewise, to a URL that was parsed before.
     pub(in crate::client) fn to(method: Method, url: Url) -> Result<Self, Error> {
-        let (headers, body) = (HeaderMap::new(), Body::default());
+        let (headers, body) = (Fields::default(), Body::default());
         let mut request = Request { method, url, headers, body, without: Vec::new(), of_url: None, lent: false, page: None };
         request.settle_url()?;
         request.lent = false;

@@ -50,6 +50,7 @@ struct Watched {
 }
 
 /// What was seen of a file.
+#[derive(Clone, Copy)]
 struct Seen {
     stamp: Option<Stamp>,
     /// It was read once more under this stamp, a look later: what was written twice within one tick of the file system's clock has one stamp.
@@ -98,6 +99,15 @@ impl PolicySet {
         Ok(set.of_file(File { watched: Arc::new(watched), changes: Vec::new() }))
     }
 
+    /// The same set for another client: each follows the file by itself, from what was read of it.
+    pub(crate) fn followed_anew(self) -> PolicySet {
+        let Some(file) = self.file() else { return self };
+        let Watched { path, dialect, seen, .. } = &*file.watched;
+        let seen = seen.try_lock().map_or(Seen { stamp: None, settled: false }, |seen| *seen);
+        let watched = Watched { path: path.clone(), dialect: *dialect, looked_at: AtomicU64::new(0), seen: Mutex::new(seen) };
+        self.of_file(File { watched: Arc::new(watched), changes: file.changes.clone() })
+    }
+
     /// What its file says now, if that changed, or may have.
     pub(crate) fn reloaded(&self) -> Option<Result<PolicySet, Error>> {
         let file = self.file()?;
@@ -116,7 +126,7 @@ impl PolicySet {
         *seen = Seen { stamp: now, settled: same };
         let read = match now {
             // As it is for a moment where somebody writes it in place.
-            Some(Stamp(_, 0, _)) => Err(empty(path)),
+            Some(Stamp(_, 0, _)) if path.is_file() => Err(empty(path)),
             _ => PolicySet::load(path, *dialect),
         };
         let read = read
