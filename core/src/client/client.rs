@@ -4,17 +4,17 @@ use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use http::HeaderMap;
-use url::{Position, Url};
+use url::Url;
 
 use super::budgets::{budgets_at, process_names};
 use super::call::cancel::{Cancel, Cancellation};
 use super::call::events::Event;
 use super::call::question::Host;
+use super::call::room;
 use super::call::state::{CallBody, CallConfig, CallShared, CallSite, Delivery, Finished, Mode, Running, Whose};
 use super::call::stream::{Reader, StreamingResponse};
 use super::call::tell::{heard, tell};
@@ -26,7 +26,7 @@ use super::message::fields::Fields;
 use super::message::redirect::Redirects;
 use super::message::request::Request;
 use super::message::response::Response;
-use super::policies::{Policies, hold};
+use super::policies::{Completed, Policies, head, hold};
 use super::system::clock::{Clock, TokioClock};
 use super::system::entropy;
 use super::system::process::PerProcess;
@@ -35,9 +35,9 @@ use super::transport::Transport;
 use super::transport::http::HttpTransport;
 use crate::error::{Error, ErrorKind};
 use crate::identity::Identity;
-use crate::policy::{Policy, PolicySet, RequestHead, envoy};
+use crate::policy::{Policy, PolicySet, envoy};
 use crate::retry::refusals::Refusals;
-use crate::retry::{BudgetReading, Budgets, Headers};
+use crate::retry::{BudgetReading, Budgets};
 
 /// Sends requests under a policy.
 ///
@@ -377,34 +377,6 @@ impl<T: Transport, C: Clock> Client<T, C> {
         let spec = policy.budget()?;
         let origin = request.origin();
         self.own().ok()?.calls.budgets.reading(spec, origin, self.0.config.calls.clock.now())
-    }
-}
-
-/// Room on the heap for the future of a call: what callers hold, and move to where it runs, is small then. To be filled where it stands, as to make a box
-/// of a future copies all of it, which is more than a tenth of a call.
-pub(super) fn room<F>() -> Pin<Box<Option<F>>> {
-    Box::into_pin(Box::default())
-}
-
-fn head<'a>(request: &'a Request, headers: &'a dyn Headers) -> RequestHead<'a> {
-    RequestHead {
-        method: request.method.as_str(),
-        scheme: request.url.scheme(),
-        authority: request.url.authority(),
-        path: &request.url[Position::BeforePath..],
-        headers,
-    }
-}
-
-/// A request's header fields, and under them those of its client.
-struct Completed<'a> {
-    own: &'a HeaderMap,
-    given: &'a HeaderMap,
-}
-
-impl Headers for Completed<'_> {
-    fn line(&self, name: &str, index: usize) -> Option<&[u8]> {
-        if self.own.contains_key(name) { self.own.line(name, index) } else { self.given.line(name, index) }
     }
 }
 
