@@ -143,7 +143,11 @@ function classify(call, retry, ended) {
   const now = clock.now();
   const thing = 'error' in ended ? ended.error : ended.result;
   ended.response = (call.responseOf ?? responseOf)(thing);
-  if (ended.response) return retry.classify(ended.response, Date.now(), now);
+  if (ended.response) {
+    const verdict = retry.classify(ended.response, Date.now(), now);
+    if (ended.response.followed) retry.followed();
+    return verdict;
+  }
   if (!('error' in ended)) return retry.classify({ returned: true }, Date.now(), now);
   const found = (call.failureOf ?? failureOf)(thing);
   let error = found?.error;

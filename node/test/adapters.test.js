@@ -163,6 +163,16 @@ test('a call whose first hop was served is not repeated, though the next one cou
   }
 });
 
+test('what refuses after a redirect says nothing of what was redirected', async (t) => {
+  const elsewhere = await serve(t, status(429));
+  const client = createClient({});
+  for (const send of [client, client.request, retryFetch({ policy: FAST })]) {
+    const script = await serve(t, { do: 'status', status: 303, headers: [['location', elsewhere.url]] });
+    const response = await retrying(() => send(script.url, { method: 'POST' }), { policy: FAST })();
+    assert.deepEqual([response.status ?? response.statusCode, (await script.log()).length], [429, 1]);
+  }
+});
+
 test('an inner loop within an attempt of an outer one makes one attempt, and says so', async (t) => {
   const { url } = await serve(t, NO);
   const inner = retryFetch({ policy: MANY });

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _clock, _log, _nesting, _watch
 from ._exceptions import DeadlineExceeded
-from ._failures import class_name, failure_of, response_of
+from ._failures import class_name, failure_of, followed, response_of
 from ._native import Budgets, Event, Identity, Limits, Policy, Retry, SentRequest, allows_nesting, shown_text, unraisable
 from ._nesting import current_attempt
 from ._records import Records, leave
@@ -163,7 +163,10 @@ class Call:
         about = self.status_of(result if error is None else error)
         if about is not None:
             status, headers = about
-            return retry.classify(status_code=status, headers=lambda: _lines(headers), wall=_clock.wall(), now=now), about
+            verdict = retry.classify(status_code=status, headers=lambda: _lines(headers), wall=_clock.wall(), now=now)
+            if followed(result if error is None else error):
+                retry.followed()
+            return verdict, about
         if error is None:
             return retry.classify(returned=True, now=now), None
         found = (error.failure if isinstance(error, Failed) else None) or self.failure(error)

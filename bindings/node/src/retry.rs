@@ -181,6 +181,12 @@ impl NativeRetry {
         })
     }
 
+    /// What was classified last came after redirects that the client followed by itself.
+    #[napi(catch_unwind)]
+    pub fn followed(&mut self, env: &Env) -> Result<()> {
+        allowed(env, self.driver.followed())
+    }
+
     /// Whether a `retryIf` is to be asked about the outcome that was classified last.
     #[napi(catch_unwind)]
     pub fn is_worth_asking(&self, env: &Env, replayable: Unknown<'_>, now: Unknown<'_>) -> Result<bool> {

@@ -210,6 +210,12 @@ impl Retry {
         })
     }
 
+    /// What was classified last came after redirects that the client followed by itself: what it proves says nothing of the requests that were
+    /// redirected, one of which may have been executed.
+    fn followed(&self, py: Python<'_>) -> PyResult<()> {
+        self.step(py, |driver| driver.followed())
+    }
+
     /// Whether a `retry_if` is to be asked about the outcome that was classified last: retries are left, the body can be produced again, there
     /// is time.
     #[pyo3(signature = (*, replayable=true, now=None))]

@@ -5,3 +5,4 @@ mod http2;
 mod peers;
 mod places;
 mod proxies;
+mod storm;

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep};
 
@@ -39,7 +39,7 @@ pub(in crate::client) struct LaneRuntime<T> {
 impl<T: Transport> LaneRuntime<T> {
     pub(in crate::client) fn new(transport: Arc<T>) -> Result<Self, Error> {
         let runtime = loop {
-            match runtime::of_ours(&mut Builder::new_current_thread()).thread_keep_alive(THREAD_KEPT).build() {
+            match runtime::of_lane().thread_keep_alive(THREAD_KEPT).build() {
                 Ok(runtime) => break runtime,
                 // It takes three descriptors.
                 Err(_) if transport.give_up_one() => {}

@@ -46,6 +46,21 @@ pub fn runtime() -> Result<&'static Handle, Error> {
     kept.map(|kept| &kept.handle).map_err(|error| Error::new(ErrorKind::Internal, "the runtime cannot start").with_source(error))
 }
 
+/// What the runtimes of lanes are called.
+const LANE: &str = "reknock-lane";
+
+/// A runtime for a lane: one that runs only while a thread blocks on it.
+pub(in crate::client) fn of_lane() -> Builder {
+    let mut builder = Builder::new_current_thread();
+    of_ours(&mut builder).name(LANE);
+    builder
+}
+
+/// Whether the present runtime is a lane's.
+pub(in crate::client) fn is_lane() -> bool {
+    Handle::current().name() == Some(LANE)
+}
+
 /// A runtime whose threads, those that read files and resolve names included, take no signals.
 pub(in crate::client) fn of_ours(builder: &mut Builder) -> &mut Builder {
     #[cfg(unix)]

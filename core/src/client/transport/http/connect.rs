@@ -21,6 +21,7 @@ use super::failure;
 use super::origin::Origin;
 use super::pool::Pool;
 use super::proxy::{Proxies, Route, Speaks, Via};
+use super::resolve::Resolver;
 use super::socket::{Line, Socket};
 use super::stream::Stream;
 use super::tunnel;
@@ -36,6 +37,7 @@ use crate::time::DurationText;
 pub(super) struct Connector {
     tls: TlsConnector,
     fixed: HashMap<String, Vec<IpAddr>>,
+    resolver: Resolver,
     #[cfg(unix)]
     unix_socket: Option<PathBuf>,
     dialer: Dialer,
@@ -115,6 +117,7 @@ impl Connector {
             proxies: Proxies::new(&options.proxy, environment::text)?,
             proxy_tls: TlsConnector::from(Arc::new(proxy_tls)),
             fixed: options.resolve.iter().map(|(name, to)| (name.to_ascii_lowercase(), to.clone())).collect(),
+            resolver: Resolver::new(),
             #[cfg(unix)]
             unix_socket: options.unix_socket.clone(),
             dialer: Dialer::new(options),
@@ -241,9 +244,13 @@ impl Connector {
             return Ok(taking_turns(fixed.iter().map(|address| SocketAddr::new(*address, port)).collect()));
         }
         let began = TokioClock.now();
-        let found = tokio::net::lookup_host((name, port)).await.map(Iterator::collect);
+        let found = self.resolver.addresses(name).await;
         errand.progress.note_connection(|connection| connection.resolve = Some(TokioClock.now().since(began)));
-        found.map(taking_turns).map_err(|error| {
+        let with_port = |mut found: Vec<SocketAddr>| {
+            found.iter_mut().for_each(|address| address.set_port(port));
+            taking_turns(found)
+        };
+        found.map(with_port).map_err(|error| {
             let message = format!("host name not resolved: {} ({})", failure::one_line(&error), errand.place);
             let local = failure::is_local(&error);
             let failure = Failure::new(ErrorKind::Connect, Evidence::NotSent, message);

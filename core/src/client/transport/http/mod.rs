@@ -14,6 +14,7 @@ pub(crate) mod idle;
 mod origin;
 mod pool;
 mod proxy;
+mod resolve;
 mod socket;
 mod stream;
 mod tunnel;
@@ -253,8 +254,9 @@ impl Transport for HttpTransport {
         self.0.pool.gates.are_open()
     }
 
+    /// A call looks at the connection that it takes.
     fn has_news(&self) -> bool {
-        self.leaves_tasks() && self.0.pool.gates.have_news()
+        false
     }
 
     fn opens_sockets(&self) -> bool {

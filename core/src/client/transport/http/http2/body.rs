@@ -15,6 +15,9 @@ use super::sending::Sending;
 use crate::client::transport::Failure;
 use crate::client::transport::source::UploadError;
 
+/// So much is read before the peer is told: much less than it may send ahead, and more than most bodies have.
+const RELEASED: usize = 64 * 1024;
+
 /// A body. Dropped before its end, it resets the stream, and ends an upload that is still going on.
 pub(in crate::client::transport::http) struct Http2Body {
     /// `None` at the end.
@@ -30,11 +33,32 @@ struct Live {
     bodiless: bool,
     /// Somebody waits, or waited in vain, for what comes next.
     waiting: bool,
+    /// What the peer was not told yet that it may send again.
+    unreleased: usize,
     /// How many bytes are still to come, where the head has said so and the request has a body, too.
     left: Option<u64>,
 }
 
 impl Live {
+    /// What is there already needs nothing of the connection.
+    fn poll_data(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, h2::Error>>> {
+        let first = self.stream.poll_data(context);
+        let link = &self.place.connection().link;
+        if first.is_ready() || !link.is_for_one_call() {
+            return first;
+        }
+        link.drive_by_call(context);
+        self.stream.poll_data(context)
+    }
+
+    /// So much was read. What is left of it at the end of the stream goes with that.
+    fn release(&mut self, size: usize) {
+        self.unreleased += size;
+        if self.unreleased >= RELEASED {
+            let _ = self.stream.flow_control().release_capacity(std::mem::take(&mut self.unreleased));
+        }
+    }
+
     /// Whether everything had come when the connection was lost. h2 forgets the end of a response that comes in one go with the connection's, as long as
     /// the request has none.
     fn is_whole(&self, error: &h2::Error) -> bool {
@@ -46,9 +70,9 @@ impl Http2Body {
     /// `length`: as the head has it; needed where the request has a body.
     pub(super) fn new(stream: RecvStream, place: Place, bodiless: bool, length: Option<u64>, rest: Option<Rest>) -> Self {
         let over = stream.is_end_stream();
-        let mut body = Http2Body { live: Some(Live { stream, place, bodiless, waiting: false, left: length }), rest };
+        let mut body = Http2Body { live: Some(Live { stream, place, bodiless, waiting: false, unreleased: 0, left: length }), rest };
         if over {
-            body.end();
+            body.finish();
         }
         body
     }
@@ -57,8 +81,11 @@ impl Http2Body {
     pub(in crate::client::transport::http) fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
         let Some(live) = &mut self.live else { return Poll::Ready(None) };
         loop {
-            let piece = match live.stream.poll_data(context) {
-                Poll::Pending if live.bodiless => None,
+            let piece = match live.poll_data(context) {
+                Poll::Pending if live.bodiless => {
+                    self.end();
+                    return Poll::Ready(None);
+                }
                 Poll::Pending => {
                     live.waiting = true;
                     return Poll::Pending;
@@ -68,13 +95,13 @@ impl Http2Body {
             live.waiting = false;
             let result = match piece {
                 Some(Ok(bytes)) => {
-                    let _ = live.stream.flow_control().release_capacity(bytes.len());
+                    live.release(bytes.len());
                     live.left = live.left.map(|left| left.saturating_sub(bytes.len() as u64));
                     if live.bodiless || bytes.is_empty() {
                         continue;
                     }
                     if live.stream.is_end_stream() {
-                        self.end();
+                        self.finish();
                     }
                     return Poll::Ready(Some(Ok(bytes)));
                 }
@@ -85,11 +112,23 @@ impl Http2Body {
                         None => failure::of_body(error, link),
                     }))
                 }
-                _ => None,
+                Some(Err(_)) => None,
+                None => {
+                    self.finish();
+                    return Poll::Ready(None);
+                }
             };
             self.end();
             return Poll::Ready(result);
         }
+    }
+
+    /// All has come.
+    fn finish(&mut self) {
+        if let (Some(live), None) = (&self.live, &self.rest) {
+            live.place.connection().link.rest();
+        }
+        self.end();
     }
 
     /// Nothing more comes.
@@ -98,6 +137,7 @@ impl Http2Body {
         if let (Some(live), Some(rest)) = (live, &mut self.rest)
             && !rest.task.is_finished()
         {
+            live.place.connection().link.hand_over();
             rest.place = Some(live.place);
         }
     }

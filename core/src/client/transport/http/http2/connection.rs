@@ -1,8 +1,6 @@
-//! One HTTP/2 connection: the task that drives it, and what the task and those who use it share.
+//! One HTTP/2 connection, and what those who use it share with its task.
 
-use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
@@ -11,14 +9,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use h2::client::{Builder, SendRequest};
-use h2::{Ping, PingPong};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::time::{Sleep, sleep};
 
+use super::driver::{Drive, Driven, Driver, Watch};
 use super::gate::{Gate, Want};
 use super::wire::{Counted, Counts};
 use crate::client::system::clock::{Clock, TokioClock};
+use crate::client::system::runtime::is_lane;
 use crate::client::transport::http::socket::{Line, Sight};
 use crate::time::Tick;
 
@@ -26,7 +24,7 @@ use crate::time::Tick;
 const UNTOLD: usize = 1;
 /// Streams at most, whatever the peer takes: as many stream windows as the largest connection window has room for, so that
 /// responses which nobody reads cannot keep any other from coming.
-const MOST: usize = (WHOLE_WINDOW / STREAM_WINDOW) as usize;
+pub(super) const MOST: usize = (WHOLE_WINDOW / STREAM_WINDOW) as usize;
 /// What one response may have on the way to its reader.
 const STREAM_WINDOW: u32 = 2 * 1024 * 1024;
 /// The largest that HTTP/2 knows.
@@ -42,7 +40,7 @@ const MOST_OVERHEAD: usize = 4 * 1024 * 1024;
 pub(in crate::client::transport::http) struct Connection {
     sender: SendRequest<Bytes>,
     pub(super) link: Arc<Link>,
-    /// That of a lane, whose task does not run while nobody calls: it is closed with its last user.
+    /// That of a runtime which may stand still, and the task with it: it is closed with its last user.
     line: Option<Line>,
 }
 
@@ -50,19 +48,27 @@ pub(in crate::client::transport::http) struct Connection {
 pub(super) struct Link {
     pub(super) counts: Arc<Counts>,
     gate: Weak<Gate>,
+    /// The connection itself, for whoever drives it; `None` once it is over.
+    driven: Mutex<Option<Box<dyn Drive>>>,
+    /// It is a lane's: a call that has it to itself drives it, so that its task need not wake that call.
+    lane: bool,
+    /// A call has driven it last: what comes wakes that call, and not the task.
+    by_call: AtomicBool,
     /// Streams that have a place.
     open: AtomicUsize,
     /// Places, as the peer wants it.
-    limit: AtomicUsize,
+    pub(super) limit: AtomicUsize,
+    /// The task has its timer set, or needs none.
+    pub(super) watched: AtomicBool,
     /// How much had been heard when somebody began to doubt whether the peer is still there, plus one; 0 for no doubt.
     doubted: AtomicU64,
     /// It takes no new streams any more.
     closing: AtomicBool,
     /// It gave no sign of life for as long as its pings allow.
-    silent: AtomicBool,
+    pub(super) silent: AtomicBool,
     /// Since when no stream is open.
     idle_since: AtomicU64,
-    task: AtomicWaker,
+    pub(super) task: AtomicWaker,
     /// The address at the other end.
     pub(super) peer: Option<SocketAddr>,
     /// A request has entered it.
@@ -100,11 +106,16 @@ impl Connection {
             .enable_push(false)
             .handshake::<_, Bytes>(Counted::new(stream, line.clone(), Arc::clone(&counts)))
             .await?;
+        let watch = ping.zip(connection.ping_pong()).map(|(every, pings)| Watch::new(every, pings));
         let link = Arc::new(Link {
             counts,
             gate: Arc::downgrade(gate),
+            driven: Mutex::new(Some(Driven::new(connection))),
+            lane: is_lane(),
+            by_call: AtomicBool::new(false),
             open: AtomicUsize::new(0),
             limit: AtomicUsize::new(UNTOLD),
+            watched: AtomicBool::new(watch.is_none()),
             doubted: AtomicU64::new(0),
             closing: AtomicBool::new(false),
             silent: AtomicBool::new(false),
@@ -114,21 +125,14 @@ impl Connection {
             used: AtomicBool::new(false),
             leave: Mutex::new(Some(Box::new(leave))),
         });
-        let watch =
-            ping.zip(connection.ping_pong()).map(|(every, pings)| Watch { every, pings, heard: 0, asked: false, timer: None, set: false });
-        tokio::spawn(Driver { connection, watch, widened: Tick(0), link: Arc::clone(&link), _left: Left(Arc::clone(&link)) });
-        let lane = Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread;
-        Ok(Connection { sender, link, line: line.filter(|_| lane) })
+        tokio::spawn(Driver { link: Arc::clone(&link), watch });
+        let stands_still = Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread;
+        Ok(Connection { sender, link, line: line.filter(|_| stands_still) })
     }
 
     /// Where one request goes in. A sender that is used again minds a stream that h2 has not opened yet, which the gate does already.
     pub(super) fn sender(&self) -> SendRequest<Bytes> {
         self.sender.clone()
-    }
-
-    /// Whether something came that its task has not seen. One of a runtime that runs by itself is not looked at.
-    pub(super) fn has_news(&self) -> bool {
-        self.line.as_ref().is_none_or(|line| line.look() != Sight::Quiet)
     }
 
     /// Takes a place, if one is free and the connection still takes requests of this kind. Where the request goes in.
@@ -138,21 +142,35 @@ impl Connection {
         }
         let mut sender = self.sender();
         // What it has learned of its peer since it was last looked at: a farewell, an end.
-        if let Poll::Ready(Err(_)) = sender.poll_ready(&mut Context::from_waker(Waker::noop())) {
+        if !self.is_alive() || matches!(sender.poll_ready(&mut Context::from_waker(Waker::noop())), Poll::Ready(Err(_))) {
             self.link.close();
-            self.link.open.fetch_sub(1, Ordering::AcqRel);
+            self.link.leave_place();
+            self.link.task.wake();
             return None;
         }
         Some(sender)
+    }
+
+    /// Whether its peer has not closed it, as far as can be seen. Nobody drives an idle one of a lane: what has come to it meanwhile is read first.
+    fn is_alive(&self) -> bool {
+        let Some(line) = self.line.as_ref().filter(|_| self.link.is_for_one_call()) else { return true };
+        let mut seen = line.look();
+        if seen == Sight::Bytes {
+            self.link.drive_by_call(&mut Context::from_waker(Waker::noop()));
+            seen = line.look();
+        }
+        seen != Sight::Over
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        // It may be a call that h2 would wake, which is long gone.
+        self.link.task.wake();
         if let Some(line) = &self.line {
             line.close();
             // The task, which would give it back, may not run for long.
-            drop(self.link.leave().take());
+            self.link.give_leave_back();
         }
     }
 }
@@ -177,7 +195,7 @@ impl Link {
         self.silent.load(Ordering::Acquire)
     }
 
-    fn is_doubted(&self) -> bool {
+    pub(super) fn is_doubted(&self) -> bool {
         match self.doubted.load(Ordering::Acquire) {
             0 => false,
             doubted => self.counts.heard() < doubted,
@@ -191,10 +209,76 @@ impl Link {
         self.tell(Gate::lost);
     }
 
+    /// Whether a doubt has just been lifted.
+    pub(super) fn trusts_again(&self) -> bool {
+        let lifted = self.doubted.load(Ordering::Acquire) > 0 && !self.is_doubted();
+        if lifted {
+            self.doubted.store(0, Ordering::Release);
+        }
+        lifted
+    }
+
     /// Takes a place if one is free.
     fn enter(&self) -> bool {
         let limit = self.limit.load(Ordering::Acquire);
-        self.open.fetch_update(Ordering::AcqRel, Ordering::Acquire, |open| (open < limit).then_some(open + 1)).is_ok()
+        let entered = self.open.fetch_update(Ordering::AcqRel, Ordering::Acquire, |open| (open < limit).then_some(open + 1));
+        // Two calls need the task to drive for them, and each needs it to look after the peer.
+        if self.lane && entered.is_ok_and(|others| others > 0 || !self.watched.load(Ordering::Acquire)) {
+            self.task.wake();
+        }
+        entered.is_ok()
+    }
+
+    /// Whether who has a place here may drive the connection.
+    pub(super) fn is_for_one_call(&self) -> bool {
+        self.lane && self.open.load(Ordering::Acquire) == 1
+    }
+
+    /// Whether a call drives it, which has it to itself.
+    pub(super) fn is_driven_by_call(&self) -> bool {
+        self.is_for_one_call() && self.by_call.load(Ordering::Acquire)
+    }
+
+    /// From a call that has a place here: drives the connection, if that is the only one.
+    pub(super) fn drive_by_call(&self, context: &mut Context<'_>) {
+        if !self.is_for_one_call() {
+            return;
+        }
+        if self.drive_as(true, context).is_ready() {
+            self.end();
+        }
+        // Another one came meanwhile, and maybe its task has driven before us.
+        if !self.is_for_one_call() {
+            self.task.wake();
+        }
+    }
+
+    /// From the task: what comes wakes it from now on.
+    pub(super) fn drive(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.drive_as(false, context)
+    }
+
+    fn drive_as(&self, call: bool, context: &mut Context<'_>) -> Poll<()> {
+        let mut driven = self.driven.lock().unwrap_or_else(PoisonError::into_inner);
+        self.by_call.store(call, Ordering::Release);
+        driven.as_mut().map_or(Poll::Ready(()), |connection| connection.drive(self, context))
+    }
+
+    /// The call that drives has got all it wants, and leaves nothing to be sent: nobody need drive on.
+    pub(super) fn rest(&self) {
+        self.by_call.store(false, Ordering::Release);
+    }
+
+    /// It is over, or its runtime is.
+    pub(super) fn end(&self) {
+        // Before the connection is dropped, which ends its streams.
+        self.close();
+        self.tell(Gate::freed);
+        let gone = self.driven.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(gone);
+        // Its socket is closed.
+        self.give_leave_back();
+        self.task.wake();
     }
 
     /// Takes the first place of all.
@@ -209,7 +293,7 @@ impl Link {
 
     /// Gives a place back. A connection that nobody uses any more makes room where calls wait for one.
     pub(super) fn go(&self) {
-        let idle = self.open.fetch_sub(1, Ordering::AcqRel) == 1;
+        let idle = self.leave_place();
         if idle {
             self.idle_since.store(TokioClock.now().nanos(), Ordering::Release);
         }
@@ -219,11 +303,30 @@ impl Link {
         }
     }
 
+    /// Gives a place back. Whether it was the last one.
+    fn leave_place(&self) -> bool {
+        let idle = self.open.fetch_sub(1, Ordering::AcqRel) == 1;
+        self.hand_over();
+        idle
+    }
+
+    /// The call that drives, if one does, leaves: its stream may have to be reset, and others may wait.
+    pub(super) fn hand_over(&self) {
+        if self.by_call.swap(false, Ordering::AcqRel) {
+            self.task.wake();
+        }
+    }
+
+    fn give_leave_back(&self) {
+        let leave = self.leave().take();
+        drop(leave);
+    }
+
     fn leave(&self) -> MutexGuard<'_, Option<Box<dyn Leave>>> {
         self.leave.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell(&self, what: fn(&Gate)) {
+    pub(super) fn tell(&self, what: fn(&Gate)) {
         if let Some(gate) = self.gate.upgrade() {
             what(&gate);
         }
@@ -237,138 +340,5 @@ impl Link {
     /// Whether a new request would get a place now.
     pub(super) fn has_room(&self) -> bool {
         self.is_usable() && self.open.load(Ordering::Acquire) < self.limit.load(Ordering::Acquire)
-    }
-}
-
-/// The task of a connection.
-struct Driver<S: AsyncRead + AsyncWrite + Unpin> {
-    connection: h2::client::Connection<Counted<S>, Bytes>,
-    watch: Option<Watch>,
-    /// When the peer last let out more, as those who wait for it were told.
-    widened: Tick,
-    link: Arc<Link>,
-    /// Dropped last: when the socket is closed.
-    _left: Left,
-}
-
-/// Gives the leave back.
-struct Left(Arc<Link>);
-
-impl Drop for Left {
-    fn drop(&mut self) {
-        let leave = self.0.leave().take();
-        drop(leave);
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> Unpin for Driver<S> {}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let this = self.get_mut();
-        let link = &this.link;
-        link.task.register(context.waker());
-        loop {
-            // How it ended is told by its streams, and by what its socket said.
-            if Pin::new(&mut this.connection).poll(context).is_ready() {
-                return Poll::Ready(());
-            }
-            let limit = this.connection.max_concurrent_send_streams().min(MOST);
-            if link.limit.swap(limit, Ordering::AcqRel) != limit {
-                link.tell(Gate::freed);
-            }
-            if link.doubted.load(Ordering::Acquire) > 0 && !link.is_doubted() {
-                link.doubted.store(0, Ordering::Release);
-                link.tell(Gate::freed);
-            }
-            let widened = link.counts.widened();
-            if std::mem::replace(&mut this.widened, widened) != widened {
-                link.tell(Gate::freed);
-            }
-            match this.watch.as_mut().map(|watch| watch.look(link, context)) {
-                None | Some(Look::Quiet) => return Poll::Pending,
-                // For the ping to go out.
-                Some(Look::Asked) => {}
-                Some(Look::Dead) => {
-                    link.silent.store(true, Ordering::Release);
-                    return Poll::Ready(());
-                }
-            }
-        }
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> Drop for Driver<S> {
-    fn drop(&mut self) {
-        // Before the connection is dropped, which ends its streams.
-        self.link.close();
-        self.link.tell(Gate::freed);
-    }
-}
-
-/// Asks a silent peer for a sign of life while somebody waits for it.
-struct Watch {
-    every: Duration,
-    pings: PingPong,
-    /// How much had been heard when the timer was set.
-    heard: u64,
-    /// A ping is on its way.
-    asked: bool,
-    timer: Option<Pin<Box<Sleep>>>,
-    /// It will wake the task.
-    set: bool,
-}
-
-enum Look {
-    Quiet,
-    Asked,
-    Dead,
-}
-
-impl Watch {
-    /// One timer runs on over any number of calls: what it costs is spread over seconds.
-    fn look(&mut self, link: &Link, context: &mut Context<'_>) -> Look {
-        if self.asked && self.pings.poll_pong(context).is_ready() {
-            self.asked = false;
-        }
-        let doubted = link.is_doubted();
-        if doubted && !self.asked {
-            return self.ask(link);
-        }
-        if self.timer.is_none() {
-            if link.idle_since().is_some() && !doubted {
-                return Look::Quiet;
-            }
-            self.rest(link);
-        }
-        let Some(timer) = &mut self.timer else { return Look::Quiet };
-        // It wakes this task, which is the same for good: asking it once is enough.
-        if self.set && !timer.is_elapsed() || timer.as_mut().poll(context).is_pending() {
-            self.set = true;
-            return Look::Quiet;
-        }
-        self.timer = None;
-        if link.counts.heard() > self.heard {
-            return self.look(link, context);
-        }
-        match (self.asked, link.idle_since().is_some() && !doubted) {
-            (_, true) => Look::Quiet,
-            (true, false) => Look::Dead,
-            (false, false) => self.ask(link),
-        }
-    }
-
-    fn ask(&mut self, link: &Link) -> Look {
-        self.asked = self.pings.send_ping(Ping::opaque()).is_ok();
-        self.rest(link);
-        if self.asked { Look::Asked } else { Look::Quiet }
-    }
-
-    fn rest(&mut self, link: &Link) {
-        self.heard = link.counts.heard();
-        self.timer = Some(Box::pin(sleep(self.every)));
-        self.set = false;
     }
 }

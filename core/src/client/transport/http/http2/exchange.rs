@@ -102,6 +102,7 @@ impl Exchange {
                 return Poll::Ready(Err(failure::of_upload(error, link, self.before)));
             }
         }
+        link.drive_by_call(context);
         self.interim(context)?;
         Pin::new(&mut self.answer).poll(context).map_err(|error| {
             let failure = failure::of_head(error, link, self.before);

@@ -115,13 +115,6 @@ impl Gate {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether something came to one of the connections that its task has not seen.
-    pub(super) fn has_news(&self) -> bool {
-        let state = self.lock();
-        // One turn of the runtime costs as much as a few looks.
-        state.connections.len() > 2 || state.connections.iter().any(|connection| connection.has_news())
-    }
-
     /// A place, if one is free and nobody waits for it. `uploads`: for a request with a body.
     pub(in crate::client::transport::http) fn try_place(&self, uploads: bool) -> Option<Place> {
         let want = Want { uploads, came: Tick::MAX };

@@ -70,13 +70,6 @@ impl Gates {
         self.connections.load(Ordering::Acquire) > 0
     }
 
-    /// Whether something came to a connection of this runtime, as far as its task has not run since.
-    pub(in crate::client::transport::http) fn have_news(&self) -> bool {
-        let here = Handle::current().id();
-        let all = self.lock();
-        all.values().flat_map(|entry| &entry.gates).any(|(home, gate)| *home == here && gate.has_news())
-    }
-
     /// One more is open as long as this lives.
     pub(in crate::client::transport::http) fn count(&self) -> Counted {
         self.connections.fetch_add(1, Ordering::AcqRel);

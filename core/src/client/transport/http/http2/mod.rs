@@ -1,7 +1,8 @@
-//! HTTP/2 on h2 directly: a task per connection, a gate of places for streams, one exchange per place.
+//! HTTP/2 on h2 directly: a task per connection, which a call relieves that has a lane's to itself, a gate of places for streams, one exchange per place.
 
 mod body;
 mod connection;
+mod driver;
 mod exchange;
 mod failure;
 mod frames;

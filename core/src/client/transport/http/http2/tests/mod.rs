@@ -1,6 +1,7 @@
 //! Whole exchanges over connections in memory and on loopback, with h2 or a few frames by hand as the server.
 
 mod connections;
+mod lanes;
 mod races;
 mod streams;
 mod windows;
