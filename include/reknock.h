@@ -2545,6 +2545,15 @@ reknock_status reknock_retry_classify_returned(struct reknock_retry *retry,
                                                struct reknock_error **error);
 
 /**
+ * What was classified last came after redirects that the client followed by itself: what it proves says nothing of the requests that were redirected, one
+ * of which may have been executed.
+ *
+ * Errors: REKNOCK_ERROR_INVALID_ARGUMENT, also where nothing is classified.
+ */
+reknock_status reknock_retry_followed(struct reknock_retry *retry,
+                                      struct reknock_error **error);
+
+/**
  * What happens after the outcome that was classified last, in `*out`. `answer` may be NULL. replayable: not 0 if the request's
  * body can be produced again.
  *

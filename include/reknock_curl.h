@@ -336,6 +336,7 @@ static inline reknock_status reknock_curl_response_(reknock_curl_call *call, lon
   }
   failed = reknock_retry_classify_response(call->retry, (int32_t)status, fields, size, (int64_t)time(NULL) * 1000, reknock_now_ns(), NULL, error);
   if (fields != room) free(fields);
+  if (!failed && reknock_curl_info_(call->easy, CURLINFO_REDIRECT_COUNT) > 0) failed = reknock_retry_followed(call->retry, error);
   return failed;
 }
 

@@ -862,6 +862,11 @@ export class Retry {
   attempt(now?: number): number;
   /** `wall`: milliseconds since 1970, for hints that are dates. Default: `Date.now()`. */
   classify(outcome: Outcome, wall?: number, now?: number): Verdict;
+  /**
+   * What was classified last came after redirects that the client followed by itself: what it proves says nothing of the requests that were
+   * redirected, one of which may have been executed.
+   */
+  followed(): void;
   /** Whether a `retryIf` is to be asked about the outcome that was classified last: retries are left, the body can be produced again, there is time. */
   isWorthAsking(replayable?: boolean, now?: number): boolean;
   /** What happens after the outcome that was classified last: a wait and then the next attempt, or the reason why not. */

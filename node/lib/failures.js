@@ -71,12 +71,17 @@ function className(error) {
   return (error !== null && typeof error === 'object' && error.constructor?.name) || (error instanceof Error ? error.name : typeof error);
 }
 
+/** Whether a response came after redirects that its client followed. */
+function hasFollowed({ redirected, attempts }) {
+  return redirected === true || (Array.isArray(attempts) && attempts.some((attempt) => attempt.hop > 0));
+}
+
 /** The status and the header fields, once somebody asks for them, of something that a client returned or threw; undefined if it has none. */
 function responseOf(thing) {
   if (thing === null || typeof thing !== 'object') return undefined;
   for (const holder of [thing, thing.response, thing.$response, thing.res]) {
     const status = holder?.status ?? holder?.statusCode;
-    if (Number.isInteger(status) && status >= 100 && status <= 999) return { status, headers: () => fields(holder.headers) };
+    if (Number.isInteger(status) && status >= 100 && status <= 999) return { status, headers: () => fields(holder.headers), followed: hasFollowed(holder) };
   }
   return undefined;
 }

@@ -61,6 +61,11 @@ class Retry {
     return { ...verdict, hintMs: verdict.hintMs ?? null, plannedWaitMs: verdict.plannedWaitMs ?? null };
   }
 
+  /** What was classified last came after redirects that the client followed by itself: what it proves says nothing of the requests that were redirected. */
+  followed() {
+    guard(() => this.#native.followed());
+  }
+
   /** Whether a `retryIf` is to be asked about the outcome that was classified last. */
   isWorthAsking(replayable = true, now = monotonicNow()) {
     return guard(() => this.#native.isWorthAsking(replayable, now));

@@ -109,6 +109,15 @@ def failure_of(error: BaseException) -> Failure | None:
     return None
 
 
+def followed(thing: object) -> bool:
+    """Whether a response, or that of an error, came after redirects that its client followed."""
+    for holder in (thing, getattr(thing, "response", None)):
+        attempts = getattr(holder, "attempts", None)
+        if getattr(holder, "history", None) or (isinstance(attempts, tuple | list) and any(getattr(attempt, "hop", 0) for attempt in attempts)):
+            return True
+    return False
+
+
 def _inner(error: BaseException) -> BaseException | None:
     """The failure that a wrapper wraps, where it says which."""
     names = [f"{package}.{name}" for package, name in _named(error)]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _clock, _log, _nesting, _watch
 from ._exceptions import DeadlineExceeded
-from ._failures import class_name, failure_of, response_of
+from ._failures import class_name, failure_of, followed, response_of
 from ._native import Budgets, Event, Identity, Limits, Policy, Retry, SentRequest, allows_nesting, shown_text, unraisable
 from ._nesting import current_attempt
 from ._records import Records, leave
@@ -112,6 +112,8 @@ class AttemptView:
     """What was raised."""
     result: Any
     """What was returned: the adapter's response, the function's value."""
+    call: Identity
+    """Whose call it is."""
 
     @property
     def message(self) -> str | None:
@@ -141,7 +143,7 @@ class Call:
     function: str | None = None
     """Its name, if it is one: it has no method and no URL of its own."""
     identity: Identity | None = None
-    """What observers know it by, once there was something to tell."""
+    """What observers and callbacks know it by, once somebody asked."""
     over: bool = False
     """Its end was told."""
 
@@ -161,7 +163,10 @@ class Call:
         about = self.status_of(result if error is None else error)
         if about is not None:
             status, headers = about
-            return retry.classify(status_code=status, headers=lambda: _lines(headers), wall=_clock.wall(), now=now), about
+            verdict = retry.classify(status_code=status, headers=lambda: _lines(headers), wall=_clock.wall(), now=now)
+            if followed(result if error is None else error):
+                retry.followed()
+            return verdict, about
         if error is None:
             return retry.classify(returned=True, now=now), None
         found = (error.failure if isinstance(error, Failed) else None) or self.failure(error)
@@ -179,7 +184,7 @@ class Call:
         status, headers = about or (None, {})
         return AttemptView(
             last.number, retry.retries_left, self.request, _clock.now() - began, status, _told(headers), last.error, last.evidence, verdict.hint,
-            verdict.retry, verdict.planned_wait, error, result,
+            verdict.retry, verdict.planned_wait, error, result, self.identified(),
         )
 
     def tell(self, retry: Retry) -> None:
@@ -187,11 +192,10 @@ class Call:
         told, watcher, log = self.options.on_event, _watch.watcher, _log.wanted()
         if told is None and watcher is None and log < (1 if retry.failed else 2):
             return
-        if self.identity is None:
-            self.identity = self._identified()
-        event = retry.event(self.identity, now=_clock.now())
+        identity = self.identified()
+        event = retry.event(identity, now=_clock.now())
         if told is not None:
-            for notice in retry.notices(self.identity):
+            for notice in retry.notices(identity):
                 _say(told, notice)
         _say(_log.event, event)
         if watcher is not None:
@@ -199,7 +203,13 @@ class Call:
         if told is not None:
             _say(told, event)
 
-    def _identified(self) -> Identity:
+    def identified(self) -> Identity:
+        """Whose call it is: worked out once, when somebody wants to know."""
+        if self.identity is None:
+            self.identity = self._identity()
+        return self.identity
+
+    def _identity(self) -> Identity:
         if self.function is not None:
             return Identity.of_function(self.function, self.origin)
         name = self.options.name
@@ -223,7 +233,7 @@ class Call:
         retry.give_up("callback" if is_ours else "cancelled", now=_clock.now())
         self.end(retry)
         if is_ours:
-            leave(error, retry)
+            leave(error, retry, self)
 
 
 def _say(observer: Callable[..., object], *what: Any) -> None:
@@ -322,9 +332,9 @@ def finished(call: Call, retry: Retry, result: Any, error: Exception | None) -> 
     retry.finish(now=_clock.now())
     call.end(retry)
     if error is None:
-        leave(result, retry)
+        leave(result, retry, call)
         return result
-    leave(error, retry)
+    leave(error, retry, call)
     raise error
 
 

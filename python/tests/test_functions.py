@@ -12,6 +12,8 @@ import pytest
 import reknock
 from reknock import testing
 
+from .conftest import status
+
 POLICY = {"backoff": "5s", "budget": "none", "max_retries": 2}
 
 
@@ -199,6 +201,21 @@ def test_a_call_whose_first_hop_was_served_is_not_repeated(call, serve):
     with pytest.raises(reknock.HTTPError) as caught:
         reknock.retrying({"backoff": "1ms"})(lambda: call("POST", script.url, {}))()
     assert caught.value.kind == "connect" and len(script.log()) == 1
+
+
+@pytest.mark.parametrize("kind", ["ours", "httpx"])
+def test_what_refuses_after_a_redirect_says_nothing_of_what_was_redirected(call, serve, kind):
+    script = serve({"do": "status", "status": 303, "headers": [["location", serve(status(429)).url]]})
+
+    def post():
+        if kind == "ours":
+            return call("POST", script.url, {})
+        httpx = pytest.importorskip("httpx")
+        return httpx.post(script.url, follow_redirects=True, trust_env=False)
+
+    response = reknock.retrying({"backoff": "1ms"})(post)()
+    assert response.status_code == 429 and len(script.log()) == 1
+    assert reknock.retrying({"backoff": "1ms"}, idempotent=True)(post)().status_code == 429 and len(script.log()) == 4
 
 
 def test_clients_within_attempts_of_adapters():

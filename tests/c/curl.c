@@ -1,4 +1,4 @@
-/* curl FLAKY REFUSED RETRIED FAILING SLOW SEE_OTHER LED_ASTRAY AGAIN: what the caller of reknock_curl.h is promised beside the outcomes of calls, and what it is refused. */
+/* curl FLAKY REFUSED RETRIED FAILING SLOW SEE_OTHER LED_ASTRAY AGAIN BUSY_THERE: what the caller of reknock_curl.h is promised beside the outcomes of calls, and what it is refused. */
 #include "check.h"
 
 #include <reknock_curl.h>
@@ -273,6 +273,23 @@ static void sent_before_a_redirect(const char *url) {
     curl_easy_cleanup(easy);
 }
 
+/* A POST that was served and redirected: that its target has too much to do says nothing of it. */
+static void refused_after_a_redirect(const char *url) {
+    state all;
+    CURL *easy = new_easy(url, &all);
+    reknock_retry *retry = new_retry("POST", url, "{backoff: none}");
+    reknock_curl_options options = REKNOCK_CURL_OPTIONS_INIT;
+    CURLcode code = CURLE_OK;
+    options.replayable = 1;
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
+    curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, "hello");
+    OK(reknock_curl_perform(easy, retry, &options, &code, error));
+    CHECK(code == CURLE_OK && reknock_retry_attempt_count(retry) == 1 && reknock_retry_record(retry, 0)->http_status == 429);
+    CHECK(reknock_retry_stop_reason(retry) == REKNOCK_STOP_NOT_IDEMPOTENT && reknock_retry_record(retry, 0)->evidence == REKNOCK_EVIDENCE_UNKNOWN);
+    reknock_retry_finish(retry, reknock_now_ns());
+    curl_easy_cleanup(easy);
+}
+
 static int no_seek(void *user_data, curl_off_t offset, int origin) {
     (void)offset;
     (void)origin;
@@ -313,7 +330,7 @@ static void errors_of_ones_own(void) {
 }
 
 int main(int argc, char **argv) {
-    CHECK(argc == 9);
+    CHECK(argc == 10);
     curl_global_init(CURL_GLOBAL_DEFAULT);
     misuse(argv[1]);
     nothing_sent(argv[2]);
@@ -327,6 +344,7 @@ int main(int argc, char **argv) {
     no_status("file:///dev/null", 0);
     sent_before_a_redirect(argv[6]);
     a_seek_that_fails(argv[8]);
+    refused_after_a_redirect(argv[9]);
     errors_of_ones_own();
     curl_global_cleanup();
     return 0;

@@ -34,6 +34,7 @@ static void arguments_that_are_none(reknock_request *request) {
     OK(reknock_retry_new(&options, 0, &retry, error));
     OK(reknock_retry_attempt(retry, 0, NULL, error));
     INVALID(reknock_retry_decide(retry, NULL, 1, 0, &decision, error)); /* nothing was classified */
+    INVALID(reknock_retry_followed(retry, error)); /* likewise */
     INVALID(reknock_retry_classify_response(retry, 503, &header, 1, 0, 0, NULL, error));
     INVALID(reknock_retry_classify_response(retry, -1, NULL, 0, 0, 0, NULL, error));
     INVALID(reknock_retry_classify_response(retry, 1000, NULL, 0, 0, 0, NULL, error));

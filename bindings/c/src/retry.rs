@@ -342,6 +342,23 @@ pub extern "C" fn reknock_retry_classify_returned(
     })
 }
 
+/// What was classified last came after redirects that the client followed by itself: what it proves says nothing of the requests that were redirected, one
+/// of which may have been executed.
+///
+/// Errors: REKNOCK_ERROR_INVALID_ARGUMENT, also where nothing is classified.
+#[unsafe(no_mangle)]
+pub extern "C" fn reknock_retry_followed(
+    retry: Option<&mut reknock_retry>,
+    error: Option<&mut MaybeUninit<*mut reknock_error>>,
+) -> reknock_status {
+    entry(error, || {
+        let retry = given(retry, "retry")?;
+        retry.driver.followed()?;
+        retry.records = OnceCell::new();
+        Ok(())
+    })
+}
+
 /// What happens after the outcome that was classified last, in `*out`. `answer` may be NULL. replayable: not 0 if the request's
 /// body can be produced again.
 ///

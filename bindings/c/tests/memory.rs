@@ -64,7 +64,7 @@ fn thread_sanitizer_finds_nothing() {
     }
     let server = scripts();
     let list = root().join("bindings/c/tsan.supp");
-    for name in ["threads", "async", "call_functions", "transfers", "queue_stream"] {
+    for name in ["threads", "async", "call_functions", "transfers", "queue_stream", "within"] {
         let program = PROGRAMS.iter().find(|program| program.name() == name).unwrap();
         let built = compile_with(program.source, &compiler, &format!("{name}_tsan"), &[]);
         run(&server, "tsan", program, fixed(&built).env("TSAN_OPTIONS", format!("suppressions={}", list.display())));

@@ -210,6 +210,12 @@ impl Retry {
         })
     }
 
+    /// What was classified last came after redirects that the client followed by itself: what it proves says nothing of the requests that were
+    /// redirected, one of which may have been executed.
+    fn followed(&self, py: Python<'_>) -> PyResult<()> {
+        self.step(py, |driver| driver.followed())
+    }
+
     /// Whether a `retry_if` is to be asked about the outcome that was classified last: retries are left, the body can be produced again, there
     /// is time.
     #[pyo3(signature = (*, replayable=true, now=None))]
@@ -357,9 +363,11 @@ impl Retry {
         notices.into_iter().map(of_call).collect()
     }
 
-    /// The attempts as a short timeline, with the advice that fits the stop reason.
-    fn explain(&self) -> String {
-        self.driver().explain()
+    /// The attempts as a short timeline, with the advice that fits the stop reason; under a line that says whose they are, if that is given.
+    #[pyo3(signature = (call=None))]
+    fn explain(&self, call: Option<&Identity>) -> String {
+        let driver = self.driver();
+        reknock::explain_call(call.map(|call| &*call.0), driver.records(), driver.stop_reason())
     }
 
     fn __enter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {

@@ -205,6 +205,24 @@ impl Driver {
         Ok((verdict, retry.planned_wait(verdict)))
     }
 
+    /// What was classified last came after redirects that the client followed by itself: what it proves says nothing of the requests that were redirected,
+    /// one of which may have been executed.
+    ///
+    /// # Errors
+    /// Where nothing is classified.
+    pub fn followed(&mut self) -> Result<(), Misuse> {
+        let State::Classified(verdict) = &mut self.state else {
+            return Err(Misuse::Order(
+                "followed: nothing is classified; call it after the outcome of an attempt was classified".to_owned(),
+            ));
+        };
+        verdict.evidence = Evidence::Unknown;
+        if let Some(record) = self.records.last_mut() {
+            record.evidence = Evidence::Unknown;
+        }
+        Ok(())
+    }
+
     /// Whether `retry_if` is to be asked about the outcome that was classified last.
     pub fn is_worth_asking(&self, replayable: bool, now: Tick) -> bool {
         let State::Classified(verdict) = self.state else { return false };

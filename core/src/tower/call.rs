@@ -202,7 +202,16 @@ impl<S, B, M: Sealed<B>> Call<S, B, M> {
         };
         let class = matches!(outcome, Outcome::Foreign { .. }).then_some("error of the service");
         let classified = self.driver.classify(outcome, class, TokioClock.wall(), TokioClock.now());
-        classified.map(|(verdict, _)| verdict).map_err(|misuse| self.broken(misuse))
+        #[cfg_attr(not(feature = "tower-reqwest"), expect(unused_mut))] // no other service says so
+        let (mut verdict, _) = classified.map_err(|misuse| self.broken(misuse))?;
+        #[cfg(feature = "tower-reqwest")]
+        if let Ended::Response(response) = ended
+            && response.extensions().get::<super::reqwest::Redirected>().is_some()
+        {
+            self.driver.followed().map_err(|misuse| self.broken(misuse))?;
+            verdict.evidence = Evidence::Unknown;
+        }
+        Ok(verdict)
     }
 
     /// `retry_if`, where it may be asked.

@@ -11,8 +11,13 @@ use tower_service::Service;
 
 use crate::error::BoxError;
 
+/// Among the extensions of a response that came after redirects.
+#[derive(Clone, Copy)]
+pub(super) struct Redirected;
+
 /// A `reqwest::Client` as a `Service<http::Request<B>>`, for a [`RetryLayer`](super::RetryLayer) around it. Build the client with
-/// `.retry(reqwest::retry::never())`: two loops multiply.
+/// `.retry(reqwest::retry::never())`: two loops multiply; and, if requests that must not be sent twice may be redirected, with
+/// `.redirect(reqwest::redirect::Policy::none())`: reqwest does not tell whether a connection that it could not make was that of a redirect's target.
 ///
 /// A request of reqwest's goes in by `http::Request::try_from(request)` (with [`recording`](super::RetryLayer::recording), as its body is no clone).
 #[derive(Clone, Debug)]
@@ -40,7 +45,15 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let sending = reqwest::Request::try_from(request.map(reqwest::Body::wrap)).map(|request| self.0.execute(request));
-        Box::pin(async { sending?.await.map(Response::from) })
+        let sending =
+            reqwest::Request::try_from(request.map(reqwest::Body::wrap)).map(|request| (request.url().clone(), self.0.execute(request)));
+        Box::pin(async {
+            let (url, sending) = sending?;
+            let mut response = sending.await?;
+            if *response.url() != url {
+                response.extensions_mut().insert(Redirected);
+            }
+            Ok(Response::from(response))
+        })
     }
 }

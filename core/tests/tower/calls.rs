@@ -61,6 +61,23 @@ async fn over_reqwest() {
     counted(ran, 113);
 }
 
+/// What refuses after a redirect that reqwest followed says nothing of what was redirected.
+#[cfg(feature = "tower-reqwest")]
+#[tokio::test]
+async fn reqwest_follows() {
+    let server = Server::start().await.unwrap();
+    let answers = json!([{"do": "redirect", "status": 303, "location": "$url/next"}, {"do": "status", "status": 429}]);
+    let script = server.script(answers).await.unwrap();
+    let client = reqwest::Client::builder().no_proxy().retry(reqwest::retry::never()).build().unwrap();
+    let mut service = RetryLayer::new(swift(&json!({}))).layer(reknock::tower::ReqwestService::new(client));
+    let request = Request::post(script.url()).body(Full::new(Bytes::from("order"))).unwrap();
+    let response = patient(service.call(request)).await.unwrap();
+    let records = response.extensions().get::<Records>().unwrap();
+    assert_eq!((response.status().as_u16(), records.stop_reason()), (429, Some(reknock::StopReason::NotIdempotent)));
+    assert_eq!((records.attempts().len(), records.attempts()[0].evidence), (1, reknock::Evidence::Unknown));
+    assert_eq!(script.log().len(), 2);
+}
+
 /// The cases that are for a layer, each on a server of its own name.
 async fn cases() -> Vec<(Json, Script)> {
     let server = Box::leak(Box::new(Server::start().await.unwrap()));

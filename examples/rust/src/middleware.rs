@@ -21,7 +21,8 @@ pub struct Sent {
     pub stop_reason: Option<StopReason>,
 }
 
-/// `ClientBuilder::new(client).with(Retries::new(policy))`. Build the client with `.retry(reqwest::retry::never())`.
+/// `ClientBuilder::new(client).with(Retries::new(policy))`. Build the client with `.retry(reqwest::retry::never())`, and with
+/// `.redirect(reqwest::redirect::Policy::none())` if requests that must not be sent twice may be redirected: see `ReqwestService`.
 pub struct Retries {
     policy: Policy,
     budgets: Arc<Budgets>,
@@ -54,8 +55,9 @@ impl Middleware for Retries {
             // A body that streams is not cloned: it is sent once.
             let again = request.try_clone();
             let limits = driver.limits(TokioClock.now());
-            let limit = limits.and_then(|limits| limits.per_try_timeout.into_iter().chain(limits.remaining).min());
-            *request.timeout_mut() = limit;
+            let limits = limits.into_iter().flat_map(|limits| [limits.per_try_timeout, limits.remaining]);
+            *request.timeout_mut() = limits.chain([request.timeout().copied()]).flatten().min();
+            let url = request.url().clone();
             let ended = next.clone().run(request, extensions).await;
             let outcome = match &ended {
                 Ok(response) => Outcome::Response { status: response.status().as_u16(), headers: response.headers() },
@@ -65,6 +67,10 @@ impl Middleware for Retries {
                 },
             };
             let _ = driver.classify(outcome, None, TokioClock.wall(), TokioClock.now()).map_err(Error::middleware)?;
+            // What refuses after a redirect says nothing of what was redirected.
+            if ended.as_ref().is_ok_and(|response| *response.url() != url) {
+                driver.followed().map_err(Error::middleware)?;
+            }
             let decision = driver.decide(Answer::default(), again.is_some(), TokioClock.now()).map_err(Error::middleware)?;
             match (decision, again) {
                 (Decision::Retry { wait }, Some(again)) => {

@@ -62,6 +62,7 @@ const SEE_OTHER: Want = Url(
 );
 const LED_ASTRAY: Want = Url(r#"[{"do": "redirect", "status": 302, "location": "$url/next"}, {"do": "hang"},
         {"do": "redirect", "status": 302, "location": "$url/next"}, {"do": "hang"}]"#);
+const BUSY_THERE: Want = Url(r#"[{"do": "redirect", "status": 303, "location": "$url/next"}, {"do": "status", "status": 429}]"#);
 const AGAIN: Want = Url(r#"[{"do": "redirect", "status": 307, "location": "$url/next"}]"#);
 const HALF_EARLY: Want =
     Url(r#"[{"do": "status", "status": 200, "body_size": 100, "body_mode": "stall", "after": 10, "read_body": false}]"#);
@@ -86,7 +87,7 @@ pub const PROGRAMS: &[Program] = &[
     Program { library: Some("libcurl"), ..program("examples/c/curl_multi.c", &[FLAKY, Text("10")]) },
     Program {
         library: Some("libcurl"),
-        ..program("tests/c/curl.c", &[FAILING, REFUSED, RETRIED, FAILING, SLOW, SEE_OTHER, LED_ASTRAY, AGAIN])
+        ..program("tests/c/curl.c", &[FAILING, REFUSED, RETRIED, FAILING, SLOW, SEE_OTHER, LED_ASTRAY, AGAIN, BUSY_THERE])
     },
     Program {
         stdin: "$url\tGET\tfalse\t{\"backoff\": \"none\"}\t2\t\ttrue\t-1\t-1\t1\t-1\tfalse\tx-a\t1\n",
