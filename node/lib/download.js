@@ -17,7 +17,7 @@ function download(place, signal, upload, broke) {
 }
 
 /** What is awaited of a reader's `closed` is the end: that is to be told although nobody reads. */
-class Body extends ReadableStream {
+class Body extends (globalThis.ReadableStream ?? Object) {
   #source;
 
   constructor(source) {
