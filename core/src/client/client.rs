@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use http::HeaderMap;
-use url::{Position, Url};
+use url::Url;
 
 use super::budgets::{budgets_at, process_names};
 use super::call::cancel::{Cancel, Cancellation};
 use super::call::events::Event;
 use super::call::question::Host;
+use super::call::room;
 use super::call::state::{CallBody, CallConfig, CallShared, CallSite, Delivery, Finished, Mode, Running, Whose};
 use super::call::stream::{Reader, StreamingResponse};
 use super::call::tell::{heard, tell};
@@ -25,7 +26,7 @@ use super::message::fields::Fields;
 use super::message::redirect::Redirects;
 use super::message::request::Request;
 use super::message::response::Response;
-use super::policies::{Policies, hold};
+use super::policies::{Completed, Policies, head, hold};
 use super::system::clock::{Clock, TokioClock};
 use super::system::entropy;
 use super::system::process::PerProcess;
@@ -34,9 +35,9 @@ use super::transport::Transport;
 use super::transport::http::HttpTransport;
 use crate::error::{Error, ErrorKind};
 use crate::identity::Identity;
-use crate::policy::{Policy, PolicySet, RequestHead, envoy};
+use crate::policy::{Policy, PolicySet, envoy};
 use crate::retry::refusals::Refusals;
-use crate::retry::{BudgetReading, Budgets, Headers};
+use crate::retry::{BudgetReading, Budgets};
 
 /// Sends requests under a policy.
 ///
@@ -142,15 +143,10 @@ impl<T: Transport, C: Clock> Client<T, C> {
     /// The original failure of the last attempt, or `deadline`; with the attempts and the stop reason. A response of any
     /// status is no error.
     pub async fn send(&self, request: Request) -> Result<Response, Error> {
-        self.send_boxed(request, &CallOptions::default(), self.0.config.callbacks.clone()).await
-    }
-
-    /// As [`send_with`](Client::send_with), on the heap: what callers hold, and move to where it runs, is small then.
-    pub(super) async fn send_boxed<H: Host>(&self, request: Request, options: &CallOptions, host: H) -> Result<Response, Error> {
-        // Room first: a box that is made of a future takes a copy of all of it, which is more than a tenth of a call.
-        let mut room = Box::pin(None);
-        room.set(Some(self.send_on(None, request, options, host)));
-        room.as_mut().as_pin_mut().expect("put there just now").await
+        let options = CallOptions::default();
+        let mut call = room();
+        call.set(Some(self.send_on(None, request, &options, self.0.config.callbacks.clone())));
+        call.as_mut().as_pin_mut().expect("put there just now").await
     }
 
     /// Likewise, with options of its own, asking `host` in place of the client's callbacks.
@@ -381,28 +377,6 @@ impl<T: Transport, C: Clock> Client<T, C> {
         let spec = policy.budget()?;
         let origin = request.origin();
         self.own().ok()?.calls.budgets.reading(spec, origin, self.0.config.calls.clock.now())
-    }
-}
-
-fn head<'a>(request: &'a Request, headers: &'a dyn Headers) -> RequestHead<'a> {
-    RequestHead {
-        method: request.method.as_str(),
-        scheme: request.url.scheme(),
-        authority: request.url.authority(),
-        path: &request.url[Position::BeforePath..],
-        headers,
-    }
-}
-
-/// A request's header fields, and under them those of its client.
-struct Completed<'a> {
-    own: &'a HeaderMap,
-    given: &'a HeaderMap,
-}
-
-impl Headers for Completed<'_> {
-    fn line(&self, name: &str, index: usize) -> Option<&[u8]> {
-        if self.own.contains_key(name) { self.own.line(name, index) } else { self.given.line(name, index) }
     }
 }
 

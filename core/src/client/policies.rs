@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use http::HeaderMap;
+use url::Position;
 
+use super::message::request::Request;
 use crate::error::Error;
-use crate::policy::{Policy, PolicySet};
-use crate::retry::Budgets;
+use crate::policy::{Policy, PolicySet, RequestHead};
+use crate::retry::{Budgets, Headers};
 use crate::time::Tick;
 
 /// What a client's calls take their policies from.
@@ -104,4 +107,27 @@ fn own(set: PolicySet) -> PolicySet {
 /// Holds the budgets that a set names, so that a clash shows before it is used.
 pub(super) fn hold(set: &PolicySet, budgets: &Budgets) -> Result<(), Error> {
     set.all().filter_map(Policy::budget).try_for_each(|spec| budgets.hold(spec))
+}
+
+/// What policies and rules see of a request.
+pub(super) fn head<'a>(request: &'a Request, headers: &'a dyn Headers) -> RequestHead<'a> {
+    RequestHead {
+        method: request.method.as_str(),
+        scheme: request.url.scheme(),
+        authority: request.url.authority(),
+        path: &request.url[Position::BeforePath..],
+        headers,
+    }
+}
+
+/// A request's header fields, and under them those of its client.
+pub(super) struct Completed<'a> {
+    pub(super) own: &'a HeaderMap,
+    pub(super) given: &'a HeaderMap,
+}
+
+impl Headers for Completed<'_> {
+    fn line(&self, name: &str, index: usize) -> Option<&[u8]> {
+        if self.own.contains_key(name) { self.own.line(name, index) } else { self.given.line(name, index) }
+    }
 }

@@ -8,6 +8,7 @@ use url::{ParseError, Url};
 use super::blocking::BlockingStream;
 use super::call::cancel::Cancel;
 use super::call::question::Attempt;
+use super::call::room;
 use super::call::stream::StreamingResponse;
 use super::call::transfer::{OnTransfer, Transfer};
 use super::client::{CallOptions, Client};
@@ -196,7 +197,9 @@ impl<T: Transport, C: Clock> RequestBuilder<T, C> {
     /// `invalid_request` for the first mistake above, else as [`Client::send_with`].
     pub async fn send(self) -> Result<Response, Error> {
         let callbacks = self.callbacks.over(self.client.callbacks());
-        self.client.send_boxed(self.request?, &self.options, callbacks).await
+        let mut call = room();
+        call.set(Some(self.client.send_on(None, self.request?, &self.options, callbacks)));
+        call.as_mut().as_pin_mut().expect("put there just now").await
     }
 
     /// Sends it and hands out the response once its head is there.

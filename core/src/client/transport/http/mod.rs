@@ -102,9 +102,8 @@ impl HttpTransport {
             if let Some(connection) = kept {
                 return Ok(Way::Http1 { connection, lease, kept: true });
             }
-            let _connecting = Pausing::new(progress);
-            let connected = self.0.connector.connect(lease.origin(), limit, &self.0.pool, progress).await?;
-            return self.http1(connected, lease).await;
+            // Boxed, as it is seldom needed: it would make the future of every call large.
+            return Box::pin(self.open1(lease, limit, progress)).await;
         }
         let (origin, gate) = self.0.pool.gates.of(url)?;
         if let Some(place) = gate.try_place(uploads) {
@@ -116,11 +115,18 @@ impl HttpTransport {
             return Ok(Way::Http1 { connection, lease, kept: true });
         }
         let _waiting = Pausing::new(progress);
-        // Boxed, as it is seldom needed: it would make the future of every call large.
+        // Boxed likewise.
         match Box::pin(gate.place(limit, uploads, progress, self.open(url, limit, progress, &gate))).await? {
             Found::Place(place) => Ok(Way::Http2 { place, origin }),
             Found::Other(way) => Ok(way),
         }
+    }
+
+    /// Connects to an origin for HTTP/1.
+    async fn open1(&self, lease: Lease, limit: Option<Duration>, progress: &Progress) -> Result<Way, Failure> {
+        let _connecting = Pausing::new(progress);
+        let connected = self.0.connector.connect(lease.origin(), limit, &self.0.pool, progress).await?;
+        self.http1(connected, lease).await
     }
 
     /// Connects to an origin that may speak HTTP/2.
