@@ -448,7 +448,8 @@ static inline reknock_status reknock_curl_done(CURLM *multi, const CURLMsg *mess
   return failed;
 }
 
-/** Gives up a call on a multi handle: takes its handle off, and sets its options back. Then reknock_retry_free. */
+/** Gives up a call on a multi handle: takes its handle off, and sets its options back. Then reknock_retry_free. As with curl_multi_remove_handle, and so with
+ *  reknock_curl_start and reknock_curl_done, not in functions that libcurl calls. */
 static inline void reknock_curl_abandon(CURLM *multi, reknock_curl_call *call) {
   curl_multi_remove_handle(multi, call->easy);
   reknock_curl_restore_(call);

@@ -51,8 +51,8 @@ impl Identity {
     /// The first line of a timeline.
     pub(crate) fn headline(&self) -> String {
         match &self.name {
-            Some(name) => format!("{self} ({}, call {})\n", OneLine(name), self.call_id),
-            None => format!("{self} (call {})\n", self.call_id),
+            Some(name) if !self.url.is_empty() => format!("{self} ({}, call {})\n", OneLine(name), self.call_id),
+            _ => format!("{self} (call {})\n", self.call_id),
         }
     }
 }
@@ -106,6 +106,7 @@ mod tests {
         let function = Identity::of_function(name, String::new());
         assert_eq!((function.to_string().as_str(), function.name.as_deref()), ("a\\r\\n\\u{0}b\\u{2028}c", Some(name)));
         let request = Identity::new(7, "G\nT".into(), "/a\nb é".into(), String::new(), Some("x\ny".into()));
+        assert_eq!(function.headline(), format!("{function} (call {})\n", function.call_id));
         assert_eq!(request.headline(), "G\\nT /a\\nb é (x\\ny, call 7)\n");
     }
 }

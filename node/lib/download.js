@@ -13,7 +13,27 @@ const ON_DEMAND = Object.freeze({ __proto__: null, highWaterMark: 0 });
  * it may still be under way; `broke(error)` is told what it ends with and gives the error that its reader gets.
  */
 function download(place, signal, upload, broke) {
-  return new ReadableStream(new Download(place, signal, upload, broke), ON_DEMAND);
+  return new Body(new Download(place, signal, upload, broke));
+}
+
+/** What is awaited of a reader's `closed` is the end: that is to be told although nobody reads. */
+class Body extends (globalThis.ReadableStream ?? Object) {
+  #source;
+
+  constructor(source) {
+    super(source, ON_DEMAND);
+    this.#source = source;
+  }
+
+  getReader(options) {
+    const reader = super.getReader(options);
+    const { get } = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(reader), 'closed');
+    const look = () => {
+      this.#source.watch();
+      return get.call(reader);
+    };
+    return Object.defineProperty(reader, 'closed', { get: look, configurable: true });
+  }
 }
 
 /**
@@ -54,6 +74,10 @@ class Download {
   /** The piece that is read, and who waits for it. */
   #reading = null;
   #done = null;
+  /** Somebody waits for the end: a piece is read ahead, and kept. */
+  #watched = false;
+  #ahead = null;
+  #over = false;
   #broke;
 
   constructor(place, signal, upload, broke) {
@@ -69,8 +93,15 @@ class Download {
   pull() {
     return new Promise((resolve) => {
       this.#done = resolve;
-      this.#read();
+      if (this.#ahead !== null) this.#give(this.#ahead);
+      else if (this.#reading === null) this.#read();
     });
+  }
+
+  /** Reads on until there is a piece that nobody has asked for. */
+  watch() {
+    this.#watched = true;
+    if (!this.#over && this.#reading === null && this.#ahead === null) this.#read();
   }
 
   cancel(reason) {
@@ -91,8 +122,21 @@ class Download {
     else if (value === null) this.#finish();
     // A stream takes no empty pieces; its reader waits for the next one.
     else if (value.length === 0) return this.#read();
-    else this.#controller.enqueue(value);
-    this.#done();
+    else if (this.#done === null) this.#ahead = value;
+    else this.#give(value);
+    this.#answered();
+  }
+
+  #give(piece) {
+    this.#ahead = null;
+    this.#controller.enqueue(piece);
+    this.#answered();
+    if (this.#watched) this.watch();
+  }
+
+  #answered() {
+    this.#done?.();
+    this.#done = null;
   }
 
   #read() {
@@ -108,6 +152,8 @@ class Download {
   }
 
   #close(reason) {
+    this.#over = true;
+    this.#ahead = null;
     this.#ties?.cut(reason);
     if (this.#reading !== null) {
       waiting.delete(this.#reading);

@@ -30,6 +30,7 @@ const FRESH = {
   'no-store': [['pragma', 'no-cache'], ['cache-control', 'no-cache']],
 };
 FRESH.reload = FRESH['no-store'];
+const CONDITIONS = ['if-modified-since', 'if-none-match', 'if-unmodified-since', 'if-match', 'if-range'];
 
 /**
  * A call from what fetch takes: `{method, url, headers, query, body, signal, redirect, credentials, integrity, page, options}`, the lists flat. `options` is the init,
@@ -49,7 +50,9 @@ function fetchCall(input, init, form = FORMS.fetch) {
 function call(input, request, options, body, form) {
   const headers = fields(options.headers ?? request?.headers, form);
   if (body?.type && !has(headers, 'content-type')) headers.push('content-type', body.type);
-  for (const [name, value] of FRESH[options.cache ?? request?.cache] ?? []) if (!has(headers, name)) headers.push(name, value);
+  for (const [name, value] of FRESH[cacheOf(options.cache ?? request?.cache, headers, form)] ?? []) if (!has(headers, name)) headers.push(name, value);
+  // Of no body there is no length but that which its method has.
+  if (form.platform && !body) for (let at = headers.length - 2; at >= 0; at -= 2) if (headers[at].toLowerCase() === 'content-length') headers.splice(at, 2);
   // Part of what is packed is of no use.
   if (form.platform && has(headers, 'range') && !has(headers, 'accept-encoding')) headers.push('accept-encoding', 'identity');
   // A Request that was told nothing says follow, too: the client's setting holds.
@@ -69,6 +72,11 @@ function call(input, request, options, body, form) {
     options,
     form,
   };
+}
+
+/** The mode of the cache: who asks with conditions has a cache of his own, so that those on the way are not to answer. */
+function cacheOf(given, headers, { platform }) {
+  return platform && (given ?? 'default') === 'default' && CONDITIONS.some((name) => has(headers, name)) ? 'no-store' : given;
 }
 
 function methodOf(given, body, { platform }, mode) {

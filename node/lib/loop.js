@@ -200,10 +200,10 @@ function finish(call, retry, ended, watch) {
   retry.finish(clock.now());
   tell(call, retry, watch);
   if (!('error' in ended)) {
-    leave(ended.result, retry);
+    leave(ended.result, retry, () => whose(call).native);
     return ended.result;
   }
-  leave(ended.error, retry);
+  leave(ended.error, retry, () => whose(call).native);
   throw ended.error;
 }
 
@@ -213,7 +213,7 @@ function giveUp(call, retry, error, ended, watch) {
   Retry.native(retry).giveUp(cancelled ? 'cancelled' : 'callback', clock.now());
   watch?.ended(retry.attempts.at(-1), ended === undefined ? error : ended.error);
   tell(call, retry, watch);
-  if (!cancelled) leave(error, retry);
+  if (!cancelled) leave(error, retry, () => whose(call).native);
 }
 
 /** Whose call it is: worked out once, when somebody wants to know. */
@@ -244,4 +244,4 @@ function tell(call, retry, watch) {
   }
 }
 
-module.exports = { labelOf, loop, optionsOf, over, tell, watchOf };
+module.exports = { labelOf, loop, optionsOf, over, tell, watchOf, whose };

@@ -1,21 +1,23 @@
 'use strict';
 
+const { Retry } = require('./retry.js');
+
 /** What was sent for results and errors of calls that others sent. */
 const known = new WeakMap();
 
-/** Leaves the records of a call on its result or error; nothing of that is seen. */
-function leave(thing, retry) {
+/** Leaves the records of a call on its result or error; nothing of that is seen. `whose` gives the identity of one that others sent. */
+function leave(thing, retry, whose) {
   if ((typeof thing !== 'object' && typeof thing !== 'function') || thing === null) return;
-  known.set(thing, { retry, written: undefined });
+  known.set(thing, { retry, whose, written: undefined });
 }
 
 /** What was left, written out when somebody asks, which few do. */
 function written(left) {
   if (left.written === undefined) {
     const { attempts, stopReason } = left.retry;
-    const timeline = left.retry.explain();
+    const timeline = left.whose ? Retry.native(left.retry).explain(left.whose()) : left.retry.explain();
     left.written = Object.freeze({ attempts: Object.freeze(attempts), stopReason, explain: () => timeline });
-    left.retry = null;
+    left.retry = left.whose = null;
   }
   return left.written;
 }

@@ -4,7 +4,7 @@
 const clock = require('./clock.js');
 const { wrongType } = require('./errors.js');
 const { className, failureOf, responseOf } = require('./failures.js');
-const { labelOf, optionsOf, tell, watchOf } = require('./loop.js');
+const { labelOf, optionsOf, tell, watchOf, whose } = require('./loop.js');
 const { isNested } = require('./nesting.js');
 const { leave } = require('./records.js');
 const { Retry } = require('./retry.js');
@@ -52,7 +52,7 @@ class Strategy {
     if (stopReason !== null) retry.finish(clock.now());
     tell(call, retry, watchOf(call));
     if (stopReason !== null) {
-      leave(error, retry);
+      leave(error, retry, () => whose(call).native);
       throw error;
     }
     await clock.sleep(waitMs);

@@ -31,6 +31,18 @@ test('retryFetch sends by the fetch it is given, or by the global one of the mom
   assert.deepEqual(seen, [[url, { tags: ['a'] }]]);
 });
 
+test('callbacks, events and timelines say whose call it is', async (t) => {
+  const { url } = await serve(t, NO, DONE);
+  const seen = [];
+  const options = { policy: FAST, name: 'orders.get', retryIf: ({ call }) => void seen.push(call), onEvent: ({ call }) => seen.push(call) };
+  const response = await retryFetch(options)(`${url}/orders?token=s3cret`);
+  assert.equal(new Set(seen.map(({ callId }) => callId)).size, 1);
+  assert.ok(attemptsOf(response).explain().startsWith(`GET ${url}/orders?token=... (orders.get, call ${seen[0].callId})\n`), attemptsOf(response).explain());
+  const read = retrying(async function read() { throw new TypeError('no'); }, { policy: FAST });
+  const error = await read().catch((caught) => caught);
+  assert.match(attemptsOf(error).explain(), /^read \(call \d+\)\n/);
+});
+
 test('the last response and the original error are theirs, untouched', async () => {
   const responses = [];
   const error = new TypeError('fetch failed', { cause: Object.assign(new Error(), { code: 'ECONNREFUSED' }) });

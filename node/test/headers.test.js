@@ -34,7 +34,8 @@ test('what no request is', async (t) => {
     ['http:///x', {}, /^url: must name a host/],
     [`${script.url}/a\r\nb`, {}, /^url: must not contain line breaks/],
   ]) {
-    await assert.rejects(client(url, init), { kind: 'invalid_request', message });
+    // What the platform would make a request of fails as its fetch does: what is wrong is the cause.
+    await assert.rejects(client(url, init), ({ kind, cause }) => kind === 'invalid_request' && message.test(cause.message), `${message}`);
   }
   assert.deepEqual(await script.log(), []);
   client.close();

@@ -16,6 +16,8 @@ const OWN = new Set(['host', 'connection', 'user-agent', 'accept-encoding', 'sec
 const OF_SERVER = new Set(['date', 'connection', 'keep-alive', 'transfer-encoding']);
 let at;
 let seen = [];
+/** Breaks the body of `/lost`. */
+let lose;
 
 /** Answers by its query: `s` status, `r` reason, `l` location, `b` body, `z` coding, `h` header fields as JSON; `/hop?n=3` redirects so often, `/slow` does not end. */
 const server = http.createServer(async (request, response) => {
@@ -34,7 +36,8 @@ const server = http.createServer(async (request, response) => {
   if (hops > 0 || asked.has('l')) response.setHeader('location', hops > 0 ? `/hop?n=${hops - 1}` : asked.get('l'));
   if (asked.has('z')) response.setHeader('content-encoding', asked.get('z'));
   response.writeHead(hops > 0 ? 302 : Number(asked.get('s') ?? 200), asked.get('r') ?? undefined);
-  if (pathname === '/slow') response.write('begun');
+  if (pathname === '/lost') lose = () => response.destroy();
+  if (pathname === '/slow' || pathname === '/lost') response.write('begun');
   else response.end(asked.has('z') && !asked.has('b') ? gzipSync('packed') : asked.get('b') ?? 'body');
 });
 
@@ -131,6 +134,9 @@ test('header fields', () => alike({
   Headers: (fetch) => fetch(at, { headers: new Headers([['x-a', '1'], ['X-A', '2']]) }),
   'one name twice': (fetch) => fetch(at, { headers: [['x-a', '1'], ['x-a', '2']] }),
   'one name in two cases': (fetch) => fetch(at, { headers: { 'x-a': '1', 'X-A': '2' } }),
+  ...each(['if-modified-since', 'if-none-match', 'if-unmodified-since', 'if-match', 'if-range'], (fetch, name) => fetch(at, { headers: { [name]: '"1"' } })),
+  'a condition, and a mode of the cache': (fetch) => fetch(at, { headers: { 'if-match': '*' }, cache: 'no-cache' }),
+  ...each(['GET', 'HEAD', 'POST', 'DELETE'], (fetch, method) => fetch(at, { method, headers: { 'Content-Length': '5' } })),
   inherited: (fetch) => fetch(at, { headers: Object.create({ 'x-p': '1' }) }),
   "over a Request's": (fetch) => fetch(new Request(at, { headers: { 'x-a': '1' } }), { headers: { 'x-b': '2' } }),
   "none over a Request's": (fetch) => fetch(new Request(at, { headers: { 'x-a': '1' } }), { headers: {} }),
@@ -225,6 +231,13 @@ test('a signal that comes late', () => alike({
     const { value } = await reader.read();
     control.abort();
     return [Buffer.from(value).toString(), await reader.closed.catch(({ name }) => name)];
+  },
+  'when nobody reads': async (fetch) => {
+    const reader = (await fetch(`${at}/lost`)).body.getReader();
+    const { value } = await reader.read();
+    const closed = reader.closed.catch(({ name, message }) => [name, message]);
+    lose();
+    return [Buffer.from(value).toString(), await closed];
   },
   'after all': async (fetch) => {
     const control = new AbortController();

@@ -24,6 +24,7 @@ function parts(given = {}) {
     attempts: () => ATTEMPTS,
     url: () => 'http://host/path',
     redirected: () => false,
+    strayed: () => false,
     httpVersion: () => '1.1',
     stopReason: () => 'completed',
     elapsedMs: () => 1.5,

@@ -9,7 +9,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary, ref
@@ -38,9 +38,14 @@ class Cancellable(Protocol):
 _bridges: WeakKeyDictionary[asyncio.AbstractEventLoop, ref[Bridge]] = WeakKeyDictionary()
 _lock = Lock()
 
+# The loop that asked last, and its bridge: looking into the dictionary takes a microsecond.
+_NOBODY: tuple[Callable[[], asyncio.AbstractEventLoop | None], Callable[[], Bridge | None]] = (lambda: None, lambda: None)
+_last = _NOBODY
+
 
 def bridge() -> Bridge:
     """The bridge of the running loop."""
+    global _last
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
@@ -49,12 +54,18 @@ def bridge() -> Bridge:
         from . import _trio
 
         return _trio.bridge()
+    asked, last = _last
+    if asked() is loop:
+        own = last()
+        if own is not None:
+            return own
     known = _bridges.get(loop)
     own = known() if known is not None else None
     if own is None:
         own = _attached(loop)
         with _lock:
             _bridges[loop] = ref(own)
+    _last = (ref(loop), ref(own))
     return own
 
 
@@ -70,6 +81,7 @@ def _attached(loop: asyncio.AbstractEventLoop) -> Bridge:
 
 async def _pump(loop: asyncio.AbstractEventLoop, own: Bridge) -> None:
     """Drains a bridge in a loop that watches sockets only while it reads them. Cancelled with all tasks, it is made anew when needed."""
+    global _last
     try:
         with socket.socket(fileno=os.dup(own.fileno())) as woken:
             # It is, but this object does not know; loops in debug mode ask.
@@ -77,6 +89,7 @@ async def _pump(loop: asyncio.AbstractEventLoop, own: Bridge) -> None:
             while await loop.sock_recv(woken, 4096):
                 own.drain()
     finally:
+        _last = _NOBODY
         with _lock:
             _bridges.pop(loop, None)
 

@@ -12,6 +12,7 @@ from ._exceptions import HTTPError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._native import AttemptRecord, Retry
+    from ._retrying import Call
 
 
 @dataclass(frozen=True)
@@ -25,32 +26,33 @@ class Records:
     timeline: str = field(default_factory=str, repr=False)
 
     @classmethod
-    def of(cls, retry: Retry) -> Records:
+    def of(cls, retry: Retry, call: Call) -> Records:
         """Of a call that is over: written out when somebody asks, which few do."""
         records = cls.__new__(cls)
-        records.__dict__["_retry"] = retry
+        records.__dict__["_of"] = retry, call
         return records
 
     # To checkers every name would be one of ours.
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            retry = self.__dict__.get("_retry")
-            if retry is None or name not in _READ:
+            of = self.__dict__.get("_of")
+            if of is None or name not in _READ:
                 raise AttributeError(f"'Records' object has no attribute {name!r}", name=name, obj=self)
-            return self.__dict__.setdefault(name, _READ[name](retry))
+            return self.__dict__.setdefault(name, _READ[name](*of))
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickles and copies."""
         return {name: getattr(self, name) for name in _READ}
 
     def explain(self) -> str:
-        """The attempts as a short timeline, with the advice that fits the stop reason."""
+        """The call, its attempts as a short timeline, and the advice that fits the stop reason."""
         return self.timeline
 
 
-_READ: dict[str, Callable[[Retry], Any]] = {
-    "attempts": lambda retry: retry.attempts, "stop_reason": lambda retry: retry.stop_reason, "timeline": lambda retry: retry.explain(),
+_READ: dict[str, Callable[[Retry, Call], Any]] = {
+    "attempts": lambda retry, _: retry.attempts, "stop_reason": lambda retry, _: retry.stop_reason,
+    "timeline": lambda retry, call: retry.explain(call.identified()),
 }
 
 
@@ -66,9 +68,9 @@ def leave_of(error: BaseException, end: BaseException) -> None:
         error.add_note(end.timeline.rstrip())
 
 
-def leave(thing: object, retry: Retry) -> None:
+def leave(thing: object, retry: Retry, call: Call) -> None:
     """Leaves the records of a call on its response or error, where there is a place for them."""
-    records = Records.of(retry)
+    records = Records.of(retry, call)
     extensions = getattr(thing, "extensions", None)
     if isinstance(extensions, dict):
         extensions["reknock"] = records

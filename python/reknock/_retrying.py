@@ -112,6 +112,8 @@ class AttemptView:
     """What was raised."""
     result: Any
     """What was returned: the adapter's response, the function's value."""
+    call: Identity
+    """Whose call it is."""
 
     @property
     def message(self) -> str | None:
@@ -141,7 +143,7 @@ class Call:
     function: str | None = None
     """Its name, if it is one: it has no method and no URL of its own."""
     identity: Identity | None = None
-    """What observers know it by, once there was something to tell."""
+    """What observers and callbacks know it by, once somebody asked."""
     over: bool = False
     """Its end was told."""
 
@@ -182,7 +184,7 @@ class Call:
         status, headers = about or (None, {})
         return AttemptView(
             last.number, retry.retries_left, self.request, _clock.now() - began, status, _told(headers), last.error, last.evidence, verdict.hint,
-            verdict.retry, verdict.planned_wait, error, result,
+            verdict.retry, verdict.planned_wait, error, result, self.identified(),
         )
 
     def tell(self, retry: Retry) -> None:
@@ -190,11 +192,10 @@ class Call:
         told, watcher, log = self.options.on_event, _watch.watcher, _log.wanted()
         if told is None and watcher is None and log < (1 if retry.failed else 2):
             return
-        if self.identity is None:
-            self.identity = self._identified()
-        event = retry.event(self.identity, now=_clock.now())
+        identity = self.identified()
+        event = retry.event(identity, now=_clock.now())
         if told is not None:
-            for notice in retry.notices(self.identity):
+            for notice in retry.notices(identity):
                 _say(told, notice)
         _say(_log.event, event)
         if watcher is not None:
@@ -202,7 +203,13 @@ class Call:
         if told is not None:
             _say(told, event)
 
-    def _identified(self) -> Identity:
+    def identified(self) -> Identity:
+        """Whose call it is: worked out once, when somebody wants to know."""
+        if self.identity is None:
+            self.identity = self._identity()
+        return self.identity
+
+    def _identity(self) -> Identity:
         if self.function is not None:
             return Identity.of_function(self.function, self.origin)
         name = self.options.name
@@ -226,7 +233,7 @@ class Call:
         retry.give_up("callback" if is_ours else "cancelled", now=_clock.now())
         self.end(retry)
         if is_ours:
-            leave(error, retry)
+            leave(error, retry, self)
 
 
 def _say(observer: Callable[..., object], *what: Any) -> None:
@@ -325,9 +332,9 @@ def finished(call: Call, retry: Retry, result: Any, error: Exception | None) -> 
     retry.finish(now=_clock.now())
     call.end(retry)
     if error is None:
-        leave(result, retry)
+        leave(result, retry, call)
         return result
-    leave(error, retry)
+    leave(error, retry, call)
     raise error
 
 

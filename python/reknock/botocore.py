@@ -82,7 +82,7 @@ class _Handler:
                     if isinstance(error, Exception):
                         retry.give_up("invalid_request", now=_clock.now())
                         call.end(retry)
-                        leave(error, retry)
+                        leave(error, retry, call)
                     else:
                         call.give_up(retry, error)
                 raise
@@ -132,9 +132,9 @@ class _Handler:
         retry.finish(now=_clock.now())
         call.end(retry)
         if caught_exception is not None:
-            leave(caught_exception, retry)
+            leave(caught_exception, retry, call)
         elif isinstance(result, dict):
-            result.setdefault("ResponseMetadata", {})["Reknock"] = Records.of(retry)
+            result.setdefault("ResponseMetadata", {})["Reknock"] = Records.of(retry, call)
         return None
 
 

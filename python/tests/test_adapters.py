@@ -164,6 +164,21 @@ def test_records_are_values(serve):
     assert not hasattr(records, "attempt")
 
 
+def test_whose_call_it_is(send, serve):
+    """Callbacks, events and timelines say the same; a name may be a function of the request."""
+    seen, events = [], []
+    script = serve(status(503), status(200))
+    url = f"{script.url}/orders?token=s3cret"
+    options = {"retry_if": lambda attempt: seen.append(attempt.call), "on_event": events.append, "name": lambda method, to: f"{method} of {to[-6:]}"}
+    response = send("GET", url, **options)
+    (call,) = {(call.call_id, call.method, call.url, call.name) for call in [*seen, *(event.call for event in events)]}
+    assert len(seen) == 2 and call[1:] == ("GET", f"{script.url}/orders?token=...", "GET of s3cret")
+    assert records(response).explain().startswith(f"GET {script.url}/orders?token=... (GET of s3cret, call {call[0]})\n")
+    with pytest.raises(Exception, match=".") as caught:
+        send("GET", "http://127.0.0.1:1/")
+    assert records(caught.value).explain().startswith("GET http://127.0.0.1:1/ (call ") and caught.value.__notes__[-1] == records(caught.value).explain().rstrip()
+
+
 def test_copies_of_an_adapter():
     session = requests.Session()
     session.mount("http://", reknock.requests.RetryAdapter({"max_retries": 7}))

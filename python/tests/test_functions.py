@@ -7,6 +7,7 @@ import http.client
 import subprocess
 import sys
 import urllib.error
+from unittest.mock import Mock
 
 import pytest
 import reknock
@@ -216,6 +217,13 @@ def test_what_refuses_after_a_redirect_says_nothing_of_what_was_redirected(call,
     response = reknock.retrying({"backoff": "1ms"})(post)()
     assert response.status_code == 429 and len(script.log()) == 1
     assert reknock.retrying({"backoff": "1ms"}, idempotent=True)(post)().status_code == 429 and len(script.log()) == 4
+
+
+def test_a_mock_has_followed_nothing():
+    sends = []
+    with testing.no_wait():
+        reknock.retrying({"backoff": "1ms"})(lambda: sends.append(1) or Mock(status_code=429, headers={}))()
+    assert len(sends) == 3
 
 
 def test_clients_within_attempts_of_adapters():

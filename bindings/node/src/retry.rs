@@ -10,7 +10,7 @@ use reknock::client::{Event, Opinion, entropy_or, minted_key, process_budgets_wi
 use reknock::policy::{Argument, Value};
 use reknock::retry::driver::{self, Driver, Misuse, Options, Target, no_error, outcome};
 use reknock::retry::{Answer, Budgets, Decision, Retry};
-use reknock::{ErrorKind, StopReason, Tick};
+use reknock::{ErrorKind, StopReason, Tick, explain_call};
 
 use crate::client::{BudgetReading, reading};
 use crate::error::{or_throw, thrown};
@@ -299,10 +299,10 @@ impl NativeRetry {
         Event::notices_of_driver(Some(&call.core), &mut self.driver).iter().map(|notice| event(env, notice)).collect()
     }
 
-    /// The attempts as a short timeline.
+    /// The attempts as a short timeline, under a line that says whose they are, if that is given.
     #[napi(catch_unwind)]
-    pub fn explain(&self) -> String {
-        self.driver.explain()
+    pub fn explain(&self, call: Option<&NativeIdentity>) -> String {
+        explain_call(call.map(|call| &*call.core), self.driver.records(), self.driver.stop_reason())
     }
 }
 

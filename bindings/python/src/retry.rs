@@ -363,9 +363,11 @@ impl Retry {
         notices.into_iter().map(of_call).collect()
     }
 
-    /// The attempts as a short timeline, with the advice that fits the stop reason.
-    fn explain(&self) -> String {
-        self.driver().explain()
+    /// The attempts as a short timeline, with the advice that fits the stop reason; under a line that says whose they are, if that is given.
+    #[pyo3(signature = (call=None))]
+    fn explain(&self, call: Option<&Identity>) -> String {
+        let driver = self.driver();
+        reknock::explain_call(call.map(|call| &*call.0), driver.records(), driver.stop_reason())
     }
 
     fn __enter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {

@@ -63,6 +63,8 @@ pub struct RetryLayer<M = Cloned> {
 impl RetryLayer {
     /// A layer with this policy, or this set of them. Request bodies are cloned for each attempt: see [`recording`](RetryLayer::recording) for those that cannot be.
     ///
+    /// A file that the set is watched for is followed by clients, not by a layer: that has what was read.
+    ///
     /// Budgets are the layer's own, those with a name the process's (with the feature `client`, else the layer's).
     pub fn new(policies: impl Into<PolicySet>) -> Self {
         #[cfg(feature = "client")]

@@ -4,4 +4,5 @@ import * as ky from 'ky';
 import { createClient } from '../../index.mjs';
 import { alike } from '../support/ky.mjs';
 
-alike(ky, createClient({ policy: false }).fetch);
+const client = createClient({ policy: false });
+alike(ky, { fetch: client.fetch, close: () => client.close() });

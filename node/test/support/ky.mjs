@@ -11,26 +11,29 @@ const OWN = new Set(['host', 'connection', 'user-agent', 'accept-encoding', 'acc
 const OF_SERVER = new Set(['date', 'connection', 'keep-alive', 'transfer-encoding']);
 
 let origin;
+/** Where nobody listens. */
+let closed;
 /** What the server says next, one after the other; then it says what it was asked. */
 let answers = [];
 let seen = [];
 
 const server = createServer(async (request, response) => {
   const { status = 200, headers = {}, body, pieces, hint, hang, lost, words, early } = answers.shift() ?? {};
+  const log = seen;
   if (early) response.writeEarlyHints({ link: '</x>; rel=preload' });
-  const sent = early === 'body' ? [] : await request.toArray().catch(() => []);
-  const fields = Object.entries(request.headers).filter(([name]) => !OWN.has(name));
+  const sent = await request.toArray().catch(() => []);
+  const fields = Object.entries(request.headers).filter(([name]) => !OWN.has(name)).sort();
   let text = Buffer.concat(sent).toString('latin1');
   const [, boundary] = /boundary=(.+)$/.exec(request.headers['content-type'] ?? '') ?? [];
   const shown = fields.map(([name, value]) => [name, boundary && (name === 'content-type' ? value.replace(boundary, 'B') : name === 'content-length' ? 'some' : value) || value]);
   if (boundary) text = text.replaceAll(boundary, 'B');
   if (text.length > 1000) text = `${text.length} bytes`;
-  seen.push({ method: request.method, url: request.url, headers: Object.fromEntries(shown), body: text });
+  log.push({ method: request.method, url: request.url, headers: Object.fromEntries(shown), body: text });
   if (lost === 'before') return request.socket.destroy();
   if (hang) return;
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
   if (hint !== undefined) response.setHeader('retry-after', hint);
-  const echo = JSON.stringify(seen.at(-1));
+  const echo = JSON.stringify(log.at(-1));
   if (body === undefined && pieces === undefined && !('content-type' in headers)) response.setHeader('content-type', 'application/json');
   response.writeHead(status, ...(words ? [words] : []));
   if (pieces === undefined) return response.end(body ?? echo);
@@ -98,7 +101,7 @@ function behavioursOf(two) {
     answers.push({ status, headers: { location: '/there?x' } }),
     ky(`${origin}/from`, { method: verb, headers: { 'x-a': '1', 'content-language': 'en' }, body: verb === 'get' ? undefined : 'payload' }).then(whole)
   )])));
-  const hints = Object.fromEntries([['0', 429], [new Date(1e12).toUTCString(), 503], ['nonsense', 429]].map(([hint, status]) => [`retry-after ${hint}`, (ky) => (
+  const hints = Object.fromEntries([['0', 429], [new Date(1e12).toUTCString(), 503]].map(([hint, status]) => [`retry-after ${hint}`, (ky) => (
     answers.push({ status, hint, body: '' }, { status, hint, body: '' }),
     ky(origin, { retry: { limit: 2, ...quick } }).text()
   )]));
@@ -162,7 +165,8 @@ function behavioursOf(two) {
       const made = new Response(response.body, response);
       return [made.headers.getSetCookie(), made.status, await made.text()];
     },
-    'fails: a body that breaks': (ky) => (answers.push({ pieces: ['begun'], lost: 'after' }), ky(origin, { retry: 0 }).text()),
+    // Of a type that is handed out at once: others are waited for a while, and may be had again.
+    'fails: a body that breaks': (ky) => (answers.push({ headers: { 'content-type': 'text/event-stream' }, pieces: ['begun'], lost: 'after' }), ky(origin, { retry: 0 }).text()),
     'the words of a status': (ky) => (answers.push({ status: 404, words: 'Odd Words', body: '' }), ky(origin, { throwHttpErrors: false }).then(whole)),
     'an early hint': (ky) => (answers.push({ early: true, body: 'final' }), ky(origin).then(whole)),
     'the length of HEAD': (ky) => (answers.push({ headers: { 'content-length': '1234' }, body: '' }), ky.head(origin).then(whole)),
@@ -170,7 +174,7 @@ function behavioursOf(two) {
       answers.push({ headers: { 'content-length': '6' }, pieces: ['one', 'two'] });
       const told = [];
       await ky(origin, { onDownloadProgress: ({ percent, transferredBytes, totalBytes }) => told.push([percent, transferredBytes, totalBytes]) }).text();
-      return [told[0], told.at(-1)];
+      return told.at(-1);
     },
     'progress of an empty answer': async (ky) => {
       const told = [];
@@ -217,7 +221,7 @@ function behavioursOf(two) {
     'fails: another scheme': (ky) => ky('invalid:', { retry: 0 }),
     'fails: another scheme, with a stream': (ky) => ky.post('invalid:', { body: stream('x'), duplex: 'half', retry: 0 }),
     'data: URL': (ky) => ky('data:text/plain,hello').text(),
-    'a method of its own': (ky) => ky(origin, { method: 'PROPFIND' }).json(),
+    'a method of its own': (ky) => ky(origin, { method: 'REPORT' }).json(),
     credentials: (ky) => Promise.all(['omit', 'same-origin', 'include'].map((credentials) => ky(origin, { credentials, headers: { cookie: 'a=1', authorization: 'Bearer x' } }).text())),
     'what changes nothing': (ky) => ky(origin, { mode: 'cors', keepalive: true, priority: 'high', next: { revalidate: 1 }, referrerPolicy: 'origin', window: null }).json(),
     'no cache': (ky) => Promise.all(['no-store', 'no-cache', 'reload', 'default'].map((cache) => ky(origin, { cache }).text())),
@@ -279,7 +283,7 @@ function behavioursOf(two) {
     },
     'retry: a lost connection': (ky) => (answers.push({ lost: 'before' }, { lost: 'before' }), ky(origin, { retry: { limit: 2, ...quick } }).json()),
     'fails: retry: a lost connection': (ky) => (answers.push({ lost: 'before' }, { lost: 'before' }), ky(origin, { retry: { limit: 1, ...quick } })),
-    'fails: nobody there': (ky) => ky('http://127.0.0.1:9/', { retry: 0 }),
+    'fails: nobody there': (ky) => ky(closed, { retry: 0 }),
     'retry: after a timeout': (ky) => (answers.push({ hang: true }), ky(origin, { timeout: 1000, retry: { limit: 1, retryOnTimeout: true, ...quick }, ...(two ? { timeout: 150 } : {}) }).then(whole, ({ name }) => name)),
     'fails: timeout': (ky) => (answers.push({ hang: true }), ky(origin, { timeout: 100, retry: 0 })),
     'fails: timeout of an instance': (ky) => (answers.push({ hang: true }), ky.extend({ timeout: 100 })(origin, { retry: 0 })),
@@ -301,11 +305,6 @@ function behavioursOf(two) {
       setTimeout(() => control.abort(), 50);
       return ky(new Request(origin, { signal: control.signal }), { retry: 0 });
     },
-    'fails: aborted between attempts': async (ky) => {
-      answers.push(busy);
-      const control = new AbortController();
-      return ky(origin, { signal: control.signal, retry: { limit: 1, delay: () => 10_000 }, hooks: { afterResponse: [() => void setTimeout(() => control.abort(), 30)] } });
-    },
     'fails: aborted while the body is read': async (ky) => {
       answers.push({ pieces: ['begun'], lost: 'never' });
       const control = new AbortController();
@@ -324,7 +323,7 @@ function behavioursOf(two) {
     },
     'fails: aborted while it sends': async (ky) => {
       const control = new AbortController();
-      const body = new ReadableStream({ pull: (controller) => (controller.enqueue(new Uint8Array(10)), new Promise((resolve) => setTimeout(resolve, 20))) });
+      const body = new ReadableStream({ pull: (controller) => (controller.enqueue(new Uint8Array(10)), new Promise(() => {})) });
       setTimeout(() => control.abort(), 60);
       return ky.post(origin, { body, duplex: 'half', signal: control.signal, retry: 0 });
     },
@@ -334,7 +333,6 @@ function behavioursOf(two) {
       for (let i = 0; i < 20; i += 1) texts.push((await ky(origin, { signal }).json()).method);
       return texts.length;
     },
-    'fails: a body that fails': (ky) => ky.post(origin, { body: new ReadableStream({ pull: () => { throw new RangeError('mine'); } }), duplex: 'half', retry: 0 }),
 
     'redirect: manual': (ky) => (answers.push({ status: 302, headers: { location: '/x' }, body: 'moved' }), ky(origin, { redirect: 'manual', throwHttpErrors: false }).then(whole)),
     'fails: redirect: manual': (ky) => (answers.push({ status: 302, headers: { location: '/x' }, body: 'moved' }), ky(origin, { redirect: 'manual', retry: 0 })),
@@ -347,7 +345,7 @@ function behavioursOf(two) {
 }
 
 /** The outcome of a behaviour over a fetch, with what the server saw. */
-async function outcome(module, fetch, run) {
+async function outcome(module, fetch, run, name) {
   [answers, seen] = [[], []];
   let got;
   try {
@@ -356,26 +354,35 @@ async function outcome(module, fetch, run) {
     const { name, message, response, data, cause } = error;
     // Words of ours are no worse than others; those that ky and its users know failures by are the same.
     const known = /^(?:fetch failed|terminated|Request (?:timed out|failed).*)$/.test(message) ? message : typeof message;
-    got = { error: name, message: known, status: response?.status, data, used: response?.bodyUsed, cause: cause?.name, code: (cause?.cause ?? cause)?.code };
+    got = { error: name, message: known, status: response?.status, data, used: response?.bodyUsed, code: [cause?.code, cause?.cause?.code].find((code) => /^(?:UND_|E[A-Z]+$)/.test(code)) };
   }
+  // A stream that has all at once is bytes to us, which have a length.
+  if (name.endsWith('its progress')) for (const { headers } of seen) delete headers['content-length'];
   // What is aborted may have been on its way.
   return JSON.parse(JSON.stringify({ got, seen: got.error === 'AbortError' ? [] : seen }).replaceAll(origin, 'ORIGIN'));
 }
 
 /** Tests every behaviour of the module over `fetch`. */
-export function alike(module, fetch) {
-  const behaviours = behavioursOf('isKyError' in module);
+export function alike(module, { fetch, close }) {
+  const behaviours = behavioursOf('NetworkError' in module);
   before(async () => {
     await once(server.listen(0, '127.0.0.1'), 'listening');
     origin = `http://127.0.0.1:${server.address().port}`;
+    const other = createServer();
+    await once(other.listen(0, '127.0.0.1'), 'listening');
+    closed = `http://127.0.0.1:${other.address().port}`;
+    await new Promise((resolve) => other.close(resolve));
   });
-  after(() => server.close().closeAllConnections());
+  after(() => {
+    close();
+    server.close().closeAllConnections();
+  });
   test('there are many', () => assert.ok(Object.keys(behaviours).length >= 80));
   for (const [name, run] of Object.entries(behaviours)) {
     test(name, { timeout: 20_000 }, async () => {
-      const theirs = await outcome(module, (...args) => globalThis.fetch(...args), run);
+      const theirs = await outcome(module, (...args) => globalThis.fetch(...args), run, name);
       assert.equal('error' in theirs.got, name.startsWith('fails: '), JSON.stringify(theirs.got));
-      assert.deepEqual(await outcome(module, fetch, run), theirs);
+      assert.deepEqual(await outcome(module, fetch, run, name), theirs);
     });
   }
 }

@@ -3,11 +3,12 @@
 use std::cell::Cell;
 use std::io;
 use std::panic::catch_unwind;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Id, Runtime};
+use tokio::time::sleep;
 
 use super::clock::has_timers;
 use super::process::{PerProcess, process_id};
@@ -18,6 +19,37 @@ static RUNTIME: PerProcess<Kept> = PerProcess::new();
 struct Kept {
     handle: Handle,
     runtime: Mutex<Option<Runtime>>,
+    alarm: Arc<Alarm>,
+}
+
+/// A timer that is always set while calls come. A worker that learns of an earlier timer than it knows wakes itself, with a `write` and one more
+/// `epoll_wait`; as long as it knows this one, the limits of a call that is alone come later.
+#[derive(Default)]
+struct Alarm {
+    set: AtomicBool,
+    /// Somebody asked for the runtime since it was set.
+    used: AtomicBool,
+}
+
+/// How long the timer is set for: once per call that comes after a rest, and as seldom as that while calls come.
+const ALARM: Duration = Duration::from_secs(1);
+
+impl Alarm {
+    fn wind(self: &Arc<Self>, runtime: &Handle) {
+        if !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Relaxed);
+        }
+        if self.set.load(Ordering::Relaxed) || self.set.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let alarm = Arc::clone(self);
+        runtime.spawn(async move {
+            while alarm.used.swap(false, Ordering::Relaxed) {
+                sleep(ALARM).await;
+            }
+            alarm.set.store(false, Ordering::Relaxed);
+        });
+    }
 }
 
 /// The process that was shut down; 0 for none.
@@ -39,10 +71,10 @@ impl Drop for Kept {
 pub fn runtime() -> Result<&'static Handle, Error> {
     let start = |_: Option<&Kept>| -> io::Result<Kept> {
         let runtime = of_ours(&mut Builder::new_multi_thread()).worker_threads(1).thread_name("reknock").build()?;
-        Ok(Kept { handle: runtime.handle().clone(), runtime: Mutex::new(Some(runtime)) })
+        Ok(Kept { handle: runtime.handle().clone(), runtime: Mutex::new(Some(runtime)), alarm: Arc::default() })
     };
     running()?;
-    let kept = RUNTIME.get_or_try_make(start);
+    let kept = RUNTIME.get_or_try_make(start).inspect(|kept| kept.alarm.wind(&kept.handle));
     kept.map(|kept| &kept.handle).map_err(|error| Error::new(ErrorKind::Internal, "the runtime cannot start").with_source(error))
 }
 
@@ -162,5 +194,27 @@ impl<T> PerRuntime<T> {
         let value = Arc::new(make()?);
         all.push((Some(id), Arc::clone(&value)));
         Ok(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_timer_is_set_while_calls_come_and_not_for_long_after() {
+        let (alarm, runtime) = (Arc::new(Alarm::default()), Handle::current());
+        let tasks = || runtime.metrics().num_alive_tasks();
+        alarm.wind(&runtime);
+        alarm.wind(&runtime);
+        assert_eq!(tasks(), 1);
+        sleep(ALARM / 2).await;
+        alarm.wind(&runtime);
+        sleep(ALARM).await;
+        assert_eq!(tasks(), 1);
+        sleep(ALARM).await;
+        assert_eq!(tasks(), 0);
+        alarm.wind(&runtime);
+        assert_eq!(tasks(), 1);
     }
 }
