@@ -19,7 +19,6 @@ pub trait Clock: Clone + Send + Sync + 'static {
     /// The present wall-clock time.
     fn wall(&self) -> UnixTime;
     /// Whether ticks are those of the host's CLOCK_MONOTONIC, so that processes may share budgets by it. Virtual time is nobody else's.
-    #[cfg_attr(not(feature = "client"), expect(dead_code))] // only clients share by it
     fn is_of_the_host(&self) -> bool {
         false
     }
@@ -160,7 +159,6 @@ thread_local! {
 
 /// While it lives, what is polled on this thread is polled again at some moment of the host's clock, if nothing wakes it before: limits that come later
 /// need no timer of their own, which is set and taken away for nothing in nearly every call.
-#[cfg_attr(not(feature = "client"), expect(dead_code))] // lanes alone poll so
 pub(crate) struct PolledAgain((*const (), Tick));
 
 impl PolledAgain {
