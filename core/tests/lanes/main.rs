@@ -5,7 +5,7 @@ mod protocols;
 mod uploads;
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -342,6 +342,42 @@ fn callbacks_run_on_the_calling_thread_and_may_call() {
     let response = client.get(peer.url()).send_blocking().unwrap();
     assert_eq!((response.text().as_ref(), response.stop_reason()), ("done", StopReason::Completed));
     assert_eq!(*seen.lock().unwrap(), EVENTS);
+}
+
+/// An event that came after the next request would be no use to those who make the server ready for it, or count.
+#[test]
+fn retries_without_a_wait_are_told_before_they_are_made() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let (answered, answers) = channel();
+    let (looked_at, back) = channel();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        for status in [503, 503, 200] {
+            assert_ne!(stream.read(&mut [0; 4096]).unwrap(), 0);
+            stream.write_all(format!("HTTP/1.1 {status} Status\r\ncontent-length: 0\r\n\r\n").as_bytes()).unwrap();
+            if status == 503 {
+                answered.send(stream).unwrap();
+                stream = back.recv().unwrap();
+            }
+        }
+    });
+    let (seen, answers) = (Arc::new(Mutex::new(Vec::new())), Mutex::new(answers));
+    let sees = Arc::clone(&seen);
+    let callbacks = Callbacks::new().on_event(move |event| {
+        if event.kind.code() == "retry" {
+            let stream: TcpStream = answers.lock().unwrap().recv().unwrap();
+            stream.set_nonblocking(true).unwrap();
+            sees.lock().unwrap().push(stream.peek(&mut [0]).is_ok());
+            stream.set_nonblocking(false).unwrap();
+            looked_at.send(stream).unwrap();
+        }
+    });
+    let client = builder("{backoff: none}").callbacks(callbacks).build().unwrap();
+    let response = client.get(&url).send_blocking().unwrap();
+    assert_eq!((response.status(), response.attempts().len()), (200.try_into().unwrap(), 3));
+    assert_eq!(*seen.lock().unwrap(), [false, false], "whether the next request was there");
+    server.join().unwrap();
 }
 
 #[test]

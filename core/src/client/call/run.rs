@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::EXPECT;
+use tokio::task::yield_now;
 
 use super::cancel::{Cancel, cancel_message, cancelled_kind, cancelled_now};
 use super::drain::drain;
@@ -238,6 +239,10 @@ impl<T: Transport, C: Clock, H: Host> Running<'_, T, C, H> {
         let asked = self.wants.before_retry.then(|| self.attempt_view(&ended, verdict));
         let status = ended.status();
         self.drain(ended).await;
+        // Who runs the call and hears of it hears of the retry before it is made, however short the wait.
+        if self.wants.events {
+            yield_now().await;
+        }
         self.config.clock.pause_until(until).await;
         self.edited = None;
         let Some(attempt) = asked else { return Ok(()) };
