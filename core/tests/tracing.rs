@@ -7,11 +7,20 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+#[cfg(feature = "tower")]
+use std::{
+    convert::Infallible,
+    task::{Context, Poll},
+};
 
 use reknock::ErrorKind;
 use reknock::client::{Callbacks, Client};
+#[cfg(feature = "tower")]
+use reknock::http::{Request, Response};
 use serde_json::json;
 use support::{Scripted, Step, policy};
+#[cfg(feature = "tower")]
+use tower_service::Service;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -157,42 +166,52 @@ async fn dropped_calls() {
     assert_eq!(errors, [("503", "ERROR"), ("cancelled", "ERROR")]);
 }
 
+/// A service that answers by a function.
+#[cfg(feature = "tower")]
+#[derive(Clone)]
+struct Answering<F>(F);
+
+#[cfg(feature = "tower")]
+impl<F, A> Service<Request<String>> for Answering<F>
+where
+    F: FnMut() -> A,
+    A: Future<Output = Result<Response<String>, Infallible>>,
+{
+    type Response = Response<String>;
+    type Error = Infallible;
+    type Future = A;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<String>) -> A {
+        (self.0)()
+    }
+}
+
+#[cfg(feature = "tower")]
+fn status(status: u16) -> Response<String> {
+    Response::builder().status(status).body(String::new()).unwrap()
+}
+
 /// What clients tell is told of the calls of the layer, and the service is called within the span of its attempt.
 #[cfg(feature = "tower")]
 #[tokio::test(start_paused = true)]
 async fn the_layer_of_tower_too() {
-    use std::convert::Infallible;
-    use std::task::{Context, Poll};
-
-    use reknock::http::{Request, Response};
-    use tower_service::Service;
-
-    #[derive(Clone)]
-    struct Inner(Kept, Arc<Mutex<Vec<u64>>>);
-
-    impl Service<Request<String>> for Inner {
-        type Response = Response<String>;
-        type Error = Infallible;
-        type Future = std::future::Ready<Result<Response<String>, Infallible>>;
-
-        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-            Poll::Ready(Ok(()))
-        }
-
-        fn call(&mut self, _: Request<String>) -> Self::Future {
-            let mut called = self.1.lock().unwrap();
-            called.extend(self.0.0.lock().unwrap().entered.last());
-            let status = if called.len() < 3 { 503 } else { 200 };
-            std::future::ready(Ok(Response::builder().status(status).body(String::new()).unwrap()))
-        }
-    }
-
     let kept = Kept::default();
     let _guard = tracing::subscriber::set_default(kept.clone());
-    let called = Arc::default();
+    let called: Arc<Mutex<Vec<u64>>> = Arc::default();
     let layer = |about| reknock::tower::RetryLayer::new(policy(&about));
-    let inner = Inner(kept.clone(), Arc::clone(&called));
-    let mut service = tower_layer::Layer::layer(&layer(json!({"backoff": "5ms"})), inner);
+    let inner = |called: Arc<Mutex<Vec<u64>>>| {
+        let kept = kept.clone();
+        Answering(move || {
+            let mut called = called.lock().unwrap();
+            called.extend(kept.0.lock().unwrap().entered.last());
+            std::future::ready(Ok(status(if called.len() < 3 { 503 } else { 200 })))
+        })
+    };
+    let mut service = tower_layer::Layer::layer(&layer(json!({"backoff": "5ms"})), inner(Arc::clone(&called)));
     let request = |url: &str| Request::get(url).body(String::new()).unwrap();
     service.call(request("http://server.test/orders/7?token=secret")).await.unwrap();
     let seen = std::mem::take(&mut *kept.0.lock().unwrap());
@@ -219,7 +238,7 @@ async fn the_layer_of_tower_too() {
 
     called.lock().unwrap().clear();
     let poor = layer(json!({"backoff": "none", "budget": {"ratio": 0, "min_per_second": 0}}));
-    let mut service = tower_layer::Layer::layer(&poor, Inner(kept.clone(), called));
+    let mut service = tower_layer::Layer::layer(&poor, inner(called));
     service.call(request("http://poor.test/")).await.unwrap();
     let seen = kept.0.lock().unwrap();
     let told: Vec<_> = seen.events.iter().map(|(level, fields)| (level.as_str(), fields["reknock.event"].as_str())).collect();
@@ -230,33 +249,10 @@ async fn the_layer_of_tower_too() {
 #[cfg(feature = "tower")]
 #[tokio::test(start_paused = true)]
 async fn dropped_calls_of_the_layer() {
-    use std::convert::Infallible;
-    use std::task::{Context, Poll};
-
-    use reknock::http::{Request, Response};
-    use tower_service::Service;
-
-    #[derive(Clone)]
-    struct Silent;
-
-    impl Service<Request<String>> for Silent {
-        type Response = Response<String>;
-        type Error = Infallible;
-        type Future = std::future::Pending<Result<Response<String>, Infallible>>;
-
-        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-            Poll::Ready(Ok(()))
-        }
-
-        fn call(&mut self, _: Request<String>) -> Self::Future {
-            std::future::pending()
-        }
-    }
-
     let kept = Kept::default();
     let _guard = tracing::subscriber::set_default(kept.clone());
     let layer = reknock::tower::RetryLayer::new(policy(&json!({"per_try_timeout": "none"})));
-    let mut service = tower_layer::Layer::layer(&layer, Silent);
+    let mut service = tower_layer::Layer::layer(&layer, Answering(std::future::pending));
     let call = service.call(Request::get("http://server.test/").body(String::new()).unwrap());
     tokio::time::timeout(Duration::from_secs(1), call).await.unwrap_err();
     let seen = kept.0.lock().unwrap();
@@ -267,34 +263,12 @@ async fn dropped_calls_of_the_layer() {
 #[cfg(feature = "tower")]
 #[tokio::test(start_paused = true)]
 async fn names_of_the_layers_calls() {
-    use std::convert::Infallible;
-    use std::task::{Context, Poll};
-
-    use reknock::http::{Request, Response};
     use reknock::tower::{CallName, RetryLayer};
-    use tower_service::Service;
-
-    #[derive(Clone)]
-    struct Busy;
-
-    impl Service<Request<String>> for Busy {
-        type Response = Response<String>;
-        type Error = Infallible;
-        type Future = std::future::Ready<Result<Response<String>, Infallible>>;
-
-        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-            Poll::Ready(Ok(()))
-        }
-
-        fn call(&mut self, _: Request<String>) -> Self::Future {
-            std::future::ready(Ok(Response::builder().status(503).body(String::new()).unwrap()))
-        }
-    }
 
     let kept = Kept::default();
     let _guard = tracing::subscriber::set_default(kept.clone());
     let layer = RetryLayer::new(policy(&json!({"backoff": "none", "max_retries": 1}))).name("orders");
-    let mut service = tower_layer::Layer::layer(&layer, Busy);
+    let mut service = tower_layer::Layer::layer(&layer, Answering(|| std::future::ready(Ok(status(503)))));
     let request = || Request::get("http://server.test/orders/7").body(String::new()).unwrap();
     service.call(request()).await.unwrap();
     let mut own = request();

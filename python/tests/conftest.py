@@ -128,6 +128,23 @@ def status(code: int, body: str = "", **rest: Any) -> dict[str, Any]:
 
 
 @contextmanager
+def instrumented() -> Iterator[tuple[Any, Any, Any]]:
+    """Telemetry is on: its tracer provider, the exporter of its spans and the reader of its metrics."""
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+    from reknock import telemetry
+
+    exporter, reader, tracers = InMemorySpanExporter(), InMemoryMetricReader(), TracerProvider()
+    tracers.add_span_processor(SimpleSpanProcessor(exporter))
+    telemetry.instrument(tracers, MeterProvider([reader]))
+    yield tracers, exporter, reader
+    telemetry.uninstrument()
+
+
+@contextmanager
 def peer(handle: Callable[[socket.socket], object]) -> Iterator[str]:
     """A server for tests that decide when it does what: `handle` has each connection to itself, in a thread. Gives its URL."""
 

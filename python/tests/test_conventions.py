@@ -7,12 +7,6 @@ from types import SimpleNamespace
 
 import pytest
 import reknock
-import reknock.telemetry
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.semconv._incubating.attributes.url_attributes import URL_TEMPLATE
 from opentelemetry.semconv.attributes import error_attributes, http_attributes, network_attributes, server_attributes, url_attributes
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
@@ -30,7 +24,7 @@ from opentelemetry.semconv.metrics.http_metrics import HTTP_CLIENT_REQUEST_DURAT
 from opentelemetry.semconv.schemas import Schemas
 from opentelemetry.trace import SpanKind, StatusCode
 
-from .conftest import FAST, child, status
+from .conftest import FAST, child, instrumented, status
 
 STABLE = {
     value
@@ -46,19 +40,15 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5
 @pytest.fixture
 def seen():
     """Telemetry that is on: its spans, and the points of durations."""
-    exporter, reader = InMemorySpanExporter(), InMemoryMetricReader()
-    tracers = TracerProvider()
-    tracers.add_span_processor(SimpleSpanProcessor(exporter))
-    reknock.telemetry.instrument(tracers, MeterProvider([reader]))
+    with instrumented() as (_, exporter, reader):
 
-    def durations():
-        (resource,) = reader.get_metrics_data().resource_metrics
-        (scope,) = resource.scope_metrics
-        assert scope.schema_url == Schemas.V1_44_0.value
-        return next(metric for metric in scope.metrics if metric.name == HTTP_CLIENT_REQUEST_DURATION)
+        def durations():
+            (resource,) = reader.get_metrics_data().resource_metrics
+            (scope,) = resource.scope_metrics
+            assert scope.schema_url == Schemas.V1_44_0.value
+            return next(metric for metric in scope.metrics if metric.name == HTTP_CLIENT_REQUEST_DURATION)
 
-    yield SimpleNamespace(spans=exporter.get_finished_spans, durations=durations)
-    reknock.telemetry.uninstrument()
+        yield SimpleNamespace(spans=exporter.get_finished_spans, durations=durations)
 
 
 def test_every_attribute_is_one_of_theirs_and_what_they_require_is_there(serve, seen):

@@ -17,11 +17,9 @@ from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from .conftest import FAST, LOOPS, arrived, child, status
+from .conftest import FAST, LOOPS, arrived, child, instrumented, status
 
 NO, DONE, HANG = status(503, "no"), status(200, "done"), {"do": "hang"}
 COUNTED = {**FAST, "budget": {"ratio": 0, "min_per_second": 1, "ttl": "5s"}}
@@ -30,19 +28,15 @@ COUNTED = {**FAST, "budget": {"ratio": 0, "min_per_second": 1, "ttl": "5s"}}
 @pytest.fixture
 def seen():
     """Telemetry that is on, and what it has to show."""
-    exporter, reader = InMemorySpanExporter(), InMemoryMetricReader()
-    tracers = TracerProvider()
-    tracers.add_span_processor(SimpleSpanProcessor(exporter))
-    reknock.telemetry.instrument(tracers, MeterProvider([reader]))
+    with instrumented() as (tracers, exporter, reader):
 
-    def points():
-        data = reader.get_metrics_data()
-        scopes = [scope for resource in data.resource_metrics for scope in resource.scope_metrics] if data else []
-        assert {scope.scope.name for scope in scopes} <= {"reknock"}
-        return {metric.name: metric for scope in scopes for metric in scope.metrics}
+        def points():
+            data = reader.get_metrics_data()
+            scopes = [scope for resource in data.resource_metrics for scope in resource.scope_metrics] if data else []
+            assert {scope.scope.name for scope in scopes} <= {"reknock"}
+            return {metric.name: metric for scope in scopes for metric in scope.metrics}
 
-    yield SimpleNamespace(spans=exporter.get_finished_spans, metrics=points, tracer=tracers.get_tracer("test"), tracers=tracers)
-    reknock.telemetry.uninstrument()
+        yield SimpleNamespace(spans=exporter.get_finished_spans, metrics=points, tracer=tracers.get_tracer("test"), tracers=tracers)
 
 
 def sync_call(url, **options):
